@@ -1,0 +1,4 @@
+//! The hot path, in the order a connection takes it.
+
+pub mod identity;
+pub mod verify;

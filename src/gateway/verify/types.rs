@@ -1,0 +1,222 @@
+//! What verification yields: a proof, or a refusal with its evidence.
+
+use crate::gateway::identity::Identity;
+use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use rustls::pki_types::CertificateDer;
+use std::fmt;
+use std::sync::Arc;
+
+/// What stays true of a presented chain while the set of CAs stays the same: its path was built, its signatures,
+/// usages and identity checked. It is **not** a proof, since time and revocation are open.
+/// Only `path::build` makes one; the chain cache holds it.
+#[derive(Debug)]
+pub struct VerifiedChain {
+    pub(super) presented: Vec<CertificateDer<'static>>,
+    pub(super) fingerprint: Fingerprint,
+    pub(super) identity: Identity,
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) ca: Arc<str>,
+    pub(super) links: Vec<Link>,
+}
+
+/// One certificate of a verified path and the authority that issued it: what revocation looks up.
+/// A path has one for each certificate, leaf first; a trust anchor has none of its own serial to look up
+/// (nobody above it can revoke it), only its validity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// Serial number of the certificate.
+    pub serial: SerialNumber,
+    /// Name and key of its issuer.
+    pub issued_by: AuthorityKey,
+    /// Start of the certificate's validity.
+    pub not_before: Timestamp,
+    /// Its last valid second.
+    pub not_after: Timestamp,
+}
+
+/// The proof that a client's certificate chain was valid for a site at a moment by a snapshot.
+///
+/// Private fields and no public constructor: only [`super::verify`] makes one (invariant 4), so whoever holds one
+/// may set identity headers from it.
+#[derive(Clone, Debug)]
+pub struct VerifiedClient {
+    pub(super) chain: Arc<VerifiedChain>,
+    pub(super) verified_at: Timestamp,
+    pub(super) snapshot_generation: u64,
+    pub(super) crl_number: Option<String>,
+}
+
+impl VerifiedClient {
+    /// The identity from the certificate's one CN.
+    pub fn identity(&self) -> &Identity {
+        &self.chain.identity
+    }
+
+    /// The leaf's serial number.
+    pub fn serial(&self) -> SerialNumber {
+        self.leaf().serial
+    }
+
+    /// The leaf's subject, RFC 4514.
+    pub fn subject(&self) -> &str {
+        &self.chain.subject
+    }
+
+    /// The leaf's issuer, RFC 4514.
+    pub fn issuer(&self) -> &str {
+        &self.chain.issuer
+    }
+
+    /// The configured name of the CA that issued the leaf.
+    pub fn ca(&self) -> &Arc<str> {
+        &self.chain.ca
+    }
+
+    /// The leaf's notBefore.
+    pub fn not_before(&self) -> Timestamp {
+        self.leaf().not_before
+    }
+
+    /// The leaf's notAfter.
+    pub fn not_after(&self) -> Timestamp {
+        self.leaf().not_after
+    }
+
+    /// SHA-256 of the leaf.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.chain.fingerprint
+    }
+
+    /// The presented chain, leaf first.
+    pub fn presented(&self) -> &[CertificateDer<'static>] {
+        &self.chain.presented
+    }
+
+    /// The path's certificates and who issued each, leaf first; never empty.
+    pub fn links(&self) -> &[Link] {
+        &self.chain.links
+    }
+
+    /// When this proof was made.
+    pub fn verified_at(&self) -> Timestamp {
+        self.verified_at
+    }
+
+    /// The generation of the trust snapshot it was made by.
+    pub fn snapshot_generation(&self) -> u64 {
+        self.snapshot_generation
+    }
+
+    /// The number of the revocation list that the leaf was looked up in (decimal), when its issuer has one with a number.
+    pub fn crl_number(&self) -> Option<&str> {
+        self.crl_number.as_deref()
+    }
+
+    fn leaf(&self) -> &Link {
+        // `path::build` puts the leaf first.
+        &self.chain.links[0]
+    }
+}
+
+/// Why a client is refused (requirement G5). The name is stable: it stands in logs, metrics and problem+json types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// None was presented where one is required.
+    NoCertificate,
+    /// notAfter has passed, of the leaf or of a CA above it.
+    Expired,
+    /// notBefore has not come, of the leaf or of a CA above it.
+    NotYetValid,
+    /// The leaf or a CA above it is on its issuer's revocation list.
+    Revoked,
+    /// No path to a CA that this site trusts.
+    UnknownCa,
+    /// Key usage, extended key usage, basic constraints or name constraints forbid it.
+    WrongUsage,
+    /// Not a certificate that can be read or relied on: encoding, signature, weak key or algorithm, unknown critical extension, oversized chain.
+    BadCertificate,
+    /// The CN is not exactly one, is unsafe or does not match the CA's pattern.
+    MalformedIdentity,
+    /// A valid certificate that this site, route or contract range does not admit.
+    NotPermitted,
+    /// The issuer's revocation list is missing, stale or not understood (absent is never empty).
+    RevocationUnavailable,
+}
+
+impl Reason {
+    /// Every reason, in the order of the README's table.
+    pub const ALL: [Self; 10] = [
+        Self::NoCertificate,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::Revoked,
+        Self::UnknownCa,
+        Self::WrongUsage,
+        Self::BadCertificate,
+        Self::MalformedIdentity,
+        Self::NotPermitted,
+        Self::RevocationUnavailable,
+    ];
+
+    /// The stable name: `no-certificate`, `expired`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoCertificate => "no-certificate",
+            Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
+            Self::Revoked => "revoked",
+            Self::UnknownCa => "unknown-ca",
+            Self::WrongUsage => "wrong-usage",
+            Self::BadCertificate => "bad-certificate",
+            Self::MalformedIdentity => "malformed-identity",
+            Self::NotPermitted => "not-permitted",
+            Self::RevocationUnavailable => "revocation-unavailable",
+        }
+    }
+}
+
+/// A refusal: the reason that may be told, and evidence that only the log gets (invariant 9).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What may be told.
+    pub reason: Reason,
+    /// What happened, in one English sentence for the log: which certificate, which CA, which rule.
+    pub evidence: String,
+    /// The leaf, as far as it could be read.
+    pub subject: Option<LeafFacts>,
+}
+
+/// What a log record says of a leaf, proven or not.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct LeafFacts {
+    /// Subject, RFC 4514, unproven.
+    pub subject: String,
+    /// Issuer, RFC 4514, unproven.
+    pub issuer: String,
+    /// Serial, lower-case hex.
+    pub serial: String,
+    /// SHA-256, lower-case hex.
+    pub fingerprint: String,
+    /// notAfter.
+    pub not_after: Option<Timestamp>,
+    /// The number of the revocation list that said so, when the reason is `revoked`.
+    pub crl_number: Option<String>,
+}
+
+impl Refusal {
+    /// A refusal without a readable leaf.
+    pub fn new(reason: Reason, evidence: impl Into<String>) -> Self {
+        Self { reason, evidence: evidence.into(), subject: None }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.name(), self.evidence)
+    }
+}
+
+impl std::error::Error for Refusal {}

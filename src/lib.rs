@@ -1,0 +1,14 @@
+//! Sekisho (関所): a mutual-TLS gateway for corporate internet banking.
+//!
+//! The modules in reading order; ARCHITECTURE.md has the map and one request walked through.
+#![forbid(unsafe_code)]
+#![warn(missing_docs, rust_2018_idioms, unreachable_pub)]
+
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod gateway;
+pub mod pki;
+pub mod telemetry;
+pub mod trust;

@@ -1,0 +1,9 @@
+//! Names, serials, certificates and revocation lists as bytes and facts. Pure: no clock, no files, no network.
+
+pub mod certificate;
+pub mod crl;
+pub mod fingerprint;
+pub mod name;
+pub mod pem;
+pub mod serial;
+pub mod time;

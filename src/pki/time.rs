@@ -1,0 +1,98 @@
+//! Points in time, to the second, as RFC 5280 section 4.1.2.5 has them.
+
+use std::fmt;
+
+/// Seconds since 1970-01-01T00:00:00Z, possibly negative.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(into = "String")]
+pub struct Timestamp(i64);
+
+/// Seconds in a day.
+const DAY: i64 = 86_400;
+
+impl Timestamp {
+    /// A timestamp from seconds since the Unix epoch.
+    pub const fn from_unix(seconds: i64) -> Self {
+        Self(seconds)
+    }
+
+    /// Seconds since the Unix epoch.
+    pub const fn unix(self) -> i64 {
+        self.0
+    }
+
+    /// This time and `seconds` more; saturates.
+    pub const fn plus_seconds(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+
+    /// Whole days from `self` until `later`, rounded down; negative once `later` has passed.
+    pub const fn days_until(self, later: Self) -> i64 {
+        later.0.saturating_sub(self.0).div_euclid(DAY)
+    }
+
+    /// The moment as rustls and webpki take it; times before 1970 read as 1970.
+    pub fn to_unix_time(self) -> rustls::pki_types::UnixTime {
+        rustls::pki_types::UnixTime::since_unix_epoch(std::time::Duration::from_secs(
+            u64::try_from(self.0).unwrap_or(0),
+        ))
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(value: Timestamp) -> Self {
+        value.to_string()
+    }
+}
+
+/// RFC 3339 in UTC: `2026-11-22T01:31:00Z`.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second_of_day) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
+        let (year, month, day) = civil_from_days(days);
+        let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+/// The proleptic Gregorian date of a day number, counted from 1970-01-01.
+///
+/// Eras of 400 years and years that begin in March, so that the leap day is last:
+/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let days = days.saturating_add(719_468);
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timestamp_reads_as_rfc_3339() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_795_311_060, "2026-11-22T01:31:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp::from_unix(seconds).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn days_left_round_down_and_go_below_zero() {
+        let now = Timestamp::from_unix(1_000_000);
+        assert_eq!(now.days_until(now.plus_seconds(DAY - 1)), 0);
+        assert_eq!(now.days_until(now.plus_seconds(DAY)), 1);
+        assert_eq!(now.days_until(now.plus_seconds(-1)), -1);
+    }
+}
