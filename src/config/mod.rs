@@ -94,3 +94,108 @@ fn read<'d>(document: &'d Document, table: &'d toml::Spanned<DeTable<'d>>) -> Co
         sites,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const REFERENCE: &str = include_str!("../../config/sekisho.toml");
+
+    /// The reference with the keys that are off by default put in force: `#key = …` and `#[table]`.
+    fn uncommented() -> String {
+        let line = |line: &str| match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => rest.to_owned(),
+            _ => line.to_owned(),
+        };
+        REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    fn read(text: &str) -> (Config, Vec<KeyUse>) {
+        let (config, keys) = parse_with_keys(text, "sekisho.toml", Path::new("config"));
+        let config = config.unwrap_or_else(|errors| panic!("{}", lines(&errors)));
+        (config, keys)
+    }
+
+    fn lines(errors: &[ConfigError]) -> String {
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_reference_configuration_is_right_as_it_stands_and_with_every_key_in_force() {
+        let (config, _) = read(REFERENCE);
+        assert!(config.assertion.is_none(), "off by default");
+        assert_eq!(config.cas.len(), 2);
+        assert_eq!(config.sites.len(), 2);
+        let (config, _) = read(&uncommented());
+        assert!(config.assertion.is_some());
+        assert!(config.pools[0].tls.is_some());
+        assert!(config.pools[0].health_check.is_some());
+    }
+
+    #[test]
+    fn every_default_written_in_the_reference_is_the_default_of_the_code() {
+        let text = uncommented();
+        let (whole, keys) = read(&text);
+        let whole = format!("{whole:?}");
+        let defaulted: BTreeSet<&str> = keys.iter().filter(|key| key.defaulted).map(|key| key.shape.as_str()).collect();
+        assert!(defaulted.len() > 55, "the readers tell which keys have a default: {}", defaulted.len());
+        for shape in defaulted {
+            // A key that stands in several tables (a site's refusal) has its default in one of them at least.
+            let mut written = keys.iter().filter(|key| key.shape == shape).filter_map(|key| key.line).peekable();
+            assert!(written.peek().is_some(), "config/sekisho.toml lacks {shape}");
+            let says_default = written.any(|line| {
+                // The line is emptied, not removed: places, which hold line numbers, stay the same.
+                let emptied: Vec<&str> =
+                    text.lines().enumerate().map(|(index, text)| if index + 1 == line { "" } else { text }).collect();
+                let (without, _) = read(&emptied.join("\n"));
+                format!("{without:?}") == whole
+            });
+            assert!(says_default, "config/sekisho.toml states another default of {shape} than the code has");
+        }
+    }
+
+    #[test]
+    fn an_empty_gateway_table_has_the_values_of_the_reference() {
+        let (reference, _) = read(REFERENCE);
+        let from = REFERENCE.find("[[ca]]").unwrap();
+        let minimal = format!("[gateway]\nlisten = [\"127.0.0.1:8443\"]\n{}", &REFERENCE[from..]);
+        let (minimal, _) = read(&minimal);
+        assert_eq!(minimal.gateway, reference.gateway);
+        assert_eq!(minimal.limits, reference.limits);
+        assert_eq!(minimal.limits, Limits::default());
+        assert_eq!(minimal.tickets, reference.tickets);
+        assert_eq!(minimal.headers, reference.headers);
+        assert_eq!(minimal.headers, HeaderNames::default());
+    }
+
+    #[test]
+    fn every_key_that_a_reader_asks_for_is_in_the_reference() {
+        let (_, keys) = read(&uncommented());
+        let present: BTreeSet<&str> =
+            keys.iter().filter(|key| key.line.is_some()).map(|key| key.shape.as_str()).collect();
+        let missing: BTreeSet<&str> =
+            keys.iter().map(|key| key.shape.as_str()).filter(|shape| !present.contains(shape)).collect();
+        assert_eq!(missing, BTreeSet::new(), "keys that config/sekisho.toml lacks");
+    }
+
+    #[test]
+    fn every_key_in_the_source_of_the_readers_is_in_the_reference() {
+        // Also those of tables that the reference does not use, such as { address = …, weight = … }.
+        let asks = regex::Regex::new(
+            r#"(?:\.or|\.optional|\.required|\.section|\.sections|\.section_or_defaults|\bheader)\(\s*"([a-z0-9_]+)""#,
+        )
+        .unwrap();
+        let mut count = 0;
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/config")).unwrap() {
+            let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let production = source.split("#[cfg(test)]").next().unwrap();
+            for key in asks.captures_iter(production).map(|found| found[1].to_owned()) {
+                count += 1;
+                let said = regex::Regex::new(&format!(r"(?m)^#?{key} = |[{{,] {key} = |\[[a-z_.]*\b{key}\]")).unwrap();
+                assert!(said.is_match(REFERENCE), "config/sekisho.toml does not show {key}");
+            }
+        }
+        assert!(count > 95, "the scan finds the readers' keys: {count}");
+    }
+}

@@ -172,7 +172,7 @@ fn parse_duration(text: &str) -> Option<Duration> {
 /// A duration as it would be written in the file, in the largest unit that fits.
 pub fn show_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
-    let unit = TIME_UNITS.iter().find(|(_, size)| milliseconds % u128::from(*size) == 0 && milliseconds > 0);
+    let unit = TIME_UNITS.iter().find(|(_, size)| milliseconds.is_multiple_of(u128::from(*size)) && milliseconds > 0);
     match unit {
         Some((unit, size)) => format!("{}{unit}", milliseconds / u128::from(*size)),
         None => "0s".to_owned(),
