@@ -2,6 +2,7 @@
 
 pub mod certificate;
 pub mod crl;
+pub(crate) mod der;
 pub mod fingerprint;
 pub mod name;
 pub mod pem;
