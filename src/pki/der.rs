@@ -76,8 +76,11 @@ impl<'a> Reader<'a> {
             // Tag numbers above 30: none in RFC 5280.
             return Err(DerError::UnexpectedTag(what, *tag));
         }
-        let (length, header) =
-            if *first_length < 0x80 { (usize::from(*first_length), 2) } else { long_length(*first_length, after, what)? };
+        let (length, header) = if *first_length < 0x80 {
+            (usize::from(*first_length), 2)
+        } else {
+            long_length(*first_length, after, what)?
+        };
         let end = header + length;
         let (Some(whole), Some(rest)) = (self.rest.get(..end), self.rest.get(end..)) else {
             return Err(DerError::Truncated(what));
@@ -232,10 +235,10 @@ mod tests {
     #[test]
     fn lengths_that_are_not_der_are_refused() {
         for bytes in [
-            &[0x30, 0x80, 0, 0][..],          // indefinite
+            &[0x30, 0x80, 0, 0][..],            // indefinite
             &[0x04, 0x81, 0x05, 1, 2, 3, 4, 5], // long form for a short length
-            &[0x04, 0x82, 0x00, 0x80],        // leading zero
-            &[0x04, 0x85, 1, 0, 0, 0, 0],     // five octets
+            &[0x04, 0x82, 0x00, 0x80],          // leading zero
+            &[0x04, 0x85, 1, 0, 0, 0, 0],       // five octets
         ] {
             assert_eq!(first(bytes).unwrap_err(), DerError::Length("it"), "{bytes:x?}");
         }

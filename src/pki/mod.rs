@@ -7,4 +7,5 @@ pub mod fingerprint;
 pub mod name;
 pub mod pem;
 pub mod serial;
+pub mod signature;
 pub mod time;

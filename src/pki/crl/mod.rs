@@ -3,17 +3,17 @@
 mod entries;
 mod extensions;
 mod number;
-mod signature;
 
+pub use super::signature::SignatureError;
 pub use entries::{Entries, Entry, RevocationReason};
 pub use extensions::{NotUnderstood, Scope};
 pub use number::CrlNumber;
-pub use signature::SignatureError;
 
 pub use super::der::DerError;
 
 use super::der::{self, Reader, tag};
 use super::fingerprint::sha256;
+use super::signature;
 use super::time::Timestamp;
 use std::cmp::Ordering;
 use std::fmt;
@@ -103,9 +103,7 @@ impl<'a> CertificateList<'a> {
         let issuer = fields.element(tag::SEQUENCE, "issuer")?;
         let this_update = der::time(fields.any("thisUpdate")?, "thisUpdate")?;
         let next_update = match fields.peek() {
-            Some(tag::UTC_TIME | tag::GENERALIZED_TIME) => {
-                Some(der::time(fields.any("nextUpdate")?, "nextUpdate")?)
-            }
+            Some(tag::UTC_TIME | tag::GENERALIZED_TIME) => Some(der::time(fields.any("nextUpdate")?, "nextUpdate")?),
             _ => None,
         };
         if next_update.is_some_and(|next| next <= this_update) {

@@ -1,4 +1,4 @@
-//! Signatures of revocation lists, with the algorithms that certificates may be signed with too.
+//! Signatures that certification authorities make: of revocation lists and of the CA certificates below them.
 
 use crate::pki::der::{DerError, Reader, oid_text, tag};
 use rustls::pki_types::SignatureVerificationAlgorithm;
@@ -25,12 +25,32 @@ static ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
 /// Why a signature is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SignatureError {
+    /// The certificate cannot be read.
+    Malformed(DerError),
     /// The issuer's key cannot be read.
     Key(DerError),
     /// An algorithm that is not relied on, or one that does not go with the issuer's key; its identifier.
     Algorithm(String),
     /// The signature was not made with this key over these octets.
     Invalid,
+}
+
+/// Whether a certificate's signature is that of a key; `issuer_key` is a whole SubjectPublicKeyInfo.
+///
+/// # Errors
+/// [`SignatureError`] when it is not, or when its algorithm is not relied on.
+pub fn verify_certificate(certificate: &[u8], issuer_key: &[u8]) -> Result<(), SignatureError> {
+    let read = || {
+        let mut fields = Reader::new(certificate).inside(tag::SEQUENCE, "Certificate")?;
+        let signed = fields.element(tag::SEQUENCE, "tbsCertificate")?.whole;
+        let algorithm = fields.element(tag::SEQUENCE, "signatureAlgorithm")?.content;
+        match fields.element(tag::BIT_STRING, "signatureValue")?.content {
+            [0, signature @ ..] => Ok((signed, algorithm, signature)),
+            _ => Err(DerError::Value("signatureValue")),
+        }
+    };
+    let (signed, algorithm, signature) = read().map_err(SignatureError::Malformed)?;
+    verify(issuer_key, algorithm, signed, signature)
 }
 
 /// `key` is a whole SubjectPublicKeyInfo, `algorithm` the content of an AlgorithmIdentifier.
@@ -70,8 +90,11 @@ fn algorithm_text(algorithm: &[u8]) -> String {
 impl fmt::Display for SignatureError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Malformed(error) => write!(f, "the certificate cannot be read: {error}"),
             Self::Key(error) => write!(f, "the issuer's public key cannot be read: {error}"),
-            Self::Algorithm(oid) => write!(f, "signature algorithm {oid} is not accepted, or not with the issuer's key"),
+            Self::Algorithm(oid) => {
+                write!(f, "signature algorithm {oid} is not accepted, or not with the issuer's key")
+            }
             Self::Invalid => f.write_str("the signature is not the issuer's"),
         }
     }
