@@ -216,7 +216,7 @@ fn of_a_serial_that_stands_there_twice_the_earliest_date_counts() {
 #[test]
 fn a_million_serials_take_at_most_25_megabytes_and_every_one_is_found() {
     let ca = TestCa::root("A");
-    let cases: [(usize, fn(usize) -> [u8; 20]); 2] = [(1_000_000, random_serial), (200_000, sequential_serial)];
+    let cases: [(usize, MakeSerial); 2] = [(1_000_000, random_serial), (200_000, sequential_serial)];
     for (count, make) in cases {
         let der = ca.list().entries(many_entries(count, make)).sign();
         let index = RevokedIndex::build(&CertificateList::parse(&der).unwrap()).unwrap();

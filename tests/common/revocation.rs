@@ -229,6 +229,9 @@ pub fn pem(list: &[u8]) -> String {
     format!("-----BEGIN X509 CRL-----\n{}\n-----END X509 CRL-----\n", lines.join("\n"))
 }
 
+/// Makes the serial of an index.
+pub type MakeSerial = fn(usize) -> [u8; 20];
+
 /// `count` entries with 20-octet serials, a reason and a date: about 50 octets each.
 pub fn many_entries(count: usize, serial: impl Fn(usize) -> [u8; 20]) -> Vec<u8> {
     let mut entries = Vec::with_capacity(count * 53);
