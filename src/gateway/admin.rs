@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use crate::clock;
+use crate::trust::Readiness;
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora_core::apps::ServerApp;
@@ -82,7 +83,11 @@ impl Admin {
             problems.push("draining".to_owned());
         }
         let snapshot = self.gateway.snapshot();
-        problems.extend(snapshot.trust.status().iter().filter_map(|status| status.problem(now)));
+        for status in snapshot.trust.status(now) {
+            if let Readiness::Unavailable(why) = status.readiness {
+                problems.push(format!("{}: {why}", status.ca));
+            }
+        }
         if problems.is_empty() {
             answer(StatusCode::OK, TEXT, b"ready\n".to_vec())
         } else {
@@ -92,7 +97,7 @@ impl Admin {
 
     fn keys(&self) -> Response<Vec<u8>> {
         match &self.gateway.snapshot().signer {
-            Some(signer) => answer(StatusCode::OK, JWK_SET, signer.jwks().into_bytes()),
+            Some(signer) => answer(StatusCode::OK, JWK_SET, signer.jwks().as_bytes().to_vec()),
             None => answer(StatusCode::NOT_FOUND, TEXT, b"[gateway.assertion] is not configured\n".to_vec()),
         }
     }

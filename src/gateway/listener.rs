@@ -84,7 +84,7 @@ fn build(
         snapshot: ArcSwap::from_pointee(snapshot),
     };
     let snapshot = gateway.snapshot();
-    gateway.metrics.published(snapshot.generation, &snapshot.trust);
+    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     reload::report_alarms(&gateway, &alarms);
     Ok(gateway)
 }

@@ -1,6 +1,7 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
 use super::upstream::Pools;
+use crate::pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -136,15 +137,16 @@ impl Metrics {
     }
 
     /// Shows the published trust.
-    pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot) {
+    pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot, now: Timestamp) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
-        for status in trust.status() {
+        for status in trust.status(now) {
             let ca = [&*status.ca];
-            if let Some(list) = &status.list {
-                self.list_entries.with_label_values(&ca).set(i64::try_from(list.entries).unwrap_or(i64::MAX));
-                self.list_this_update.with_label_values(&ca).set(list.this_update.unix());
-                self.list_next_update.with_label_values(&ca).set(list.next_update.map_or(0, |time| time.unix()));
-            }
+            let Some(this_update) = status.this_update else {
+                continue;
+            };
+            self.list_entries.with_label_values(&ca).set(i64::try_from(status.entries).unwrap_or(i64::MAX));
+            self.list_this_update.with_label_values(&ca).set(this_update.unix());
+            self.list_next_update.with_label_values(&ca).set(status.next_update.map_or(0, Timestamp::unix));
         }
     }
 

@@ -4,7 +4,8 @@
 //! file did not change are taken over), publishes, and then carries the snapshot to every live connection.
 
 use super::Gateway;
-use super::assertion::Signer;
+use super::assertion::{Signer, SignerError};
+use super::headers::StripSet;
 use super::records::CutRecord;
 use super::site::{SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
@@ -69,7 +70,9 @@ pub(super) fn compile(
         return Err(errors);
     };
     let generation = previous.map_or(1, |old| old.generation + 1);
-    let snapshot = Snapshot { generation, config: Arc::new(config), trust: loaded.snapshot, sites, pools, signer };
+    let strip = StripSet::new(&config.headers);
+    let (config, trust) = (Arc::new(config), loaded.snapshot);
+    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, strip };
     Ok((snapshot, loaded.alarms))
 }
 
@@ -78,11 +81,14 @@ fn signer(config: &Config) -> Result<Option<Arc<Signer>>, ConfigError> {
         return Ok(None);
     };
     let key = read(&assertion.key_file)?;
-    let mut signer = Signer::from_pem(&key, assertion.issuer.clone(), assertion.lifetime)
-        .map_err(|error| unusable(&assertion.key_file, &error))?;
-    for file in &assertion.previous_key_files {
-        signer.publish_previous(&read(file)?).map_err(|error| unusable(file, &error))?;
-    }
+    let previous = assertion.previous_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let signer = Signer::from_pem(&key, &previous, &assertion.issuer, assertion.lifetime).map_err(|error| {
+        let file = match &error {
+            SignerError::Previous(place, _) => assertion.previous_key_files.get(*place),
+            _ => None,
+        };
+        unusable(file.unwrap_or(&assertion.key_file), &error)
+    })?;
     Ok(Some(Arc::new(signer)))
 }
 
@@ -162,7 +168,7 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) -> bool 
 /// Puts a snapshot in force and carries it to every live connection.
 fn publish(gateway: &Arc<Gateway>, snapshot: Snapshot) {
     let snapshot = Arc::new(snapshot);
-    gateway.metrics.published(snapshot.generation, &snapshot.trust);
+    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     gateway.snapshot.store(snapshot.clone());
     enforce(gateway, &snapshot);
 }
@@ -179,8 +185,9 @@ pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) {
 /// Logs and counts lists that were refused while older ones stay in force.
 pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
     for alarm in alarms {
-        gateway.metrics.alarms.with_label_values(&[&*alarm.ca, alarm.kind.name()]).inc();
-        tracing::warn!(ca = %alarm.ca, file = %alarm.file.display(), kind = alarm.kind.name(), "{}", alarm.message);
+        let ca = alarm.ca.as_deref().unwrap_or("");
+        gateway.metrics.alarms.with_label_values(&[ca, alarm.kind.name()]).inc();
+        tracing::warn!(ca, file = %alarm.file, kind = alarm.kind.name(), "{}", alarm.message);
     }
 }
 
