@@ -5,7 +5,7 @@ use super::assertion::Signer;
 use super::authority::{Host, SiteNames};
 use super::headers::StripSet;
 use super::upstream::{Pool, Pools};
-use super::verify::SitePolicy;
+use super::verify::{ChainLimits, SitePolicy};
 use crate::config::{ClientAuth, Config, ConfigError, Placed, RefusalStyle};
 use crate::pki::pem;
 use crate::trust::TrustSnapshot;
@@ -112,7 +112,7 @@ fn compile_site(
 ) -> Result<Site, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let certified_key = certified_key(&site.certificate, &site.key, provider).map_err(|error| errors.push(error)).ok();
-    let policy = SitePolicy::new(site, config, trust).map_err(|found| errors.extend(found)).ok();
+    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits)).map_err(|found| errors.extend(found)).ok();
     let (Some(certified_key), Some(policy)) = (certified_key, policy) else {
         return Err(errors);
     };

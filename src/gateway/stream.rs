@@ -36,7 +36,7 @@ pub(super) struct ClientStream {
 impl ClientStream {
     pub(super) fn new(tls: TlsStream<BufferedTcp>, connection: Arc<Connection>) -> Self {
         let session = tls.get_ref().1;
-        let alpn = session.alpn_protocol().and_then(ALPN::from_wire_selected);
+        let alpn = session.alpn_protocol().map(|protocol| if protocol == b"h2" { ALPN::H2 } else { ALPN::H1 });
         let facts = &connection.tls;
         let ssl = Arc::new(SslDigest::new(facts.cipher, facts.version, None, None, Vec::new()));
         let socket = SocketDigest::from_raw_fd(tls.get_ref().0.get_ref().as_raw_fd());

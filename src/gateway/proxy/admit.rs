@@ -8,7 +8,7 @@ use crate::gateway::authority::{Host, request_host};
 use crate::gateway::connection::{Connection, Identified};
 use crate::gateway::handshake::Client;
 use crate::gateway::site::{Site, Snapshot};
-use http::StatusCode;
+use crate::gateway::refusal::Problem;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -18,34 +18,37 @@ use std::sync::Arc;
 /// In this order: the header's size; the host, which must be one and belong to the connection's site (421); who the
 /// client is now, by the snapshot in force; the route and what it requires; the announced body's size.
 pub(super) fn admit(session: &mut Session, ctx: &mut RequestContext) -> Result<Admitted, Answer> {
-    let connection = ctx.connection.clone().ok_or_else(|| Answer::internal("no connection"))?;
+    let connection = ctx.connection.clone().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
     // Counted in before anything is judged: see `Connection::begin_request`.
     ctx.in_flight = Some(connection.begin_request());
     let snapshot = ctx.snapshot.clone();
     let request = session.req_header();
     header_size(request, &snapshot)?;
-    let target = Target::parse(request)?;
-    let host = request_host(request.version, target.authority(), &request.headers).map_err(Answer::bad_host)?;
+    let target = Target::parse(request.raw_path())?;
+    let authority = target.authority.or_else(|| request.uri.authority().map(|authority| authority.as_str()));
+    let host = request_host(request.version, authority, &request.headers)?;
     let site = site_of(&connection, &host, &snapshot)?;
     let client = who(&connection, &site, &snapshot)?;
-    let route = match site.routes.find(target.path(), &request.method) {
+    let route = match site.routes.find(target.path, &request.method) {
         RouteMatch::Route(route) => route,
         RouteMatch::MethodNotAllowed { allow } => return Err(Answer::method_not_allowed(allow)),
-        RouteMatch::NotFound => return Err(Answer::status(StatusCode::NOT_FOUND, "no route")),
-        RouteMatch::Ambiguous(error) => return Err(Answer::status(StatusCode::BAD_REQUEST, error.to_string())),
+        RouteMatch::NotFound => return Err(Answer::new(Problem::NotFound, "no route")),
+        RouteMatch::Ambiguous(error) => return Err(error.into()),
     };
-    route.check(client.verified().map(|client| client.identity())).map_err(Answer::Refused)?;
+    route.check(client.verified().map(|client| client.identity()))?;
     announced_body_size(request, &snapshot)?;
-    let pool = snapshot.pool(route.pool()).ok_or_else(|| Answer::internal("no pool"))?.clone();
+    let pool = snapshot.pool(route.pool()).ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?.clone();
     let timeout = super::read_timeout(route.timeout(), pool.config().read_timeout);
-    Ok(Admitted { site: site.clone(), client, pool, timeout, host: host.to_string() })
+    let rewritten = target.authority.is_some().then(|| target.origin_form.to_owned());
+    let path = target.path.to_owned();
+    Ok(Admitted { client, pool, timeout, path, host, rewritten })
 }
 
 fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let size = fields + request.raw_path().len();
     if size > snapshot.config.limits.request_header_bytes {
-        return Err(Answer::limit(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "request_header_bytes", size));
+        return Err(Answer::limit(Problem::HeaderFieldsTooLarge, "request_header_bytes", size));
     }
     Ok(())
 }
@@ -54,7 +57,7 @@ fn announced_body_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(
     let announced = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     let size: u64 = announced.and_then(|size| size.parse().ok()).unwrap_or(0);
     if size > snapshot.config.limits.request_body_bytes {
-        return Err(Answer::limit(StatusCode::PAYLOAD_TOO_LARGE, "request_body_bytes", size));
+        return Err(Answer::limit(Problem::ContentTooLarge, "request_body_bytes", size));
     }
     Ok(())
 }
@@ -62,17 +65,20 @@ fn announced_body_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(
 /// The connection's site, if the host belongs to it: a certificate checked for one site opens no other (RFC 9110
 /// section 15.5.20).
 fn site_of(connection: &Connection, host: &Host, snapshot: &Snapshot) -> Result<Arc<Site>, Answer> {
-    let site = connection.site(snapshot).ok_or_else(Answer::misdirected)?;
-    match snapshot.sites.for_host(host) {
-        Some(wanted) if Arc::ptr_eq(&wanted, &site) => Ok(site),
-        _ => Err(Answer::misdirected()),
+    let site = connection.site(snapshot);
+    match (site, snapshot.sites.for_host(host)) {
+        (Some(site), Some(wanted)) if Arc::ptr_eq(&wanted, &site) => Ok(site),
+        _ => {
+            let evidence = format!("{host} does not belong to site {}", connection.site_name());
+            Err(Answer::new(Problem::Misdirected, evidence))
+        }
     }
 }
 
 fn who(connection: &Connection, site: &Site, snapshot: &Snapshot) -> Result<Arc<Identified>, Answer> {
     let identified = connection.authorize(site, snapshot, clock::now());
     match &identified.client {
-        Client::Refused(refusal) => Err(Answer::Refused(refusal.clone())),
+        Client::Refused(refusal) => Err(refusal.clone().into()),
         Client::Anonymous | Client::Verified(_) => Ok(identified),
     }
 }

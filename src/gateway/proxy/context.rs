@@ -2,7 +2,8 @@
 
 use crate::gateway::connection::{Connection, Identified, InFlight};
 use crate::gateway::request_id::RequestId;
-use crate::gateway::site::{Site, Snapshot};
+use crate::gateway::authority::Host;
+use crate::gateway::site::Snapshot;
 use crate::gateway::upstream::{Lease, Pool};
 use pingora_core::protocols::l4::socket::SocketAddr;
 use std::sync::Arc;
@@ -32,12 +33,15 @@ pub(in crate::gateway) struct RequestContext {
 
 /// A request that may go to its upstream.
 pub(super) struct Admitted {
-    pub(super) site: Arc<Site>,
     pub(super) client: Arc<Identified>,
     pub(super) pool: Arc<Pool>,
     pub(super) timeout: Duration,
-    /// The authority as one normal form.
-    pub(super) host: String,
+    /// The one host it is for.
+    pub(super) host: Host,
+    /// The path as it came, without query.
+    pub(super) path: String,
+    /// The origin-form of a target that came as absolute-form: an upstream is told the one host only.
+    pub(super) rewritten: Option<String>,
 }
 
 impl RequestContext {

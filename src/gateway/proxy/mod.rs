@@ -10,7 +10,9 @@ pub(super) use app::ConnectionApp;
 use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::records::AccessRecord;
 use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
-use super::{Gateway, Snapshot};
+use super::Gateway;
+use super::assertion::AssertedRequest;
+use super::refusal::Problem;
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -78,7 +80,7 @@ impl ProxyHttp for Rules {
             }
             Err(answer) => {
                 self.count_refusal(&answer, ctx);
-                ctx.refused = Some((answer.name(), answer.evidence().to_owned()));
+                ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
                 respond::send(session, ctx, &answer).await?;
                 Ok(true)
             }
@@ -121,7 +123,7 @@ impl ProxyHttp for Rules {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
-        set_headers(request, ctx).map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
+        set_headers(request, ctx)
     }
 
     async fn upstream_response_filter(
@@ -184,15 +186,15 @@ impl ProxyHttp for Rules {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
-        let Some(status) = status_of(error) else {
+        let Some(problem) = problem_of(error) else {
             return FailToProxy { error_code: 0, can_reuse_downstream: false };
         };
         if session.response_written().is_none() {
-            let answer = Answer::status(status, error.to_string());
+            let answer = Answer::new(problem, error.to_string());
             // A client that is gone cannot be told.
             let _ = respond::send(session, ctx, &answer).await;
         }
-        FailToProxy { error_code: status.as_u16(), can_reuse_downstream: false }
+        FailToProxy { error_code: problem.status().as_u16(), can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
@@ -212,15 +214,11 @@ impl ProxyHttp for Rules {
 impl Rules {
     fn count_refusal(&self, answer: &Answer, ctx: &RequestContext) {
         let site = ctx.connection.as_ref().map_or("", |connection| &**connection.site_name());
-        match answer {
-            Answer::Refused(refusal) => {
-                let labels = [site, refusal.reason.name()];
-                self.gateway.metrics.refused_requests.with_label_values(&labels).inc();
-            }
-            Answer::Status { limit: Some(limit), .. } => {
-                self.gateway.metrics.limits.with_label_values(&[limit]).inc();
-            }
-            Answer::Status { limit: None, .. } => {}
+        if let Problem::Refused(reason) = answer.problem {
+            self.gateway.metrics.refused_requests.with_label_values(&[site, reason.name()]).inc();
+        }
+        if let Some(limit) = answer.limit {
+            self.gateway.metrics.limits.with_label_values(&[limit]).inc();
         }
     }
 
@@ -243,7 +241,7 @@ impl Rules {
             connection: connection.id,
             client: connection.peer,
             site: connection.site_name(),
-            host: ctx.admitted.as_ref().map_or("", |admitted| &admitted.host),
+            host: ctx.admitted.as_ref().map_or("", |admitted| admitted.host.name()),
             protocol: protocol(request.version),
             method: request.method.as_str(),
             path: request.uri.path(),
@@ -279,19 +277,39 @@ fn was_reset(session: &Http2Session) -> bool {
     session.response_written().is_none()
 }
 
-fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> std::result::Result<(), TooManyHeaders> {
+/// The request as the upstream gets it: nothing the client claims of itself, everything that was verified.
+fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> {
     let (Some(admitted), Some(connection)) = (&ctx.admitted, &ctx.connection) else {
-        return Err(TooManyHeaders);
+        return Err(Error::new_in(ErrorType::InternalError));
     };
     let now = clock::now();
+    if let Some(target) = &admitted.rewritten {
+        request.set_raw_path(target.as_bytes())?;
+    }
+    let assertion = match (admitted.client.verified(), &ctx.snapshot.signer) {
+        (Some(client), Some(signer)) => {
+            let asserted = AssertedRequest {
+                site: connection.site_name(),
+                method: &request.method,
+                host: admitted.host.name(),
+                path: &admitted.path,
+                now,
+                authenticated_at: connection.authenticated_at,
+                request_id: &ctx.request_id,
+            };
+            let signed = signer.sign(client, &asserted);
+            Some(signed.map_err(|error| Error::because(ErrorType::InternalError, "assertion", error))?)
+        }
+        _ => None,
+    };
     let mut fields = Fields(request);
     strip(&mut fields, &ctx.snapshot.strip);
-    let assertion = admitted.client.verified().zip(ctx.snapshot.signer.as_ref()).and_then(|(client, signer)| {
-        respond::assertion(signer, client, fields.0, admitted, connection, &ctx.request_id, now)
-    });
     let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
-    admitted.client.headers.apply(&mut fields, &facts)?;
-    Forwarding::new(connection.peer).apply(&mut fields, &admitted.host)
+    let forwarding = Forwarding::new(connection.peer);
+    let set = admitted.client.headers.apply(&mut fields, &facts).and_then(|()| {
+        forwarding.apply(&mut fields, &admitted.host.to_string())
+    });
+    set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
 }
 
 /// pingora's request header, which keeps names' spelling beside the map and so is changed only by its own methods.
@@ -311,20 +329,22 @@ impl HeaderStore for Fields<'_> {
     }
 }
 
-/// The one place where a failure on the way becomes a status (RFC 9110 section 15.6); none: nobody is there to tell.
-fn status_of(error: &Error) -> Option<StatusCode> {
-    let status = match (error.etype(), error.esource()) {
-        (ErrorType::HTTPStatus(status), _) => return StatusCode::from_u16(*status).ok(),
+/// What a failure on the way is to the client; none: nobody is there to tell.
+fn problem_of(error: &Error) -> Option<Problem> {
+    let problem = match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(413), _) => Problem::ContentTooLarge,
+        (ErrorType::HTTPStatus(431), _) => Problem::HeaderFieldsTooLarge,
+        (ErrorType::HTTPStatus(503), _) => Problem::ServiceUnavailable,
         (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => {
             return None;
         }
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => StatusCode::REQUEST_TIMEOUT,
-        (_, ErrorSource::Downstream) => StatusCode::BAD_REQUEST,
-        (_, ErrorSource::Upstream) if is_timeout(error) => StatusCode::GATEWAY_TIMEOUT,
-        (_, ErrorSource::Upstream) => StatusCode::BAD_GATEWAY,
-        (_, ErrorSource::Internal | ErrorSource::Unset) => StatusCode::INTERNAL_SERVER_ERROR,
+        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
+        (_, ErrorSource::Downstream) => Problem::BadRequest,
+        (_, ErrorSource::Upstream) if is_timeout(error) => Problem::GatewayTimeout,
+        (_, ErrorSource::Upstream) => Problem::BadGateway,
+        (_, ErrorSource::Internal | ErrorSource::Unset) => Problem::Internal,
     };
-    Some(status)
+    Some(problem)
 }
 
 fn is_timeout(error: &Error) -> bool {
