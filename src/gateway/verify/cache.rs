@@ -55,6 +55,11 @@ impl ChainCache {
         self.len() == 0
     }
 
+    /// Does the bookkeeping that is otherwise done now and then, so that [`Self::len`] is exact.
+    pub fn settle(&self) {
+        self.chains.run_pending_tasks();
+    }
+
     pub(super) fn get(&self, key: &CacheKey) -> Option<Arc<VerifiedChain>> {
         self.chains.get(key).map(|entry| entry.chain)
     }

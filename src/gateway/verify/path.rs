@@ -7,7 +7,7 @@ use super::types::{Reason, Refusal};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, TrustSnapshot};
+use crate::trust::{Authority, Role, TrustSnapshot};
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor};
 use webpki::aws_lc_rs as algorithms;
 use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
@@ -187,8 +187,8 @@ impl<'a> Search<'a> {
 
 /// CA certificates that may stand between leaf and anchor, each once; an anchor's own key need not be certified.
 fn pool<'a>(sent_along: &'a [Certificate], trust: &'a TrustSnapshot) -> Vec<&'a Certificate> {
-    let configured = trust.authorities().iter().filter(|authority| authority.issued_by().is_some());
-    let mut pool: Vec<&Certificate> = configured.map(Authority::certificate).collect();
+    let issuing = |authority: &&Authority| authority.issued_by().is_some() && authority.role() == Role::Issuer;
+    let mut pool: Vec<&Certificate> = trust.authorities().iter().filter(issuing).map(Authority::certificate).collect();
     for certificate in sent_along {
         let is_anchor =
             trust.authority(&certificate.authority_key()).is_some_and(|authority| authority.issued_by().is_none());

@@ -152,7 +152,7 @@ pub(super) fn describe(identity: &Identity) -> String {
 
 /// A CA and the CAs above it; `config` has made sure that `issued_by` runs in no circle, and the number of CAs ends it.
 fn with_those_above<'a>(authority: &'a Authority, trust: &'a TrustSnapshot) -> impl Iterator<Item = &'a Authority> {
-    std::iter::successors(Some(authority), |below| below.issued_by().and_then(|key| trust.authority(key)))
+    std::iter::successors(Some(authority), |below| below.issued_by().and_then(|key| trust.authority(&key)))
         .take(trust.authorities().len())
 }
 
