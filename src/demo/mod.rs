@@ -1,1 +1,3 @@
-//! `sekisho demo`.
+//! `sekisho demo`: a development PKI, a demo IB application and a gateway between them and curl.
+
+pub mod pki;
