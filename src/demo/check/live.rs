@@ -109,7 +109,7 @@ struct Conversation {
 impl Conversation {
     fn begin(command: &mut Command) -> Result<Self, String> {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = piped.spawn().map_err(|error| format!("{:?}: {error}", command.get_program()))?;
+        let mut child = piped.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))?;
         let (heard, hearing) = channel();
         if let Some(mut output) = child.stdout.take() {
             std::thread::spawn(move || {
