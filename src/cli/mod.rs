@@ -1,6 +1,26 @@
 //! The command line: one file a subcommand.
 
+mod demo;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+/// Sekisho (関所): a mutual-TLS gateway for corporate internet banking.
+#[derive(Debug, clap::Parser)]
+#[command(version, about)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Demo(demo::Arguments),
+}
+
 /// Runs the command line.
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn main() -> ExitCode {
+    match CommandLine::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
+    }
 }

@@ -21,6 +21,8 @@ const PATTERN_BYTES: usize = 512 * 1024;
 pub(super) struct Authorities {
     pub(super) cas: Vec<Ca>,
     drafts: Vec<Draft>,
+    /// Every name and every issued_by is right, so that conclusions may be drawn from the tree they make.
+    sound: bool,
 }
 
 /// What a [`Ca`] does not keep.
@@ -43,20 +45,22 @@ pub(super) struct Patterns {
 /// `[[ca]]`.
 pub(super) fn read(document: &Document, sections: Vec<Section<'_>>) -> Authorities {
     let mut names = Unique::new("the name of a CA");
-    let (cas, drafts): (Vec<Ca>, Vec<Draft>) =
-        sections.into_iter().map(|section| read_one(section, &mut names)).unzip();
-    let authorities = Authorities { cas, drafts };
-    authorities.check_issuers(document);
+    let mut sound = true;
+    let read_one = |section| read_one(section, &mut names, &mut sound);
+    let (cas, drafts): (Vec<Ca>, Vec<Draft>) = sections.into_iter().map(read_one).unzip();
+    let mut authorities = Authorities { cas, drafts, sound };
+    authorities.sound &= authorities.check_issuers(document);
     authorities
 }
 
-fn read_one(mut section: Section<'_>, names: &mut Unique) -> (Ca, Draft) {
+fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (Ca, Draft) {
     let place = section.place.clone();
     let ca_name = section.required("name", "write a short name for sites, logs and metrics", |item| {
         let name = name(item)?;
-        names.check(item.document, &item.place, &name);
+        *sound &= names.check(item.document, &item.place, &name);
         Some(name)
     });
+    *sound &= !ca_name.is_empty();
     let certificate = section.required("certificate", "write the path of the CA's PEM certificate", placed_path);
     let issued_by = section.optional("issued_by", |item| Some(placed::<Arc<str>>(item, name(item)?.into())));
     // A CA whose revocation is not stated is an error: absent is not empty (requirement R4).
@@ -107,7 +111,10 @@ impl Authorities {
 
     /// The patterns of the certificates that clients below these CAs may have.
     pub(super) fn patterns(&self, accepted: &[Arc<str>]) -> Patterns {
-        let mut patterns = Patterns { captures: Vec::new(), without: Vec::new(), unreadable: false };
+        let mut patterns = Patterns { captures: Vec::new(), without: Vec::new(), unreadable: !self.sound };
+        if !self.sound {
+            return patterns;
+        }
         for (index, ca) in self.cas.iter().enumerate() {
             let mut line = self.line_up(index);
             if !line.any(|above| self.cas.get(above).is_some_and(|above| accepted.contains(&above.name))) {
@@ -131,20 +138,24 @@ impl Authorities {
         patterns
     }
 
-    fn check_issuers(&self, document: &Document) {
+    /// Records what is wrong with each `issued_by`; whether nothing is.
+    fn check_issuers(&self, document: &Document) -> bool {
+        let mut sound = true;
         for (index, draft) in self.drafts.iter().enumerate() {
             let (Some(above), Some(ca)) = (&draft.issued_by, self.cas.get(index)) else { continue };
-            if above.value == ca.name {
-                let message = "names the CA itself; leave issued_by out of a trust anchor";
-                document.refuse(&above.place, message);
+            let message = if above.value == ca.name {
+                "names the CA itself; leave issued_by out of a trust anchor".to_owned()
             } else if !self.has(&above.value) {
-                let message = format!("{:?} is not a CA of this file; {}", above.value, self.advice());
-                document.refuse(&above.place, message);
+                format!("{:?} is not a CA of this file; {}", above.value, self.advice())
             } else if let Some(circle) = self.circle_from(index) {
-                let message = format!("goes in a circle: {circle}; the topmost CA has no issued_by");
-                document.refuse(&above.place, message);
-            }
+                format!("goes in a circle: {circle}; the topmost CA has no issued_by")
+            } else {
+                continue;
+            };
+            document.refuse(&above.place, message);
+            sound = false;
         }
+        sound
     }
 
     /// The circle a CA is in, told once: from the member that comes first in the file.
