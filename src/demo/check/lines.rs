@@ -50,7 +50,7 @@ const REFUSED: [(Option<&str>, &str, &str); 6] = [
 const REFUSAL_PAGES: [(Option<&str>, &[&str], &[&str]); 6] = [
     (None, &["lang=\"ja\"", "証明書"], &["lang=\"en\"", "certificate"]),
     (Some("client-expired"), &["lang=\"ja\"", "有効期限"], &["lang=\"en\"", "expired"]),
-    (Some("client-not-yet-valid"), &["lang=\"ja\"", "有効期間"], &["lang=\"en\"", "not yet valid"]),
+    (Some("client-not-yet-valid"), &["lang=\"ja\"", "有効期間"], &["lang=\"en\"", "valid yet"]),
     (Some("client-revoked"), &["lang=\"ja\"", "失効"], &["lang=\"en\"", "revoked"]),
     (Some("client-other-ca"), &["lang=\"ja\"", "認証局"], &["lang=\"en\"", "certification authority"]),
     (Some("client-bad-cn"), &["lang=\"ja\"", "証明書"], &["lang=\"en\"", "certificate"]),
