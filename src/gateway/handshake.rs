@@ -141,44 +141,6 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
     }
 }
 
-/// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
-/// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_OCTETS: usize = 64 * 1024;
-
-/// Takes a connection through its handshake.
-pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<Accepted, Failure> {
-    let snapshot = gateway.snapshot();
-    let start = match client_hello(tcp).await {
-        Ok(start) => start,
-        Err(error) => return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error) }),
-    };
-    let server_name = start.client_hello().server_name().map(str::to_owned);
-    let Some(site) = snapshot.sites.for_server_name(server_name.as_deref()) else {
-        refuse_server_name(start.io).await;
-        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite });
-    };
-    let session = Arc::new(Session::default());
-    let config = match server_config(gateway, &snapshot, &site, &session) {
-        Ok(config) => config,
-        Err(error) => {
-            let cause = FailureCause::Tls(io::Error::other(error));
-            return Err(Failure { site: Some(site), server_name, cause });
-        }
-    };
-    match start.into_stream(Arc::new(config)).into_fallible().await {
-        Ok(tls) => conclude(tls, gateway, snapshot, site, &session, server_name),
-        Err((error, tcp)) => {
-            linger(tcp).await;
-            let cause = match session.refusal().or_else(|| missing_certificate(&error)) {
-                Some(refusal) => FailureCause::Refused(refusal),
-                None => FailureCause::Tls(error),
-            };
-            Err(Failure { site: Some(site), server_name, cause })
-        }
-    }
-}
-
 /// Sends what is still buffered (the alert), then waits for the peer to close.
 ///
 /// A TLS 1.3 client sends its request before it hears the alert. Were the socket closed with that unread, the kernel
