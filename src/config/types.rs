@@ -3,6 +3,7 @@
 //! Paths are absolute or already joined to the configuration file's folder. Nothing here has been read from those
 //! paths yet: that is `trust`'s and `gateway`'s work, whose errors name the [`Place`] a path came from.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,8 +20,22 @@ pub struct Place {
     pub key: String,
 }
 
+/// `sekisho.toml:12: ca[1].certificate`, without the parts that are unknown (line 0, no key).
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if self.line > 0 {
+            write!(f, ":{}", self.line)?;
+        }
+        if !self.key.is_empty() {
+            write!(f, ": {}", self.key)?;
+        }
+        Ok(())
+    }
+}
+
 /// A value and where it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Placed<T> {
     /// The value.
     pub value: T,
@@ -50,7 +65,7 @@ pub struct Config {
 }
 
 /// `[gateway]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     /// `listen`: addresses for TLS. Port 0 takes a free one (tests), told in the log.
     pub listen: Vec<SocketAddr>,
@@ -104,8 +119,11 @@ pub struct Limits {
     pub requests_per_connection: u32,
     /// `http2_concurrent_streams`.
     pub http2_concurrent_streams: u32,
-    /// `http2_resets`: streams a client may reset in `http2_reset_window` before the connection is closed (rapid reset, CVE-2023-44487).
+    /// `http2_resets`: streams a client may reset in `http2_reset_window` before the connection is closed
+    /// (rapid reset, CVE-2023-44487).
     pub http2_resets: u32,
+    /// `http2_reset_window`: the time in which `http2_resets` are counted.
+    pub http2_reset_window: Duration,
     /// `chain_certificates`: certificates a client may present.
     pub chain_certificates: usize,
     /// `chain_bytes`: their DER, together.
@@ -398,3 +416,12 @@ pub struct ConfigError {
     /// What is wrong and what would be right.
     pub message: String,
 }
+
+/// `sekisho.toml:12: ca[1].certificate: what is wrong`, on one line.
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)
+    }
+}
+
+impl std::error::Error for ConfigError {}

@@ -1,0 +1,298 @@
+//! Reads `[[ca]]`, and checks how the CAs stand to each other.
+
+use super::reader::{Document, Item, Section, Unique};
+use super::types::{AnchorExpiry, Ca, ContractRange, Placed, RevocationSource, WhenStale};
+use super::values::{choices, duration, name, one_of, placed, placed_path, some_of};
+use regex::{Regex, RegexBuilder};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The capture that every identity pattern must have: whose certificate it is (契約ID).
+pub(super) const CONTRACT_ID: &str = "contract_id";
+
+/// The term of a route's `require` that is not the name of a capture.
+pub(super) const CERTIFICATE: &str = "certificate";
+
+/// Compiled size of an identity pattern: the longest of the seeds' takes 30 KiB with Unicode classes; a pattern of
+/// nested repetitions that would make every handshake slow takes megabytes.
+const PATTERN_BYTES: usize = 512 * 1024;
+
+/// Every `[[ca]]`, and what sites may ask of them.
+pub(super) struct Authorities {
+    pub(super) cas: Vec<Ca>,
+    drafts: Vec<Draft>,
+}
+
+/// What a [`Ca`] does not keep.
+struct Draft {
+    issued_by: Option<Placed<Arc<str>>>,
+    /// Written, though perhaps wrong: nothing follows from its absence then.
+    identity_written: bool,
+}
+
+/// The patterns that certificates below some CAs may match.
+pub(super) struct Patterns {
+    /// Names of all named captures, each once.
+    pub(super) captures: Vec<String>,
+    /// Names of CAs that issue to clients and have no pattern.
+    pub(super) without: Vec<Arc<str>>,
+    /// A pattern is wrong, so that nothing follows from a capture's absence.
+    pub(super) unreadable: bool,
+}
+
+/// `[[ca]]`.
+pub(super) fn read(document: &Document, sections: Vec<Section<'_>>) -> Authorities {
+    let mut names = Unique::new("the name of a CA");
+    let (cas, drafts): (Vec<Ca>, Vec<Draft>) =
+        sections.into_iter().map(|section| read_one(section, &mut names)).unzip();
+    let authorities = Authorities { cas, drafts };
+    authorities.check_issuers(document);
+    authorities
+}
+
+fn read_one(mut section: Section<'_>, names: &mut Unique) -> (Ca, Draft) {
+    let place = section.place.clone();
+    let ca_name = section.required("name", "write a short name for sites, logs and metrics", |item| {
+        let name = name(item)?;
+        names.check(item.document, &item.place, &name);
+        Some(name)
+    });
+    let certificate = section.required("certificate", "write the path of the CA's PEM certificate", placed_path);
+    let issued_by = section.optional("issued_by", |item| Some(placed::<Arc<str>>(item, name(item)?.into())));
+    // A CA whose revocation is not stated is an error: absent is not empty (requirement R4).
+    if !section.has("revocation") {
+        section.refuse_missing(
+            "revocation",
+            "write where its revocation list is, { crl = [\"crl.pem\"] }, or \"none\" if its certificates are never revoked",
+        );
+    }
+    let stand_in = RevocationSource::Crl { paths: Vec::new(), when_stale: WhenStale::Closed };
+    let revocation = section.optional("revocation", revocation).unwrap_or(stand_in);
+    let anchor_expiry_place = section.place_of("anchor_expiry");
+    let anchor_expiry = section.or("anchor_expiry", AnchorExpiry::Check, anchor_expiry);
+    if anchor_expiry == AnchorExpiry::Ignore && issued_by.is_some() {
+        let message = "is only for trust anchors, and this CA is issued_by another; remove it";
+        section.document.refuse(&anchor_expiry_place, message);
+    }
+    let identity_written = section.has("identity");
+    let identity = section.optional("identity", pattern);
+    let contracts = section.optional("contracts", |item| {
+        some_of(item, "no contract could enter; leave the key out to admit any", contract_range)
+    });
+    section.finish();
+    let issued_by_name = issued_by.as_ref().map(|above| above.value.clone());
+    let ca = Ca {
+        name: ca_name.into(),
+        place,
+        certificate,
+        issued_by: issued_by_name,
+        revocation,
+        anchor_expiry,
+        identity,
+        contracts,
+    };
+    (ca, Draft { issued_by, identity_written })
+}
+
+impl Authorities {
+    /// Whether a CA of this name is configured.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.position(name).is_some()
+    }
+
+    /// `write "a" or "b"`, for a reference to a CA that is not there.
+    pub(super) fn advice(&self) -> String {
+        known_names(self.cas.iter().map(|ca| ca.name.as_ref()), "[[ca]]")
+    }
+
+    /// The patterns of the certificates that clients below these CAs may have.
+    pub(super) fn patterns(&self, accepted: &[Arc<str>]) -> Patterns {
+        let mut patterns = Patterns { captures: Vec::new(), without: Vec::new(), unreadable: false };
+        for (index, ca) in self.cas.iter().enumerate() {
+            let mut line = self.line_up(index);
+            if !line.any(|above| self.cas.get(above).is_some_and(|above| accepted.contains(&above.name))) {
+                continue;
+            }
+            let written = self.line_up(index).find(|above| self.drafts.get(*above).is_some_and(|d| d.identity_written));
+            match written.map(|above| self.cas.get(above).and_then(|ca| ca.identity.as_ref())) {
+                Some(Some(pattern)) => {
+                    for capture in pattern.value.capture_names().flatten() {
+                        if !patterns.captures.iter().any(|known| known == capture) {
+                            patterns.captures.push(capture.to_owned());
+                        }
+                    }
+                }
+                Some(None) => patterns.unreadable = true,
+                // A CA with others below it may issue to these alone; verification refuses a client of its own.
+                None if self.issues_to_cas(&ca.name) => {}
+                None => patterns.without.push(ca.name.clone()),
+            }
+        }
+        patterns
+    }
+
+    fn check_issuers(&self, document: &Document) {
+        for (index, draft) in self.drafts.iter().enumerate() {
+            let (Some(above), Some(ca)) = (&draft.issued_by, self.cas.get(index)) else { continue };
+            if above.value == ca.name {
+                let message = "names the CA itself; leave issued_by out of a trust anchor";
+                document.refuse(&above.place, message);
+            } else if !self.has(&above.value) {
+                let message = format!("{:?} is not a CA of this file; {}", above.value, self.advice());
+                document.refuse(&above.place, message);
+            } else if let Some(circle) = self.circle_from(index) {
+                let message = format!("goes in a circle: {circle}; the topmost CA has no issued_by");
+                document.refuse(&above.place, message);
+            }
+        }
+    }
+
+    /// The circle a CA is in, told once: from the member that comes first in the file.
+    fn circle_from(&self, start: usize) -> Option<String> {
+        let line: Vec<usize> = self.line_up(start).collect();
+        let last = *line.last()?;
+        let closes = self.above(last) == Some(start) && line.iter().all(|member| *member >= start);
+        let names = line.iter().chain([&start]).filter_map(|member| self.cas.get(*member));
+        closes.then(|| names.map(|ca| ca.name.as_ref()).collect::<Vec<_>>().join(" -> "))
+    }
+
+    /// A CA and those above it, nearest first; stops where a circle would begin again.
+    fn line_up(&self, index: usize) -> impl Iterator<Item = usize> {
+        let mut seen = vec![index];
+        while let Some(above) = seen.last().and_then(|last| self.above(*last)).filter(|above| !seen.contains(above)) {
+            seen.push(above);
+        }
+        seen.into_iter()
+    }
+
+    fn above(&self, index: usize) -> Option<usize> {
+        self.position(self.cas.get(index)?.issued_by.as_ref()?)
+    }
+
+    fn position(&self, name: &str) -> Option<usize> {
+        self.cas.iter().position(|ca| !name.is_empty() && ca.name.as_ref() == name)
+    }
+
+    fn issues_to_cas(&self, name: &str) -> bool {
+        self.cas.iter().any(|ca| ca.issued_by.as_deref() == Some(name))
+    }
+}
+
+/// `write "a" or "b"`, or where to begin when there is nothing to name.
+pub(super) fn known_names<'t>(names: impl Iterator<Item = &'t str>, table: &str) -> String {
+    let names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+    if names.is_empty() {
+        format!("add a {table} table of that name")
+    } else {
+        format!("write {}", choices(names.into_iter()))
+    }
+}
+
+/// `revocation = "none"` or `{ crl = […], when_stale = … }`.
+fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
+    if item.as_str() == Some("none") {
+        return Some(RevocationSource::None);
+    }
+    let Some(mut section) = item.section() else {
+        item.refuse_type("a revocation source", "{ crl = [\"crl.pem\"] } or \"none\"");
+        return None;
+    };
+    let advice = "write the list's PEM or DER file, or a folder of them: crl = [\"crl.pem\"]";
+    let paths = section.required("crl", advice, |item| {
+        some_of(item, "write revocation = \"none\" if nothing is ever revoked", placed_path)
+    });
+    let when_stale = section.or("when_stale", WhenStale::Closed, when_stale);
+    section.finish();
+    Some(RevocationSource::Crl { paths, when_stale })
+}
+
+/// `"closed"`, `"open"` or `{ grace = "6h" }`.
+fn when_stale(item: &Item<'_>) -> Option<WhenStale> {
+    /// Beyond a month a list is not late but gone; `"open"` says that in so many words.
+    const LONGEST_GRACE: Duration = Duration::from_secs(31 * 86_400);
+    match item.as_str() {
+        Some("closed") => return Some(WhenStale::Closed),
+        Some("open") => return Some(WhenStale::Open),
+        _ => {}
+    }
+    let Some(mut section) = item.section() else {
+        item.refuse_type("a policy for a stale list", "\"closed\", { grace = \"6h\" } or \"open\"");
+        return None;
+    };
+    let grace = section.required("grace", "write how long a stale list still serves: { grace = \"6h\" }", |item| {
+        duration(item, Duration::from_secs(1)..=LONGEST_GRACE)
+    });
+    section.finish();
+    Some(WhenStale::Grace(grace))
+}
+
+fn anchor_expiry(item: &Item<'_>) -> Option<AnchorExpiry> {
+    let answers = [("check", AnchorExpiry::Check), ("ignore", AnchorExpiry::Ignore)];
+    one_of(item, "a policy for an expired trust anchor", &answers)
+}
+
+/// A pattern for the whole CN, with a capture `contract_id`.
+fn pattern(item: &Item<'_>) -> Option<Placed<Regex>> {
+    let Some(text) = item.as_str() else {
+        item.refuse_type("a pattern", "a regular expression in single quotes: '(?<contract_id>[0-9]{11})'");
+        return None;
+    };
+    let regex = match RegexBuilder::new(text).size_limit(PATTERN_BYTES).dfa_size_limit(PATTERN_BYTES).build() {
+        Ok(regex) => regex,
+        Err(error) => {
+            item.refuse(format!("is not a regular expression: {}", in_one_line(&error)));
+            return None;
+        }
+    };
+    let captures: Vec<&str> = regex.capture_names().flatten().collect();
+    if !captures.contains(&CONTRACT_ID) {
+        item.refuse("has no capture contract_id; write (?<contract_id>…) around the contract ID (契約ID)");
+        return None;
+    }
+    if captures.contains(&CERTIFICATE) {
+        item.refuse("has a capture named certificate, which means the client certificate itself in require; rename it");
+        return None;
+    }
+    Some(placed(item, regex))
+}
+
+/// The `regex` crate draws the pattern and a caret over several lines; its last line says what is wrong.
+fn in_one_line(error: &regex::Error) -> String {
+    match error {
+        regex::Error::CompiledTooBig(_) => {
+            format!("it would take more than {} KiB compiled; shorten its repetitions", PATTERN_BYTES / 1024)
+        }
+        other => {
+            let text = other.to_string();
+            let last = text.lines().last().unwrap_or_default();
+            last.trim().trim_start_matches("error: ").to_owned()
+        }
+    }
+}
+
+/// `"00000000001-00000999999"` or one contract ID.
+fn contract_range(item: &Item<'_>) -> Option<ContractRange> {
+    let right = "one contract ID, or first-last of the same length: \"00000000001-00000999999\"";
+    let Some(text) = item.as_str() else {
+        item.refuse_type("a contract range", right);
+        return None;
+    };
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let is_id = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_id(first) || !is_id(last) {
+        item.refuse_type("a contract range", right);
+        return None;
+    }
+    if first.len() != last.len() {
+        let (one, other) = (first.len(), last.len());
+        item.refuse(format!(
+            "{text:?} has ends of {one} and {other} characters; contract IDs compare as text of equal length"
+        ));
+        return None;
+    }
+    if first > last {
+        item.refuse(format!("{text:?} is reversed and would admit no contract; write \"{last}-{first}\""));
+        return None;
+    }
+    Some(ContractRange { first: first.to_owned(), last: last.to_owned() })
+}
