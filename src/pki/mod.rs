@@ -2,8 +2,10 @@
 
 pub mod certificate;
 pub mod crl;
+pub(crate) mod der;
 pub mod fingerprint;
 pub mod name;
 pub mod pem;
 pub mod serial;
+pub mod signature;
 pub mod time;

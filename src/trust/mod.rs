@@ -1,1 +1,29 @@
 //! What is trusted now: CA certificates and revocation lists, validated in the background and published whole.
+//!
+//! ```text
+//! load (files) ─┐
+//! from_parts ───┴→ authority (checks each CA) → accept (checks each list) → select (which is in force) → TrustSnapshot
+//! ```
+//! Invariant: a snapshot never changes; a reader borrows one and asks it. Signatures of lists are verified in
+//! `accept`, never by a reader. A list that is missing is never an empty list.
+
+mod accept;
+mod alarm;
+mod authority;
+mod files;
+mod lists;
+mod load;
+mod parts;
+mod revoked;
+mod select;
+mod snapshot;
+mod staleness;
+
+pub use alarm::{Alarm, AlarmKind};
+pub use authority::{Authority, Revocation, Role};
+pub use lists::{RevocationList, RevocationLists};
+pub use load::{LoadOutcome, load};
+pub use parts::{AuthorityParts, ListParts, PartsError, RevocationParts};
+pub use revoked::{Revoked, RevokedIndex};
+pub use snapshot::{AuthorityStatus, Readiness, RevocationStatus, TrustSnapshot};
+pub use staleness::{Freshness, Stale};

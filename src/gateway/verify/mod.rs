@@ -1,4 +1,217 @@
-//! The decision on a client's certificate chain.
+//! The decision on a client's certificate chain: [`verify`] is the one function that makes a [`VerifiedClient`], for
+//! the handshake, for a resumed session, and for `sekisho verify`.
+//!
+//! Several reasons may be true of one chain; the one told is always the same one. In order: budget, encoding,
+//! path by name, keys and algorithms, signatures, usage, the site's CAs, identity, and then what changes with time: **revoked**, expired or not
+//! yet valid, status unavailable, the leaf before its CAs. Revoked comes before expired since it is the graver and
+//! needs another act (a call to the bank, not a renewal); expired comes before unavailable since it is certain.
 
+mod budget;
+mod cache;
+mod path;
+mod policy;
+mod rules;
+mod standing;
+mod trace;
 mod types;
+mod usage;
+
+pub use cache::{ChainCache, DEFAULT_CACHE_BYTES};
+pub use policy::{ChainLimits, SitePolicy};
+pub use trace::{Outcome, Step, StepName};
 pub use types::{LeafFacts, Link, Reason, Refusal, VerifiedChain, VerifiedClient};
+
+use crate::pki::certificate::Certificate;
+use crate::pki::time::Timestamp;
+use crate::trust::TrustSnapshot;
+use path::CandidatePath;
+use rustls::pki_types::CertificateDer;
+use standing::Whose;
+use std::sync::Arc;
+use trace::Trace;
+
+/// Decides on a presented chain, leaf first, for a site, by a snapshot, at a time.
+///
+/// With a `cache`, a chain whose signatures, usage and identity were found good under the same CAs and policy is only
+/// looked up: time and revocation are checked anew on every call.
+///
+/// # Errors
+/// The [`Refusal`] with its reason, evidence and what could be read of the leaf.
+pub fn verify(
+    chain: &[CertificateDer<'_>],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    cache: Option<&ChainCache>,
+    now: Timestamp,
+) -> Result<VerifiedClient, Refusal> {
+    decide(chain, policy, trust, cache, now, &mut Trace::off()).map_err(|refusal| refusal.about(chain.first()))
+}
+
+/// [`verify`] without a cache, telling each [`Step`] to `sink` as it is taken.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_traced(
+    chain: &[CertificateDer<'_>],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+    sink: &mut dyn FnMut(Step),
+) -> Result<VerifiedClient, Refusal> {
+    decide(chain, policy, trust, None, now, &mut Trace::to(sink)).map_err(|refusal| refusal.about(chain.first()))
+}
+
+/// Decides again on a client already verified: on its next request, or when a new snapshot is published.
+///
+/// Time and revocation only, unless the CAs or the policy have changed since: then all of it.
+///
+/// # Errors
+/// As [`verify`].
+pub fn recheck(
+    client: &VerifiedClient,
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<VerifiedClient, Refusal> {
+    let same_ground = client.authorities_generation == trust.authorities_generation()
+        && client.policy_fingerprint == *policy.fingerprint();
+    if same_ground && let Some(decision) = stand(&client.chain, policy, trust, now) {
+        return decision.map_err(|refusal| refusal.about(client.presented().first()));
+    }
+    verify(client.presented(), policy, trust, None, now)
+}
+
+/// Decides whether the session of a ticket may be resumed, from the [`Link`]s kept in it: the CAs are still there and
+/// accepted by the site, and every certificate of the path is valid and not revoked.
+///
+/// It makes no [`VerifiedClient`]: after the handshake [`verify`] decides on the stored chain.
+///
+/// # Errors
+/// As [`verify`], without facts of the leaf.
+pub fn recheck_links(
+    links: &[Link],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    if links.is_empty() || !links.iter().any(|link| policy.accepts(&link.issued_by)) {
+        return Err(Refusal::new(Reason::UnknownCa, "no CA of the session's path is accepted by this site any more"));
+    }
+    standing::check(links, trust, now).map(drop).map_err(|(_, refusal)| refusal)
+}
+
+/// The table of contents.
+fn decide(
+    chain: &[CertificateDer<'_>],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    cache: Option<&ChainCache>,
+    now: Timestamp,
+    trace: &mut Trace<'_>,
+) -> Result<VerifiedClient, Refusal> {
+    trace.step(StepName::Budget, || budget::check(chain, policy.limits()), |()| budget::describe(chain))?;
+    let place = cache.map(|cache| (cache, cache::key(chain, policy, trust)));
+    if let Some((cache, key)) = &place
+        && let Some(verified) = cache.get(key)
+        && let Some(decision) = stand(&verified, policy, trust, now)
+    {
+        return decision;
+    }
+    let presented = trace.step(StepName::Parse, || parse(chain), |presented| describe_presented(presented))?;
+    let candidates =
+        trace.step(StepName::Path, || path::candidates(&presented, trust), |found| path::describe(found))?;
+    let (verified, client) = first_that_stands(&candidates, chain, policy, trust, now, trace)?;
+    if let Some((cache, key)) = place {
+        cache.insert(key, verified, now);
+    }
+    Ok(client)
+}
+
+/// The first candidate path that passes; else the refusal of the path that came furthest.
+fn first_that_stands(
+    candidates: &[CandidatePath<'_>],
+    chain: &[CertificateDer<'_>],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+    trace: &mut Trace<'_>,
+) -> Result<(Arc<VerifiedChain>, VerifiedClient), Refusal> {
+    let mut furthest: Option<(StepName, Refusal)> = None;
+    for candidate in candidates {
+        match judge(candidate, chain, policy, trust, now, trace) {
+            Ok(found) => return Ok(found),
+            Err(refusal) => {
+                let reached = trace.reached();
+                if furthest.as_ref().is_none_or(|(step, _)| *step < reached) {
+                    furthest = Some((reached, refusal));
+                }
+            }
+        }
+    }
+    // `path::candidates` refuses rather than find none.
+    Err(furthest.map_or_else(|| Refusal::new(Reason::UnknownCa, "no candidate path"), |(_, refusal)| refusal))
+}
+
+/// One path through every step; what does not change with time comes first and is what the cache keeps.
+fn judge(
+    candidate: &CandidatePath<'_>,
+    chain: &[CertificateDer<'_>],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+    trace: &mut Trace<'_>,
+) -> Result<(Arc<VerifiedChain>, VerifiedClient), Refusal> {
+    trace.step(StepName::Algorithms, || rules::check(candidate), |()| rules::describe(candidate))?;
+    trace.step(StepName::Signatures, || path::verify(candidate, now), |()| "every signature verifies".into())?;
+    trace.step(StepName::Usage, || usage::check(candidate), |()| usage::describe(candidate))?;
+    let issuer = trace.step(
+        StepName::Site,
+        || policy.admit(candidate, trust),
+        |issuer| format!("issued by CA {}", issuer.name()),
+    )?;
+    let identity = trace.step(StepName::Identity, || policy.identify(candidate, issuer), policy::describe)?;
+    let verified = Arc::new(VerifiedChain::of(candidate, chain, issuer, identity));
+    let client = trace.step(
+        StepName::Standing,
+        || {
+            let standing = standing::check(&verified.links, trust, now).map_err(|(_, refusal)| refusal)?;
+            Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
+        },
+        |client| standing::describe(client, trust),
+    )?;
+    Ok((verified, client))
+}
+
+/// Time and revocation of a chain verified before. `None`: a CA of its path no longer stands, and another path (a
+/// renewed CA certificate of the same key) may.
+fn stand(
+    verified: &Arc<VerifiedChain>,
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Option<Result<VerifiedClient, Refusal>> {
+    match standing::check(&verified.links, trust, now) {
+        Ok(standing) => Some(Ok(VerifiedClient::of(Arc::clone(verified), standing, policy, trust, now))),
+        Err((Whose::Leaf, refusal)) => Some(Err(refusal)),
+        Err((Whose::Authority, _)) => None,
+    }
+}
+
+/// Every presented certificate, leaf first: one that cannot be read spoils the chain, used or not.
+fn parse(chain: &[CertificateDer<'_>]) -> Result<Vec<Certificate>, Refusal> {
+    chain
+        .iter()
+        .enumerate()
+        .map(|(index, der)| {
+            Certificate::parse(der).map_err(|error| {
+                Refusal::new(Reason::BadCertificate, format!("certificate {index} of the chain: {error}"))
+            })
+        })
+        .collect()
+}
+
+fn describe_presented(presented: &[Certificate]) -> String {
+    presented.first().map_or_else(String::new, |leaf| {
+        format!("subject {}, serial {}, {} in all", leaf.subject(), leaf.serial(), presented.len())
+    })
+}

@@ -1,16 +1,21 @@
 //! What verification yields: a proof, or a refusal with its evidence.
 
+use super::path::CandidatePath;
+use super::policy::SitePolicy;
+use super::standing::Standing;
 use crate::gateway::identity::Identity;
+use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
+use crate::trust::{Authority, TrustSnapshot};
 use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::sync::Arc;
 
 /// What stays true of a presented chain while the set of CAs stays the same: its path was built, its signatures,
 /// usages and identity checked. It is **not** a proof, since time and revocation are open.
-/// Only `path::build` makes one; the chain cache holds it.
+/// Only `verify` makes one; the chain cache holds it.
 #[derive(Debug)]
 pub struct VerifiedChain {
     pub(super) presented: Vec<CertificateDer<'static>>,
@@ -46,10 +51,55 @@ pub struct VerifiedClient {
     pub(super) chain: Arc<VerifiedChain>,
     pub(super) verified_at: Timestamp,
     pub(super) snapshot_generation: u64,
+    pub(super) authorities_generation: u64,
+    pub(super) policy_fingerprint: [u8; 32],
     pub(super) crl_number: Option<String>,
 }
 
+impl VerifiedChain {
+    /// What was found of a path that passed every step which does not change with time.
+    pub(super) fn of(
+        path: &CandidatePath<'_>,
+        presented: &[CertificateDer<'_>],
+        issuer: &Authority,
+        identity: Identity,
+    ) -> Self {
+        let link = |(certificate, issued_by): (&Certificate, AuthorityKey)| Link {
+            serial: certificate.serial(),
+            issued_by,
+            not_before: certificate.not_before(),
+            not_after: certificate.not_after(),
+        };
+        Self {
+            presented: presented.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            fingerprint: path.leaf().fingerprint(),
+            identity,
+            subject: path.leaf().subject().to_string(),
+            issuer: path.leaf().issuer().to_string(),
+            ca: Arc::clone(issuer.name()),
+            links: path.certificates().zip(path.issuers()).map(link).collect(),
+        }
+    }
+}
+
 impl VerifiedClient {
+    pub(super) fn of(
+        chain: Arc<VerifiedChain>,
+        standing: Standing,
+        policy: &SitePolicy,
+        trust: &TrustSnapshot,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            chain,
+            verified_at: now,
+            snapshot_generation: trust.generation(),
+            authorities_generation: trust.authorities_generation(),
+            policy_fingerprint: *policy.fingerprint(),
+            crl_number: standing.crl_number,
+        }
+    }
+
     /// The identity from the certificate's one CN.
     pub fn identity(&self) -> &Identity {
         &self.chain.identity
@@ -116,7 +166,7 @@ impl VerifiedClient {
     }
 
     fn leaf(&self) -> &Link {
-        // `path::build` puts the leaf first.
+        // `VerifiedChain::of` puts the leaf first, and a path has one.
         &self.chain.links[0]
     }
 }
@@ -186,7 +236,7 @@ pub struct Refusal {
     /// What happened, in one English sentence for the log: which certificate, which CA, which rule.
     pub evidence: String,
     /// The leaf, as far as it could be read.
-    pub subject: Option<LeafFacts>,
+    pub subject: Option<Box<LeafFacts>>,
 }
 
 /// What a log record says of a leaf, proven or not.
@@ -211,6 +261,46 @@ impl Refusal {
     pub fn new(reason: Reason, evidence: impl Into<String>) -> Self {
         Self { reason, evidence: evidence.into(), subject: None }
     }
+
+    /// The same refusal with what can be read of the leaf it is about.
+    #[must_use]
+    pub(super) fn about(mut self, leaf: Option<&CertificateDer<'_>>) -> Self {
+        if let Some(leaf) = leaf {
+            let crl_number = self.subject.take().and_then(|facts| facts.crl_number);
+            self.subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::read(leaf) }));
+        }
+        self
+    }
+}
+
+impl LeafFacts {
+    /// What can be read of a certificate without believing it; of one that cannot be parsed, its fingerprint.
+    pub fn read(der: &[u8]) -> Self {
+        let fingerprint = Fingerprint::of(der).to_string();
+        match Certificate::parse(der) {
+            Ok(leaf) => Self {
+                subject: shortened(leaf.subject().to_string()),
+                issuer: shortened(leaf.issuer().to_string()),
+                serial: leaf.serial().to_string(),
+                fingerprint,
+                not_after: Some(leaf.not_after()),
+                crl_number: None,
+            },
+            Err(_) => Self { fingerprint, ..Self::default() },
+        }
+    }
+}
+
+/// Octets of an unproven name that a log record repeats: a client can make it as long as its certificate.
+const MAX_LOGGED_NAME_BYTES: usize = 1024;
+
+fn shortened(mut name: String) -> String {
+    if name.len() > MAX_LOGGED_NAME_BYTES {
+        let end = (0..=MAX_LOGGED_NAME_BYTES).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+        name.truncate(end);
+        name.push('…');
+    }
+    name
 }
 
 impl fmt::Display for Refusal {
@@ -220,3 +310,23 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+impl VerifiedClient {
+    /// A client that nothing verified, for tests of what is done with one.
+    pub(crate) fn for_test(
+        identity: Identity,
+        presented: Vec<CertificateDer<'static>>,
+        issuer: &str,
+        serial: SerialNumber,
+        validity: [Timestamp; 2],
+    ) -> Self {
+        let [not_before, not_after] = validity;
+        let fingerprint = Fingerprint::of(presented.first().map_or(&[], |leaf| leaf));
+        let subject = format!("CN={}", identity.common_name());
+        let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after }];
+        let issuer = issuer.to_owned();
+        let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca: "test".into(), links };
+        Self { chain: Arc::new(chain), verified_at: not_before, snapshot_generation: 1, crl_number: None }
+    }
+}

@@ -1,0 +1,160 @@
+//! Sites: what the configuration and the files it names become, compiled once and published whole.
+
+use super::access::RouteTable;
+use super::assertion::Signer;
+use super::authority::{Host, SiteNames};
+use super::headers::StripSet;
+use super::upstream::{Pool, Pools};
+use super::verify::{ChainLimits, SitePolicy};
+use crate::config::{ClientAuth, Config, ConfigError, Placed, RefusalStyle};
+use crate::pki::pem;
+use crate::trust::TrustSnapshot;
+use rustls::DistinguishedName;
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Everything a connection or request is judged by, immutable (invariant 2).
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// Grows by one with each publication.
+    pub(super) generation: u64,
+    pub(super) config: Arc<Config>,
+    pub(super) trust: Arc<TrustSnapshot>,
+    pub(super) sites: SiteTable,
+    pub(super) pools: Pools,
+    pub(super) signer: Option<Arc<Signer>>,
+    /// Every name that a client may not send to an upstream.
+    pub(super) strip: StripSet,
+}
+
+/// A site, ready for use.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) name: Arc<str>,
+    pub(super) client_auth: ClientAuth,
+    pub(super) refusal: RefusalStyle,
+    pub(super) portal_url: Option<String>,
+    pub(super) certified_key: Arc<CertifiedKey>,
+    pub(super) policy: SitePolicy,
+    /// Names of the accepted CAs, sent to clients so that they offer a fitting certificate.
+    pub(super) hints: Vec<DistinguishedName>,
+    pub(super) routes: RouteTable,
+}
+
+/// All sites, found by name or by server name.
+#[derive(Debug)]
+pub(super) struct SiteTable {
+    sites: Vec<Arc<Site>>,
+    server_names: SiteNames<usize>,
+    default: Option<usize>,
+}
+
+impl SiteTable {
+    /// Compiles every site; all errors at once.
+    pub(super) fn compile(
+        config: &Config,
+        trust: &TrustSnapshot,
+        provider: &CryptoProvider,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut sites = Vec::with_capacity(config.sites.len());
+        let mut errors = Vec::new();
+        for site in &config.sites {
+            match compile_site(site, config, trust, provider) {
+                Ok(compiled) => sites.push(Arc::new(compiled)),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let names = config.sites.iter().enumerate().flat_map(|(index, site)| {
+            site.server_names.iter().map(move |server_name| (server_name.as_str(), index))
+        });
+        let default = config.sites.iter().position(|site| site.default);
+        Ok(Self { sites, server_names: SiteNames::new(names), default })
+    }
+
+    /// The site of a ClientHello: by its server name, or the default site when there is no name at all.
+    /// An unknown name is never the default site's.
+    pub(super) fn for_server_name(&self, server_name: Option<&str>) -> Option<Arc<Site>> {
+        let index = match server_name {
+            Some(server_name) => self.server_names.find(&Host::parse(server_name).ok()?)?,
+            None => self.default?,
+        };
+        self.sites.get(index).cloned()
+    }
+
+    /// The site of a request's host.
+    pub(super) fn for_host(&self, host: &Host) -> Option<Arc<Site>> {
+        self.sites.get(self.server_names.find(host)?).cloned()
+    }
+
+    /// The site of this name. There are few: a walk is as quick as a table.
+    pub(super) fn named(&self, name: &str) -> Option<Arc<Site>> {
+        self.sites.iter().find(|site| &*site.name == name).cloned()
+    }
+}
+
+impl Snapshot {
+    /// The pool of a route; `config::load` has made sure that it exists.
+    pub(super) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.get(name)
+    }
+}
+
+fn compile_site(
+    site: &crate::config::Site,
+    config: &Config,
+    trust: &TrustSnapshot,
+    provider: &CryptoProvider,
+) -> Result<Site, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let certified_key = certified_key(&site.certificate, &site.key, provider).map_err(|error| errors.push(error)).ok();
+    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits)).map_err(|found| errors.extend(found)).ok();
+    let (Some(certified_key), Some(policy)) = (certified_key, policy) else {
+        return Err(errors);
+    };
+    let hints = site
+        .cas
+        .iter()
+        .filter_map(|name| trust.authority_named(name))
+        .map(|ca| DistinguishedName::from(ca.certificate().subject().der().to_vec()))
+        .collect();
+    Ok(Site {
+        name: site.name.clone(),
+        client_auth: site.client_auth,
+        refusal: site.refusal,
+        portal_url: site.portal_url.clone(),
+        certified_key: Arc::new(certified_key),
+        policy,
+        hints,
+        routes: RouteTable::new(&site.routes),
+    })
+}
+
+/// A server's certificate chain and key, which must belong together.
+pub(super) fn certified_key(
+    certificate: &Placed<PathBuf>,
+    key: &Placed<PathBuf>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, ConfigError> {
+    let chain = pem::certificates(&read(certificate)?).map_err(|error| unusable(certificate, &error))?;
+    if chain.is_empty() {
+        return Err(unusable(certificate, &"there is no certificate in it"));
+    }
+    let private_key = pem::private_key(&read(key)?).map_err(|error| unusable(key, &error))?;
+    CertifiedKey::from_der(chain, private_key, provider)
+        .map_err(|error| unusable(key, &format!("with the certificate {}: {error}", certificate.value.display())))
+}
+
+/// Reads a file that the configuration names.
+pub(super) fn read(path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(&path.value).map_err(|error| unusable(path, &error))
+}
+
+/// The error for a file that the configuration names.
+pub(super) fn unusable(path: &Placed<PathBuf>, why: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError { place: path.place.clone(), message: format!("{}: {why}", path.value.display()) }
+}

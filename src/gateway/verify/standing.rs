@@ -1,0 +1,118 @@
+//! What is true of a verified path only now: validity and revocation.
+
+use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
+use crate::config::AnchorExpiry;
+use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::time::Timestamp;
+use crate::trust::{Authority, RevocationStatus, TrustSnapshot};
+
+/// A path that stands.
+#[derive(Debug)]
+pub(super) struct Standing {
+    /// Number of the list the leaf was looked up in.
+    pub(super) crl_number: Option<String>,
+}
+
+/// Whose fault it is that a path does not stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// The leaf's: no other path can help.
+    Leaf,
+    /// A CA's above it: a renewed CA certificate may.
+    Authority,
+}
+
+/// Checks every certificate of a path, leaf first, and the anchor's validity.
+///
+/// A revoked one anywhere is told before an expired one, and that before one whose status is unavailable
+/// ([`super`] says why).
+pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
+    let mut crl_number = None;
+    let mut unavailable = None;
+    for (link, whose) in with_owner(links) {
+        let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
+        match trust.revocation(&link.issued_by, &link.serial, now) {
+            RevocationStatus::Good { crl_number: number, .. } if whose == Whose::Leaf => crl_number = number,
+            RevocationStatus::Good { .. } | RevocationStatus::NotChecked => {}
+            RevocationStatus::Revoked { at, crl_number, .. } => {
+                return Err((whose, revoked(link, issuer, at, crl_number)));
+            }
+            RevocationStatus::Unavailable { ca, why } => {
+                unavailable.get_or_insert((whose, ca, why));
+            }
+        }
+    }
+    for (link, whose) in with_owner(links) {
+        check_time(link, now).map_err(|refusal| (whose, refusal))?;
+    }
+    check_anchor(links, trust, now).map_err(|refusal| (Whose::Authority, refusal))?;
+    match unavailable {
+        Some((whose, ca, why)) => {
+            let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
+            Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
+        }
+        None => Ok(Standing { crl_number }),
+    }
+}
+
+pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String {
+    let looked_up = client.links().iter().map(|link| {
+        let issuer = trust.authority(&link.issued_by).map_or("?", |authority| authority.name());
+        format!("{} from CA {issuer} valid until {}", link.serial, link.not_after)
+    });
+    let list = client.crl_number().map_or_else(|| "no list number".into(), |number| format!("list {number}"));
+    format!("none revoked ({list}); {}", looked_up.collect::<Vec<_>>().join(", "))
+}
+
+fn with_owner(links: &[Link]) -> impl Iterator<Item = (&Link, Whose)> {
+    let owner = |index| if index == 0 { Whose::Leaf } else { Whose::Authority };
+    links.iter().enumerate().map(move |(index, link)| (link, owner(index)))
+}
+
+fn configured<'a>(link: &Link, trust: &'a TrustSnapshot) -> Result<&'a Authority, Refusal> {
+    trust.authority(&link.issued_by).ok_or_else(|| not_configured(&link.issued_by))
+}
+
+fn not_configured(key: &AuthorityKey) -> Refusal {
+    Refusal::new(Reason::UnknownCa, format!("the CA {key:?} of the path is not configured any more"))
+}
+
+fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<String>) -> Refusal {
+    let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
+    let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
+    Refusal { reason: Reason::Revoked, evidence, subject }
+}
+
+fn check_time(link: &Link, now: Timestamp) -> Result<(), Refusal> {
+    within(link.not_before, link.not_after, now, || format!("the certificate with serial {}", link.serial))
+}
+
+fn check_anchor(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<(), Refusal> {
+    let Some(top) = links.last() else {
+        return Err(Refusal::new(Reason::UnknownCa, "the path is empty"));
+    };
+    let anchor = configured(top, trust)?;
+    if anchor.issued_by().is_some() {
+        // It was an anchor once: its path must be found anew.
+        return Err(Refusal::new(Reason::UnknownCa, format!("CA {} is not a trust anchor any more", anchor.name())));
+    }
+    match anchor.anchor_expiry() {
+        AnchorExpiry::Ignore => Ok(()),
+        AnchorExpiry::Check => {
+            let certificate = anchor.certificate();
+            within(certificate.not_before(), certificate.not_after(), now, || {
+                format!("the trust anchor CA {}", anchor.name())
+            })
+        }
+    }
+}
+
+fn within(first: Timestamp, last: Timestamp, now: Timestamp, what: impl FnOnce() -> String) -> Result<(), Refusal> {
+    if now > last {
+        return Err(Refusal::new(Reason::Expired, format!("{} expired at {last}", what())));
+    }
+    if now < first {
+        return Err(Refusal::new(Reason::NotYetValid, format!("{} is not valid before {first}", what())));
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! The entries of a revocation list (RFC 5280 sections 5.1.2.6 and 5.3).
+
+use super::extensions::{Scope, entry_extensions};
+use super::{CrlError, Extended};
+use crate::pki::der::{self, Reader, tag};
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use std::fmt;
+
+/// One revoked certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its serial number.
+    pub serial: SerialNumber,
+    /// When it was revoked.
+    pub revoked_at: Timestamp,
+    /// Why.
+    pub reason: RevocationReason,
+}
+
+/// CRLReason (section 5.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "RFC 5280 section 5.3.1 defines them")]
+#[repr(u8)]
+pub enum RevocationReason {
+    /// Also what a value that the RFC does not define reads as: the certificate is revoked all the same.
+    #[default]
+    Unspecified = 0,
+    KeyCompromise = 1,
+    CaCompromise = 2,
+    AffiliationChanged = 3,
+    Superseded = 4,
+    CessationOfOperation = 5,
+    CertificateHold = 6,
+    RemoveFromCrl = 8,
+    PrivilegeWithdrawn = 9,
+    AaCompromise = 10,
+}
+
+/// The walk over a list's entries; ends at the first error.
+#[derive(Clone, Debug)]
+pub struct Entries<'a> {
+    rest: Reader<'a>,
+    extended: Extended,
+    kind: ListKind,
+}
+
+/// Where removeFromCRL may stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ListKind {
+    Base,
+    Delta,
+}
+
+impl<'a> Entries<'a> {
+    pub(super) fn new(revoked: &'a [u8], extended: Extended, scope: &Scope) -> Self {
+        let kind = if scope.is_delta() { ListKind::Delta } else { ListKind::Base };
+        Self { rest: Reader::new(revoked), extended, kind }
+    }
+
+    fn read(&mut self) -> Result<Entry, CrlError> {
+        let mut entry = self.rest.inside(tag::SEQUENCE, "an entry")?;
+        let serial = entry.element(tag::INTEGER, "userCertificate")?;
+        let serial = SerialNumber::from_der_content(serial.content).map_err(|_| CrlError::Serial)?;
+        let revoked_at = der::time(entry.any("revocationDate")?, "revocationDate")?;
+        let reason = match entry.optional(tag::SEQUENCE, "crlEntryExtensions")? {
+            None => RevocationReason::Unspecified,
+            Some(_) if self.extended == Extended::Version1 => return Err(CrlError::ExtensionsInVersion1),
+            Some(extensions) => entry_extensions(extensions.content)?,
+        };
+        entry.end("an entry")?;
+        if reason == RevocationReason::RemoveFromCrl && self.kind == ListKind::Base {
+            return Err(CrlError::RemoveFromCrl);
+        }
+        Ok(Entry { serial, revoked_at, reason })
+    }
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Entry, CrlError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let entry = self.read();
+        if entry.is_err() {
+            self.rest = Reader::new(&[]);
+        }
+        Some(entry)
+    }
+}
+
+impl RevocationReason {
+    /// From the value of the ENUMERATED.
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::KeyCompromise,
+            2 => Self::CaCompromise,
+            3 => Self::AffiliationChanged,
+            4 => Self::Superseded,
+            5 => Self::CessationOfOperation,
+            6 => Self::CertificateHold,
+            8 => Self::RemoveFromCrl,
+            9 => Self::PrivilegeWithdrawn,
+            10 => Self::AaCompromise,
+            _ => Self::Unspecified,
+        }
+    }
+
+    /// The value of the ENUMERATED, 0 to 10.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The RFC's name, `keyCompromise`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::CaCompromise => "cACompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+            Self::CertificateHold => "certificateHold",
+            Self::RemoveFromCrl => "removeFromCRL",
+            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
+            Self::AaCompromise => "aACompromise",
+        }
+    }
+}
+
+impl fmt::Display for RevocationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

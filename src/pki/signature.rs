@@ -1,0 +1,103 @@
+//! Signatures that certification authorities make: of revocation lists and of the CA certificates below them.
+
+use crate::pki::der::{DerError, Reader, oid_text, tag};
+use rustls::pki_types::SignatureVerificationAlgorithm;
+use std::fmt;
+use webpki::aws_lc_rs as algorithms;
+
+/// What is relied on: SHA-256 and above, RSA of 2048 to 8192 bits, P-256, P-384, Ed25519. No SHA-1, no DSA.
+static ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA256,
+    algorithms::RSA_PKCS1_2048_8192_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA512,
+    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+    algorithms::ED25519,
+    algorithms::ECDSA_P256_SHA384,
+    algorithms::ECDSA_P384_SHA256,
+    algorithms::ECDSA_P256_SHA512,
+    algorithms::ECDSA_P384_SHA512,
+];
+
+/// Why a signature is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignatureError {
+    /// The certificate cannot be read.
+    Malformed(DerError),
+    /// The issuer's key cannot be read.
+    Key(DerError),
+    /// An algorithm that is not relied on, or one that does not go with the issuer's key; its identifier.
+    Algorithm(String),
+    /// The signature was not made with this key over these octets.
+    Invalid,
+}
+
+/// Whether a certificate's signature is that of a key; `issuer_key` is a whole SubjectPublicKeyInfo.
+///
+/// # Errors
+/// [`SignatureError`] when it is not, or when its algorithm is not relied on.
+pub fn verify_certificate(certificate: &[u8], issuer_key: &[u8]) -> Result<(), SignatureError> {
+    let read = || {
+        let mut fields = Reader::new(certificate).inside(tag::SEQUENCE, "Certificate")?;
+        let signed = fields.element(tag::SEQUENCE, "tbsCertificate")?.whole;
+        let algorithm = fields.element(tag::SEQUENCE, "signatureAlgorithm")?.content;
+        match fields.element(tag::BIT_STRING, "signatureValue")?.content {
+            [0, signature @ ..] => Ok((signed, algorithm, signature)),
+            _ => Err(DerError::Value("signatureValue")),
+        }
+    };
+    let (signed, algorithm, signature) = read().map_err(SignatureError::Malformed)?;
+    verify(issuer_key, algorithm, signed, signature)
+}
+
+/// `key` is a whole SubjectPublicKeyInfo, `algorithm` the content of an AlgorithmIdentifier.
+pub(super) fn verify(key: &[u8], algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    let (key_algorithm, key) = public_key(key).map_err(SignatureError::Key)?;
+    let verifier = ACCEPTED
+        .iter()
+        .find(|accepted| {
+            accepted.signature_alg_id().as_ref() == algorithm && accepted.public_key_alg_id().as_ref() == key_algorithm
+        })
+        .ok_or_else(|| SignatureError::Algorithm(algorithm_text(algorithm)))?;
+    verifier.verify_signature(key, message, signature).map_err(|_| SignatureError::Invalid)
+}
+
+/// The content of the AlgorithmIdentifier and the key's octets.
+fn public_key(info: &[u8]) -> Result<(&[u8], &[u8]), DerError> {
+    let what = "subjectPublicKeyInfo";
+    let mut outer = Reader::new(info);
+    let mut fields = outer.inside(tag::SEQUENCE, what)?;
+    outer.end(what)?;
+    let algorithm = fields.element(tag::SEQUENCE, what)?.content;
+    let key = fields.element(tag::BIT_STRING, what)?.content;
+    fields.end(what)?;
+    match key {
+        [0, key @ ..] => Ok((algorithm, key)),
+        _ => Err(DerError::Value(what)),
+    }
+}
+
+fn algorithm_text(algorithm: &[u8]) -> String {
+    match Reader::new(algorithm).element(tag::OBJECT_IDENTIFIER, "algorithm") {
+        Ok(identifier) => oid_text(identifier.content),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+impl fmt::Display for SignatureError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(error) => write!(f, "the certificate cannot be read: {error}"),
+            Self::Key(error) => write!(f, "the issuer's public key cannot be read: {error}"),
+            Self::Algorithm(oid) => {
+                write!(f, "signature algorithm {oid} is not accepted, or not with the issuer's key")
+            }
+            Self::Invalid => f.write_str("the signature is not the issuer's"),
+        }
+    }
+}
+
+impl std::error::Error for SignatureError {}

@@ -1,0 +1,101 @@
+//! From the octets of one list to a list that may be put in force, or the reason why not (requirement R2).
+
+use super::alarm::AlarmKind;
+use super::authority::AuthorityFacts;
+use super::lists::{Content, RevocationList};
+use super::revoked::RevokedIndex;
+use crate::pki::crl::{CertificateList, CrlError, Scope, SignatureError};
+use crate::pki::name::DistinguishedName;
+use crate::pki::time::Timestamp;
+use std::sync::Arc;
+
+/// Seconds that thisUpdate may lie ahead of this machine's clock: what two machines with a time service differ by at
+/// the very worst, as Kerberos assumes too (RFC 4120 section 3.2.3). A list from further ahead would be taken for the
+/// newest until that time has come, and no true one would replace it.
+pub(super) const CLOCK_SKEW_SECONDS: i64 = 300;
+
+/// Why a list is not accepted.
+#[derive(Clone, Debug)]
+pub(super) struct Rejection {
+    pub(super) kind: AlarmKind,
+    /// The CA of its issuer's name, when there is one.
+    pub(super) ca: Option<Arc<str>>,
+    pub(super) message: String,
+}
+
+/// Judges one list. Its signature is verified here, once.
+///
+/// The order is that of trust: name, key, and only then what the list says. A list that is validly signed and not
+/// understood is accepted as that, for it must close its CA.
+pub(super) fn examine(
+    der: &[u8],
+    file: &Arc<str>,
+    authorities: &[AuthorityFacts],
+    now: Timestamp,
+) -> Result<RevocationList, Rejection> {
+    let list = CertificateList::parse(der).map_err(|error| malformed(None, &error))?;
+    let signer = signer(&list, authorities)?;
+    let ca = &signer.name;
+    let header = list.header();
+    if header.this_update > now.plus_seconds(CLOCK_SKEW_SECONDS) {
+        return Err(Rejection {
+            kind: AlarmKind::FromTheFuture,
+            ca: Some(Arc::clone(ca)),
+            message: format!("its thisUpdate {} lies in the future: it is {now}", header.this_update),
+        });
+    }
+    let content = match &header.scope {
+        Scope::NotUnderstood(what) => Content::NotUnderstood(what.clone()),
+        Scope::Complete | Scope::Partial(_) => match RevokedIndex::build(&list) {
+            Ok(index) => Content::Index(index),
+            Err(CrlError::NotUnderstood(what)) => Content::NotUnderstood(what),
+            Err(error) => return Err(malformed(Some(ca), &error)),
+        },
+    };
+    Ok(RevocationList {
+        number: header.number.map(|number| number.to_string()),
+        header: header.clone(),
+        signer: signer.key(),
+        file: Arc::clone(file),
+        content,
+    })
+}
+
+/// The CA whose key signed a list: bound to the key, not only to the name.
+fn signer<'a>(list: &CertificateList<'_>, authorities: &'a [AuthorityFacts]) -> Result<&'a AuthorityFacts, Rejection> {
+    let mut named: Vec<_> =
+        authorities.iter().filter(|one| one.certificate.subject().der() == list.issuer_der()).collect();
+    let Some(first) = named.first().copied() else {
+        let issuer =
+            DistinguishedName::parse(list.issuer_der()).map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        return Err(Rejection {
+            kind: AlarmKind::UnknownIssuer,
+            ca: None,
+            message: format!("it was issued by {issuer}, which is no configured CA"),
+        });
+    };
+    // The key identifier is only a hint, to hash a long list once and not once a key.
+    let hint = list.header().authority_key_identifier.as_deref();
+    named.sort_by_key(|one| hint.is_some() && one.certificate.subject_key_identifier() != hint);
+    let mut failure = SignatureError::Invalid;
+    for one in named {
+        match list.verify_signature(one.certificate.subject_public_key_info()) {
+            Ok(()) if one.may_sign_lists() => return Ok(one),
+            Ok(()) => {
+                return Err(Rejection {
+                    kind: AlarmKind::SignerNotAllowed,
+                    ca: Some(Arc::clone(&one.name)),
+                    message: "the keyUsage of its issuer's certificate does not allow it to sign lists (cRLSign)"
+                        .into(),
+                });
+            }
+            Err(SignatureError::Invalid) => {}
+            Err(error) => failure = error,
+        }
+    }
+    Err(Rejection { kind: AlarmKind::BadSignature, ca: Some(Arc::clone(&first.name)), message: failure.to_string() })
+}
+
+fn malformed(ca: Option<&Arc<str>>, error: &CrlError) -> Rejection {
+    Rejection { kind: AlarmKind::Malformed, ca: ca.map(Arc::clone), message: error.to_string() }
+}

@@ -1,0 +1,73 @@
+//! What went wrong while a snapshot was made and did not stop it: for the log and for metrics.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// One thing that an operator must know of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alarm {
+    /// The CA it concerns, where one could be told.
+    pub ca: Option<Arc<str>>,
+    /// The file, or what else the list came from.
+    pub file: Arc<str>,
+    /// Its kind, for metrics.
+    pub kind: AlarmKind,
+    /// What happened, in one English sentence.
+    pub message: String,
+}
+
+/// Kind of an [`Alarm`]; the name is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AlarmKind {
+    /// The file or folder cannot be read, or is beyond a limit.
+    Unreadable,
+    /// Not a revocation list: garbage, truncated, or against the profile.
+    Malformed,
+    /// Its signature is not that of a CA of its issuer's name.
+    BadSignature,
+    /// Signed with the right key by a certificate whose keyUsage does not allow it (cRLSign), or that is not valid now.
+    SignerNotAllowed,
+    /// The list is of no CA that names this file.
+    UnknownIssuer,
+    /// thisUpdate lies in the future.
+    FromTheFuture,
+    /// Older than the list in force, by number or thisUpdate; the one in force stays.
+    RolledBack,
+    /// Validly signed and not understood: closes its CA.
+    NotUnderstood,
+    /// Two different lists have the same number and thisUpdate; both revoke.
+    Conflict,
+    /// A CA that has a source has no list from it.
+    Missing,
+    /// The list has no nextUpdate, so that nobody can see it grow stale.
+    NoNextUpdate,
+    /// nextUpdate has passed.
+    Stale,
+}
+
+impl AlarmKind {
+    /// The stable name: `rolled-back`, …
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Malformed => "malformed",
+            Self::BadSignature => "bad-signature",
+            Self::SignerNotAllowed => "signer-not-allowed",
+            Self::UnknownIssuer => "unknown-issuer",
+            Self::FromTheFuture => "from-the-future",
+            Self::RolledBack => "rolled-back",
+            Self::NotUnderstood => "not-understood",
+            Self::Conflict => "conflict",
+            Self::Missing => "missing",
+            Self::NoNextUpdate => "no-next-update",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ca = self.ca.as_deref().unwrap_or("?");
+        write!(f, "{}: ca {ca}, {}: {}", self.kind.name(), self.file, self.message)
+    }
+}

@@ -1,0 +1,209 @@
+//! Snapshots from the files that the configuration names.
+
+use super::alarm::{Alarm, AlarmKind};
+use super::authority::{Authority, AuthorityFacts, Candidate, Revocation, Role, check};
+use super::files::{self, FileMemory, ReadFile};
+use super::lists::RevocationLists;
+use super::select::{Offer, Selection};
+use super::snapshot::TrustSnapshot;
+use crate::config::{Ca, ConfigError, Placed, RevocationSource, WhenStale};
+use crate::pki::certificate::Certificate;
+use crate::pki::pem;
+use crate::pki::time::Timestamp;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// A snapshot, and what an operator must know of how it came about.
+#[derive(Debug)]
+pub struct LoadOutcome {
+    /// The snapshot, not yet published.
+    pub snapshot: Arc<TrustSnapshot>,
+    /// What was refused, kept, or is stale.
+    pub alarms: Vec<Alarm>,
+}
+
+/// Reads CA certificates and revocation lists.
+///
+/// With `previous`, a list that is refused, missing or older leaves the one in force where it is, and unchanged files
+/// are not read again.
+///
+/// # Errors
+/// Every CA whose certificate is missing or wrong, and every CA with a source but no list, now or before: absent is
+/// never empty.
+pub fn load(cas: &[Ca], previous: Option<&TrustSnapshot>, now: Timestamp) -> Result<LoadOutcome, Vec<ConfigError>> {
+    let facts = authorities(cas)?;
+    let unchanged = previous.filter(|previous| previous.has_same_authorities(facts.iter()));
+    let mut alarms = Vec::new();
+    let (files, sources) = read_sources(cas, unchanged.map(|snapshot| &snapshot.files), &facts, now, &mut alarms);
+    let offers = offers(&files, &sources, &mut alarms);
+    let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
+    let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
+    let revocation = selection.run(&mut alarms);
+    absent_is_not_empty(cas, &facts, &revocation, &alarms)?;
+    drop(offers);
+    let in_force = |list: &Arc<_>| {
+        revocation.iter().any(|one| match one {
+            Revocation::Lists(lists) => lists.all().any(|other| Arc::ptr_eq(other, list)),
+            Revocation::NotChecked => false,
+        })
+    };
+    let memory = FileMemory::remember(files, now, in_force);
+    let authorities =
+        facts.into_iter().zip(revocation).map(|(facts, revocation)| Authority { facts, revocation }).collect();
+    let snapshot = TrustSnapshot::assemble(authorities, memory, previous).map_err(|(index, message)| {
+        cas.get(index).map(|ca| certificate_error(ca, &message)).into_iter().collect::<Vec<_>>()
+    })?;
+    Ok(LoadOutcome { snapshot: Arc::new(snapshot), alarms })
+}
+
+/// The CA certificates, checked.
+fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut candidates = Vec::with_capacity(cas.len());
+    for ca in cas {
+        match certificate(&ca.certificate.value) {
+            Ok(certificate) => candidates.push(Candidate {
+                name: &ca.name,
+                certificate,
+                issued_by: ca.issued_by.as_ref(),
+                anchor_expiry: ca.anchor_expiry,
+            }),
+            Err(message) => errors.push(certificate_error(ca, &message)),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    check(&candidates).map_err(|errors| {
+        errors
+            .into_iter()
+            .filter_map(|(index, message)| cas.get(index).map(|ca| certificate_error(ca, &message)))
+            .collect()
+    })
+}
+
+fn certificate(path: &Path) -> Result<Certificate, String> {
+    let bytes = files::read(path, files::MAX_CERTIFICATE_FILE_OCTETS)?;
+    let certificates = pem::certificates(&bytes).map_err(|error| error.to_string())?;
+    match certificates.as_slice() {
+        [one] => Certificate::parse(one).map_err(|error| error.to_string()),
+        several => Err(format!("it holds {} certificates; each CA has its own file with one", several.len())),
+    }
+}
+
+fn certificate_error(ca: &Ca, message: &str) -> ConfigError {
+    ConfigError {
+        place: ca.certificate.place.clone(),
+        message: format!("{}: {message}", ca.certificate.value.display()),
+    }
+}
+
+/// Every file that some CA names, read once, and the places of the CAs that name it.
+fn read_sources(
+    cas: &[Ca],
+    memory: Option<&FileMemory>,
+    facts: &[AuthorityFacts],
+    now: Timestamp,
+    alarms: &mut Vec<Alarm>,
+) -> (Vec<ReadFile>, Vec<Vec<usize>>) {
+    let mut found: Vec<PathBuf> = Vec::new();
+    let mut sources: Vec<Vec<usize>> = Vec::new();
+    for (place, ca) in cas.iter().enumerate() {
+        for path in source_paths(&ca.revocation) {
+            let expanded = files::expand(&path.value).unwrap_or_else(|message| {
+                alarms.push(Alarm {
+                    ca: Some(Arc::clone(&ca.name)),
+                    file: path.value.display().to_string().into(),
+                    kind: AlarmKind::Unreadable,
+                    message,
+                });
+                Vec::new()
+            });
+            for file in expanded {
+                match found.iter().position(|known| *known == file) {
+                    Some(known) => sources.iter_mut().skip(known).take(1).for_each(|places| places.push(place)),
+                    None => {
+                        found.push(file);
+                        sources.push(vec![place]);
+                    }
+                }
+            }
+        }
+    }
+    let files = found.into_iter().map(|path| files::read_lists(path, memory, facts, now)).collect();
+    (files, sources)
+}
+
+fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -> Vec<Offer> {
+    let mut offers = Vec::new();
+    for (file, sources_of) in files.iter().zip(sources) {
+        for list in &file.lists {
+            match list {
+                Ok(list) => offers.push(Offer { list: Arc::clone(list), sources_of: sources_of.clone() }),
+                Err(rejection) => alarms.push(Alarm {
+                    ca: rejection.ca.clone(),
+                    file: file.path.display().to_string().into(),
+                    kind: rejection.kind,
+                    message: rejection.message.clone(),
+                }),
+            }
+        }
+    }
+    offers
+}
+
+/// A CA with a source must have a complete list in force.
+fn absent_is_not_empty(
+    cas: &[Ca],
+    facts: &[AuthorityFacts],
+    revocation: &[Revocation],
+    alarms: &[Alarm],
+) -> Result<(), Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    for ((ca, facts), revocation) in cas.iter().zip(facts).zip(revocation) {
+        let missing = matches!(revocation, Revocation::Lists(RevocationLists { base: None, .. }));
+        if missing && facts.role == Role::Issuer {
+            errors.extend(source_paths(&ca.revocation).iter().map(|path| missing_error(ca, path, alarms)));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Names the key, the file, and what was wrong with it.
+fn missing_error(ca: &Ca, path: &Placed<PathBuf>, alarms: &[Alarm]) -> ConfigError {
+    let below = |alarm: &&Alarm| Path::new(&*alarm.file).starts_with(&path.value);
+    let why: Vec<_> = alarms
+        .iter()
+        .filter(below)
+        .map(|alarm| {
+            if Path::new(&*alarm.file) == path.value {
+                alarm.message.clone()
+            } else {
+                format!("{}: {}", alarm.file, alarm.message)
+            }
+        })
+        .collect();
+    let why = if why.is_empty() { "it holds no list of this CA".to_owned() } else { why.join("; ") };
+    ConfigError {
+        place: path.place.clone(),
+        message: format!(
+            "{}: no complete revocation list of ca {}: {why} (a CA without lists must say revocation = \"none\")",
+            path.value.display(),
+            ca.name
+        ),
+    }
+}
+
+fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
+    match source {
+        RevocationSource::None => &[],
+        RevocationSource::Crl { paths, .. } => paths,
+    }
+}
+
+const fn policy(source: &RevocationSource) -> Option<WhenStale> {
+    match source {
+        RevocationSource::None => None,
+        RevocationSource::Crl { when_stale, .. } => Some(*when_stale),
+    }
+}

@@ -1,0 +1,226 @@
+//! The immutable snapshot that the hot path borrows.
+
+use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::files::FileMemory;
+use super::lists::Lookup;
+use super::staleness::{Freshness, Stale};
+use crate::pki::crl::RevocationReason;
+use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
+use std::sync::Arc;
+
+/// Everything that is trusted at one moment; never changes once it is made.
+#[derive(Debug)]
+pub struct TrustSnapshot {
+    generation: u64,
+    authorities_generation: u64,
+    authorities: Vec<Authority>,
+    /// Keys in order, each with its place in `authorities`.
+    by_key: Vec<(AuthorityKey, usize)>,
+    anchors: Vec<TrustAnchor<'static>>,
+    intermediates: Vec<CertificateDer<'static>>,
+    /// What is known of the files, so that a reload reads only what changed.
+    pub(super) files: FileMemory,
+}
+
+/// What revocation says of one certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevocationStatus {
+    /// On no list, and the complete list in force is fresh enough.
+    Good {
+        /// The number of the list in force, decimal.
+        crl_number: Option<String>,
+        /// The list is stale and the policy let it serve on.
+        warning: Option<Stale>,
+    },
+    /// On a list.
+    Revoked {
+        /// When, to the minute.
+        at: Timestamp,
+        /// Why.
+        reason: RevocationReason,
+        /// The number of the list, decimal.
+        crl_number: Option<String>,
+    },
+    /// The CA says `revocation = "none"`.
+    NotChecked,
+    /// It cannot be told, so the certificate must be refused.
+    Unavailable {
+        /// The CA whose list is missing, stale or not understood; for an issuer that is no configured CA, its key.
+        ca: Arc<str>,
+        /// Why.
+        why: String,
+    },
+}
+
+/// One CA's revocation data at a moment, for metrics and readiness.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthorityStatus {
+    /// The configured name.
+    pub ca: Arc<str>,
+    /// Whether its certificates can be told good now.
+    pub readiness: Readiness,
+    /// CRLNumber of the list in force, decimal.
+    pub crl_number: Option<String>,
+    /// thisUpdate of the list in force.
+    pub this_update: Option<Timestamp>,
+    /// When the list in force grows stale.
+    pub next_update: Option<Timestamp>,
+    /// Revoked certificates on all its lists.
+    pub entries: usize,
+    /// Octets of memory that its indexes take.
+    pub index_octets: usize,
+}
+
+/// Whether a CA's certificates can be told good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// `revocation = "none"`.
+    NotChecked,
+    /// Yes.
+    Fresh,
+    /// Yes, by a stale list that the policy tolerates.
+    Tolerated,
+    /// No: the gateway is not ready (requirement O2).
+    Unavailable(String),
+}
+
+impl TrustSnapshot {
+    /// From checked parts. The generations go on from `previous`.
+    pub(super) fn assemble(
+        authorities: Vec<Authority>,
+        files: FileMemory,
+        previous: Option<&Self>,
+    ) -> Result<Self, (usize, String)> {
+        let mut by_key: Vec<_> =
+            authorities.iter().enumerate().map(|(index, authority)| (authority.key(), index)).collect();
+        by_key.sort_unstable();
+        let mut anchors = Vec::new();
+        let mut intermediates = Vec::new();
+        for (index, authority) in authorities.iter().enumerate() {
+            match (authority.issued_by(), authority.role()) {
+                (None, _) => anchors.push(anchor(authority.certificate()).map_err(|message| (index, message))?),
+                (Some(_), Role::Issuer) => intermediates.push(authority.certificate().der().clone()),
+                (Some(_), Role::ListSigner) => {}
+            }
+        }
+        let authorities_generation = match previous {
+            None => 1,
+            Some(previous) if previous.has_same_authorities(authorities.iter().map(|authority| &authority.facts)) => {
+                previous.authorities_generation
+            }
+            Some(previous) => previous.authorities_generation + 1,
+        };
+        let generation = previous.map_or(1, |previous| previous.generation + 1);
+        Ok(Self { generation, authorities_generation, authorities, by_key, anchors, intermediates, files })
+    }
+
+    /// Grows with each publication.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Grows only when the set of CAs changes: what a cache of verified chains is keyed with.
+    pub const fn authorities_generation(&self) -> u64 {
+        self.authorities_generation
+    }
+
+    /// The configured CAs, in the order of the configuration.
+    pub fn authorities(&self) -> &[Authority] {
+        &self.authorities
+    }
+
+    /// The CA with this name and key.
+    pub fn authority(&self, key: &AuthorityKey) -> Option<&Authority> {
+        let place = self.by_key.binary_search_by(|(candidate, _)| candidate.cmp(key)).ok()?;
+        self.authorities.get(self.by_key.get(place)?.1)
+    }
+
+    /// The CA with this configured name.
+    pub fn authority_named(&self, name: &str) -> Option<&Authority> {
+        self.authorities.iter().find(|authority| &**authority.name() == name)
+    }
+
+    /// Trust anchors: the CAs without `issued_by`.
+    pub fn anchors(&self) -> &[TrustAnchor<'static>] {
+        &self.anchors
+    }
+
+    /// The configured issuing CAs, so that a client that sends only its leaf still has a path.
+    pub fn intermediates(&self) -> &[CertificateDer<'static>] {
+        &self.intermediates
+    }
+
+    /// Whether the certificate with this issuer and serial is revoked at `now`.
+    pub fn revocation(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
+        let Some(authority) = self.authority(issuer) else {
+            return RevocationStatus::Unavailable {
+                ca: format!("{issuer:?}").into(),
+                why: "the issuer is not a configured CA".to_owned(),
+            };
+        };
+        let Revocation::Lists(lists) = authority.revocation() else {
+            return RevocationStatus::NotChecked;
+        };
+        match lists.lookup(serial, now) {
+            Lookup::Revoked(revoked, list) => RevocationStatus::Revoked {
+                at: revoked.at,
+                reason: revoked.reason,
+                crl_number: list.number().map(str::to_owned),
+            },
+            Lookup::Good { base, stale_since } => RevocationStatus::Good {
+                crl_number: base.number().map(str::to_owned),
+                warning: stale_since.map(|next_update| Stale { ca: Arc::clone(authority.name()), next_update }),
+            },
+            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
+        }
+    }
+
+    /// Each CA's revocation data at `now`, for metrics and readiness.
+    pub fn status(&self, now: Timestamp) -> Vec<AuthorityStatus> {
+        self.authorities.iter().map(|authority| authority.status(now)).collect()
+    }
+
+    /// Whether each CA that needs lists can tell certificates good at `now`.
+    pub fn is_ready(&self, now: Timestamp) -> bool {
+        self.authorities.iter().all(|authority| !matches!(authority.status(now).readiness, Readiness::Unavailable(_)))
+    }
+
+    pub(super) fn has_same_authorities<'a>(&self, others: impl ExactSizeIterator<Item = &'a AuthorityFacts>) -> bool {
+        others.len() == self.authorities.len()
+            && others.zip(&self.authorities).all(|(other, own)| other.same_as(&own.facts))
+    }
+}
+
+impl Authority {
+    /// Its revocation data at `now`.
+    pub fn status(&self, now: Timestamp) -> AuthorityStatus {
+        let mut status = AuthorityStatus {
+            ca: Arc::clone(self.name()),
+            readiness: Readiness::NotChecked,
+            crl_number: None,
+            this_update: None,
+            next_update: None,
+            entries: 0,
+            index_octets: 0,
+        };
+        let Revocation::Lists(lists) = self.revocation() else {
+            return status;
+        };
+        status.readiness = match lists.state(now) {
+            Ok((_, Freshness::Tolerated { .. })) => Readiness::Tolerated,
+            Ok(_) => Readiness::Fresh,
+            Err(why) => Readiness::Unavailable(why),
+        };
+        if let Some(list) = lists.in_force() {
+            status.crl_number = list.number().map(str::to_owned);
+            status.this_update = Some(list.header().this_update);
+            status.next_update = lists.next_update();
+        }
+        status.entries = lists.all().map(|list| list.entries()).sum();
+        status.index_octets = lists.all().map(|list| list.index_octets()).sum();
+        status
+    }
+}

@@ -1,0 +1,106 @@
+//! What a peer can make the verifier work on.
+
+use crate::pki::{CN, Ca, NOW, World, assert_refused};
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
+use sekisho::gateway::verify::{Reason, verify};
+use std::time::{Duration, Instant};
+
+#[test]
+fn no_certificate_is_a_reason_of_its_own() {
+    assert_refused(World::bank().0.verify(&[]), Reason::NoCertificate, "no certificate");
+}
+
+#[test]
+fn a_chain_of_a_hundred_certificates_is_refused_unparsed() {
+    let (world, _, issuing) = World::bank();
+    let leaf = issuing.leaf(CN);
+    let garbage = CertificateDer::from(vec![0xff; 8]);
+    let chain: Vec<_> = std::iter::once(&leaf.der).chain(std::iter::repeat_n(&garbage, 99)).collect();
+    let refusal = assert_refused(world.verify(&chain), Reason::BadCertificate, "100 certificates; at most 6");
+    assert_eq!(refusal.subject.unwrap().subject, format!("CN={CN}"), "the log still says who it was");
+}
+
+#[test]
+fn an_oversized_chain_is_refused_unparsed() {
+    let (world, _, issuing) = World::bank();
+    let big = CertificateDer::from(vec![0xff; 40_000]);
+    assert_refused(world.verify(&[&issuing.leaf(CN).der, &big]), Reason::BadCertificate, "octets; at most 32768");
+}
+
+#[test]
+fn garbage_and_trailing_bytes_are_bad_certificates_wherever_they_stand() {
+    let (world, _, issuing) = World::bank();
+    let leaf = issuing.leaf(CN).der;
+    let garbage = CertificateDer::from(vec![0x30, 0x03, 1, 2, 3]);
+    let trailing = CertificateDer::from([leaf.as_ref(), &[0]].concat());
+    let evidence = "certificate 0 of the chain: it is not a DER certificate";
+    let refusal = assert_refused(world.verify(&[&garbage]), Reason::BadCertificate, evidence);
+    assert!(!refusal.subject.unwrap().fingerprint.is_empty(), "the log has its fingerprint");
+    assert_refused(world.verify(&[&CertificateDer::from(vec![])]), Reason::BadCertificate, "certificate 0");
+    assert_refused(world.verify(&[&leaf, &garbage]), Reason::BadCertificate, "certificate 1 of the chain");
+    assert_refused(world.verify(&[&trailing]), Reason::BadCertificate, "1 octets follow the certificate");
+    assert_refused(world.verify(&[&leaf, &trailing]), Reason::BadCertificate, "certificate 1 of the chain: 1 octets");
+}
+
+/// A leaf and `count` CAs, all of the issuing CA's name, each of them a possible issuer of each.
+fn slow_chain(count: usize) -> Vec<CertificateDer<'static>> {
+    let forger = Ca::root("Bank Root");
+    let mut cas: Vec<Ca> = (0..count).map(|_| forger.below("Bank Issuing CA")).collect();
+    for ca in &mut cas {
+        // Issuer and subject the same, so that every one leads to every other.
+        let same = Ca::root("Bank Issuing CA");
+        *ca = same.certify(crate::pki::ca_params("Bank Issuing CA"), KeyPair::generate().unwrap());
+    }
+    let leaf = cas[0].leaf(CN).der;
+    std::iter::once(leaf).chain(cas.into_iter().map(|ca| ca.der)).collect()
+}
+
+#[test]
+fn a_chain_built_to_be_slow_is_refused_before_any_signature() {
+    let (mut world, ..) = World::bank();
+    world.limits = "chain_certificates = 20".to_owned();
+    for count in [4, 5, 19] {
+        let chain = slow_chain(count);
+        let chain: Vec<_> = chain.iter().collect();
+        assert_refused(world.verify(&chain), Reason::BadCertificate, "more than 16 possible issuers");
+    }
+}
+
+#[test]
+fn refusing_the_worst_chain_costs_at_most_ten_times_a_normal_decision() {
+    let (mut world, root, issuing) = World::bank();
+    world.limits = "chain_certificates = 20".to_owned();
+    let (trust, _) = (world.load(None), ());
+    let policy = world.policy(&trust);
+    let normal = vec![issuing.leaf(CN).der, issuing.der.clone()];
+    // The most that passes the edge budget: every path ends at the anchor's name and costs a signature.
+    let forged = |count: usize| {
+        let forger = Ca::root("Bank Root");
+        let cas: Vec<Ca> = (0..count).map(|_| forger.below("Bank Root")).collect();
+        let leaf = cas[0].leaf(CN).der;
+        std::iter::once(leaf).chain(cas.into_iter().map(|ca| ca.der)).collect::<Vec<_>>()
+    };
+    let mut chains: Vec<Vec<_>> = (1..=6).map(forged).collect();
+    chains.extend([4, 19].map(slow_chain));
+    let cost = |chain: &[CertificateDer<'static>]| {
+        let once = || {
+            let begin = Instant::now();
+            let _ = std::hint::black_box(verify(chain, &policy, &trust, None, NOW));
+            begin.elapsed()
+        };
+        (0..20).map(|_| once()).min().unwrap()
+    };
+    assert!(verify(&normal, &policy, &trust, None, NOW).is_ok());
+    let normal = cost(&normal);
+    let worst: Duration = chains
+        .iter()
+        .map(|chain| {
+            assert!(verify(chain, &policy, &trust, None, NOW).is_err());
+            cost(chain)
+        })
+        .max()
+        .unwrap();
+    assert!(worst <= normal * 10, "worst {worst:?}, normal {normal:?}");
+    drop(root);
+}

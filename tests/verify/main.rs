@@ -1,0 +1,12 @@
+//! The decision on a client's certificate chain, on certificates made here and loaded as a gateway loads them.
+
+mod budget;
+mod cache;
+mod identity;
+mod mutation;
+mod path;
+mod pki;
+mod recheck;
+mod standing;
+mod usage;
+mod weak;
