@@ -60,7 +60,9 @@ impl ServeHttp for Admin {
             "/livez" => answer(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.readiness(),
             "/.well-known/jwks.json" => self.keys(),
-            _ => answer(StatusCode::NOT_FOUND, TEXT, b"try /metrics, /livez, /readyz, /.well-known/jwks.json\n".to_vec()),
+            _ => {
+                answer(StatusCode::NOT_FOUND, TEXT, b"try /metrics, /livez, /readyz, /.well-known/jwks.json\n".to_vec())
+            }
         };
         if method == Method::HEAD {
             response.body_mut().clear();

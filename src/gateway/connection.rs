@@ -101,13 +101,11 @@ impl Connection {
     pub(super) fn authorize(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Arc<Identified> {
         let known = self.client.load();
         let client = match &known.client {
-            Client::Verified(client) => {
-                match verify::recheck(client, &site.policy, &snapshot.trust, now) {
-                    Ok(_) if known.generation == snapshot.generation => return known.clone(),
-                    Ok(client) => Client::Verified(client),
-                    Err(refusal) => Client::Refused(refusal),
-                }
-            }
+            Client::Verified(client) => match verify::recheck(client, &site.policy, &snapshot.trust, now) {
+                Ok(_) if known.generation == snapshot.generation => return known.clone(),
+                Ok(client) => Client::Verified(client),
+                Err(refusal) => Client::Refused(refusal),
+            },
             Client::Anonymous if site.client_auth == ClientAuth::Required => {
                 Client::Refused(Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"))
             }

@@ -268,8 +268,7 @@ impl ClientCertVerifier for HandshakeVerifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
         let trust = &self.snapshot.trust;
-        let outcome =
-            verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
+        let outcome = verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
         let answer = match &outcome {
             Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
             _ => Ok(ClientCertVerified::assertion()),

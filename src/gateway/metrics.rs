@@ -109,7 +109,10 @@ impl Metrics {
                 "Revocation lists refused while the old one stayed in force, by CA and kind.",
                 &["ca", "kind"],
             )?,
-            dropped_records: gauge("sekisho_dropped_records", "Log records dropped because the log could not keep up.")?,
+            dropped_records: gauge(
+                "sekisho_dropped_records",
+                "Log records dropped because the log could not keep up.",
+            )?,
             generation: gauge("sekisho_snapshot_generation", "Snapshots published since start.")?,
             list_entries: gauges(
                 "sekisho_revocation_list_entries",

@@ -39,7 +39,10 @@ pub(super) enum Cause {
 ///
 /// # Errors
 /// Every error of the files the configuration names.
-pub(super) fn first_snapshot(config: Config, provider: &CryptoProvider) -> Result<(Snapshot, Vec<Alarm>), Vec<ConfigError>> {
+pub(super) fn first_snapshot(
+    config: Config,
+    provider: &CryptoProvider,
+) -> Result<(Snapshot, Vec<Alarm>), Vec<ConfigError>> {
     // The peers of a pool are started on a runtime; a check has none of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         vec![ConfigError { place: config::Place::default(), message: format!("no runtime: {error}") }]
@@ -65,7 +68,8 @@ pub(super) fn compile(
     if let Err(error) = ticket_secret(&config) {
         keep(vec![error]);
     }
-    let (Some(loaded), Some(sites), Some(pools), Some(signer), true) = (loaded, sites, pools, signer, errors.is_empty())
+    let (Some(loaded), Some(sites), Some(pools), Some(signer), true) =
+        (loaded, sites, pools, signer, errors.is_empty())
     else {
         return Err(errors);
     };
@@ -106,7 +110,13 @@ pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, ConfigEr
 }
 
 /// Waits for causes and reloads, until told to stop.
-pub(super) fn run(gateway: &Arc<Gateway>, config_path: &Path, causes: &Receiver<Cause>, wake: &Sender<Cause>, runtime: &Handle) {
+pub(super) fn run(
+    gateway: &Arc<Gateway>,
+    config_path: &Path,
+    causes: &Receiver<Cause>,
+    wake: &Sender<Cause>,
+    runtime: &Handle,
+) {
     let mut watch = FileWatch::new(wake, &gateway.snapshot().config.gateway.access_log);
     watch.follow(&gateway.snapshot().config, config_path);
     while let Ok(first) = causes.recv() {
@@ -143,8 +153,8 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
 fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) -> bool {
     let began = Instant::now();
     let previous = gateway.snapshot();
-    let compiled = config::load(config_path)
-        .and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime));
+    let compiled =
+        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime));
     match compiled {
         Ok((snapshot, alarms)) => {
             report_alarms(gateway, &alarms);
@@ -218,7 +228,8 @@ impl FileWatch {
         };
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             let concerns_us = |event: notify::Event| {
-                !event.kind.is_access() && event.paths.iter().any(|path| log.is_none() || path.file_name() != log.as_deref())
+                !event.kind.is_access()
+                    && event.paths.iter().any(|path| log.is_none() || path.file_name() != log.as_deref())
             };
             if event.is_ok_and(concerns_us) {
                 // The gateway is stopping when nobody listens.

@@ -69,9 +69,10 @@ impl SiteTable {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let names = config.sites.iter().enumerate().flat_map(|(index, site)| {
-            site.server_names.iter().map(move |server_name| (server_name.as_str(), index))
-        });
+        let names =
+            config.sites.iter().enumerate().flat_map(|(index, site)| {
+                site.server_names.iter().map(move |server_name| (server_name.as_str(), index))
+            });
         let default = config.sites.iter().position(|site| site.default);
         Ok(Self { sites, server_names: SiteNames::new(names), default })
     }
@@ -112,7 +113,9 @@ fn compile_site(
 ) -> Result<Site, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let certified_key = certified_key(&site.certificate, &site.key, provider).map_err(|error| errors.push(error)).ok();
-    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits)).map_err(|found| errors.extend(found)).ok();
+    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits))
+        .map_err(|found| errors.extend(found))
+        .ok();
     let (Some(certified_key), Some(policy)) = (certified_key, policy) else {
         return Err(errors);
     };

@@ -117,8 +117,12 @@ impl TicketKeys {
             return None;
         }
         let mut plain = sealed.to_vec();
-        let length =
-            self.key(epoch)?.0.open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(site), &mut plain).ok()?.len();
+        let length = self
+            .key(epoch)?
+            .0
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(site), &mut plain)
+            .ok()?
+            .len();
         plain.truncate(length);
         Some(plain)
     }

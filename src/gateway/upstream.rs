@@ -123,21 +123,11 @@ impl Pools {
 }
 
 impl Pool {
-    fn start(
-        config: &PoolConfig,
-        tls: Option<TlsMaterial>,
-        group: u64,
-        runtime: &Handle,
-    ) -> Result<Self, ConfigError> {
-        let backends: BTreeSet<Backend> = config
-            .peers
-            .iter()
-            .map(|peer| backend(peer, config))
-            .collect::<Result<_, _>>()?;
-        let peers = backends
-            .iter()
-            .map(|backend| PoolPeer { backend: backend.clone(), in_flight: Arc::default() })
-            .collect();
+    fn start(config: &PoolConfig, tls: Option<TlsMaterial>, group: u64, runtime: &Handle) -> Result<Self, ConfigError> {
+        let backends: BTreeSet<Backend> =
+            config.peers.iter().map(|peer| backend(peer, config)).collect::<Result<_, _>>()?;
+        let peers =
+            backends.iter().map(|backend| PoolPeer { backend: backend.clone(), in_flight: Arc::default() }).collect();
         let mut discovered = Backends::new(Static::new(backends));
         if let Some(check) = &config.health_check {
             discovered.set_health_check(health_check(check, config, tls.as_ref())?);
@@ -292,17 +282,15 @@ impl TlsMaterial {
 fn backend(peer: &Peer, pool: &PoolConfig) -> Result<Backend, ConfigError> {
     let addr = match &peer.address {
         PeerAddress::Tcp(address) => SocketAddr::from(*address),
-        PeerAddress::Unix(path) => std::os::unix::net::SocketAddr::from_pathname(path)
-            .map(SocketAddr::Unix)
-            .map_err(|error| ConfigError {
+        PeerAddress::Unix(path) => {
+            std::os::unix::net::SocketAddr::from_pathname(path).map(SocketAddr::Unix).map_err(|error| ConfigError {
                 place: pool.place.clone(),
                 message: format!("unix:{}: {error}", path.display()),
-            })?,
+            })?
+        }
     };
-    let mut backend = Backend::new_with_weight("127.0.0.1:1", peer.weight).map_err(|error| ConfigError {
-        place: pool.place.clone(),
-        message: error.to_string(),
-    })?;
+    let mut backend = Backend::new_with_weight("127.0.0.1:1", peer.weight)
+        .map_err(|error| ConfigError { place: pool.place.clone(), message: error.to_string() })?;
     backend.addr = addr;
     Ok(backend)
 }
@@ -349,10 +337,9 @@ fn health_check(
     http.peer_template.options.read_timeout = Some(check.timeout);
     http.consecutive_failure = check.failures;
     http.consecutive_success = check.successes;
-    let uri = path.parse().map_err(|error| ConfigError {
-        place: pool.place.clone(),
-        message: format!("health_check.path: {error}"),
-    })?;
+    let uri = path
+        .parse()
+        .map_err(|error| ConfigError { place: pool.place.clone(), message: format!("health_check.path: {error}") })?;
     http.req.set_uri(uri);
     Ok(Box::new(http))
 }

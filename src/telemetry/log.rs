@@ -42,7 +42,8 @@ impl RecordLog {
         let (sender, receiver) = sync_channel(WAITING_RECORDS);
         let dropped = Arc::new(AtomicU64::new(0));
         let lost = dropped.clone();
-        let writer = std::thread::Builder::new().name("records".into()).spawn(move || write_all(output, &receiver, &lost))?;
+        let writer =
+            std::thread::Builder::new().name("records".into()).spawn(move || write_all(output, &receiver, &lost))?;
         Ok(Self { sender: Some(sender), dropped, writer: Mutex::new(Some(writer)) })
     }
 

@@ -7,8 +7,8 @@ use crate::gateway::access::{RouteMatch, Target};
 use crate::gateway::authority::{Host, request_host};
 use crate::gateway::connection::{Connection, Identified};
 use crate::gateway::handshake::Client;
-use crate::gateway::site::{Site, Snapshot};
 use crate::gateway::refusal::Problem;
+use crate::gateway::site::{Site, Snapshot};
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
@@ -18,7 +18,8 @@ use std::sync::Arc;
 /// In this order: the header's size; the host, which must be one and belong to the connection's site (421); who the
 /// client is now, by the snapshot in force; the route and what it requires; the announced body's size.
 pub(super) fn admit(session: &mut Session, ctx: &mut RequestContext) -> Result<Admitted, Answer> {
-    let connection = ctx.connection.clone().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
+    let connection =
+        ctx.connection.clone().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
     // Counted in before anything is judged: see `Connection::begin_request`.
     ctx.in_flight = Some(connection.begin_request());
     let snapshot = ctx.snapshot.clone();
@@ -37,7 +38,10 @@ pub(super) fn admit(session: &mut Session, ctx: &mut RequestContext) -> Result<A
     };
     route.check(client.verified().map(|client| client.identity()))?;
     announced_body_size(request, &snapshot)?;
-    let pool = snapshot.pool(route.pool()).ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?.clone();
+    let pool = snapshot
+        .pool(route.pool())
+        .ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?
+        .clone();
     let timeout = super::read_timeout(route.timeout(), pool.config().read_timeout);
     let rewritten = target.authority.is_some().then(|| target.origin_form.to_owned());
     let path = target.path.to_owned();

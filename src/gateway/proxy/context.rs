@@ -1,8 +1,8 @@
 //! What one request gathers on its way.
 
+use crate::gateway::authority::Host;
 use crate::gateway::connection::{Connection, Identified, InFlight};
 use crate::gateway::request_id::RequestId;
-use crate::gateway::authority::Host;
 use crate::gateway::site::Snapshot;
 use crate::gateway::upstream::{Lease, Pool};
 use pingora_core::protocols::l4::socket::SocketAddr;

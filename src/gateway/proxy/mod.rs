@@ -7,12 +7,12 @@ mod respond;
 
 pub(super) use app::ConnectionApp;
 
-use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
-use super::records::AccessRecord;
-use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
 use super::Gateway;
 use super::assertion::AssertedRequest;
+use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
+use super::records::AccessRecord;
 use super::refusal::Problem;
+use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -306,9 +306,11 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
     strip(&mut fields, &ctx.snapshot.strip);
     let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
     let forwarding = Forwarding::new(connection.peer);
-    let set = admitted.client.headers.apply(&mut fields, &facts).and_then(|()| {
-        forwarding.apply(&mut fields, &admitted.host.to_string())
-    });
+    let set = admitted
+        .client
+        .headers
+        .apply(&mut fields, &facts)
+        .and_then(|()| forwarding.apply(&mut fields, &admitted.host.to_string()));
     set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
 }
 
@@ -348,7 +350,13 @@ fn problem_of(error: &Error) -> Option<Problem> {
 }
 
 fn is_timeout(error: &Error) -> bool {
-    matches!(error.etype(), ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::TLSHandshakeTimedout)
+    matches!(
+        error.etype(),
+        ErrorType::ConnectTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+            | ErrorType::TLSHandshakeTimedout
+    )
 }
 
 fn protocol(version: Version) -> &'static str {
