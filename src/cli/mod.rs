@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod demo;
+mod gateway;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -15,12 +16,14 @@ struct CommandLine {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Gateway(gateway::Arguments),
     Demo(demo::Arguments),
 }
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -1,6 +1,7 @@
 //! The admin address: metrics, liveness, readiness and the assertion keys. Never reachable through the TLS listeners.
 
 use super::Gateway;
+use super::listener::ACCEPT_PAUSE;
 use crate::clock;
 use crate::trust::Readiness;
 use async_trait::async_trait;
@@ -10,7 +11,6 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -20,23 +20,18 @@ const TEXT: &str = "text/plain; charset=utf-8";
 /// RFC 7517 section 8.5.1.
 const JWK_SET: &str = "application/jwk-set+json";
 
-/// Serves the admin address.
-pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
-    let app = Arc::new(Admin { gateway, stopping: stopping.clone() });
+/// Serves the admin address until the process ends: readiness has to tell a load balancer that we are draining.
+pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopping: watch::Receiver<bool>) {
+    let app = Arc::new(Admin { gateway, stopping });
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            // Readiness has to tell a load balancer that we are draining; the listener ends with the process.
-            _ = stopping.wait_for(|stopped| *stopped) => listener.accept().await,
-        };
-        match accepted {
+        match listener.accept().await {
             Ok((tcp, _)) => {
-                let (app, shutdown) = (app.clone(), app.stopping.clone());
-                tokio::spawn(async move { app.process_new(Box::new(Stream::from(tcp)), &shutdown).await });
+                let app = app.clone();
+                tokio::spawn(async move { app.process_new(Box::new(Stream::from(tcp)), &app.stopping).await });
             }
             Err(error) => {
                 tracing::error!(%error, "accept on the admin address");
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }

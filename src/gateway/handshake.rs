@@ -15,12 +15,13 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, ServerConfig, SignatureScheme};
 use std::io;
 use std::sync::{Arc, OnceLock};
-use tokio::io::AsyncWriteExt;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -54,6 +55,8 @@ pub(super) struct Failure {
     /// The server name the client asked for.
     pub(super) server_name: Option<String>,
     pub(super) cause: FailureCause,
+    /// What is left of the connection, for [`linger`].
+    pub(super) tcp: Option<BufferedTcp>,
 }
 
 /// Why a handshake failed.
@@ -92,50 +95,87 @@ pub fn crypto_provider() -> CryptoProvider {
     }
 }
 
+/// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
+/// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_OCTETS: usize = 64 * 1024;
+
 /// Takes a connection through its handshake.
 pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<Accepted, Failure> {
     let snapshot = gateway.snapshot();
     let start = match client_hello(tcp).await {
         Ok(start) => start,
-        Err(error) => return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error) }),
+        Err((error, tcp)) => {
+            return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error), tcp });
+        }
     };
     let server_name = start.client_hello().server_name().map(str::to_owned);
     let Some(site) = snapshot.sites.for_server_name(server_name.as_deref()) else {
-        refuse_server_name(start.io).await;
-        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite });
+        let tcp = refuse_server_name(start.io).await;
+        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite, tcp });
     };
     let session = Arc::new(Session::default());
+    let failed = |cause, tcp| Failure { site: Some(site.clone()), server_name, cause, tcp };
     let config = match server_config(gateway, &snapshot, &site, &session) {
         Ok(config) => config,
-        Err(error) => {
-            let cause = FailureCause::Tls(io::Error::other(error));
-            return Err(Failure { site: Some(site), server_name, cause });
-        }
+        Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
     };
-    match start.into_stream(Arc::new(config)).await {
-        Ok(tls) => conclude(tls, gateway, snapshot, site, &session, server_name),
-        Err(error) => {
+    match start.into_stream(Arc::new(config)).into_fallible().await {
+        Ok(tls) => match conclude(tls.get_ref().1, gateway, &snapshot, &site, &session) {
+            (Client::Refused(refusal), _) if site.refusal == RefusalStyle::Alert => {
+                Err(failed(FailureCause::Refused(refusal), None))
+            }
+            (client, resumed) => {
+                let authenticated_at = session.facts.authenticated_at().filter(|_| resumed);
+                let authenticated_at = authenticated_at.unwrap_or_else(clock::now);
+                Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
+            }
+        },
+        Err((error, tcp)) => {
             let cause = match session.refusal().or_else(|| missing_certificate(&error)) {
                 Some(refusal) => FailureCause::Refused(refusal),
                 None => FailureCause::Tls(error),
             };
-            Err(Failure { site: Some(site), server_name, cause })
+            Err(failed(cause, Some(tcp)))
         }
     }
 }
 
+/// Sends what is still buffered (the alert), then waits for the peer to close.
+///
+/// A TLS 1.3 client sends its request before it hears the alert. Were the socket closed with that unread, the kernel
+/// would answer with a reset, and the reset destroys the alert on its way (RFC 9112 section 9.6 tells it for HTTP).
+pub(super) async fn linger(mut tcp: BufferedTcp) {
+    let mut discarded = [0; 4096];
+    let wait_for_close = async {
+        tcp.shutdown().await?;
+        let mut left = LINGER_OCTETS;
+        while left > 0 {
+            let read = tcp.read(&mut discarded).await?;
+            if read == 0 {
+                break;
+            }
+            left = left.saturating_sub(read);
+        }
+        io::Result::Ok(())
+    };
+    // The peer may be gone, or stay: it is refused either way.
+    let _ = tokio::time::timeout(LINGER, wait_for_close).await;
+}
+
 /// Reads the ClientHello; what is not one gets rustls's alert.
-async fn client_hello(tcp: BufferedTcp) -> io::Result<tokio_rustls::StartHandshake<BufferedTcp>> {
-    let acceptor = LazyConfigAcceptor::new(Acceptor::default(), tcp);
-    acceptor.await
+async fn client_hello(
+    tcp: BufferedTcp,
+) -> Result<tokio_rustls::StartHandshake<BufferedTcp>, (io::Error, Option<BufferedTcp>)> {
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+    (&mut acceptor).await.map_err(|error| (error, acceptor.take_io()))
 }
 
 /// The alert `unrecognized_name` (RFC 6066 section 3), in the clear: nothing has been agreed yet.
-async fn refuse_server_name(mut tcp: BufferedTcp) {
+async fn refuse_server_name(mut tcp: BufferedTcp) -> Option<BufferedTcp> {
     const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
-    // The peer may be gone; it is refused either way.
-    let _ = tcp.write_all(&UNRECOGNIZED_NAME).await;
-    let _ = tcp.shutdown().await;
+    tcp.write_all(&UNRECOGNIZED_NAME).await.ok()?;
+    Some(tcp)
 }
 
 /// rustls refuses a missing certificate by itself, with `certificate_required`.
@@ -189,22 +229,21 @@ fn server_config(
     Ok(config)
 }
 
-/// The handshake is done: whoever has a certificate is verified by now, or is verified here (a resumed session).
+/// Who is at the other end of a finished handshake, and whether it resumed a session: whoever has a certificate is
+/// verified by now, or is verified here.
 fn conclude(
-    tls: TlsStream<BufferedTcp>,
+    connection: &ServerConnection,
     gateway: &Gateway,
-    snapshot: Arc<Snapshot>,
-    site: Arc<Site>,
+    snapshot: &Snapshot,
+    site: &Site,
     session: &Session,
-    server_name: Option<String>,
-) -> Result<Accepted, Failure> {
-    let now = clock::now();
-    let connection = tls.get_ref().1;
+) -> (Client, bool) {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let client = match (connection.peer_certificates(), session.outcome.get()) {
         (Some(_), Some(Ok(client))) if !resumed => Client::Verified(client.clone()),
         (Some(chain), _) if site.client_auth != ClientAuth::None => {
-            match verify::verify(chain, &site.policy, &snapshot.trust, Some(&gateway.chain_cache), now) {
+            let (trust, cache) = (&snapshot.trust, Some(&gateway.chain_cache));
+            match verify::verify(chain, &site.policy, trust, cache, clock::now()) {
                 Ok(client) => Client::Verified(client),
                 Err(refusal) => Client::Refused(refusal),
             }
@@ -214,15 +253,7 @@ fn conclude(
         }
         _ => Client::Anonymous,
     };
-    match client {
-        Client::Refused(refusal) if site.refusal == RefusalStyle::Alert => {
-            Err(Failure { site: Some(site), server_name, cause: FailureCause::Refused(refusal) })
-        }
-        client => {
-            let authenticated_at = session.facts.authenticated_at().filter(|_| resumed).unwrap_or(now);
-            Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
-        }
-    }
+    (client, resumed)
 }
 
 /// The site is known before the configuration is made, so there is one key to give.

@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 /// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -229,10 +229,16 @@ async fn take(
     let handshake = tokio::time::timeout(limits.handshake_timeout, handshake::accept(tcp, &gateway)).await;
     let accepted = match handshake {
         Ok(Ok(accepted)) => accepted,
-        Ok(Err(failure)) => return report_failure(&gateway, &failure, peer, began),
+        Ok(Err(failure)) => {
+            report_failure(&gateway, &failure, peer, began);
+            if let Some(tcp) = failure.tcp {
+                handshake::linger(tcp).await;
+            }
+            return;
+        }
         Err(_) => {
             gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
-            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout };
+            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout, tcp: None };
             return report_failure(&gateway, &failure, peer, began);
         }
     };

@@ -17,7 +17,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use rustls::server::ProducesTickets;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Octets of the epoch number at a ticket's head.
@@ -71,7 +71,7 @@ impl TicketKeys {
 
     /// The key of an epoch; the last few are kept.
     fn key(&self, epoch: u64) -> Option<Arc<SealingKey>> {
-        let mut recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, key)) = recent.iter().find(|(known, _)| *known == epoch) {
             return Some(key.clone());
         }
@@ -136,19 +136,24 @@ impl KeyType for KeyLength {
     }
 }
 
-/// What one connection's ticketer knows of its client; filled once verification has passed.
+/// What one connection's ticketer knows of its client: from the ticket that was accepted, or from the verification of
+/// a full handshake, whichever came last (a ticket may be opened and the session still not be resumed).
 #[derive(Debug, Default)]
-pub(super) struct TicketFacts(OnceLock<(Timestamp, Vec<Link>)>);
+pub(super) struct TicketFacts(Mutex<Option<(Timestamp, Vec<Link>)>>);
 
 impl TicketFacts {
-    /// Tells when the client authenticated and what its path was. Only the first telling counts.
+    /// Tells when the client authenticated and what its path was.
     pub(super) fn tell(&self, authenticated_at: Timestamp, links: &[Link]) {
-        let _ = self.0.set((authenticated_at, links.to_vec()));
+        *self.known() = Some((authenticated_at, links.to_vec()));
     }
 
     /// When the client of this session authenticated: at its full handshake.
     pub(super) fn authenticated_at(&self) -> Option<Timestamp> {
-        self.0.get().map(|(at, _)| *at)
+        self.known().as_ref().map(|(at, _)| *at)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(Timestamp, Vec<Link>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -172,8 +177,10 @@ impl ProducesTickets for ConnectionTicketer {
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let now = clock::now();
-        let (authenticated_at, links) = self.facts.0.get().map_or((now, &[][..]), |(at, links)| (*at, links));
-        let mut state = encode_facts(authenticated_at, links)?;
+        let mut state = match &*self.facts.known() {
+            Some((authenticated_at, links)) => encode_facts(*authenticated_at, links)?,
+            None => encode_facts(now, &[])?,
+        };
         state.extend_from_slice(plain);
         self.keys.seal(&self.site.name, now, &state)
     }
