@@ -10,7 +10,7 @@ pub(super) struct Arguments {
     /// Runs every line itself, prints a table and exits; takes free ports and a PKI of its own.
     #[arg(long)]
     check: bool,
-    /// Port of the gateway; the admin address takes the next one. 0 takes free ones.
+    /// Port of the gateway; the admin address takes the one 1000 above. 0 takes free ones.
     #[arg(long, default_value_t = 8443, conflicts_with = "check")]
     port: u16,
     /// Folder of the development PKI [default: certs/dev; with --check a temporary one].

@@ -101,3 +101,21 @@ pub fn write(folder: &Path, addresses: &Addresses) -> std::io::Result<std::path:
     std::fs::write(&path, render(addresses))?;
     Ok(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, RefusalStyle};
+
+    #[test]
+    fn the_demo_serves_a_configuration_without_errors() {
+        let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let addresses = Addresses { listen: local(8443), admin: local(9443), upstream: local(8081) };
+        let config = config::parse(&render(&addresses), FILE, Path::new("/certs")).unwrap();
+        assert_eq!(config.gateway.listen, [local(8443)]);
+        let styles: Vec<_> = config.sites.iter().map(|site| site.refusal).collect();
+        assert_eq!(styles, [RefusalStyle::Alert, RefusalStyle::Page]);
+        let issuing = config.cas.iter().find(|ca| &*ca.name == "issuing").unwrap();
+        assert_eq!(issuing.certificate.value, Path::new("/certs/issuing-ca.pem"));
+    }
+}

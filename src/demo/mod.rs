@@ -37,8 +37,9 @@ struct Demo {
 /// When the PKI cannot be made or the gateway does not come up.
 pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
     let listen = SocketAddr::from(([127, 0, 0, 1], port));
-    // The port beside it, so that it can be guessed; 0 takes any.
-    let admin = SocketAddr::from(([127, 0, 0, 1], if port == 0 { 0 } else { port.checked_add(1).unwrap_or(0) }));
+    // 9443 beside 8443, as in the reference configuration; 0 takes any.
+    let admin_port = if port == 0 { 0 } else { port.checked_add(1000).unwrap_or(0) };
+    let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
     let demo = Demo::start(folder, listen, admin, Output::Show)?;
     let target = demo.target();
     println!("\n関所デモ / Sekisho demo\n\nTry (each with what it should answer):\n");

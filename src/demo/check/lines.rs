@@ -48,13 +48,19 @@ const REFUSED: [(Option<&str>, &str, &str); 6] = [
 
 /// Client, and words of the Japanese and of the English page that name the reason.
 const REFUSAL_PAGES: [(Option<&str>, &[&str], &[&str]); 6] = [
-    (None, &["lang=\"ja\"", "証明書"], &["lang=\"en\"", "certificate"]),
-    (Some("client-expired"), &["lang=\"ja\"", "有効期限"], &["lang=\"en\"", "expired"]),
-    (Some("client-not-yet-valid"), &["lang=\"ja\"", "有効期間"], &["lang=\"en\"", "valid yet"]),
-    (Some("client-revoked"), &["lang=\"ja\"", "失効"], &["lang=\"en\"", "revoked"]),
-    (Some("client-other-ca"), &["lang=\"ja\"", "認証局"], &["lang=\"en\"", "certification authority"]),
-    (Some("client-bad-cn"), &["lang=\"ja\"", "証明書"], &["lang=\"en\"", "certificate"]),
+    (None, &[JAPANESE, "電子証明書が提示されていません"], &[ENGLISH, "No certificate was presented"]),
+    (Some("client-expired"), &[JAPANESE, "有効期限が切れています"], &[ENGLISH, "has expired"]),
+    (Some("client-not-yet-valid"), &[JAPANESE, "有効期間が始まっていません"], &[ENGLISH, "is not valid yet"]),
+    (Some("client-revoked"), &[JAPANESE, "失効しています"], &[ENGLISH, "has been revoked"]),
+    (
+        Some("client-other-ca"),
+        &[JAPANESE, "このサービスの電子証明書ではありません"],
+        &[ENGLISH, "not a certificate for this service"],
+    ),
+    (Some("client-bad-cn"), &[JAPANESE, "利用者情報を確認できませんでした"], &[ENGLISH, "could not be recognised"]),
 ];
+const JAPANESE: &str = "<html lang=\"ja\">";
+const ENGLISH: &str = "<html lang=\"en\">";
 
 /// problem+json: the reason's stable name and a reference number.
 const PROBLEMS: [(Option<&str>, &[&str]); 6] = [

@@ -70,6 +70,10 @@ impl Live {
     }
 
     fn other_goes_on(&mut self) -> Result<(), String> {
+        // What was said before the revocation may still lie in the pipe: only what comes after it counts.
+        while let Ok(heard) = self.other_streaming.hearing.try_recv() {
+            self.other_streaming.heard.push_str(&String::from_utf8_lossy(&heard));
+        }
         let lines = self.other_streaming.heard.matches("line").count();
         self.other_streaming.hear(&format!("line {}", lines + 5))
     }
