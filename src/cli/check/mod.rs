@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summary::Summary;
 
-/// Arguments of `sekisho check`.
-#[derive(clap::Args)]
+/// Say what a configuration would do, or every error in it and in the files it names.
+#[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The configuration file.
     #[arg(long, value_name = "FILE")]
