@@ -1,5 +1,6 @@
 //! The command line: one file a subcommand.
 
+mod check;
 mod demo;
 mod gateway;
 
@@ -17,6 +18,7 @@ struct CommandLine {
 #[derive(Debug, clap::Subcommand)]
 enum Command {
     Gateway(gateway::Arguments),
+    Check(check::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -24,6 +26,7 @@ enum Command {
 pub fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Gateway(arguments) => gateway::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -185,3 +185,194 @@ fn contains(range: &ContractRange, contract_id: &str) -> bool {
 fn malformed<T>(evidence: String) -> Result<T, Refusal> {
     Err(Refusal::new(Reason::MalformedIdentity, evidence))
 }
+
+#[cfg(test)]
+impl Identity {
+    /// An identity that no certificate was read for.
+    pub(crate) fn for_test(common_name: &str, captures: &[(&str, &str)]) -> Self {
+        let captures = captures.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { common_name: common_name.to_owned(), captures }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Reason::{MalformedIdentity, NotPermitted};
+
+    /// SHK's CN: contract, user, fixed suffix. An administrator's has no user.
+    const SHINKIN: &str = "(?<contract_id>[0-9]{11}) (?:(?<user_id>[a-z]+) )?1635";
+    /// BSL's CN: login ID, user number, issue number.
+    const ANSER: &str = "(?<contract_id>[a-z0-9]+) (?<user_id>[A-Z][0-9]{3}) (?<issue>[0-9]{20})";
+    const UTF8: u8 = 0x0c;
+
+    fn element(identifier: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let header = match content.len() {
+            0..=0x7f => vec![identifier, length[1]],
+            0x80..=0xff => vec![identifier, 0x81, length[1]],
+            _ => vec![identifier, 0x82, length[0], length[1]],
+        };
+        [header, content.to_vec()].concat()
+    }
+
+    /// An attribute 2.5.4.`arc`.
+    fn attribute(arc: u8, string_type: u8, value: &[u8]) -> Vec<u8> {
+        element(0x30, &[element(0x06, &[0x55, 0x04, arc]), element(string_type, value)].concat())
+    }
+
+    /// A name of these relative names, each of these attributes.
+    fn name(relative_names: &[&[Vec<u8>]]) -> DistinguishedName {
+        let sets: Vec<u8> = relative_names.iter().flat_map(|attributes| element(0x31, &attributes.concat())).collect();
+        DistinguishedName::parse(&element(0x30, &sets)).unwrap()
+    }
+
+    fn rule(pattern: &str) -> IdentityRule {
+        IdentityRule::new(&Regex::new(pattern).unwrap(), Vec::new()).unwrap()
+    }
+
+    fn identity_of(string_type: u8, value: impl AsRef<[u8]>, pattern: &str) -> Result<Identity, Refusal> {
+        extract(&name(&[&[attribute(3, string_type, value.as_ref())]]), &rule(pattern))
+    }
+
+    #[track_caller]
+    fn assert_refused(result: Result<Identity, Refusal>, reason: Reason, evidence: &str) {
+        let refusal = result.expect_err("it must be refused");
+        assert_eq!(refusal.reason, reason, "{refusal}");
+        assert!(refusal.evidence.contains(evidence), "{refusal}");
+    }
+
+    #[test]
+    fn the_products_names_give_their_contract_and_user() {
+        let user = identity_of(UTF8, "00009876543 riyousya 1635", SHINKIN).unwrap();
+        assert_eq!((user.contract_id(), user.user_id()), (Some("00009876543"), Some("riyousya")));
+        let administrator = identity_of(UTF8, "00009876543 1635", SHINKIN).unwrap();
+        assert_eq!((administrator.contract_id(), administrator.user_id()), (Some("00009876543"), None));
+        let anser = identity_of(UTF8, "logid031 A001 20200304153656560435", ANSER).unwrap();
+        assert_eq!(anser.common_name(), "logid031 A001 20200304153656560435");
+        assert_eq!(anser.capture("issue"), Some("20200304153656560435"));
+        assert_eq!(anser.captures().count(), 3);
+    }
+
+    #[test]
+    fn a_common_name_matches_whole_or_not_at_all() {
+        for more in ["00009876543 riyousya 1635 ", "x00009876543 riyousya 1635", "00009876543 riyousya 16350"] {
+            assert!(identity_of(UTF8, more, SHINKIN).is_err(), "{more:?}");
+        }
+        assert!(identity_of(UTF8, "ab", "a|ab").is_ok(), "the longer alternative is the whole name");
+        assert_refused(identity_of(UTF8, "abc", "a|ab"), MalformedIdentity, "does not match");
+        assert_refused(identity_of(UTF8, "a\nb", "(?m)^b$"), MalformedIdentity, "U+000A");
+    }
+
+    #[test]
+    fn exactly_one_common_name_is_accepted_wherever_it_stands() {
+        let (one, two) = (attribute(3, UTF8, b"1 1635"), attribute(3, UTF8, b"2 1635"));
+        let unit = attribute(11, UTF8, b"3 1635");
+        let decide = |subject: DistinguishedName| extract(&subject, &rule(".*"));
+        assert!(decide(name(&[&[unit.clone()], &[one.clone()]])).is_ok());
+        assert!(decide(name(&[&[unit.clone(), one.clone()]])).is_ok());
+        assert_refused(decide(name(&[&[one.clone()], &[two.clone()]])), MalformedIdentity, "has 2 CNs");
+        assert_refused(decide(name(&[&[one.clone(), two]])), MalformedIdentity, "has 2 CNs");
+        assert_refused(
+            decide(name(&[&[one.clone()], &[unit.clone()], &[one.clone()]])),
+            MalformedIdentity,
+            "has 2 CNs",
+        );
+        assert_refused(decide(name(&[&[unit]])), MalformedIdentity, "has no CN");
+        assert_refused(decide(name(&[])), MalformedIdentity, "has no CN");
+    }
+
+    #[test]
+    fn only_three_string_types_are_characters_without_doubt() {
+        for (identifier, named) in
+            [(0x1e, "BMPString"), (0x14, "TeletexString"), (0x1c, "UniversalString"), (0x12, "0x12"), (0x04, "0x04")]
+        {
+            assert_refused(identity_of(identifier, "1 1635", ".*"), MalformedIdentity, named);
+        }
+        for identifier in [UTF8, 0x13, 0x16] {
+            assert!(identity_of(identifier, "1 1635", ".*").is_ok());
+        }
+        assert_refused(identity_of(UTF8, [b'a', 0xff], ".*"), MalformedIdentity, "are not a UTF8String");
+        assert_refused(identity_of(0x13, "日本", ".*"), MalformedIdentity, "are not a PrintableString");
+        assert_refused(identity_of(0x16, "日本", ".*"), MalformedIdentity, "are not a IA5String");
+    }
+
+    #[test]
+    fn characters_that_split_lines_or_hide_are_refused_whatever_the_pattern() {
+        for bad in
+            ["\0", "\r", "\n", "\u{7f}", "\u{85}", "\t", "\u{1b}", "\u{202e}", "\u{200b}", "\u{feff}", "\u{2028}"]
+        {
+            for text in [format!("1{bad} 1635"), format!("{bad}1635"), format!("1635{bad}")] {
+                let evidence = format!("U+{:04X}", u32::from(bad.chars().next().unwrap()));
+                assert_refused(identity_of(UTF8, text, "(?s).*"), MalformedIdentity, &evidence);
+            }
+        }
+        for spaced in [" 1 1635", "1 1635 ", "\u{3000}1 1635", "1 1635\u{a0}"] {
+            assert_refused(identity_of(UTF8, spaced, ".*"), MalformedIdentity, "begins or ends with a space");
+        }
+        assert_refused(identity_of(UTF8, "", ".*"), MalformedIdentity, "the CN is empty");
+    }
+
+    #[test]
+    fn a_common_name_has_a_longest_length_and_is_not_cut() {
+        assert!(identity_of(UTF8, "a".repeat(MAX_COMMON_NAME_BYTES), ".*").is_ok());
+        let long = identity_of(UTF8, "a".repeat(MAX_COMMON_NAME_BYTES + 1), ".*");
+        assert_refused(long, MalformedIdentity, "257 octets; at most 256");
+    }
+
+    #[test]
+    fn commas_and_quotes_are_kept_as_they_are() {
+        let name = r#"a,"b"=c+d;<e>\#"#;
+        assert_eq!(identity_of(UTF8, name, ".*").unwrap().common_name(), name);
+        assert_refused(identity_of(UTF8, "1,CN=2 1635", SHINKIN), MalformedIdentity, "does not match");
+    }
+
+    #[test]
+    fn an_identity_is_never_trimmed_folded_or_normalised() {
+        let (composed, decomposed) = ("\u{30ac}", "\u{30ab}\u{3099}");
+        assert_eq!(identity_of(UTF8, decomposed, ".*").unwrap().common_name(), decomposed);
+        assert_refused(identity_of(UTF8, decomposed, composed), MalformedIdentity, "does not match");
+        assert_refused(identity_of(UTF8, "RIYOUSYA", "riyousya"), MalformedIdentity, "does not match");
+    }
+
+    #[test]
+    fn digits_of_another_script_are_no_contract() {
+        let pattern = r"(?<contract_id>\d+) (?<name>.+)";
+        assert!(identity_of(UTF8, "123 １丁目", pattern).is_ok());
+        assert_refused(identity_of(UTF8, "１２３ a", pattern), MalformedIdentity, "digits other than 0 to 9");
+        assert_refused(identity_of(UTF8, "12٣ a", pattern), MalformedIdentity, "digits other than 0 to 9");
+    }
+
+    #[test]
+    fn an_empty_capture_is_absent() {
+        let identity = identity_of(UTF8, "1-", "(?<contract_id>[0-9]+)-(?<user_id>[a-z]*)").unwrap();
+        assert_eq!(identity.user_id(), None);
+        assert_eq!(identity.captures().collect::<Vec<_>>(), [("contract_id", "1")]);
+    }
+
+    #[test]
+    fn a_ca_speaks_for_its_contracts_only() {
+        let range = |first: &str, last: &str| ContractRange { first: first.into(), last: last.into() };
+        let limited = |limits: Vec<Vec<ContractRange>>, contract: &str| {
+            let rule = IdentityRule::new(&Regex::new("(?<contract_id>[0-9]*)x").unwrap(), limits).unwrap();
+            extract(&name(&[&[attribute(3, UTF8, format!("{contract}x").as_bytes())]]), &rule)
+        };
+        let own = || vec![range("100", "199"), range("500", "500")];
+        for contract in ["100", "150", "199", "500"] {
+            assert!(limited(vec![own()], contract).is_ok(), "{contract}");
+        }
+        for contract in ["099", "200", "499", "501", "15", "1500", "0150"] {
+            assert_refused(limited(vec![own()], contract), NotPermitted, "may not issue for contract");
+        }
+        assert_refused(limited(vec![own()], ""), NotPermitted, "the CN names none");
+        assert_refused(limited(vec![Vec::new()], "150"), NotPermitted, "may not issue");
+        assert!(limited(vec![own(), vec![range("140", "160")]], "150").is_ok());
+        assert_refused(limited(vec![own(), vec![range("140", "160")]], "170"), NotPermitted, "may not issue");
+    }
+
+    #[test]
+    fn a_pattern_that_cannot_be_anchored_is_an_error() {
+        assert!(IdentityRule::new(&Regex::new("(?x)a # comment").unwrap(), Vec::new()).is_err());
+        assert!(IdentityRule::new(&Regex::new("^a$").unwrap(), Vec::new()).is_ok());
+    }
+}

@@ -59,8 +59,9 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     Ok(())
 }
 
+/// An error of the machine we start on.
 fn at_start(message: &str) -> Vec<ConfigError> {
-    vec![ConfigError { place: Place::default(), message: message.to_owned() }]
+    vec![ConfigError { place: Place { file: "start".into(), ..Place::default() }, message: message.to_owned() }]
 }
 
 fn build(

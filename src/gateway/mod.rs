@@ -34,6 +34,7 @@ pub use handshake::crypto_provider;
 
 use crate::config::{Config, ConfigError};
 use crate::telemetry::log::RecordLog;
+use crate::trust::Alarm;
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use site::Snapshot;
@@ -75,10 +76,11 @@ pub fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
     listener::run(config, config_path)
 }
 
-/// Compiles a configuration and everything it names without serving: what `sekisho check` does.
+/// Compiles a configuration and everything it names without serving: what `sekisho check` does. Gives what an operator
+/// should know of although it would serve.
 ///
 /// # Errors
 /// Every error of the files the configuration names.
-pub fn check(config: Config) -> Result<(), Vec<ConfigError>> {
-    reload::first_snapshot(config, &crypto_provider()).map(drop)
+pub fn check(config: Config) -> Result<Vec<Alarm>, Vec<ConfigError>> {
+    reload::check(config)
 }

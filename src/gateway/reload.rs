@@ -7,7 +7,7 @@ use super::Gateway;
 use super::assertion::{Signer, SignerError};
 use super::headers::StripSet;
 use super::records::CutRecord;
-use super::site::{SiteTable, Snapshot, read, unusable};
+use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
 use crate::clock;
 use crate::config::{self, Config, ConfigError, LogTarget};
@@ -35,19 +35,16 @@ pub(super) enum Cause {
     Stop,
 }
 
-/// The snapshot a gateway starts with.
+/// Compiles a configuration as a starting gateway would, and lets it go.
 ///
 /// # Errors
 /// Every error of the files the configuration names.
-pub(super) fn first_snapshot(
-    config: Config,
-    provider: &CryptoProvider,
-) -> Result<(Snapshot, Vec<Alarm>), Vec<ConfigError>> {
-    // The peers of a pool are started on a runtime; a check has none of its own.
+pub(super) fn check(config: Config) -> Result<Vec<Alarm>, Vec<ConfigError>> {
+    // pingora starts a pool's peers on a runtime.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         vec![ConfigError { place: config::Place::default(), message: format!("no runtime: {error}") }]
     })?;
-    compile(config, None, provider, runtime.handle())
+    compile(config, None, &super::crypto_provider(), runtime.handle()).map(|(_, alarms)| alarms)
 }
 
 /// Reads everything a configuration names and compiles it; all errors at once.
@@ -59,10 +56,11 @@ pub(super) fn compile(
 ) -> Result<(Snapshot, Vec<Alarm>), Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut keep = |found: Vec<ConfigError>| errors.extend(found);
+    let keys = site::certified_keys(&config, provider).map_err(&mut keep).ok();
     let loaded = trust::load(&config.cas, previous.map(|old| &*old.trust), clock::now()).map_err(&mut keep).ok();
-    let sites = loaded
-        .as_ref()
-        .and_then(|loaded| SiteTable::compile(&config, &loaded.snapshot, provider).map_err(&mut keep).ok());
+    let sites = keys
+        .zip(loaded.as_ref())
+        .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
     let pools = Pools::compile(&config, previous.map(|old| &old.pools), runtime).map_err(&mut keep).ok();
     let signer = signer(&config).map_err(|error| keep(vec![error])).ok();
     if let Err(error) = ticket_secret(&config) {

@@ -52,16 +52,16 @@ pub(super) struct SiteTable {
 }
 
 impl SiteTable {
-    /// Compiles every site; all errors at once.
+    /// Compiles every site with its key (of [`certified_keys`]); all errors at once.
     pub(super) fn compile(
         config: &Config,
         trust: &TrustSnapshot,
-        provider: &CryptoProvider,
+        keys: Vec<CertifiedKey>,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut sites = Vec::with_capacity(config.sites.len());
         let mut errors = Vec::new();
-        for site in &config.sites {
-            match compile_site(site, config, trust, provider) {
+        for (site, key) in config.sites.iter().zip(keys) {
+            match compile_site(site, config, trust, key) {
                 Ok(compiled) => sites.push(Arc::new(compiled)),
                 Err(found) => errors.extend(found),
             }
@@ -105,20 +105,26 @@ impl Snapshot {
     }
 }
 
+/// Every site's certificate chain and key, in the order of the configuration; all errors at once.
+pub(super) fn certified_keys(
+    config: &Config,
+    provider: &CryptoProvider,
+) -> Result<Vec<CertifiedKey>, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let keys = config.sites.iter().filter_map(|site| {
+        certified_key(&site.certificate, &site.key, provider).map_err(|error| errors.push(error)).ok()
+    });
+    let keys = keys.collect();
+    if errors.is_empty() { Ok(keys) } else { Err(errors) }
+}
+
 fn compile_site(
     site: &crate::config::Site,
     config: &Config,
     trust: &TrustSnapshot,
-    provider: &CryptoProvider,
+    certified_key: CertifiedKey,
 ) -> Result<Site, Vec<ConfigError>> {
-    let mut errors = Vec::new();
-    let certified_key = certified_key(&site.certificate, &site.key, provider).map_err(|error| errors.push(error)).ok();
-    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits))
-        .map_err(|found| errors.extend(found))
-        .ok();
-    let (Some(certified_key), Some(policy)) = (certified_key, policy) else {
-        return Err(errors);
-    };
+    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits))?;
     let hints = site
         .cas
         .iter()

@@ -163,7 +163,12 @@ fn absent_is_not_empty(
     for ((ca, facts), revocation) in cas.iter().zip(facts).zip(revocation) {
         let missing = matches!(revocation, Revocation::Lists(RevocationLists { base: None, .. }));
         if missing && facts.role == Role::Issuer {
-            errors.extend(source_paths(&ca.revocation).iter().map(|path| missing_error(ca, path, alarms)));
+            let paths = source_paths(&ca.revocation);
+            errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
+            if paths.is_empty() {
+                let message = format!("ca {} names no file for its revocation lists", ca.name);
+                errors.push(ConfigError { place: ca.place.clone(), message });
+            }
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }

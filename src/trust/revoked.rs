@@ -12,8 +12,8 @@ use crate::pki::crl::{CertificateList, CrlError, Entry, RevocationReason};
 use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
 use crate::pki::time::Timestamp;
 
-/// Octets of DER an entry takes at the least and rows a bucket holds on average: what the table's size comes from.
-/// An entry with a serial of 1 octet has 22 octets, one of 20 with a reason about 53.
+/// Octets of DER a bucket's rows take on average: an entry with a serial of 1 octet has 22, one of 20 octets and a
+/// reason 53, so that a bucket has 7 to 17 rows and the table of a million takes half a megabyte.
 const OCTETS_PER_BUCKET: usize = 8 * 48;
 
 /// Octets for when and why: 28 bits of minutes since 1970 (until 2480) and 4 bits of reason.
@@ -43,7 +43,7 @@ pub struct RevokedIndex {
     serial_octets: usize,
     /// Rows of all buckets, one after the other.
     rows: Vec<u8>,
-    /// For each bucket the number of its first row, and the number of rows at the end. A power of two, plus one.
+    /// For each bucket the number of its first row, and the number of rows at the end.
     buckets: Vec<u32>,
 }
 
@@ -53,7 +53,7 @@ impl RevokedIndex {
     /// # Errors
     /// [`CrlError`] when an entry cannot be read or understood: then nothing of the list counts.
     pub fn build(list: &CertificateList<'_>) -> Result<Self, CrlError> {
-        let bucket_count = (list.revoked_octets() / OCTETS_PER_BUCKET).next_power_of_two();
+        let bucket_count = list.revoked_octets() / OCTETS_PER_BUCKET + 1;
         let mut index = Self { serial_octets: 1, rows: Vec::new(), buckets: vec![0; bucket_count + 1] };
         let mut entries = 0_usize;
         for entry in list.entries() {
@@ -121,11 +121,10 @@ impl RevokedIndex {
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the mask is narrower than usize")]
+    #[allow(clippy::cast_possible_truncation, reason = "the product's upper half is below the number of buckets")]
     fn bucket(&self, serial: &Extended) -> usize {
-        // The number of buckets is a power of two, and the table has one element more.
-        let mask = self.buckets.len().saturating_sub(2);
-        hash(serial) as usize & mask
+        let count = self.buckets.len().saturating_sub(1) as u128;
+        ((u128::from(hash(serial)) * count) >> 64) as usize
     }
 
     /// Turns each bucket's number of rows into the number of the row after its last.

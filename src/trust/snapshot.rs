@@ -77,7 +77,7 @@ pub struct AuthorityStatus {
 /// Whether a CA's certificates can be told good.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// `revocation = "none"`.
+    /// `revocation = "none"`, or a certificate that signs lists only.
     NotChecked,
     /// Yes.
     Fresh,
@@ -161,6 +161,12 @@ impl TrustSnapshot {
                 why: "the issuer is not a configured CA".to_owned(),
             };
         };
+        if authority.role() == Role::ListSigner {
+            return RevocationStatus::Unavailable {
+                ca: Arc::clone(authority.name()),
+                why: "the issuer may sign revocation lists only".to_owned(),
+            };
+        }
         let Revocation::Lists(lists) = authority.revocation() else {
             return RevocationStatus::NotChecked;
         };
@@ -212,6 +218,8 @@ impl Authority {
         status.readiness = match lists.state(now) {
             Ok((_, Freshness::Tolerated { .. })) => Readiness::Tolerated,
             Ok(_) => Readiness::Fresh,
+            // It issues no certificates, so nobody asks.
+            Err(_) if self.role() == Role::ListSigner => Readiness::NotChecked,
             Err(why) => Readiness::Unavailable(why),
         };
         if let Some(list) = lists.in_force() {

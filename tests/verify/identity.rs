@@ -16,7 +16,7 @@ fn world_of(root: &Ca, more: &str) -> World {
 fn two_common_names_are_refused_even_if_both_would_match() {
     let (world, _, issuing) = World::bank();
     let leaf = issuing.leaf_with(CN, |params| {
-        params.distinguished_name.push(DnType::from_oid(&[2, 5, 4, 3]), "00000000001 mallory 1635");
+        params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), "00000000001 mallory 1635");
     });
     assert_refused(world.verify(&[&leaf.der]), Reason::MalformedIdentity, "has 2 CNs");
 }

@@ -51,7 +51,7 @@ fn a_client_is_rechecked_under_a_changed_pattern() {
     let before = world(PATTERN);
     let trust = before.load(None);
     let client = verify(&[root.leaf(CN).der], &before.policy(&trust), &trust, None, NOW).unwrap();
-    let after = world("identity = '[0-9]{11} 1635'").policy(&trust);
+    let after = world("identity = '(?<contract_id>[0-9]{11}) 1635'").policy(&trust);
     assert_refused(recheck(&client, &after, &trust, NOW), Reason::MalformedIdentity, "does not match");
 }
 

@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 const ALWAYS: &[&str] = &[
     // Where the client says it is, and by which scheme and host it came: the gateway sets the true ones.
     "forwarded",
-    "via",
     "x-real-ip",
     "x-client-ip",
     "x-cluster-client-ip",

@@ -127,7 +127,8 @@ fn decide(
     Ok(client)
 }
 
-/// The first candidate path that passes; else the refusal of the path that came furthest.
+/// The first candidate path that passes; else the refusal of the path that came furthest, where one whose signatures
+/// are another key's says less than one that breaks a rule.
 fn first_that_stands(
     candidates: &[CandidatePath<'_>],
     chain: &[CertificateDer<'_>],
@@ -136,13 +137,13 @@ fn first_that_stands(
     now: Timestamp,
     trace: &mut Trace<'_>,
 ) -> Result<(Arc<VerifiedChain>, VerifiedClient), Refusal> {
-    let mut furthest: Option<(StepName, Refusal)> = None;
+    let mut furthest: Option<((StepName, bool), Refusal)> = None;
     for candidate in candidates {
         match judge(candidate, chain, policy, trust, now, trace) {
             Ok(found) => return Ok(found),
             Err(refusal) => {
-                let reached = trace.reached();
-                if furthest.as_ref().is_none_or(|(step, _)| *step < reached) {
+                let reached = (trace.reached(), refusal.reason != Reason::UnknownCa);
+                if furthest.as_ref().is_none_or(|(before, _)| *before < reached) {
                     furthest = Some((reached, refusal));
                 }
             }

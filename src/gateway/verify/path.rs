@@ -3,6 +3,7 @@
 //! webpki searches by itself, but a chain made of many CAs with one subject takes its search hundreds of milliseconds.
 //! Here the search is over names alone and ends at a small number of steps, before any signature.
 
+use super::standing;
 use super::types::{Reason, Refusal};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;
@@ -113,6 +114,7 @@ pub(super) fn describe(found: &[CandidatePath<'_>]) -> String {
 /// Validity at `now` is not this step's: it asks webpki about a time at which the whole path is valid, so that what it
 /// finds stays true (and can be cached) and a time error never hides a forged signature.
 pub(super) fn verify(candidate: &CandidatePath<'_>, now: Timestamp) -> Result<(), Refusal> {
+    let time = time_inside(candidate, now).ok_or_else(|| never_valid_together(candidate, now))?;
     let intermediates: Vec<CertificateDer<'_>> =
         candidate.intermediates().map(|certificate| CertificateDer::from(certificate.der().as_ref())).collect();
     EndEntityCert::try_from(candidate.leaf.der())
@@ -121,7 +123,7 @@ pub(super) fn verify(candidate: &CandidatePath<'_>, now: Timestamp) -> Result<()
                 &SIGNATURE_ALGORITHMS,
                 std::slice::from_ref(candidate.trust_anchor),
                 &intermediates,
-                time_inside(candidate, now).to_unix_time(),
+                time.to_unix_time(),
                 UsageIsCheckedElsewhere,
                 None,
                 None,
@@ -199,11 +201,22 @@ fn pool<'a>(sent_along: &'a [Certificate], trust: &'a TrustSnapshot) -> Vec<&'a 
     pool
 }
 
-/// The time nearest to `now` at which every certificate of the path is valid; `now` when there is none.
-fn time_inside(candidate: &CandidatePath<'_>, now: Timestamp) -> Timestamp {
-    let first = candidate.certificates().map(Certificate::not_before).max().unwrap_or(now);
-    let last = candidate.certificates().map(Certificate::not_after).min().unwrap_or(now);
-    if first <= last { now.clamp(first, last) } else { now }
+/// The time nearest to `now` at which every certificate of the path is valid.
+fn time_inside(candidate: &CandidatePath<'_>, now: Timestamp) -> Option<Timestamp> {
+    let first = candidate.certificates().map(Certificate::not_before).max()?;
+    let last = candidate.certificates().map(Certificate::not_after).min()?;
+    (first <= last).then(|| now.clamp(first, last))
+}
+
+/// The refusal of a path whose certificates were never valid together: one of them is not valid now.
+fn never_valid_together(candidate: &CandidatePath<'_>, now: Timestamp) -> Refusal {
+    let invalid_now = candidate.certificates().find_map(|certificate| {
+        let (first, last) = (certificate.not_before(), certificate.not_after());
+        standing::within(first, last, now, || certificate.subject().to_string()).err()
+    });
+    // A time inside all of them would be inside their intersection, which is empty.
+    invalid_now
+        .unwrap_or_else(|| Refusal::new(Reason::BadCertificate, "the path's certificates were never valid together"))
 }
 
 /// extKeyUsage is [`super::usage`]'s: webpki would refuse a CA with anyExtendedKeyUsage alone.

@@ -107,7 +107,13 @@ fn check_anchor(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result
     }
 }
 
-fn within(first: Timestamp, last: Timestamp, now: Timestamp, what: impl FnOnce() -> String) -> Result<(), Refusal> {
+/// Refuses a time outside a validity period, whose last second is inside.
+pub(super) fn within(
+    first: Timestamp,
+    last: Timestamp,
+    now: Timestamp,
+    what: impl FnOnce() -> String,
+) -> Result<(), Refusal> {
     if now > last {
         return Err(Refusal::new(Reason::Expired, format!("{} expired at {last}", what())));
     }

@@ -327,6 +327,13 @@ impl VerifiedClient {
         let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after }];
         let issuer = issuer.to_owned();
         let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca: "test".into(), links };
-        Self { chain: Arc::new(chain), verified_at: not_before, snapshot_generation: 1, crl_number: None }
+        Self {
+            chain: Arc::new(chain),
+            verified_at: not_before,
+            snapshot_generation: 1,
+            authorities_generation: 1,
+            policy_fingerprint: [0; 32],
+            crl_number: None,
+        }
     }
 }

@@ -1,0 +1,174 @@
+//! The NIST PKITS cases through the gateway's own decision, and a sample of them through the built binary.
+//!
+//! A case's anchors are configured as trust anchors and the CA certificates of its chain as issuing CAs, as a bank
+//! does with its CAs. A CA certificate that the configuration itself refuses (keyUsage without keyCertSign) is left
+//! out, which a bank could not pass over either.
+
+use regex::Regex;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
+use sekisho::config::{AnchorExpiry, WhenStale};
+use sekisho::gateway::identity::IdentityRule;
+use sekisho::gateway::verify::{ChainCache, ChainLimits, Reason, Refusal, SitePolicy, VerifiedClient, verify};
+use sekisho::pki::certificate::Certificate;
+use sekisho::pki::time::Timestamp;
+use sekisho::trust::{AuthorityParts, ListParts, RevocationParts, TrustSnapshot};
+use std::sync::Arc;
+
+/// 2026-06-01T00:00:00Z.
+const NOW: Timestamp = Timestamp::from_unix(1_780_272_000);
+
+#[derive(serde::Deserialize)]
+struct Case {
+    id: String,
+    class: String,
+    anchors: Vec<String>,
+    chain: Vec<String>,
+    crls: Vec<String>,
+}
+
+impl Case {
+    fn chain(&self) -> Vec<CertificateDer<'static>> {
+        self.chain.iter().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).collect()
+    }
+
+    /// Loads the case's CAs and lists and decides on its chain, twice with a cache.
+    fn decide(&self) -> Result<VerifiedClient, Refusal> {
+        let trust = self.trust();
+        let accepted = trust.authorities().iter().map(|authority| authority.key()).collect();
+        let anything = IdentityRule::new(&Regex::new("(?s).*").unwrap(), Vec::new()).unwrap();
+        let rules = trust.authorities().iter().map(|authority| (authority.key(), anything.clone())).collect();
+        let limits = ChainLimits { certificates: 6, bytes: 32 << 10 };
+        let policy = SitePolicy::from_parts("pkits", accepted, rules, limits);
+        let (chain, cache) = (self.chain(), ChainCache::default());
+        let decision = verify(&chain, &policy, &trust, Some(&cache), NOW);
+        let again = verify(&chain, &policy, &trust, Some(&cache), NOW);
+        assert_eq!(again.is_ok(), decision.is_ok(), "{}: the cache changed the decision", self.id);
+        decision
+    }
+
+    fn trust(&self) -> Arc<TrustSnapshot> {
+        let lists: Vec<_> =
+            self.crls.iter().map(|pem| CertificateRevocationListDer::from_pem_slice(pem.as_bytes()).unwrap()).collect();
+        let lists: Vec<ListParts<'_>> =
+            lists.iter().map(|list| ListParts { file: "crl".into(), der: list.as_ref() }).collect();
+        let mut authorities = self.authorities();
+        loop {
+            match TrustSnapshot::from_parts(&authorities, &lists, None, NOW) {
+                Ok(outcome) => return outcome.snapshot,
+                Err(errors) => {
+                    let before = authorities.len();
+                    authorities.retain(|authority| errors.0.iter().all(|(name, _)| *name != authority.name));
+                    assert!(authorities.len() < before, "{}: {errors}", self.id);
+                }
+            }
+        }
+    }
+
+    /// Anchors, and each CA of the chain below the CA of its issuer's name whose key signed it.
+    fn authorities(&self) -> Vec<AuthorityParts> {
+        let mut found: Vec<AuthorityParts> = Vec::new();
+        for pem in &self.anchors {
+            let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+            found.push(authority(format!("anchor-{}", found.len()), &der, None));
+        }
+        for der in self.chain().iter().skip(1).rev() {
+            let parts = authority(format!("ca-{}", found.len()), der, None);
+            let certificate = parts.certificate.clone();
+            let above = found.iter().find(|above| {
+                above.certificate.subject() == certificate.issuer()
+                    && sekisho::pki::signature::verify_certificate(
+                        certificate.der(),
+                        above.certificate.subject_public_key_info(),
+                    )
+                    .is_ok()
+            });
+            let again = found.iter().any(|other| other.certificate.authority_key() == certificate.authority_key());
+            if let Some(above) = above
+                && !again
+            {
+                let issued_by = Some(Arc::clone(&above.name));
+                found.push(AuthorityParts { issued_by, ..parts });
+            }
+        }
+        found
+    }
+}
+
+fn authority(name: String, der: &CertificateDer<'_>, issued_by: Option<Arc<str>>) -> AuthorityParts {
+    AuthorityParts {
+        name: name.into(),
+        certificate: Certificate::parse(der).unwrap(),
+        issued_by,
+        anchor_expiry: AnchorExpiry::Check,
+        revocation: RevocationParts::Lists { when_stale: WhenStale::Closed },
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let cases: Vec<Case> = serde_json::from_str(include_str!("data/pkits.json")).unwrap();
+    assert_eq!(cases.len(), 249);
+    cases
+}
+
+/// Every case of a class that came out otherwise, with why.
+fn wrong(class: &str, accept: bool) -> (usize, Vec<String>) {
+    let cases: Vec<Case> = cases().into_iter().filter(|case| case.class == class).collect();
+    let describe = |case: &Case| match case.decide() {
+        Ok(_) if accept => None,
+        Ok(client) => Some(format!("{}: accepted as {}", case.id, client.subject())),
+        Err(refusal) if accept || !true_reasons(&case.id).contains(&refusal.reason) => {
+            Some(format!("{}: {refusal}", case.id))
+        }
+        Err(_) => None,
+    };
+    (cases.len(), cases.iter().filter_map(describe).collect())
+}
+
+/// What may be told of a section's cases: a case refused for another reason did not test what it is for.
+fn true_reasons(id: &str) -> &'static [Reason] {
+    let section = id.split(['.', ':']).nth(1).unwrap();
+    match section {
+        "1" | "16" => &[Reason::BadCertificate],
+        "2" => &[Reason::Expired, Reason::NotYetValid],
+        "3" => &[Reason::UnknownCa],
+        "4" | "15" => &[Reason::Revoked, Reason::RevocationUnavailable],
+        // 4.5.8 is a leaf signed with a key for lists only.
+        "5" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::BadCertificate],
+        // Several leaves of these sections are CA certificates, which are no clients.
+        "6" | "8" | "13" => &[Reason::WrongUsage],
+        "7" => &[Reason::WrongUsage, Reason::RevocationUnavailable],
+        // Policy trees are out of scope: the extensions that steer them are critical, so they are refused.
+        "9" | "10" | "11" | "12" => &[Reason::BadCertificate],
+        "14" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::WrongUsage],
+        other => panic!("section {other} of {id}"),
+    }
+}
+
+#[test]
+fn every_case_that_must_be_accepted_is() {
+    let (count, wrong) = wrong("must-accept", true);
+    assert_eq!(count, 42);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_case_that_must_be_refused_is() {
+    let (count, wrong) = wrong("must-refuse", false);
+    assert_eq!(count, 121);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_case_that_webpki_alone_lets_through_is_refused() {
+    let (count, wrong) = wrong("harden", false);
+    assert_eq!(count, 4);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn cases_out_of_scope_are_decided_either_way_without_a_panic() {
+    let (count, refused) = wrong("may-refuse", true);
+    assert_eq!(count, 70);
+    println!("{} of 70 accepted; refused:\n{}", count - refused.len(), refused.join("\n"));
+}

@@ -1,0 +1,281 @@
+//! Revocation lists as octets: what is read, and every way in which one is refused (RFC 5280 section 5).
+
+#[path = "common/revocation.rs"]
+mod revocation;
+
+use proptest::prelude::*;
+use rcgen::KeyPair;
+use revocation::*;
+use sekisho::pki::crl::*;
+use sekisho::pki::serial::SerialNumber;
+use sekisho::pki::time::Timestamp;
+use sekisho::trust::RevokedIndex;
+use std::collections::HashMap;
+
+fn serial(content: &[u8]) -> SerialNumber {
+    SerialNumber::from_der_content(content).unwrap()
+}
+
+fn parse_error(der: &[u8]) -> CrlError {
+    CertificateList::parse(der).unwrap_err()
+}
+
+fn build_error(der: &[u8]) -> CrlError {
+    RevokedIndex::build(&CertificateList::parse(der).unwrap()).unwrap_err()
+}
+
+#[test]
+fn a_list_says_what_its_issuer_wrote() {
+    let ca = TestCa::root("A");
+    let der = ca
+        .list()
+        .number(300)
+        .extension(AUTHORITY_KEY_IDENTIFIER, false, &element(0x30, &element(0x80, &[7; 20])))
+        .revoke(&[5])
+        .revoke_at(&[0, 200], Timestamp::from_unix(1_000_000_020), None)
+        .sign();
+    let list = CertificateList::parse(&der).unwrap();
+    let header = list.header();
+    assert_eq!(list.issuer_der(), ca.certificate.subject().der());
+    assert_eq!(header.this_update, NOW.plus_seconds(-DAY));
+    assert_eq!(header.next_update, Some(NOW.plus_seconds(DAY)));
+    assert_eq!(header.number.unwrap().to_string(), "300");
+    assert_eq!(header.authority_key_identifier.as_deref(), Some(&[7; 20][..]));
+    assert_eq!(header.scope, Scope::Complete);
+    let entries: Result<Vec<_>, _> = list.entries().collect();
+    assert_eq!(
+        entries.unwrap(),
+        [
+            Entry {
+                serial: serial(&[5]),
+                revoked_at: NOW.plus_seconds(-2 * DAY),
+                reason: RevocationReason::KeyCompromise
+            },
+            Entry {
+                serial: serial(&[0, 200]),
+                revoked_at: Timestamp::from_unix(1_000_000_020),
+                reason: RevocationReason::Unspecified
+            },
+        ]
+    );
+    list.verify_signature(ca.certificate.subject_public_key_info()).unwrap();
+}
+
+#[test]
+fn a_version_1_list_without_extensions_number_and_next_update_is_read() {
+    let ca = TestCa::root("A");
+    let der = ca.list().version(None).number(None).next_update(None).revoke_at(&[5], NOW, None).sign();
+    let list = CertificateList::parse(&der).unwrap();
+    assert_eq!((list.header().number, list.header().next_update), (None, None));
+    assert_eq!(list.entries().count(), 1);
+}
+
+#[test]
+fn extensions_in_a_version_1_list_are_refused() {
+    let ca = TestCa::root("A");
+    assert_eq!(parse_error(&ca.list().version(None).sign()), CrlError::ExtensionsInVersion1);
+    let in_entry = ca.list().version(None).number(None).revoke(&[5]).sign();
+    assert_eq!(build_error(&in_entry), CrlError::ExtensionsInVersion1);
+}
+
+#[test]
+fn signatures_of_every_accepted_algorithm_verify_and_only_with_their_key() {
+    let other = TestCa::root("B");
+    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ED25519] {
+        let key = KeyPair::generate_for(algorithm).unwrap();
+        let ca =
+            TestCa::with_key(key, "A", CA_USAGES, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), 1, None);
+        let der = ca.list().sign();
+        let list = CertificateList::parse(&der).unwrap();
+        assert_eq!(list.verify_signature(ca.certificate.subject_public_key_info()), Ok(()));
+        let wrong = list.verify_signature(other.certificate.subject_public_key_info());
+        assert!(matches!(wrong, Err(SignatureError::Invalid | SignatureError::Algorithm(_))), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_changed_octet_of_the_signed_part_breaks_the_signature() {
+    let ca = TestCa::root("A");
+    let mut der = ca.list().revoke(&[5]).sign();
+    let place = der.windows(3).position(|window| window == [0x02, 1, 5]).unwrap();
+    der[place + 2] = 6;
+    let list = CertificateList::parse(&der).unwrap();
+    assert_eq!(list.entries().next().unwrap().unwrap().serial, serial(&[6]));
+    let verdict = list.verify_signature(ca.certificate.subject_public_key_info());
+    assert_eq!(verdict, Err(SignatureError::Invalid));
+}
+
+#[test]
+fn sha_1_is_refused_as_an_algorithm() {
+    let key = KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let ca = TestCa::with_key(key, "A", CA_USAGES, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), 1, None);
+    let der = ca.list().algorithms(SHA1_WITH_RSA, SHA1_WITH_RSA).sign();
+    let verdict = CertificateList::parse(&der).unwrap().verify_signature(ca.certificate.subject_public_key_info());
+    assert_eq!(verdict, Err(SignatureError::Algorithm("1.2.840.113549.1.1.5".to_owned())));
+}
+
+#[test]
+fn algorithms_that_differ_inside_and_outside_are_refused() {
+    let ca = TestCa::root("A");
+    let inner = &[0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+    assert_eq!(parse_error(&ca.list().algorithms(inner, SHA1_WITH_RSA).sign()), CrlError::AlgorithmsDiffer);
+}
+
+#[test]
+fn a_list_that_expires_before_it_begins_or_has_a_strange_version_is_refused() {
+    let ca = TestCa::root("A");
+    let backwards = ca.list().next_update(NOW.plus_seconds(-DAY)).sign();
+    assert_eq!(parse_error(&backwards), CrlError::NextUpdateBeforeThisUpdate);
+    assert_eq!(parse_error(&ca.list().version(Some(2)).sign()), CrlError::Version);
+}
+
+#[test]
+fn what_a_list_cannot_be_read_for_is_named() {
+    let ca = TestCa::root("A");
+    let scope = |builder: ListBuilder<'_>| CertificateList::parse(&builder.sign()).unwrap().header().scope.clone();
+    let not_understood = Scope::NotUnderstood;
+    assert_eq!(
+        scope(ca.list().extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 1])),
+        not_understood(NotUnderstood::Delta)
+    );
+    assert_eq!(
+        scope(ca.list().extension(ISSUING_DISTRIBUTION_POINT, true, &[0x30, 3, 0x84, 1, 0xff])),
+        not_understood(NotUnderstood::Indirect)
+    );
+    assert_eq!(
+        scope(ca.list().extension(UNKNOWN, true, &[5, 0])),
+        not_understood(NotUnderstood::CriticalExtension("2.5.29.99".to_owned()))
+    );
+    assert_eq!(scope(ca.list().extension(UNKNOWN, false, &[5, 0])), Scope::Complete, "not critical: ignored");
+    for partial in [&[0x30, 3, 0x81, 1, 0xff][..], &[0x30, 3, 0x82, 1, 0xff], &[0x30, 4, 0x83, 2, 7, 0x80]] {
+        let scope = scope(ca.list().extension(ISSUING_DISTRIBUTION_POINT, true, partial));
+        assert!(matches!(scope, Scope::Partial(_)), "{partial:x?}");
+    }
+}
+
+#[test]
+fn an_entry_that_is_not_understood_makes_the_list_not_understood() {
+    let ca = TestCa::root("A");
+    let unknown = ca.list().entry(&[5], &extension(UNKNOWN, true, &[5, 0])).sign();
+    let what = NotUnderstood::CriticalEntryExtension("2.5.29.99".to_owned());
+    assert_eq!(build_error(&unknown), CrlError::NotUnderstood(what));
+    let indirect = ca.list().entry(&[5], &extension(CERTIFICATE_ISSUER, true, &[0x30, 0])).sign();
+    assert_eq!(build_error(&indirect), CrlError::NotUnderstood(NotUnderstood::Indirect));
+    let harmless = ca.list().entry(&[5], &extension(UNKNOWN, false, &[5, 0])).sign();
+    assert_eq!(RevokedIndex::build(&CertificateList::parse(&harmless).unwrap()).unwrap().len(), 1);
+}
+
+#[test]
+fn malformed_entries_and_extensions_are_refused() {
+    let ca = TestCa::root("A");
+    let doubled = ca.list().extension(CRL_NUMBER, false, &[0x02, 1, 7]).sign();
+    assert_eq!(parse_error(&doubled), CrlError::DuplicateExtension("2.5.29.20".to_owned()));
+    let negative = ca.list().number(None).extension(CRL_NUMBER, false, &[0x02, 1, 0x80]).sign();
+    assert_eq!(parse_error(&negative), CrlError::Der(DerError::Value("CRLNumber")));
+    assert_eq!(build_error(&ca.list().revoke(&[1; 23]).sign()), CrlError::Serial);
+    assert_eq!(build_error(&ca.list().revoke_at(&[5], NOW, Some(8)).sign()), CrlError::RemoveFromCrl);
+    let reason_of_two = extension(REASON_CODE, false, &[0x0a, 2, 0, 1]);
+    assert_eq!(build_error(&ca.list().entry(&[5], &reason_of_two).sign()), CrlError::Der(DerError::Value("CRLReason")));
+    assert_eq!(
+        build_error(&ca.list().entries(vec![0x30, 3, 2, 1]).sign()),
+        CrlError::Der(DerError::Truncated("an entry"))
+    );
+}
+
+#[test]
+fn octets_after_the_list_and_indefinite_lengths_are_refused() {
+    let ca = TestCa::root("A");
+    let mut der = ca.list().sign();
+    der.push(0);
+    assert_eq!(parse_error(&der), CrlError::Der(DerError::TrailingBytes("CertificateList")));
+    assert_eq!(parse_error(&[0x30, 0x80, 0, 0]), CrlError::Der(DerError::Length("CertificateList")));
+    assert_eq!(parse_error(b""), CrlError::Der(DerError::Truncated("CertificateList")));
+}
+
+#[test]
+fn a_list_cut_anywhere_is_refused() {
+    let ca = TestCa::root("A");
+    let der = ca.list().entries(many_entries(100, random_serial)).sign();
+    for length in 0..der.len() {
+        assert!(CertificateList::parse(&der[..length]).is_err(), "{length} of {} octets", der.len());
+    }
+}
+
+#[test]
+fn of_a_serial_that_stands_there_twice_the_earliest_date_counts() {
+    let ca = TestCa::root("A");
+    let (early, late) = (Timestamp::from_unix(600), Timestamp::from_unix(1_200));
+    for times in [[early, late], [late, early]] {
+        let der = ca.list().revoke_at(&[9], times[0], Some(1)).revoke_at(&[9], times[1], Some(4)).sign();
+        let index = RevokedIndex::build(&CertificateList::parse(&der).unwrap()).unwrap();
+        assert_eq!(index.len(), 1);
+        assert_eq!(index.get(&serial(&[9])).unwrap().at, early);
+    }
+}
+
+#[test]
+fn a_million_serials_take_at_most_25_megabytes_and_every_one_is_found() {
+    let ca = TestCa::root("A");
+    let cases: [(usize, MakeSerial); 2] = [(1_000_000, random_serial), (200_000, sequential_serial)];
+    for (count, make) in cases {
+        let der = ca.list().entries(many_entries(count, make)).sign();
+        let index = RevokedIndex::build(&CertificateList::parse(&der).unwrap()).unwrap();
+        assert_eq!(index.len(), count);
+        assert!(index.allocated_octets() <= 25 * count, "{}", index.allocated_octets());
+        for place in (0..count).step_by(7) {
+            assert!(index.get(&serial(&make(place))).is_some(), "{place}");
+            let mut near = make(place);
+            near[3] ^= 0x80;
+            assert_eq!(index.get(&serial(&near)), None, "{place}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_index_answers_as_a_map_would(
+        entries in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 1..=22), 0_i64..1 << 33, 0_u8..8), 0..300),
+        others in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 1..=22), 50),
+    ) {
+        let key = KeyPair::generate().unwrap();
+        let mut builder = ListBuilder::new(&key, &[0x30, 0]);
+        let mut map: HashMap<SerialNumber, (i64, u8)> = HashMap::new();
+        for (content, at, reason) in &entries {
+            builder = builder.revoke_at(content, Timestamp::from_unix(*at), Some(*reason));
+            let minute = at / 60;
+            let value = (minute, RevocationReason::from_code(*reason).code());
+            map.entry(serial(content)).and_modify(|kept| *kept = (*kept).min(value)).or_insert(value);
+        }
+        let der = builder.sign();
+        let index = RevokedIndex::build(&CertificateList::parse(&der).unwrap()).unwrap();
+        prop_assert_eq!(index.len(), map.len());
+        for content in entries.iter().map(|entry| &entry.0).chain(&others) {
+            let found = index.get(&serial(content)).map(|revoked| (revoked.at.unix() / 60, revoked.reason.code()));
+            prop_assert_eq!(found, map.get(&serial(content)).copied());
+        }
+    }
+
+    #[test]
+    fn no_octets_make_the_reader_panic(octets in proptest::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(list) = CertificateList::parse(&octets) {
+            let _ = RevokedIndex::build(&list);
+        }
+    }
+
+    #[test]
+    fn no_change_of_a_list_makes_the_reader_panic(changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let key = KeyPair::generate().unwrap();
+        let mut der = ListBuilder::new(&key, &[0x30, 0])
+            .extension(ISSUING_DISTRIBUTION_POINT, true, &[0x30, 3, 0x81, 1, 0xff])
+            .entries(many_entries(5, random_serial))
+            .sign();
+        for (place, value) in changes {
+            let place = place.index(der.len());
+            der[place] = value;
+        }
+        if let Ok(list) = CertificateList::parse(&der) {
+            let _ = list.verify_signature(&der);
+            let _ = RevokedIndex::build(&list);
+        }
+    }
+}

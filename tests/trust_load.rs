@@ -1,0 +1,311 @@
+//! Trust from files: what is wrong with them, and that a reload never makes things worse (requirements G10, R2, R4).
+
+#[path = "common/revocation.rs"]
+mod revocation;
+
+use revocation::*;
+use sekisho::config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, WhenStale};
+use sekisho::pki::serial::SerialNumber;
+use sekisho::pki::time::Timestamp;
+use sekisho::trust::*;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// A folder with CA files and lists, and the configuration that names them.
+struct Files {
+    folder: TempDir,
+    cas: Vec<Ca>,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), cas: Vec::new() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, contents: impl AsRef<[u8]>) -> &Self {
+        // As tools should: a new file in the place of the old.
+        let new = self.path(".new");
+        fs::write(&new, contents).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
+        self
+    }
+
+    /// Configures a CA whose certificate is `<name>.pem`.
+    fn ca(mut self, name: &str, issued_by: Option<&str>, crl: Option<&str>) -> Self {
+        let index = self.cas.len();
+        let place =
+            |key: &str| Place { file: "sekisho.toml".into(), line: 10 * (index + 1), key: format!("ca[{index}]{key}") };
+        let revocation = crl.map_or(RevocationSource::None, |crl| RevocationSource::Crl {
+            paths: vec![Placed { value: self.path(crl), place: place(".revocation.crl[0]") }],
+            when_stale: WhenStale::Closed,
+        });
+        self.cas.push(Ca {
+            name: name.into(),
+            place: place(""),
+            certificate: Placed { value: self.path(&format!("{name}.pem")), place: place(".certificate") },
+            issued_by: issued_by.map(Arc::from),
+            revocation,
+            anchor_expiry: AnchorExpiry::Check,
+            identity: None,
+            contracts: None,
+        });
+        self
+    }
+
+    fn load(&self, previous: Option<&TrustSnapshot>) -> Result<LoadOutcome, Vec<ConfigError>> {
+        load(&self.cas, previous, NOW)
+    }
+
+    /// Each error as `key: message`, without the folder.
+    fn errors(&self, previous: Option<&TrustSnapshot>) -> Vec<String> {
+        let folder = format!("{}/", self.folder.path().display());
+        let errors = self.load(previous).unwrap_err();
+        errors.iter().map(|error| format!("{}: {}", error.place.key, error.message.replace(&folder, ""))).collect()
+    }
+}
+
+fn one_ca(ca: &TestCa) -> Files {
+    let files = Files::new().ca("a", None, Some("a.crl"));
+    files.write("a.pem", &ca.pem);
+    files
+}
+
+fn kinds(outcome: &LoadOutcome) -> Vec<AlarmKind> {
+    outcome.alarms.iter().map(|alarm| alarm.kind).collect()
+}
+
+fn number(outcome: &LoadOutcome) -> Option<String> {
+    outcome.snapshot.status(NOW)[0].crl_number.clone()
+}
+
+fn is_revoked(outcome: &LoadOutcome, ca: &TestCa, serial: u8) -> bool {
+    let serial = SerialNumber::from_der_content(&[serial]).unwrap();
+    let status = outcome.snapshot.revocation(&ca.certificate.authority_key(), &serial, NOW);
+    matches!(status, RevocationStatus::Revoked { .. })
+}
+
+const SAY_NONE: &str = "(a CA without lists must say revocation = \"none\")";
+
+#[test]
+fn lists_are_read_as_der_as_pem_and_several_from_one_file_or_folder() {
+    let ca = TestCa::root("A");
+    let (one, two) = (ca.list().number(1), ca.list().number(2).this_update(NOW).revoke(&[5]));
+    let der = one_ca(&ca);
+    der.write("a.crl", two.sign());
+    assert!(is_revoked(&der.load(None).unwrap(), &ca, 5));
+    let pem = one_ca(&ca);
+    pem.write("a.crl", [one.pem(), two.pem()].concat());
+    let loaded = pem.load(None).unwrap();
+    assert_eq!((number(&loaded), kinds(&loaded)), (Some("2".to_owned()), vec![]));
+
+    let folder = Files::new().ca("a", None, Some("lists"));
+    folder.write("a.pem", &ca.pem);
+    fs::create_dir_all(folder.path("lists/below")).unwrap();
+    folder.write("lists/2", two.sign()).write("lists/1.pem", one.pem()).write("lists/.hidden", "garbage");
+    let loaded = folder.load(None).unwrap();
+    assert_eq!((number(&loaded), kinds(&loaded)), (Some("2".to_owned()), vec![]));
+}
+
+#[test]
+fn wrong_ca_files_are_named_with_key_and_path_all_at_once() {
+    let (a, b) = (TestCa::root("A"), TestCa::root("B"));
+    let mut files = Files::new();
+    for name in ["missing", "empty", "garbage", "two", "broken", "folder", "right"] {
+        files = files.ca(name, None, None);
+    }
+    files
+        .write("empty.pem", "")
+        .write("garbage.pem", "garbage")
+        .write("two.pem", [a.pem.as_str(), &b.pem].concat())
+        .write("broken.pem", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n")
+        .write("right.pem", &a.pem);
+    fs::create_dir(files.path("folder.pem")).unwrap();
+    let errors = files.errors(None);
+    assert_eq!(errors.len(), 6, "{errors:#?}");
+    for (error, expected) in errors.iter().zip([
+        "ca[0].certificate: missing.pem: No such file or directory",
+        "ca[1].certificate: empty.pem: it is empty",
+        "ca[2].certificate: garbage.pem: there is no PEM certificate in it",
+        "ca[3].certificate: two.pem: it holds 2 certificates; each CA has its own file with one",
+        "ca[4].certificate: broken.pem: it is not a DER certificate",
+        "ca[5].certificate: folder.pem: it is not a file",
+    ]) {
+        assert!(error.starts_with(expected), "{error}\n{expected}");
+    }
+}
+
+#[test]
+fn a_ca_under_the_wrong_issuer_or_twice_is_refused() {
+    let (root, other) = (TestCa::root("R"), TestCa::root("R"));
+    let files = Files::new().ca("r", None, None).ca("i", Some("r"), None).ca("s", None, None);
+    files.write("r.pem", &other.pem).write("i.pem", root.below("I").pem).write("s.pem", &other.pem);
+    assert_eq!(
+        files.errors(None),
+        [
+            "ca[1].certificate: i.pem: it was not issued by r: the signature is not the issuer's",
+            "ca[2].certificate: s.pem: the CA r has the same name and key already",
+        ]
+    );
+}
+
+#[test]
+fn at_start_a_source_without_a_list_is_an_error_that_names_key_and_file() {
+    let (ca, twin) = (TestCa::root("A"), TestCa::root("A"));
+    let error = |contents: Option<Vec<u8>>| {
+        let files = one_ca(&ca);
+        if let Some(contents) = contents {
+            files.write("a.crl", contents);
+        }
+        let mut errors = files.errors(None);
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        errors.remove(0)
+    };
+    let expect =
+        |why: &str| format!("ca[0].revocation.crl[0]: a.crl: no complete revocation list of ca a: {why} {SAY_NONE}");
+    assert_eq!(error(None), expect("No such file or directory (os error 2)"));
+    assert_eq!(error(Some(vec![])), expect("it is empty"));
+    assert_eq!(error(Some(b"garbage".to_vec())), expect("there is no revocation list in it, PEM or DER"));
+    assert_eq!(error(Some(twin.list().sign())), expect("the signature is not the issuer's"));
+    assert_eq!(
+        error(Some(TestCa::root("B").list().sign())),
+        expect("it was issued by CN=B, which is no configured CA")
+    );
+    assert_eq!(
+        error(Some(ca.list().this_update(NOW.plus_seconds(400)).sign())),
+        expect("its thisUpdate 2026-11-22T00:06:40Z lies in the future: it is 2026-11-22T00:00:00Z")
+    );
+    let cut = ca.list().sign();
+    assert_eq!(
+        error(Some(cut[..cut.len() - 1].to_vec())),
+        expect("not a revocation list: the octets end inside CertificateList")
+    );
+    let delta = ca.list().extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 1]).sign();
+    assert!(error(Some(delta)).contains("it is a delta list"));
+}
+
+#[test]
+fn an_empty_folder_is_no_list() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    fs::create_dir(files.path("a.crl")).unwrap();
+    assert_eq!(
+        files.errors(None),
+        [format!(
+            "ca[0].revocation.crl[0]: a.crl: no complete revocation list of ca a: the folder is empty {SAY_NONE}"
+        )]
+    );
+}
+
+#[test]
+fn a_list_in_another_cas_file_does_not_count() {
+    let (a, b) = (TestCa::root("A"), TestCa::root("B"));
+    let files = Files::new().ca("a", None, Some("a.crl")).ca("b", None, Some("b.crl"));
+    files.write("a.pem", &a.pem).write("b.pem", &b.pem);
+    files.write("a.crl", a.list().sign()).write("b.crl", a.list().number(9).sign());
+    let why = "it is the list of a, which does not name this file as a source";
+    assert_eq!(
+        files.errors(None),
+        [format!("ca[1].revocation.crl[0]: b.crl: no complete revocation list of ca b: {why} {SAY_NONE}")]
+    );
+}
+
+#[test]
+fn on_reload_a_bad_file_leaves_the_old_list_in_force_and_alarms() {
+    let (ca, twin) = (TestCa::root("A"), TestCa::root("A"));
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(5).revoke(&[5]).sign());
+    let first = files.load(None).unwrap();
+    assert_eq!(first.alarms, []);
+    let next = ca.list().number(6).sign();
+    let bad: [(Vec<u8>, AlarmKind); 5] = [
+        (vec![], AlarmKind::Unreadable),
+        (b"garbage".to_vec(), AlarmKind::Malformed),
+        (next[..next.len() / 2].to_vec(), AlarmKind::Malformed),
+        (twin.list().number(6).sign(), AlarmKind::BadSignature),
+        (ca.list().number(6).this_update(NOW.plus_seconds(DAY / 2)).sign(), AlarmKind::FromTheFuture),
+    ];
+    for (contents, kind) in bad {
+        files.write("a.crl", contents);
+        let loaded = files.load(Some(&first.snapshot)).unwrap();
+        assert_eq!(kinds(&loaded), [kind, AlarmKind::Missing]);
+        assert_eq!(number(&loaded).as_deref(), Some("5"), "{kind:?}");
+        assert!(is_revoked(&loaded, &ca, 5), "{kind:?}");
+        assert_eq!(loaded.alarms[0].file.as_ref(), files.path("a.crl").to_str().unwrap());
+    }
+    files.write("a.crl", ca.list().number(4).sign());
+    assert_eq!(kinds(&files.load(Some(&first.snapshot)).unwrap()), [AlarmKind::RolledBack]);
+    fs::remove_file(files.path("a.crl")).unwrap();
+    let loaded = files.load(Some(&first.snapshot)).unwrap();
+    assert_eq!(kinds(&loaded), [AlarmKind::Unreadable, AlarmKind::Missing]);
+    assert!(is_revoked(&loaded, &ca, 5));
+    files.write("a.crl", next);
+    let loaded = files.load(Some(&first.snapshot)).unwrap();
+    assert_eq!((number(&loaded), kinds(&loaded)), (Some("6".to_owned()), vec![]));
+}
+
+#[test]
+fn a_ca_that_is_new_at_a_reload_needs_a_list_too() {
+    let (a, b) = (TestCa::root("A"), TestCa::root("B"));
+    let files = one_ca(&a);
+    files.write("a.crl", a.list().sign());
+    let first = files.load(None).unwrap();
+    let files = files.ca("b", None, Some("b.crl"));
+    files.write("b.pem", &b.pem);
+    assert_eq!(files.errors(Some(&first.snapshot)).len(), 1);
+}
+
+#[test]
+fn a_reload_sees_a_new_list_and_does_not_read_an_unchanged_one_again() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(5).revoke(&[5]).sign());
+    // Later than the file's change, as a settled file is.
+    let later = Timestamp::from_unix(sekisho::clock::now().unix() + 60);
+    let in_force = |snapshot: &TrustSnapshot| match snapshot.authorities()[0].revocation() {
+        Revocation::Lists(lists) => Arc::clone(lists.in_force().unwrap()),
+        Revocation::NotChecked => panic!("it has a list"),
+    };
+    let first = load(&files.cas, None, later).unwrap().snapshot;
+    let again = load(&files.cas, Some(&first), later).unwrap().snapshot;
+    assert!(Arc::ptr_eq(&in_force(&first), &in_force(&again)), "the same list, not one like it");
+    files.write("a.crl", ca.list().number(6).sign());
+    let third = load(&files.cas, Some(&again), later).unwrap().snapshot;
+    assert_eq!(in_force(&third).number(), Some("6"));
+    assert_eq!(in_force(&third).entries(), 0);
+}
+
+#[test]
+fn a_changed_set_of_cas_reads_every_list_again() {
+    let (ca, new_key) = (TestCa::root("A"), TestCa::root("A"));
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(5).sign());
+    let later = Timestamp::from_unix(sekisho::clock::now().unix() + 60);
+    let first = load(&files.cas, None, later).unwrap().snapshot;
+    files.write("a.pem", &new_key.pem);
+    let errors = load(&files.cas, Some(&first), later).unwrap_err();
+    assert!(errors[0].message.contains("the signature is not the issuer's"), "{errors:?}");
+}
+
+#[test]
+fn a_pipe_is_no_file_and_does_not_make_loading_wait() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    let made = std::process::Command::new("mkfifo").arg(files.path("a.crl")).status().unwrap();
+    assert!(made.success());
+    assert!(files.errors(None)[0].contains("it is not a file"));
+}
+
+#[test]
+fn a_file_beyond_the_limit_is_not_read() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    // Sparse: it takes no room.
+    fs::File::create(files.path("a.crl")).unwrap().set_len((256 << 20) + 1).unwrap();
+    assert!(files.errors(None)[0].contains("it has 268435457 octets; at most 268435456 are accepted"));
+}
