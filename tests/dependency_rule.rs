@@ -14,7 +14,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown"]),
     ("trust", &["pki", "config", "telemetry", "clock"]),
     ("config", &["pki"]),
-    ("telemetry", &["pki", "clock"]),
+    ("telemetry", &["pki", "config", "clock"]),
     ("shutdown", &["telemetry"]),
     ("clock", &["pki"]),
     ("pki", &[]),
