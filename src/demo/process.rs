@@ -106,8 +106,8 @@ impl GatewayProcess {
         let admin = started.lines.wait_for(patience, |line| listening_address(line, "admin"));
         let tls = started.lines.wait_for(patience, |line| listening_address(line, "tls"));
         let (Some(admin), Some(_)) = (admin, tls) else {
-            // It ended or hangs: in both cases no line will come.
-            let status = started.child.try_wait().ok().flatten();
+            // It ended or hangs: in both cases no line will come. One that closed its streams is about to end.
+            let status = started.wait_for_end(Duration::from_secs(2));
             return Err(StartError { status, output: started.output() });
         };
         started.admin = admin;

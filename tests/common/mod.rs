@@ -3,13 +3,13 @@
 //! Nothing here sleeps to synchronise or fixes a port: the gateway takes free ones and tells them in its log.
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
-mod gateway;
 mod http;
+mod process;
 mod tls;
 mod tools;
 
-pub use self::gateway::{Gateway, Setup, binary};
 pub use self::http::{Response, WebSocket};
+pub use self::process::{Gateway, Setup, binary};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
 pub use self::tools::{Output, curl, openssl_s_client};
 pub use sekisho::demo::pki::{ClientRequest, DAY, KeyKind, PkiDir, Signer};

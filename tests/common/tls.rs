@@ -4,6 +4,7 @@ use super::http::Response;
 use super::{Gateway, PATIENCE, TestPki};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{AlertDescription, ClientConfig, ClientConnection, HandshakeKind, RootCertStore, StreamOwned};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -56,10 +57,16 @@ impl TlsClient {
             Version::Tls13 => &[&rustls::version::TLS13],
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider).with_protocol_versions(versions).unwrap();
+        let builder =
+            ClientConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(versions).unwrap();
         let builder = builder.with_root_certificates(roots);
         let config = match chain {
-            Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
+            Some((chain, key)) => {
+                // Not `with_client_auth_cert`, which looks at the certificate: ours may be wrong on purpose.
+                let key = provider.key_provider.load_private_key(key).unwrap();
+                let certified = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+                builder.with_client_cert_resolver(Arc::new(certified))
+            }
             None => builder.with_no_client_auth(),
         };
         Self { config: Arc::new(config) }
