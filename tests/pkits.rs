@@ -172,3 +172,33 @@ fn cases_out_of_scope_are_decided_either_way_without_a_panic() {
     assert_eq!(count, 70);
     println!("{} of 70 accepted; refused:\n{}", count - refused.len(), refused.join("\n"));
 }
+
+/// The cases through `sekisho verify`: the exit code is the decision.
+#[test]
+fn the_built_binary_decides_a_sample_of_the_cases_alike() {
+    let mut decided = 0;
+    for (index, case) in cases().iter().enumerate() {
+        let expected = match case.class.as_str() {
+            "must-accept" => 0,
+            "harden" => 1,
+            "must-refuse" if index % 4 == 0 => 1,
+            _ => continue,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, content: &[String]| std::fs::write(folder.path().join(name), content.concat()).unwrap();
+        file("anchors.pem", &case.anchors);
+        file("chain.pem", &case.chain);
+        file("lists.pem", &case.crls);
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_sekisho"))
+            .current_dir(folder.path())
+            .args(["verify", "--ca", "anchors.pem", "--chain", "chain.pem", "--crl", "lists.pem"])
+            .args(["--at", "2026-06-01T00:00:00Z"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(expected), "{}:\n{said}", case.id);
+        assert!(said.contains(if expected == 0 { "\naccepted: " } else { "\nrefused: " }), "{said}");
+        decided += 1;
+    }
+    assert!(decided > 70, "{decided}");
+}

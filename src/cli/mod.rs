@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod gateway;
+mod verify;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -19,6 +20,7 @@ struct CommandLine {
 enum Command {
     Gateway(gateway::Arguments),
     Check(check::Arguments),
+    Verify(verify::Arguments),
     Demo(demo::Arguments),
 }
 
@@ -27,6 +29,7 @@ pub fn main() -> ExitCode {
     match CommandLine::parse().command {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     }
 }

@@ -11,6 +11,7 @@ use crate::pki::pem;
 use crate::trust::TrustSnapshot;
 use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -112,7 +113,7 @@ pub(super) fn certified_keys(
 ) -> Result<Vec<CertifiedKey>, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let keys = config.sites.iter().filter_map(|site| {
-        certified_key(&site.certificate, &site.key, provider).map_err(|error| errors.push(error)).ok()
+        certified_key(&site.certificate, &site.key, provider).map_err(|found| errors.extend(found)).ok()
     });
     let keys = keys.collect();
     if errors.is_empty() { Ok(keys) } else { Err(errors) }
@@ -143,24 +144,40 @@ fn compile_site(
     })
 }
 
-/// A server's certificate chain and key, which must belong together.
+/// A certificate chain and its key, which must belong together; the errors of both files.
 pub(super) fn certified_key(
     certificate: &Placed<PathBuf>,
     key: &Placed<PathBuf>,
     provider: &CryptoProvider,
-) -> Result<CertifiedKey, ConfigError> {
-    let chain = pem::certificates(&read(certificate)?).map_err(|error| unusable(certificate, &error))?;
-    if chain.is_empty() {
-        return Err(unusable(certificate, &"there is no certificate in it"));
+) -> Result<CertifiedKey, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let chain = certificates(certificate).map_err(|error| errors.push(error)).ok();
+    let private_key = private_key(key).map_err(|error| errors.push(error)).ok();
+    let (Some(chain), Some(private_key)) = (chain, private_key) else {
+        return Err(errors);
+    };
+    CertifiedKey::from_der(chain, private_key, provider).map_err(|error| {
+        vec![unusable(key, &format!("does not go with the certificate {}: {error}", certificate.value.display()))]
+    })
+}
+
+/// The certificates of a PEM file; at least one.
+pub(super) fn certificates(path: &Placed<PathBuf>) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    match pem::certificates(&read(path)?) {
+        Ok(certificates) if certificates.is_empty() => Err(unusable(path, &"there is no certificate in it")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(unusable(path, &error)),
     }
-    let private_key = pem::private_key(&read(key)?).map_err(|error| unusable(key, &error))?;
-    CertifiedKey::from_der(chain, private_key, provider)
-        .map_err(|error| unusable(key, &format!("with the certificate {}: {error}", certificate.value.display())))
+}
+
+/// The private key of a PEM file.
+pub(super) fn private_key(path: &Placed<PathBuf>) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    pem::private_key(&read(path)?).map_err(|error| unusable(path, &error))
 }
 
 /// Reads a file that the configuration names.
 pub(super) fn read(path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(&path.value).map_err(|error| unusable(path, &error))
+    std::fs::read(&path.value).map_err(|error| unusable(path, &format!("cannot be read: {error}")))
 }
 
 /// The error for a file that the configuration names.

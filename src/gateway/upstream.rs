@@ -1,9 +1,8 @@
 //! Pools of upstream peers: health, choice, connection settings.
 
-use super::site::{read, unusable};
+use super::site::{certificates, certified_key, private_key, unusable};
 use crate::config::{Balance, Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use crate::pki::certificate::Certificate;
-use crate::pki::pem;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::connectors::http::Connector as HttpConnector;
@@ -81,8 +80,8 @@ impl Pools {
         for pool in &config.pools {
             let material = match pool.tls.as_ref().map(TlsMaterial::load).transpose() {
                 Ok(material) => material,
-                Err(error) => {
-                    errors.push(error);
+                Err(found) => {
+                    errors.extend(found);
                     continue;
                 }
             };
@@ -253,24 +252,19 @@ impl Balancer {
 }
 
 impl TlsMaterial {
-    fn load(config: &UpstreamTls) -> Result<Self, ConfigError> {
-        let anchors = pem::certificates(&read(&config.ca)?).map_err(|error| unusable(&config.ca, &error))?;
-        if anchors.is_empty() {
-            return Err(unusable(&config.ca, &"there is no certificate in it"));
-        }
-        let mut wrapped = Vec::with_capacity(anchors.len());
-        for anchor in &anchors {
+    fn load(config: &UpstreamTls) -> Result<Self, Vec<ConfigError>> {
+        let mut wrapped = Vec::new();
+        for anchor in certificates(&config.ca).map_err(|error| vec![error])? {
             // pingora would panic on what cannot be parsed.
-            Certificate::parse(anchor).map_err(|error| unusable(&config.ca, &error))?;
+            Certificate::parse(&anchor).map_err(|error| vec![unusable(&config.ca, &error)])?;
             wrapped.push(WrappedX509::new(anchor.to_vec(), parse_x509));
         }
         let client = match &config.client {
             None => None,
             Some((certificate, key)) => {
                 // Read as a server's chain and key are, so that a pair that does not belong together is found now.
-                let provider = super::handshake::crypto_provider();
-                let pair = super::site::certified_key(certificate, key, &provider)?;
-                let private_key = pem::private_key(&read(key)?).map_err(|error| unusable(key, &error))?;
+                let pair = certified_key(certificate, key, &super::handshake::crypto_provider())?;
+                let private_key = private_key(key).map_err(|error| vec![error])?;
                 let chain = pair.cert.iter().map(|certificate| certificate.to_vec()).collect();
                 Some(Arc::new(CertKey::new(chain, private_key.secret_der().to_vec())))
             }

@@ -317,6 +317,10 @@ impl Facts {
             if extensions.iter().take(index).any(|earlier| earlier.oid == extension.oid) {
                 return Err(CertificateError::DuplicateExtension(extension.oid.to_id_string()));
             }
+            // The parser takes a value with octets behind it; none may hide there.
+            if is_relied_on(extension.oid.as_bytes()) && header_length(extension.value).is_none() {
+                return Err(CertificateError::MalformedExtension(extension.oid.to_id_string()));
+            }
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(found) => {
                     self.basic_constraints =
@@ -442,3 +446,120 @@ impl fmt::Display for CertificateError {
 }
 
 impl std::error::Error for CertificateError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose, SerialNumber as RcgenSerial};
+
+    fn made(change: impl FnOnce(&mut CertificateParams)) -> (Vec<u8>, KeyPair) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, "x");
+        params.not_before = rcgen::date_time_ymd(2026, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2050, 1, 1);
+        params.serial_number = Some(RcgenSerial::from_slice(&[0x12, 0x34]));
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        (params.self_signed(&key).unwrap().der().to_vec(), key)
+    }
+
+    #[test]
+    fn the_facts_of_a_certificate_are_read() {
+        let (der, key) = made(|params| {
+            params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Constrained(3));
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        });
+        let certificate = Certificate::parse(&der).unwrap();
+        assert_eq!(certificate.version(), Version::V3);
+        assert_eq!(certificate.serial().to_string(), "1234");
+        assert_eq!(certificate.subject().to_string(), "CN=x");
+        assert!(certificate.is_self_issued());
+        assert_eq!(certificate.not_before().to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(certificate.not_after().to_string(), "2050-01-01T00:00:00Z", "a GeneralizedTime");
+        assert_eq!(certificate.basic_constraints(), Some(BasicConstraints { ca: true, path_len: Some(3) }));
+        let usage = certificate.key_usage().unwrap();
+        assert_eq!((usage.digital_signature(), usage.key_cert_sign(), usage.crl_sign()), (false, true, false));
+        assert_eq!(certificate.extended_key_usages(), None);
+        assert_eq!(certificate.public_key(), &PublicKeyKind::EcP256);
+        assert_eq!(certificate.signature_algorithm(), "1.2.840.10045.4.3.2");
+        assert_eq!(certificate.der().as_ref(), der);
+        assert!(certificate.spki_content().ends_with(key.public_key_raw()));
+    }
+
+    #[test]
+    fn the_authority_key_is_the_one_of_webpkis_trust_anchor() {
+        let (der, _) = made(|_| {});
+        let certificate = Certificate::parse(&der).unwrap();
+        let anchor = webpki::anchor_from_trusted_cert(certificate.der()).unwrap();
+        let key = AuthorityKey::of(&anchor.subject, &anchor.subject_public_key_info);
+        assert_eq!(certificate.authority_key(), key);
+        assert_eq!(certificate.subject_public_key_info().len(), anchor.subject_public_key_info.len() + 2);
+    }
+
+    #[test]
+    fn trailing_missing_and_surplus_octets_are_refused() {
+        let (der, _) = made(|_| {});
+        let error = |der: &[u8]| Certificate::parse(der).expect_err("it must be refused");
+        assert_eq!(error(&[&der[..], &[0]].concat()), CertificateError::TrailingBytes(1));
+        assert!(matches!(error(&der[..der.len() - 1]), CertificateError::Malformed(_)));
+        assert!(matches!(error(&[]), CertificateError::Malformed(_)));
+        assert_eq!(error(&vec![0; MAX_CERTIFICATE_BYTES + 1]), CertificateError::TooLong(MAX_CERTIFICATE_BYTES + 1));
+    }
+
+    #[test]
+    fn a_serial_longer_than_any_ca_issues_is_refused() {
+        let (der, _) = made(|params| params.serial_number = Some(RcgenSerial::from_slice(&[1; 23])));
+        assert_eq!(Certificate::parse(&der).unwrap_err(), CertificateError::Serial(SerialError::TooLong(23)));
+    }
+
+    #[test]
+    fn extensions_have_a_largest_number() {
+        let many = |count: usize| {
+            made(|params| {
+                let extension = |index| rcgen::CustomExtension::from_oid_content(&[1, 2, 3, index], vec![5, 0]);
+                params.custom_extensions = (0..count as u64).map(extension).collect();
+            })
+            .0
+        };
+        assert!(Certificate::parse(&many(MAX_EXTENSIONS)).is_ok());
+        let error = Certificate::parse(&many(MAX_EXTENSIONS + 1)).unwrap_err();
+        assert_eq!(error, CertificateError::TooManyExtensions(MAX_EXTENSIONS + 1));
+    }
+
+    #[test]
+    fn an_unreadable_extension_is_ignored_only_where_nothing_depends_on_it() {
+        let with = |oid: &[u64], critical: bool| {
+            let mut extension = rcgen::CustomExtension::from_oid_content(oid, vec![0x30, 0x05, 1]);
+            extension.set_criticality(critical);
+            Certificate::parse(&made(|params| params.custom_extensions.push(extension)).0)
+        };
+        const POLICIES: &[u64] = &[2, 5, 29, 32];
+        assert!(with(POLICIES, false).is_ok());
+        let unreadable = |oid: &str| CertificateError::MalformedExtension(oid.to_owned());
+        assert_eq!(with(POLICIES, true).unwrap_err(), unreadable("2.5.29.32"));
+        for relied_on in [15, 19, 30, 37] {
+            let error = with(&[2, 5, 29, relied_on], false).unwrap_err();
+            assert_eq!(error, unreadable(&format!("2.5.29.{relied_on}")));
+        }
+    }
+
+    #[test]
+    fn octets_behind_a_key_usage_are_refused() {
+        let with = |content: &[u8]| {
+            let extension = rcgen::CustomExtension::from_oid_content(&[2, 5, 29, 15], content.to_vec());
+            Certificate::parse(&made(|params| params.custom_extensions.push(extension)).0)
+        };
+        assert!(with(&[0x03, 0x02, 0x07, 0x80]).unwrap().key_usage().unwrap().digital_signature());
+        let error = with(&[0x03, 0x02, 0x07, 0x80, 0x00]).unwrap_err();
+        assert_eq!(error, CertificateError::MalformedExtension("2.5.29.15".to_owned()));
+    }
+
+    #[test]
+    fn bits_of_a_modulus_do_not_count_leading_zeros() {
+        assert_eq!(bit_length(&[]), 0);
+        assert_eq!(bit_length(&[0, 0]), 0);
+        assert_eq!(bit_length(&[0, 0x80, 0]), 16);
+        assert_eq!(bit_length(&[0, 1, 0]), 9);
+    }
+}

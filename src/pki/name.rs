@@ -343,3 +343,112 @@ fn definite_length(input: &[u8]) -> Option<(usize, &[u8])> {
 const fn malformed(what: &'static str) -> CertificateError {
     CertificateError::Name(what)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn wrapped(identifier: u8, content: &[u8]) -> Vec<u8> {
+        let length = u16::try_from(content.len()).unwrap().to_be_bytes();
+        let header = match content.len() {
+            0..=0x7f => vec![identifier, length[1]],
+            0x80..=0xff => vec![identifier, 0x81, length[1]],
+            _ => vec![identifier, 0x82, length[0], length[1]],
+        };
+        [header, content.to_vec()].concat()
+    }
+
+    fn attribute(oid: &[u8], identifier: u8, value: &[u8]) -> Vec<u8> {
+        wrapped(SEQUENCE, &[wrapped(OBJECT_IDENTIFIER, oid), wrapped(identifier, value)].concat())
+    }
+
+    fn name_der(relative_names: &[&[&[u8]]]) -> Vec<u8> {
+        let sets: Vec<u8> = relative_names.iter().flat_map(|attributes| wrapped(SET, &attributes.concat())).collect();
+        wrapped(SEQUENCE, &sets)
+    }
+
+    #[track_caller]
+    fn assert_shown(oid: &[u8], identifier: u8, value: &[u8], shown: &str) {
+        let name = DistinguishedName::parse(&name_der(&[&[&attribute(oid, identifier, value)]])).unwrap();
+        assert_eq!(name.to_string(), shown);
+    }
+
+    #[test]
+    fn a_name_is_shown_most_specific_first_with_its_several_values() {
+        let (country, unit, name) = (
+            attribute(&[0x55, 4, 6], 0x13, b"JP"),
+            attribute(&[0x55, 4, 11], 0x0c, "(9999)ANSER-WEB(BizSOL)".as_bytes()),
+            attribute(COMMON_NAME, 0x0c, "日本太郎".as_bytes()),
+        );
+        let der = name_der(&[&[&country], &[&unit, &name]]);
+        let parsed = DistinguishedName::parse(&der).unwrap();
+        assert_eq!(parsed.to_string(), "OU=(9999)ANSER-WEB(BizSOL)+CN=日本太郎,C=JP");
+        assert_eq!(parsed.der(), der);
+        assert_eq!(parsed.content(), &der[2..]);
+        assert_eq!(parsed.common_names().count(), 1);
+        assert_eq!(DistinguishedName::parse(&[0x30, 0]).unwrap().to_string(), "");
+    }
+
+    #[test]
+    fn special_and_control_characters_are_escaped() {
+        assert_shown(COMMON_NAME, 0x0c, br#"#a,b+c"d\e<f>g;h "#, r#"CN=\#a\,b\+c\"d\\e\<f\>g\;h\ "#);
+        assert_shown(COMMON_NAME, 0x0c, b" x", r"CN=\ x");
+        assert_shown(COMMON_NAME, 0x0c, b" ", r"CN=\ ");
+        assert_shown(COMMON_NAME, 0x0c, b"a\r\nb\0", r"CN=a\0D\0Ab\00");
+        assert_shown(COMMON_NAME, 0x0c, "a\u{85}".as_bytes(), r"CN=a\C2\85");
+    }
+
+    #[test]
+    fn values_without_a_certain_text_are_shown_as_their_der() {
+        assert_shown(COMMON_NAME, 0x1e, &[0x65, 0xe5, 0x67, 0x2c], "CN=日本");
+        assert_shown(COMMON_NAME, 0x1e, &[0x65], "CN=#1e0165");
+        assert_shown(COMMON_NAME, 0x14, &[0xa4], "CN=#1401a4");
+        assert_shown(COMMON_NAME, 0x0c, &[0xff], "CN=#0c01ff");
+        assert_shown(&[0x2a, 0x03, 0x04], 0x0c, b"x", "1.2.3.4=#0c0178");
+        assert_shown(&[0x2a, 0x03, 0x04], 0x0c, &[b'x'; 200], &format!("1.2.3.4=#0c81c8{}", "78".repeat(200)));
+    }
+
+    #[test]
+    fn object_identifiers_read_as_dotted_decimal() {
+        assert_eq!(dotted(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x0b]), "1.2.840.113549.1.1.11");
+        assert_eq!(dotted(&[0x55, 0x04, 0x03]), "2.5.4.3");
+        assert_eq!(dotted(&[0x88, 0x37]), "2.999");
+        assert_eq!(dotted(&[&[0xff; 30][..], &[0x7f, 0x01]].concat()), ".?.1");
+    }
+
+    #[test]
+    fn another_shape_is_no_name() {
+        let good = name_der(&[&[&attribute(COMMON_NAME, 0x0c, b"x")]]);
+        let refused = |der: &[u8], why: &str| {
+            let error = DistinguishedName::parse(der).expect_err(why).to_string();
+            assert!(error.contains(why), "{error}");
+        };
+        refused(&[], "not a SEQUENCE");
+        refused(&[good.clone(), vec![0]].concat(), "octets follow it");
+        refused(&good[..good.len() - 1], "not a SEQUENCE");
+        refused(&wrapped(SEQUENCE, &attribute(COMMON_NAME, 0x0c, b"x")), "not a SET");
+        refused(&name_der(&[&[]]), "is empty");
+        refused(&name_der(&[&[&wrapped(SET, b"")]]), "attribute is not a SEQUENCE");
+        refused(&name_der(&[&[&wrapped(SEQUENCE, &wrapped(0x04, b"x"))]]), "no type");
+        refused(&name_der(&[&[&wrapped(SEQUENCE, &wrapped(6, COMMON_NAME))]]), "no value");
+        let three = [wrapped(6, COMMON_NAME), wrapped(0x0c, b"x"), wrapped(0x0c, b"y")].concat();
+        refused(&name_der(&[&[&wrapped(SEQUENCE, &three)]]), "octets follow an attribute's value");
+        let one = attribute(COMMON_NAME, 0x0c, b"x");
+        refused(&name_der(&[&vec![&one[..]; MAX_NAME_ATTRIBUTES + 1]]), "too many attributes");
+        assert!(DistinguishedName::parse(&name_der(&[&vec![&one[..]; MAX_NAME_ATTRIBUTES]])).is_ok());
+        // Lengths that are not minimal, and one of indefinite form.
+        for length in [&[0x81, 0x03][..], &[0x82, 0x00, 0x03], &[0x83, 0, 0, 3], &[0x80], &[0x84, 0, 0, 0, 3]] {
+            refused(&[&[SEQUENCE], length, &[SET, 1, 0]].concat(), "not a SEQUENCE");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_shown_name_holds_no_control_character(value in prop::collection::vec(any::<u8>(), 0..40), kind in any::<u8>()) {
+            let der = name_der(&[&[&attribute(COMMON_NAME, kind & 0x1e, &value)]]);
+            let name = DistinguishedName::parse(&der).unwrap();
+            prop_assert!(!name.to_string().chars().any(char::is_control));
+        }
+    }
+}

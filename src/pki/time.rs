@@ -16,6 +16,20 @@ impl Timestamp {
         Self(seconds)
     }
 
+    /// From RFC 3339 in UTC, to the second, as [`fmt::Display`] writes it; `None` for another form or a date that does
+    /// not exist.
+    pub fn from_rfc_3339(text: &str) -> Option<Self> {
+        let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+        let [year, month, day] = numbers(date, '-')?;
+        let [hour, minute, second] = numbers(time, ':')?;
+        if !(1..=12).contains(&month) || day < 1 || hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let time = Self(days_from_civil(year, month, day) * DAY + hour * 3600 + minute * 60 + second);
+        // A day that does not exist, and missing digits, come back as another text.
+        (time.to_string() == text).then_some(time)
+    }
+
     /// Seconds since the Unix epoch.
     pub const fn unix(self) -> i64 {
         self.0
@@ -71,6 +85,26 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The day number of a proleptic Gregorian date, counted from 1970-01-01; the same source.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_from_march = if month > 2 { month - 3 } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Three numbers of up to four digits.
+fn numbers(text: &str, separator: char) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator).map(|part| {
+        (part.len() <= 4 && part.bytes().all(|octet| octet.is_ascii_digit())).then(|| part.parse::<i64>().ok())?
+    });
+    let found = [parts.next()??, parts.next()??, parts.next()??];
+    parts.next().is_none().then_some(found)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +119,31 @@ mod tests {
             (253_402_300_799, "9999-12-31T23:59:59Z"),
         ] {
             assert_eq!(Timestamp::from_unix(seconds).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn rfc_3339_reads_back_and_nothing_else_does() {
+        for seconds in [0, 951_782_400, 1_780_272_000, 1_795_311_060, -1, 253_402_300_799] {
+            let time = Timestamp::from_unix(seconds);
+            assert_eq!(Timestamp::from_rfc_3339(&time.to_string()), Some(time));
+        }
+        for wrong in [
+            "",
+            "2026-06-01",
+            "2026-06-01T00:00:00",
+            "2026-06-01T00:00:00+00:00",
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-06-01T24:00:00Z",
+            "2026-06-01T00:00:60Z",
+            "2026-6-1T0:0:0Z",
+            "2026-06-00T00:00:00Z",
+            "2026-06-01T00:00:00.5Z",
+            "-001-06-01T00:00:00Z",
+            "2026-06-01-01T00:00:00Z",
+        ] {
+            assert_eq!(Timestamp::from_rfc_3339(wrong), None, "{wrong}");
         }
     }
 

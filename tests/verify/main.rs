@@ -2,6 +2,7 @@
 
 mod budget;
 mod cache;
+mod cli;
 mod identity;
 mod mutation;
 mod path;

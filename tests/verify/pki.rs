@@ -198,14 +198,27 @@ impl World {
     }
 
     pub fn config(&self, site: &str) -> Config {
+        let text = self.config_text(site);
+        config::parse(&text, "test.toml", self.folder.path()).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"))
+    }
+
+    /// Writes the configuration as `test.toml` beside its files.
+    pub fn write_config(&self, site: &str) {
+        self.file("test.toml", self.config_text(site).as_bytes());
+    }
+
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    fn config_text(&self, site: &str) -> String {
         let (cas, site_cas, limits) = (&self.cas, &self.site_cas, &self.limits);
-        let text = format!(
+        format!(
             "[gateway]\nlisten = [\"127.0.0.1:0\"]\n[gateway.limits]\n{limits}\n{cas}\n\
              [[pool]]\nname = \"app\"\npeers = [\"127.0.0.1:1\"]\n\
              [[site]]\nname = {site:?}\nserver_names = [\"ib.localhost\"]\ncertificate = \"s.pem\"\nkey = \"s.key\"\n\
              ca = {site_cas:?}\n[[site.route]]\npath = \"/\"\npool = \"app\"\n"
-        );
-        config::parse(&text, "test.toml", self.folder.path()).unwrap_or_else(|errors| panic!("{errors:?}\n{text}"))
+        )
     }
 
     pub fn load(&self, previous: Option<&TrustSnapshot>) -> Arc<TrustSnapshot> {

@@ -213,6 +213,19 @@ fn as_a_lenient_upstream_reads(path: &str, decodings: usize, parameters: bool) -
 
 proptest! {
     #[test]
+    fn no_target_panics_and_what_is_found_is_a_prefix(raw in proptest::collection::vec(any::<u8>(), 0..40), shaped in "/[a-z%0-9./;?\\\\-]{0,40}") {
+        let table = table();
+        for raw in [&raw[..], shaped.as_bytes()] {
+            let Ok(target) = Target::parse(raw) else { continue };
+            prop_assert!(target.origin_form.starts_with('/') && !target.path.contains('?'));
+            if let RouteMatch::Route(route) = table.find(target.path, &Method::POST) {
+                let path = RoutePath::parse(target.path).unwrap();
+                prop_assert!(path.literal().starts_with(route.path().trim_end_matches('/')));
+            }
+        }
+    }
+
+    #[test]
     fn no_reading_of_a_path_reaches_a_page_its_route_was_not_checked_for(
         parts in proptest::collection::vec(proptest::sample::select(vec![
             "/", "/", "admin", "public", "ib", "user", "..", ".", "%2e", "%2E%2e", "%2f", "%5c", "\\", ";", "%3b", "x=1",

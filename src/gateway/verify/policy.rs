@@ -26,6 +26,13 @@ pub struct ChainLimits {
     pub bytes: usize,
 }
 
+impl Default for ChainLimits {
+    /// Those of the reference configuration.
+    fn default() -> Self {
+        Self::from(&config::Limits::default())
+    }
+}
+
 impl From<&config::Limits> for ChainLimits {
     fn from(limits: &config::Limits) -> Self {
         Self { certificates: limits.chain_certificates, bytes: limits.chain_bytes }
