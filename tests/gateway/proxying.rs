@@ -36,7 +36,8 @@ fn a_websocket_passes() {
         TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13).connect(&setup.gateway, HOST).unwrap();
     let mut socket = WebSocket::open(connection, HOST);
     for text in ["one", "two", "three"] {
-        assert_eq!(socket.echo(text).unwrap(), text);
+        let echoed = socket.echo(text).unwrap_or_else(|error| panic!("{text}: {error}: {}", setup.gateway.output()));
+        assert_eq!(echoed, text);
     }
     assert_eq!(setup.app.request_of("/ws").headers["x-sekisho-user-id"], "riyousya");
 }
