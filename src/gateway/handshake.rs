@@ -95,6 +95,13 @@ pub fn crypto_provider() -> CryptoProvider {
     }
 }
 
+/// What a connection with this server name is handshaken with (see [`super::Terminator`]).
+pub(super) fn config_for(gateway: &Arc<Gateway>, server_name: Option<&str>) -> Option<Arc<ServerConfig>> {
+    let snapshot = gateway.snapshot();
+    let site = snapshot.sites.for_server_name(server_name)?;
+    server_config(gateway, &snapshot, &site, &Arc::default()).ok().map(Arc::new)
+}
+
 /// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
 /// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
 const LINGER: Duration = Duration::from_secs(1);

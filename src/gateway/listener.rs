@@ -20,6 +20,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::io::BufWriter;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -33,16 +34,7 @@ const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Builds, binds, runs and drains.
 pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.gateway.threads)
-        .enable_all()
-        .thread_name("gateway")
-        .build()
-        .map_err(|error| at_start(&format!("no runtime: {error}")))?;
-    let provider = crypto_provider();
-    // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
-    let _ = provider.clone().install_default();
-    let gateway = Arc::new(build(config, provider, runtime.handle())?);
+    let (gateway, runtime) = build(config)?;
     let (wake, causes) = mpsc::channel();
     let listeners = runtime.block_on(bind(&gateway))?;
     let reloader = {
@@ -64,12 +56,18 @@ fn at_start(message: &str) -> Vec<ConfigError> {
     vec![ConfigError { place: Place { file: "start".into(), ..Place::default() }, message: message.to_owned() }]
 }
 
-fn build(
-    config: Config,
-    provider: rustls::crypto::CryptoProvider,
-    runtime: &tokio::runtime::Handle,
-) -> Result<Gateway, Vec<ConfigError>> {
-    let (snapshot, alarms) = reload::compile(config, None, &provider, runtime)?;
+/// A gateway and the runtime it is to run on.
+pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<ConfigError>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.gateway.threads)
+        .enable_all()
+        .thread_name("gateway")
+        .build()
+        .map_err(|error| at_start(&format!("no runtime: {error}")))?;
+    let provider = crypto_provider();
+    // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
+    let _ = provider.clone().install_default();
+    let (snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
     let config = snapshot.config.clone();
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
     let records = RecordLog::open(&config.gateway.access_log)
@@ -87,7 +85,7 @@ fn build(
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     reload::report_alarms(&gateway, &alarms);
-    Ok(gateway)
+    Ok((Arc::new(gateway), runtime))
 }
 
 struct Listeners {

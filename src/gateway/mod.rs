@@ -18,6 +18,7 @@ mod registry;
 mod reload;
 mod site;
 mod stream;
+mod terminator;
 mod tickets;
 mod upstream;
 
@@ -31,6 +32,7 @@ pub mod request_id;
 pub mod verify;
 
 pub use handshake::crypto_provider;
+pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};
 use crate::telemetry::log::RecordLog;
