@@ -20,6 +20,7 @@ mod site;
 mod stream;
 mod terminator;
 mod tickets;
+mod upgrade;
 mod upstream;
 
 pub mod access;

@@ -1,6 +1,7 @@
 //! Pools of upstream peers: health, choice, connection settings.
 
 use super::site::{certificates, certified_key, private_key, unusable};
+use super::upgrade::UpgradeConnector;
 use crate::config::{Balance, Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use crate::pki::certificate::Certificate;
 use pingora_core::connectors::ConnectorOptions;
@@ -181,6 +182,18 @@ impl Pool {
         peer.options.read_timeout = Some(read_timeout);
         peer.options.write_timeout = Some(self.config.write_timeout);
         peer.options.idle_timeout = Some(self.config.idle_timeout);
+        peer
+    }
+
+    /// The same for a request that asks for an upgrade: HTTP/1.1 on a connection of its own, without a read timeout,
+    /// since messages may be far apart.
+    pub(super) fn upgrade_peer(&self, lease: &Lease) -> HttpPeer {
+        let mut peer = self.peer(lease, std::time::Duration::ZERO);
+        peer.group_key = !self.group;
+        peer.options.alpn = ALPN::H1;
+        peer.options.read_timeout = None;
+        peer.options.idle_timeout = Some(std::time::Duration::ZERO);
+        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { connect_timeout: self.config.connect_timeout }));
         peer
     }
 }

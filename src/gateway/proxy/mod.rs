@@ -29,9 +29,6 @@ use respond::Answer;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The window of `http2_resets`, in milliseconds.
-const RESET_WINDOW_MILLIS: u64 = 10_000;
-
 /// pingora's proxy with our rules.
 pub(super) struct Proxy {
     http: Arc<HttpProxy<Rules>>,
@@ -89,11 +86,14 @@ impl ProxyHttp for Rules {
 
     async fn request_body_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         body: &mut Option<Bytes>,
         _end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        if session.was_upgraded() {
+            return Ok(());
+        }
         ctx.request_octets += body.as_ref().map_or(0, |body| body.len() as u64);
         if ctx.request_octets > ctx.snapshot.config.limits.request_body_bytes {
             self.gateway.metrics.limits.with_label_values(&["request_body_bytes"]).inc();
@@ -103,7 +103,7 @@ impl ProxyHttp for Rules {
         Ok(())
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         let admitted = ctx.admitted.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
         let key = admitted.client.verified().and_then(|client| client.identity().contract_id().map(str::to_owned));
         let key = key.unwrap_or_else(|| ctx.connection.as_ref().map_or(String::new(), |it| it.peer.ip().to_string()));
@@ -112,7 +112,11 @@ impl ProxyHttp for Rules {
             self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
             return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
         };
-        let peer = admitted.pool.peer(&lease, admitted.timeout);
+        let peer = if session.is_upgrade_req() {
+            admitted.pool.upgrade_peer(&lease)
+        } else {
+            admitted.pool.peer(&lease, admitted.timeout)
+        };
         ctx.lease = Some(lease);
         Ok(Box::new(peer))
     }
@@ -128,13 +132,13 @@ impl ProxyHttp for Rules {
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
-        ctx: &mut RequestContext,
+        _ctx: &mut RequestContext,
     ) -> Result<()> {
-        // The next bytes are the upgraded protocol's: WebSocket messages may be minutes apart, both ways.
+        // What follows is the upgraded protocol's, whose messages may be far apart.
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            ctx.request_octets = 0;
+            session.set_read_timeout(None);
         }
         Ok(())
     }
@@ -266,8 +270,9 @@ impl Rules {
         };
         let reset = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream)
             || session.as_ref().as_http2().is_some_and(was_reset);
-        let limit = ctx.snapshot.config.limits.http2_resets;
-        if reset && connection.count_reset(limit, RESET_WINDOW_MILLIS) && connection.cut.throw() {
+        let limits = &ctx.snapshot.config.limits;
+        let window = u64::try_from(limits.http2_reset_window.as_millis()).unwrap_or(u64::MAX);
+        if reset && connection.count_reset(limits.http2_resets, window) && connection.cut.throw() {
             self.gateway.metrics.limits.with_label_values(&["http2_resets"]).inc();
         }
     }
