@@ -14,6 +14,8 @@ use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -26,6 +28,8 @@ use tokio::sync::watch;
 
 /// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections the kernel holds until they are accepted: some milliseconds' worth in a storm of them.
+const ACCEPT_BACKLOG: i32 = 4096;
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -36,7 +40,10 @@ const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
 pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
     let (gateway, runtime) = build(config)?;
     let (wake, causes) = mpsc::channel();
-    let listeners = runtime.block_on(bind(&gateway))?;
+    let listeners = {
+        let _entered = runtime.enter();
+        bind(&gateway)?
+    };
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
@@ -94,18 +101,17 @@ struct Listeners {
 }
 
 /// Binds every address, or none.
-async fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
+fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
     let config = gateway.snapshot().config.clone();
     let mut errors = Vec::new();
     let mut tls = Vec::new();
     for address in &config.gateway.listen {
-        match TcpListener::bind(address).await {
+        match listen(*address) {
             Ok(listener) => tls.push(listener),
             Err(error) => errors.extend(at_start(&format!("gateway.listen: {address}: {error}"))),
         }
     }
-    let admin = TcpListener::bind(config.gateway.admin).await;
-    match admin {
+    match listen(config.gateway.admin) {
         Ok(admin) if errors.is_empty() => Ok(Listeners { tls, admin }),
         Ok(_) => Err(errors),
         Err(error) => {
@@ -113,6 +119,19 @@ async fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
             Err(errors)
         }
     }
+}
+
+/// An IPv6 address takes IPv6 only, whatever the system's default: `[::]:443` and `0.0.0.0:443` go together.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restarted gateway takes its address back while connections of the old one are still closing.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
