@@ -81,7 +81,13 @@ fn extensions_in_a_version_1_list_are_refused() {
 #[test]
 fn signatures_of_every_accepted_algorithm_verify_and_only_with_their_key() {
     let other = TestCa::root("B");
-    for algorithm in [&rcgen::PKCS_ECDSA_P256_SHA256, &rcgen::PKCS_RSA_SHA256, &rcgen::PKCS_ED25519] {
+    for algorithm in [
+        &rcgen::PKCS_ECDSA_P256_SHA256,
+        &rcgen::PKCS_ECDSA_P384_SHA384,
+        &rcgen::PKCS_RSA_SHA256,
+        &rcgen::PKCS_RSA_SHA512,
+        &rcgen::PKCS_ED25519,
+    ] {
         let key = KeyPair::generate_for(algorithm).unwrap();
         let ca =
             TestCa::with_key(key, "A", CA_USAGES, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), 1, None);

@@ -309,3 +309,11 @@ fn a_file_beyond_the_limit_is_not_read() {
     fs::File::create(files.path("a.crl")).unwrap().set_len((256 << 20) + 1).unwrap();
     assert!(files.errors(None)[0].contains("it has 268435457 octets; at most 268435456 are accepted"));
 }
+
+#[test]
+fn a_file_of_too_many_lists_is_not_taken_apart() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().pem().repeat(1_025));
+    assert!(files.errors(None)[0].contains("it holds 1025 lists; at most 1024 are accepted"));
+}

@@ -1,5 +1,8 @@
 //! The command line: one file a subcommand.
 
+mod check;
+mod demo;
+mod gateway;
 mod verify;
 
 use clap::Parser as _;
@@ -15,12 +18,18 @@ struct CommandLine {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
+    Gateway(gateway::Arguments),
+    Check(check::Arguments),
     Verify(verify::Arguments),
+    Demo(demo::Arguments),
 }
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
     match CommandLine::parse().command {
+        Command::Gateway(arguments) => gateway::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
     }
 }

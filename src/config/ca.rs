@@ -13,14 +13,16 @@ pub(super) const CONTRACT_ID: &str = "contract_id";
 /// The term of a route's `require` that is not the name of a capture.
 pub(super) const CERTIFICATE: &str = "certificate";
 
-/// Compiled size of an identity pattern: the longest of the seeds' takes 30 KiB with Unicode classes; a pattern of
-/// nested repetitions that would make every handshake slow takes megabytes.
-const PATTERN_BYTES: usize = 512 * 1024;
+/// Compiled size of an identity pattern: 64 times what the pattern of the reference configuration needs, while nested
+/// repetitions, which would make each new chain slow to verify, need megabytes.
+const PATTERN_BYTES: usize = 1 << 20;
 
 /// Every `[[ca]]`, and what sites may ask of them.
 pub(super) struct Authorities {
     pub(super) cas: Vec<Ca>,
     drafts: Vec<Draft>,
+    /// Every name and every issued_by is right, so that conclusions may be drawn from the tree they make.
+    sound: bool,
 }
 
 /// What a [`Ca`] does not keep.
@@ -43,20 +45,22 @@ pub(super) struct Patterns {
 /// `[[ca]]`.
 pub(super) fn read(document: &Document, sections: Vec<Section<'_>>) -> Authorities {
     let mut names = Unique::new("the name of a CA");
-    let (cas, drafts): (Vec<Ca>, Vec<Draft>) =
-        sections.into_iter().map(|section| read_one(section, &mut names)).unzip();
-    let authorities = Authorities { cas, drafts };
-    authorities.check_issuers(document);
+    let mut sound = true;
+    let read_one = |section| read_one(section, &mut names, &mut sound);
+    let (cas, drafts): (Vec<Ca>, Vec<Draft>) = sections.into_iter().map(read_one).unzip();
+    let mut authorities = Authorities { cas, drafts, sound };
+    authorities.sound &= authorities.check_issuers(document);
     authorities
 }
 
-fn read_one(mut section: Section<'_>, names: &mut Unique) -> (Ca, Draft) {
+fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (Ca, Draft) {
     let place = section.place.clone();
     let ca_name = section.required("name", "write a short name for sites, logs and metrics", |item| {
         let name = name(item)?;
-        names.check(item.document, &item.place, &name);
+        *sound &= names.check(item.document, &item.place, &name);
         Some(name)
     });
+    *sound &= !ca_name.is_empty();
     let certificate = section.required("certificate", "write the path of the CA's PEM certificate", placed_path);
     let issued_by = section.optional("issued_by", |item| Some(placed::<Arc<str>>(item, name(item)?.into())));
     // A CA whose revocation is not stated is an error: absent is not empty (requirement R4).
@@ -107,7 +111,10 @@ impl Authorities {
 
     /// The patterns of the certificates that clients below these CAs may have.
     pub(super) fn patterns(&self, accepted: &[Arc<str>]) -> Patterns {
-        let mut patterns = Patterns { captures: Vec::new(), without: Vec::new(), unreadable: false };
+        let mut patterns = Patterns { captures: Vec::new(), without: Vec::new(), unreadable: !self.sound };
+        if !self.sound {
+            return patterns;
+        }
         for (index, ca) in self.cas.iter().enumerate() {
             let mut line = self.line_up(index);
             if !line.any(|above| self.cas.get(above).is_some_and(|above| accepted.contains(&above.name))) {
@@ -131,20 +138,24 @@ impl Authorities {
         patterns
     }
 
-    fn check_issuers(&self, document: &Document) {
+    /// Records what is wrong with each `issued_by`; whether nothing is.
+    fn check_issuers(&self, document: &Document) -> bool {
+        let mut sound = true;
         for (index, draft) in self.drafts.iter().enumerate() {
             let (Some(above), Some(ca)) = (&draft.issued_by, self.cas.get(index)) else { continue };
-            if above.value == ca.name {
-                let message = "names the CA itself; leave issued_by out of a trust anchor";
-                document.refuse(&above.place, message);
+            let message = if above.value == ca.name {
+                "names the CA itself; leave issued_by out of a trust anchor".to_owned()
             } else if !self.has(&above.value) {
-                let message = format!("{:?} is not a CA of this file; {}", above.value, self.advice());
-                document.refuse(&above.place, message);
+                format!("{:?} is not a CA of this file; {}", above.value, self.advice())
             } else if let Some(circle) = self.circle_from(index) {
-                let message = format!("goes in a circle: {circle}; the topmost CA has no issued_by");
-                document.refuse(&above.place, message);
-            }
+                format!("goes in a circle: {circle}; the topmost CA has no issued_by")
+            } else {
+                continue;
+            };
+            document.refuse(&above.place, message);
+            sound = false;
         }
+        sound
     }
 
     /// The circle a CA is in, told once: from the member that comes first in the file.
@@ -260,7 +271,10 @@ fn pattern(item: &Item<'_>) -> Option<Placed<Regex>> {
 fn in_one_line(error: &regex::Error) -> String {
     match error {
         regex::Error::CompiledTooBig(_) => {
-            format!("it would take more than {} KiB compiled; shorten its repetitions", PATTERN_BYTES / 1024)
+            format!(
+                "it would take more than {} KiB compiled; shorten its repetitions, or write [A-Za-z0-9] for \\w",
+                PATTERN_BYTES / 1024
+            )
         }
         other => {
             let text = other.to_string();
@@ -295,4 +309,16 @@ fn contract_range(item: &Item<'_>) -> Option<ContractRange> {
         return None;
     }
     Some(ContractRange { first: first.to_owned(), last: last.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_pattern_needs_a_64th_of_the_room_at_most() {
+        let pattern = r"(?<contract_id>[0-9]{11}) (?:(?<user_id>[A-Za-z0-9]+) )?1635";
+        assert!(include_str!("../../config/sekisho.toml").contains(pattern));
+        assert!(RegexBuilder::new(pattern).size_limit(PATTERN_BYTES / 64).build().is_ok());
+    }
 }

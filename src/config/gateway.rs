@@ -142,15 +142,19 @@ fn log_target(item: &Item<'_>) -> Option<LogTarget> {
 
 /// Two listeners on one address would be a failure at start, after the old process has drained.
 fn refuse_shared_addresses(section: &Section<'_>, gateway: &Gateway) {
+    let same = |one: &SocketAddr, other: &SocketAddr| {
+        let covers = one.ip().is_unspecified() || other.ip().is_unspecified() || one.ip() == other.ip();
+        one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && covers
+    };
     // Port 0 takes a free one each time.
     let fixed = |address: &&SocketAddr| address.port() != 0;
     for (index, address) in gateway.listen.iter().enumerate().filter(|(_, address)| fixed(address)) {
-        if gateway.listen.iter().take(index).any(|earlier| earlier == address) {
-            let message = format!("{address} is there twice; an address can be listened on once");
+        if let Some(earlier) = gateway.listen.iter().take(index).find(|earlier| same(earlier, address)) {
+            let message = format!("{address} is already listened on as {earlier}; remove one");
             section.document.refuse(&section.place_of("listen"), message);
         }
     }
-    if gateway.listen.iter().filter(fixed).any(|address| *address == gateway.admin) {
+    if gateway.listen.iter().filter(fixed).any(|address| same(address, &gateway.admin)) {
         let message = format!("{} is also an address of listen; give the admin side one of its own", gateway.admin);
         section.document.refuse(&section.place_of("admin"), message);
     }

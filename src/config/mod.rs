@@ -27,8 +27,8 @@ pub const FILE_BYTES: u64 = 4 << 20;
 /// Reads a configuration file. Relative paths in it start at its own folder.
 ///
 /// # Errors
-/// Every error of the file, in the order of its lines; none of them stops the search for the others, but for errors
-/// of TOML itself, which come alone.
+/// Every error of the file, in the order of its lines; none of them stops the search for the others, but for the first
+/// error of TOML itself, which comes alone.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
     let file = path.display().to_string();
     let refuse = |message: String| {
@@ -60,7 +60,8 @@ pub fn parse(text: &str, file: &str, base: &Path) -> Result<Config, Vec<ConfigEr
 fn parse_with_keys(text: &str, file: &str, base: &Path) -> (Result<Config, Vec<ConfigError>>, Vec<KeyUse>) {
     let document = Document::new(text, file, base);
     let (table, faults) = DeTable::parse_recoverable(text);
-    for fault in &faults {
+    // The first alone: after an open bracket a recovering parser reports every line that follows.
+    if let Some(fault) = faults.first() {
         let place = document.place(fault.span().map_or(0, |span| span.start), String::new());
         document.refuse(&place, format!("not TOML: {}", fault.message()));
     }

@@ -263,17 +263,19 @@ impl Unique {
         Self { what, seen: Vec::new() }
     }
 
-    /// Records an error if the name was seen before. A stand-in for a wrong name is empty and counts for nothing.
-    pub(super) fn check(&mut self, document: &Document, place: &Place, name: &str) {
+    /// Whether the name is new; records an error if it was seen before.
+    /// A stand-in for a wrong name is empty and counts for nothing.
+    pub(super) fn check(&mut self, document: &Document, place: &Place, name: &str) -> bool {
         if name.is_empty() {
-            return;
+            return true;
         }
         if let Some(first) = self.seen.iter().find(|seen| seen.value == name) {
             let message = format!("{name:?} is already {} at line {}", self.what, first.place.line);
             document.refuse(place, message);
-        } else {
-            self.seen.push(Placed { value: name.to_owned(), place: place.clone() });
+            return false;
         }
+        self.seen.push(Placed { value: name.to_owned(), place: place.clone() });
+        true
     }
 }
 

@@ -57,7 +57,7 @@ fn overlap(one: &Route, other: &Route) -> bool {
     methods && one.path == other.path && !one.path.is_empty()
 }
 
-/// A path that a request line can have: `/`, visible ASCII, no query, no fragment, nothing to normalise.
+/// A path that a request line can have, with a query or without: what a health check asks for.
 pub(super) fn request_path(item: &Item<'_>) -> Option<String> {
     let Some(path) = item.as_str() else {
         item.refuse_type("a path", "it in quotes: \"/\"");
@@ -65,12 +65,8 @@ pub(super) fn request_path(item: &Item<'_>) -> Option<String> {
     };
     let wrong = if !path.starts_with('/') {
         "does not start with \"/\""
-    } else if path.contains(['?', '#']) {
-        "has a query or a fragment; write the path alone"
-    } else if !path.bytes().all(|byte| byte.is_ascii_graphic()) {
-        "has a character that no request line has; write visible ASCII"
-    } else if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
-        "has an empty, \".\" or \"..\" segment, which no normalised request has"
+    } else if !path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        "has a character that no request line has; write visible ASCII without \"#\""
     } else {
         return Some(path.to_owned());
     };
@@ -78,15 +74,22 @@ pub(super) fn request_path(item: &Item<'_>) -> Option<String> {
     None
 }
 
-/// A prefix of whole segments.
+/// A prefix of whole segments, compared with the decoded path of a request, which has none of what is refused here.
 fn route_path(item: &Item<'_>) -> Option<String> {
     let path = request_path(item)?;
-    if path.len() > 1 && path.ends_with('/') {
-        let without = path.trim_end_matches('/');
-        item.refuse(format!("{path:?} ends with \"/\"; write \"{without}\", which is for it and all below it"));
-        return None;
-    }
-    Some(path)
+    let wrong = if path.contains('?') {
+        "has a query; write the path alone"
+    } else if path.contains(['%', '\\', ';']) {
+        "has \"%\", \"\\\" or \";\"; routes are compared with decoded paths without parameters"
+    } else if path.contains("//") || path.split('/').any(|segment| segment == "." || segment == "..") {
+        "has an empty, \".\" or \"..\" segment, with which every request is refused"
+    } else if path.len() > 1 && path.ends_with('/') {
+        "ends with \"/\"; leave that out, a prefix is for itself and all below it"
+    } else {
+        return Some(path);
+    };
+    item.refuse(format!("{} {wrong}", show(item.value)));
+    None
 }
 
 fn method(item: &Item<'_>) -> Option<Method> {

@@ -36,10 +36,11 @@ fn read_one(
 ) -> Site {
     let place = section.place.clone();
     let names_advice = "write the names that clients connect to: [\"ib.example.jp\"]";
+    let mut fresh = true;
     let server_names = section.required("server_names", names_advice, |item| {
         some_of(item, names_advice, |element| {
             let name = site_name(element)?;
-            taken.server_names.check(document, &element.place, &name);
+            fresh &= taken.server_names.check(document, &element.place, &name);
             Some(name)
         })
     });
@@ -57,7 +58,7 @@ fn read_one(
     }
     let around = Surroundings { pools, client_auth, patterns: &patterns };
     let site = Site {
-        name: site_name_or_first(&mut section, &server_names, taken),
+        name: site_name_or_first(&mut section, if fresh { server_names.first() } else { None }, taken),
         place,
         default: default(&mut section, taken),
         certificate: section.required("certificate", "write the PEM file of the site's chain, leaf first", placed_path),
@@ -73,13 +74,13 @@ fn read_one(
     site
 }
 
-fn site_name_or_first(section: &mut Section<'_>, server_names: &[String], taken: &mut Taken) -> Arc<str> {
+fn site_name_or_first(section: &mut Section<'_>, first: Option<&String>, taken: &mut Taken) -> Arc<str> {
     let place = section.place_of("name");
     let written = section.has("name");
     let site_name = match section.optional("name", name) {
         Some(name) => name,
         None if written => String::new(),
-        None => server_names.first().cloned().unwrap_or_default(),
+        None => first.cloned().unwrap_or_default(),
     };
     taken.names.check(section.document, &place, &site_name);
     site_name.into()

@@ -1,1 +1,164 @@
-//! `sekisho demo`.
+//! `sekisho demo`: a development PKI, a demo IB application, and a gateway between it and curl.
+
+pub mod app;
+pub mod check;
+pub mod configuration;
+pub mod pki;
+pub mod process;
+
+use crate::clock;
+use app::App;
+use check::{Target, Verdict};
+use configuration::Addresses;
+use pki::{Made, PkiDir};
+use process::{GatewayProcess, Output, Signal};
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// How long the gateway may take to be ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the gateway may drain at the end.
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// A demo's parts, all running; they stop when it is dropped.
+struct Demo {
+    pki: PkiDir,
+    gateway: GatewayProcess,
+    _application: App,
+    runtime: tokio::runtime::Runtime,
+}
+
+/// Serves the demo until Ctrl-C.
+///
+/// # Errors
+/// When the PKI cannot be made or the gateway does not come up.
+pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
+    let listen = SocketAddr::from(([127, 0, 0, 1], port));
+    // 9443 beside 8443, as in the reference configuration; 0 takes any.
+    let admin_port = if port == 0 { 0 } else { port.checked_add(1000).unwrap_or(0) };
+    let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
+    let demo = Demo::start(folder, listen, admin, Output::Show)?;
+    let target = demo.target();
+    println!("\n関所デモ / Sekisho demo\n\nTry (each with what it should answer):\n");
+    for line in check::lines() {
+        println!("# {}\n#   -> {}\n{}\n", line.claim, line.expectation, line.command(target));
+    }
+    println!(
+        "In a browser: import {}/client-good.p12 (password {}) and server-ca.pem, then open https://ib.localhost:{}/",
+        folder.display(),
+        pki::P12_PASSWORD,
+        target.gateway.port()
+    );
+    println!("Metrics and readiness: http://{}/metrics, /livez, /readyz", demo.gateway.admin());
+    println!("Access and authentication records: {}/access.log", folder.display());
+    println!("Ctrl-C ends it.");
+    demo.runtime.block_on(told_to_stop())?;
+    demo.stop();
+    Ok(())
+}
+
+/// Runs every line of the demo on free ports; whether all of them passed.
+///
+/// Without a folder a PKI of its own is made in a temporary one, so that a demo that is running is not disturbed.
+///
+/// # Errors
+/// When the PKI cannot be made or the gateway does not come up.
+pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
+    let scratch = if folder.is_none() { Some(Scratch::make()?) } else { None };
+    let folder = folder.or(scratch.as_ref().map(|scratch| scratch.0.as_path())).unwrap_or(Path::new("certs/dev"));
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut demo = Demo::start(folder, any, any, Output::Keep)?;
+    // The target borrows the folder, not the PKI, which the last check changes.
+    let target = Target { gateway: demo.gateway.tls(), certificates: folder };
+    let mut results: Vec<_> = check::lines()
+        .into_iter()
+        .map(|line| match line.run(target) {
+            Verdict::Pass => (line.claim, Ok(())),
+            Verdict::Fail(seen) => {
+                let expected = line.expectation.to_string();
+                (line.claim.clone(), Err(format!("expected {expected}\n     {seen}\n     {}", line.command(target))))
+            }
+        })
+        .collect();
+    results.extend(check::check_live_revocation(&mut demo.pki, target));
+    let failed = results.iter().filter(|(_, result)| result.is_err()).count();
+    for (claim, result) in &results {
+        match result {
+            Ok(()) => println!("PASS {claim}"),
+            Err(seen) => println!("FAIL {claim}\n     {seen}"),
+        }
+    }
+    println!("{} passed, {failed} failed", results.len() - failed);
+    if failed > 0 {
+        println!("What the gateway said last:\n{}", demo.gateway.last_lines(20));
+    }
+    Ok(if failed == 0 { Passed::All } else { Passed::Some })
+}
+
+/// How many lines passed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// Every one.
+    All,
+    /// Not every one.
+    Some,
+}
+
+impl Demo {
+    fn start(folder: &Path, listen: SocketAddr, admin: SocketAddr, output: Output) -> Result<Self, Box<dyn Error>> {
+        let (pki, made) = PkiDir::ensure(folder, clock::now())?;
+        if output == Output::Show {
+            let verb = if made == Made::Anew { "made" } else { "found" };
+            println!("development PKI {verb} in {}", folder.display());
+        }
+        let runtime = tokio::runtime::Runtime::new()?;
+        let application = runtime.block_on(App::start(([127, 0, 0, 1], 0).into()))?;
+        let upstream = application.address().ok_or("the application has no address")?;
+        let config = configuration::write(folder, &Addresses { listen, admin, upstream })?;
+        let gateway = GatewayProcess::start(&std::env::current_exe()?, &config, output, PATIENCE)?;
+        Ok(Self { pki, gateway, _application: application, runtime })
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { gateway: self.gateway.tls(), certificates: self.pki.folder() }
+    }
+
+    /// Lets the gateway end by itself; one that does not is killed when this is dropped.
+    fn stop(mut self) {
+        self.gateway.signal(Signal::Terminate);
+        self.gateway.wait_for_end(STOP_PATIENCE);
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM: by default the latter would end us and leave the gateway behind.
+async fn told_to_stop() -> std::io::Result<()> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// A temporary folder, gone when dropped.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn make() -> std::io::Result<Self> {
+        let mut random = [0; 8];
+        aws_lc_rs::rand::fill(&mut random).map_err(|_| std::io::Error::other("no random numbers to be had"))?;
+        let name = format!("sekisho-check-{:016x}", u64::from_be_bytes(random));
+        let folder = std::env::temp_dir().join(name);
+        // `create_dir`, not `_all`: never a folder that is there already.
+        std::fs::create_dir(&folder)?;
+        Ok(Self(folder))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

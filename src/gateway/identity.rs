@@ -187,6 +187,15 @@ fn malformed<T>(evidence: String) -> Result<T, Refusal> {
 }
 
 #[cfg(test)]
+impl Identity {
+    /// An identity that no certificate was read for.
+    pub(crate) fn for_test(common_name: &str, captures: &[(&str, &str)]) -> Self {
+        let captures = captures.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { common_name: common_name.to_owned(), captures }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use Reason::{MalformedIdentity, NotPermitted};

@@ -1,4 +1,89 @@
 //! The hot path, in the order a connection takes it.
+//!
+//! `listener` accepts and limits, `handshake` finds the site and runs TLS with `verify`, `connection` holds who it is,
+//! `proxy` takes each request through `access`, `headers` and `upstream`. `reload` publishes new snapshots, which
+//! `registry` carries to every live connection.
 
+mod admin;
+mod alert;
+mod connection;
+mod cut;
+mod handshake;
+mod limits;
+mod listener;
+mod metrics;
+mod proxy;
+mod records;
+mod registry;
+mod reload;
+mod site;
+mod stream;
+mod terminator;
+mod tickets;
+mod upgrade;
+mod upstream;
+
+pub mod access;
+pub mod assertion;
+pub mod authority;
+pub mod headers;
 pub mod identity;
+pub mod refusal;
+pub mod request_id;
 pub mod verify;
+
+pub use handshake::crypto_provider;
+pub use terminator::Terminator;
+
+use crate::config::{Config, ConfigError};
+use crate::telemetry::log::RecordLog;
+use crate::trust::Alarm;
+use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
+use site::Snapshot;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use verify::ChainCache;
+
+/// What all connections of a gateway share.
+struct Gateway {
+    snapshot: ArcSwap<Snapshot>,
+    provider: Arc<CryptoProvider>,
+    tickets: Arc<tickets::TicketKeys>,
+    chain_cache: ChainCache,
+    admission: Arc<limits::Admission>,
+    registry: Arc<registry::Registry>,
+    metrics: metrics::Metrics,
+    records: RecordLog,
+}
+
+impl Gateway {
+    /// The snapshot in force.
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Gateway")
+    }
+}
+
+/// Runs a gateway until it is told to stop (SIGTERM, SIGINT) and has drained.
+///
+/// # Errors
+/// Every error of the configuration and of the files it names, at start; the gateway then has served nobody.
+pub fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
+    listener::run(config, config_path)
+}
+
+/// Compiles a configuration and everything it names without serving: what `sekisho check` does. Gives what an operator
+/// should know of although it would serve.
+///
+/// # Errors
+/// Every error of the files the configuration names.
+pub fn check(config: Config) -> Result<Vec<Alarm>, Vec<ConfigError>> {
+    reload::check(config)
+}

@@ -22,6 +22,9 @@ pub(super) const MAX_CERTIFICATE_FILE_OCTETS: u64 = 1 << 20;
 /// Files a folder may hold: one a CA and partition is some dozens; beyond that it is the wrong folder.
 const MAX_FILES_IN_FOLDER: usize = 1_024;
 
+/// Lists a file may hold: as many as a folder may files, so that a file of a million scraps gives no million alarms.
+const MAX_LISTS_IN_FILE: usize = 1_024;
+
 /// Seconds that must have passed since a file's last change before its stamp counts: a second change within the
 /// file system's clock tick would not show.
 const SETTLED_SECONDS: i64 = 2;
@@ -142,6 +145,10 @@ pub(super) fn read_lists(
         Err(message) => return ReadFile { path, stamp: None, lists: vec![refused(AlarmKind::Unreadable, message)] },
     };
     let lists = match pem::revocation_lists(&bytes) {
+        Ok(lists) if lists.len() > MAX_LISTS_IN_FILE => {
+            let message = format!("it holds {} lists; at most {MAX_LISTS_IN_FILE} are accepted", lists.len());
+            vec![refused(AlarmKind::Unreadable, message)]
+        }
         Ok(lists) => lists.iter().map(|der| examine(der, &file, authorities, now).map(Arc::new)).collect(),
         Err(error) => vec![refused(AlarmKind::Malformed, error.to_string())],
     };

@@ -310,3 +310,30 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+impl VerifiedClient {
+    /// A client that nothing verified, for tests of what is done with one.
+    pub(crate) fn for_test(
+        identity: Identity,
+        presented: Vec<CertificateDer<'static>>,
+        issuer: &str,
+        serial: SerialNumber,
+        validity: [Timestamp; 2],
+    ) -> Self {
+        let [not_before, not_after] = validity;
+        let fingerprint = Fingerprint::of(presented.first().map_or(&[], |leaf| leaf));
+        let subject = format!("CN={}", identity.common_name());
+        let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after }];
+        let issuer = issuer.to_owned();
+        let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca: "test".into(), links };
+        Self {
+            chain: Arc::new(chain),
+            verified_at: not_before,
+            snapshot_generation: 1,
+            authorities_generation: 1,
+            policy_fingerprint: [0; 32],
+            crl_number: None,
+        }
+    }
+}

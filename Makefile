@@ -1,0 +1,59 @@
+# What there is to make. `make` alone lists it.
+.DEFAULT_GOAL := help
+.PHONY: help demo check test lint unit deny doc bench release packages deps clean-dev-pki
+
+CARGO ?= cargo
+# The lock file is the build that was tested.
+LOCKED := --locked
+
+help: ## lists the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: packages ## makes a development PKI, starts a demo IB application and the gateway, shows what to try
+	$(CARGO) run $(LOCKED) --quiet -- demo
+
+check: packages ## runs every line of the demo itself and prints what passed
+	$(CARGO) run $(LOCKED) --quiet -- demo --check
+
+test: lint unit doc deny ## format, lints, every test, licences and bans
+
+lint: packages ## format and clippy, warnings denied
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+
+# nextest runs tests in parallel across binaries; without it the same tests run more slowly.
+unit: packages
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run $(LOCKED) --no-fail-fast; \
+	else \
+		echo "cargo-nextest is not installed: using cargo test"; \
+		$(CARGO) test $(LOCKED) --no-fail-fast --lib --bins --tests; \
+	fi
+
+doc: packages ## examples in the documentation, and its links
+	$(CARGO) test $(LOCKED) --doc
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps --document-private-items
+
+# Licences, bans and sources need no network. cargo-deny takes minutes to build, so it is not installed unasked.
+deny:
+	@if $(CARGO) deny --version >/dev/null 2>&1; then \
+		$(CARGO) deny $(LOCKED) --offline check bans licenses sources; \
+	else \
+		echo "NOTE: cargo-deny is not installed: licences, bans and sources were NOT checked (make deps installs it)"; \
+	fi
+
+bench: packages ## criterion benches
+	$(CARGO) bench $(LOCKED)
+
+release: packages ## what a bank deploys: target/dist/sekisho
+	$(CARGO) build $(LOCKED) --profile dist
+
+deps: packages ## installs the optional tools: cargo-deny, cargo-nextest
+	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
+	$(CARGO) nextest --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-nextest
+
+packages:
+	@scripts/install-system-packages.sh
+
+clean-dev-pki: ## removes certs/dev, if it is a development PKI
+	@if [ -e certs/dev/development-pki.json ]; then rm -r certs/dev; fi

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Installs the Debian packages that the build and the tests need and that are missing, or says which they are.
+# With --check it only says.
+set -eu
+
+# command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl and curl are the tests' real clients.
+needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl'
+
+missing=''
+for pair in $needed; do
+    command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+[ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
+if ! command -v cargo >/dev/null 2>&1; then
+    echo "cargo is missing: install Rust 1.88 or newer from https://rustup.rs" >&2
+    exit 1
+fi
+if [ -z "$missing" ]; then
+    exit 0
+fi
+
+say_how() {
+    echo "Missing:$missing" >&2
+    echo "Install with: sudo apt-get update && sudo apt-get install --yes$missing" >&2
+    exit 1
+}
+
+[ "${1:-}" = --check ] && say_how
+command -v apt-get >/dev/null 2>&1 || say_how
+as_root=''
+if [ "$(id -u)" != 0 ]; then
+    # Only a sudo that asks for nothing: a build must not stop at a prompt nobody sees.
+    sudo -n true 2>/dev/null || say_how
+    as_root='sudo -n'
+fi
+echo "installing:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086 # words, not one
+$as_root apt-get update -qq || echo "apt-get update failed; trying with the lists at hand" >&2
+# shellcheck disable=SC2086
+$as_root apt-get install --yes --no-install-recommends $missing || say_how

@@ -1,0 +1,235 @@
+//! What a configuration would do, for people and as JSON.
+
+use crate::config::{
+    AnchorExpiry, Balance, Ca, ClientAuth, Config, PeerAddress, Pool, RefusalStyle, Requirement, RevocationSource,
+    Route, Site, WhenStale, show_duration,
+};
+use serde::Serialize;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A right configuration, told.
+#[derive(Serialize)]
+pub(super) struct Summary {
+    file: String,
+    listen: Vec<String>,
+    admin: String,
+    threads: usize,
+    cas: Vec<CaSummary>,
+    pools: Vec<PoolSummary>,
+    sites: Vec<SiteSummary>,
+    warnings: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct CaSummary {
+    name: String,
+    certificate: String,
+    issued_by: Option<String>,
+    revocation: Vec<String>,
+    when_stale: String,
+}
+
+#[derive(Serialize)]
+struct PoolSummary {
+    name: String,
+    peers: Vec<String>,
+    protocol: String,
+    balance: &'static str,
+    health_check: bool,
+}
+
+#[derive(Serialize)]
+struct SiteSummary {
+    name: String,
+    server_names: Vec<String>,
+    default: bool,
+    client_auth: &'static str,
+    cas: Vec<String>,
+    refusal: &'static str,
+    routes: Vec<RouteSummary>,
+}
+
+#[derive(Serialize)]
+struct RouteSummary {
+    path: String,
+    methods: Vec<String>,
+    require: Vec<String>,
+    pool: String,
+}
+
+impl Summary {
+    /// What the configuration of a file would do; `warnings` are those of the files it names.
+    pub(super) fn new(file: &Path, config: &Config, mut warnings: Vec<String>) -> Self {
+        warnings.extend(oddities(config));
+        Self {
+            file: file.display().to_string(),
+            listen: config.gateway.listen.iter().map(ToString::to_string).collect(),
+            admin: config.gateway.admin.to_string(),
+            threads: config.gateway.threads,
+            cas: config.cas.iter().map(ca).collect(),
+            pools: config.pools.iter().map(pool).collect(),
+            sites: config.sites.iter().map(|one| site(one, &config.cas)).collect(),
+            warnings,
+        }
+    }
+}
+
+fn ca(ca: &Ca) -> CaSummary {
+    let (revocation, when_stale) = match &ca.revocation {
+        RevocationSource::None => (Vec::new(), "never checked".to_owned()),
+        RevocationSource::Crl { paths, when_stale } => {
+            let policy = match when_stale {
+                WhenStale::Closed => "refuse".to_owned(),
+                WhenStale::Grace(time) => format!("accept for {}", show_duration(*time)),
+                WhenStale::Open => "accept".to_owned(),
+            };
+            (paths.iter().map(|path| path.value.display().to_string()).collect(), policy)
+        }
+    };
+    CaSummary {
+        name: ca.name.to_string(),
+        certificate: ca.certificate.value.display().to_string(),
+        issued_by: ca.issued_by.as_ref().map(ToString::to_string),
+        revocation,
+        when_stale,
+    }
+}
+
+fn pool(pool: &Pool) -> PoolSummary {
+    let tls = match &pool.tls {
+        None => "plain text".to_owned(),
+        Some(tls) if tls.client.is_some() => format!("mutual TLS to {}", tls.server_name),
+        Some(tls) => format!("TLS to {}", tls.server_name),
+    };
+    let peers = pool.peers.iter().map(|peer| match &peer.address {
+        PeerAddress::Tcp(address) => address.to_string(),
+        PeerAddress::Unix(path) => format!("unix:{}", path.display()),
+    });
+    PoolSummary {
+        name: pool.name.to_string(),
+        peers: peers.collect(),
+        protocol: format!("HTTP/{}, {tls}", if pool.http2 { "2" } else { "1.1" }),
+        balance: match pool.balance {
+            Balance::RoundRobin => "round-robin",
+            Balance::LeastConnections => "least-connections",
+            Balance::ConsistentHash => "consistent-hash",
+        },
+        health_check: pool.health_check.is_some(),
+    }
+}
+
+fn site(site: &Site, cas: &[Ca]) -> SiteSummary {
+    SiteSummary {
+        name: site.name.to_string(),
+        server_names: site.server_names.clone(),
+        default: site.default,
+        client_auth: match site.client_auth {
+            ClientAuth::Required => "required",
+            ClientAuth::Optional => "optional",
+            ClientAuth::None => "none",
+        },
+        cas: cas.iter().filter(|ca| is_below(ca, &site.cas, cas)).map(|ca| ca.name.to_string()).collect(),
+        refusal: match site.refusal {
+            RefusalStyle::Alert => "alert",
+            RefusalStyle::Page => "page",
+        },
+        routes: site.routes.iter().map(route).collect(),
+    }
+}
+
+fn route(route: &Route) -> RouteSummary {
+    let require = route.require.iter().map(|requirement| match requirement {
+        Requirement::Certificate => "certificate".to_owned(),
+        Requirement::Has(name) => name.clone(),
+        Requirement::HasNot(name) => format!("!{name}"),
+    });
+    RouteSummary {
+        path: route.path.clone(),
+        methods: route.methods.iter().map(ToString::to_string).collect(),
+        require: require.collect(),
+        pool: route.pool.to_string(),
+    }
+}
+
+/// Whether a CA is one of `accepted` or below one; the configuration has no circle.
+fn is_below(ca: &Ca, accepted: &[Arc<str>], cas: &[Ca]) -> bool {
+    let above = |ca: &&Ca| cas.iter().find(|above| ca.issued_by.as_ref() == Some(&above.name));
+    std::iter::successors(Some(ca), above).any(|ca| accepted.contains(&ca.name))
+}
+
+/// What is right but seldom meant.
+fn oddities(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    if !config.gateway.admin.ip().is_loopback() {
+        found.push(format!("admin {} can be reached from other machines and asks for nothing", config.gateway.admin));
+    }
+    for ca in &config.cas {
+        if !config.sites.iter().any(|site| is_below(ca, &site.cas, &config.cas)) {
+            found.push(format!("{}: no site lets in clients of {:?}", ca.place, ca.name));
+        }
+        match ca.revocation {
+            RevocationSource::None => {
+                found.push(format!("{}: certificates of {:?} are never revoked", ca.place, ca.name))
+            }
+            RevocationSource::Crl { when_stale: WhenStale::Open, .. } => {
+                found.push(format!("{}: {:?} goes on with a stale revocation list for ever", ca.place, ca.name));
+            }
+            RevocationSource::Crl { .. } => {}
+        }
+        if ca.anchor_expiry == AnchorExpiry::Ignore {
+            found.push(format!("{}: {:?} is trusted after it has expired", ca.place, ca.name));
+        }
+    }
+    for pool in &config.pools {
+        if !config.sites.iter().flat_map(|site| &site.routes).any(|route| route.pool == pool.name) {
+            found.push(format!("{}: no route leads to {:?}", pool.place, pool.name));
+        }
+        let far = |address: &PeerAddress| matches!(address, PeerAddress::Tcp(address) if !address.ip().is_loopback());
+        if pool.tls.is_none() && config.assertion.is_none() && pool.peers.iter().any(|peer| far(&peer.address)) {
+            let why = "by plain text and without a signed assertion: who can reach it can say to be anybody";
+            found.push(format!("{}: {:?} gets identity headers over the network {why}", pool.place, pool.name));
+        }
+    }
+    found
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} is right.", self.file)?;
+        writeln!(f, "listens on {} (admin {}), {} threads", self.listen.join(", "), self.admin, self.threads)?;
+        for ca in &self.cas {
+            let issuer = ca.issued_by.as_ref().map_or("trust anchor".to_owned(), |above| format!("issued by {above}"));
+            writeln!(f, "ca {}: {issuer}, {}", ca.name, ca.certificate)?;
+            match ca.revocation.as_slice() {
+                [] => writeln!(f, "  revocation: {}", ca.when_stale)?,
+                paths => writeln!(f, "  revocation: {}; when stale: {}", paths.join(", "), ca.when_stale)?,
+            }
+        }
+        for pool in &self.pools {
+            let health = if pool.health_check { "health checked" } else { "no health check" };
+            let peers = pool.peers.join(", ");
+            writeln!(f, "pool {}: {peers} ({}, {}, {health})", pool.name, pool.protocol, pool.balance)?;
+        }
+        for site in &self.sites {
+            let default = if site.default { ", and clients without SNI" } else { "" };
+            writeln!(f, "site {}: {}{default}", site.name, site.server_names.join(", "))?;
+            let from = if site.cas.is_empty() { String::new() } else { format!(", from {}", site.cas.join(", ")) };
+            writeln!(f, "  client certificate: {}{from}; refusal: {}", site.client_auth, site.refusal)?;
+            for route in &site.routes {
+                let methods = if route.methods.is_empty() { "any method".to_owned() } else { route.methods.join(" ") };
+                let require = if route.require.is_empty() {
+                    String::new()
+                } else {
+                    format!(", if {}", route.require.join(" and "))
+                };
+                writeln!(f, "  {} ({methods}{require}) -> {}", route.path, route.pool)?;
+            }
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,287 @@
+//! The gateway as a child process: started from this same binary, ready when it says so, gone when dropped.
+
+use std::fmt;
+use std::io::{BufRead as _, BufReader, Read, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Lines of output kept: a test's whole run; a demo of days keeps its last ones.
+const KEPT_LINES: usize = 100_000;
+
+/// Between two looks at something that cannot tell us by itself.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Whether the child's output is also shown on our standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Only kept.
+    Keep,
+    /// Shown, and kept.
+    Show,
+}
+
+/// Signals a gateway understands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// SIGHUP: reload.
+    Reload,
+    /// SIGTERM: drain and end.
+    Terminate,
+}
+
+/// A running gateway process.
+#[derive(Debug)]
+pub struct GatewayProcess {
+    child: Child,
+    lines: Arc<Lines>,
+    tls: Vec<SocketAddr>,
+    admin: SocketAddr,
+}
+
+/// The gateway did not come up: why, with everything it said.
+#[derive(Debug)]
+pub struct StartError {
+    /// Its exit status, if it ended.
+    pub status: Option<ExitStatus>,
+    /// Its output.
+    pub output: String,
+}
+
+/// Lines a child wrote on either stream.
+#[derive(Debug, Default)]
+struct Lines {
+    written: Mutex<Written>,
+    grown: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Written {
+    lines: Vec<String>,
+    open_streams: usize,
+}
+
+impl GatewayProcess {
+    /// Starts `BINARY gateway --config CONFIG` and waits until it listens and `/readyz` answers 200.
+    ///
+    /// The gateway tells its addresses as JSON log lines with message `listening` and fields `kind` (`tls`, `admin`)
+    /// and `address`.
+    ///
+    /// # Errors
+    /// [`StartError`] when it ends, or is not ready within `patience`.
+    pub fn start(binary: &Path, config: &Path, output: Output, patience: Duration) -> Result<Self, StartError> {
+        let started = Self::listening(binary, config, output, patience)?;
+        let deadline = Instant::now() + patience;
+        while http_status(started.admin, "/readyz") != Some(200) {
+            if Instant::now() > deadline {
+                return Err(StartError { status: None, output: started.output() + "\n/readyz never answered 200" });
+            }
+            pause();
+        }
+        Ok(started)
+    }
+
+    /// As [`Self::start`], but content with a gateway that listens and is not ready.
+    ///
+    /// # Errors
+    /// [`StartError`] when it ends, or does not listen within `patience`.
+    pub fn listening(binary: &Path, config: &Path, output: Output, patience: Duration) -> Result<Self, StartError> {
+        let failed = |error: std::io::Error| StartError { status: None, output: error.to_string() };
+        let mut child = Command::new(binary)
+            .args(["gateway", "--config"])
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        let lines = Arc::new(Lines::default());
+        Lines::follow(&lines, child.stdout.take(), output);
+        Lines::follow(&lines, child.stderr.take(), output);
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut started = Self { child, lines, tls: Vec::new(), admin: unknown };
+        let admin = started.lines.wait_for(patience, |line| listening_address(line, "admin"));
+        let tls = started.lines.wait_for(patience, |line| listening_address(line, "tls"));
+        let (Some(admin), Some(_)) = (admin, tls) else {
+            // It ended or hangs: in both cases no line will come. One that closed its streams is about to end.
+            let status = started.wait_for_end(Duration::from_secs(2));
+            return Err(StartError { status, output: started.output() });
+        };
+        started.admin = admin;
+        started.tls = started.lines.lock().lines.iter().filter_map(|line| listening_address(line, "tls")).collect();
+        Ok(started)
+    }
+
+    /// The first TLS address.
+    pub fn tls(&self) -> SocketAddr {
+        // `listening` saw one before it made this value.
+        self.tls.first().copied().unwrap_or(self.admin)
+    }
+
+    /// The admin address.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Everything it wrote, both streams.
+    pub fn output(&self) -> String {
+        self.lines.lock().lines.join("\n")
+    }
+
+    /// The last lines it wrote.
+    pub fn last_lines(&self, count: usize) -> String {
+        let written = self.lines.lock();
+        let first = written.lines.len().saturating_sub(count);
+        written.lines.iter().skip(first).map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits for a line, among those already written too, of which `find` makes something.
+    pub fn wait_for_line<T>(&self, patience: Duration, find: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        self.lines.wait_for(patience, find)
+    }
+
+    /// Sends a signal, by `kill`.
+    pub fn signal(&self, signal: Signal) {
+        let name = match signal {
+            Signal::Reload => "HUP",
+            Signal::Terminate => "TERM",
+        };
+        // The shell's own `kill`: a machine without procps has it too.
+        let _ = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for its end.
+    pub fn wait_for_end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        poll(patience, || self.child.try_wait().ok().flatten())
+    }
+}
+
+impl Drop for GatewayProcess {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Looks until there is something, at most for `patience`.
+pub fn poll<T>(patience: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(found) = look() {
+            return Some(found);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        pause();
+    }
+}
+
+/// The status of a GET over plain HTTP/1.1, or `None` when there was no answer.
+pub fn http_status(address: SocketAddr, path: &str) -> Option<u16> {
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n").ok()?;
+    let mut status_line = String::new();
+    BufReader::new(stream).take(1024).read_line(&mut status_line).ok()?;
+    status_line.split(' ').nth(1)?.parse().ok()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the one place that polls, a step at a time under a deadline")]
+fn pause() {
+    thread::sleep(POLL);
+}
+
+/// The address of a `listening` line of that kind; fields flattened or below `fields`.
+fn listening_address(line: &str, kind: &str) -> Option<SocketAddr> {
+    let record: serde_json::Value = serde_json::from_str(line).ok()?;
+    let field = |name: &str| record.get(name).or_else(|| record.get("fields")?.get(name))?.as_str();
+    (field("message") == Some("listening") && field("kind") == Some(kind)).then(|| field("address")?.parse().ok())?
+}
+
+impl Lines {
+    fn follow(lines: &Arc<Self>, stream: Option<impl Read + Send + 'static>, output: Output) {
+        let Some(stream) = stream else { return };
+        lines.lock().open_streams += 1;
+        let lines = Arc::clone(lines);
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                if output == Output::Show {
+                    eprintln!("{line}");
+                }
+                let mut written = lines.lock();
+                if written.lines.len() == KEPT_LINES {
+                    written.lines.drain(..KEPT_LINES / 2);
+                }
+                written.lines.push(line);
+                lines.grown.notify_all();
+            }
+            lines.lock().open_streams -= 1;
+            lines.grown.notify_all();
+        });
+    }
+
+    /// Looks at every line, and at each new one, until `find` makes something of one; `None` at the end of the
+    /// streams or of patience.
+    fn wait_for<T>(&self, patience: Duration, mut find: impl FnMut(&str) -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + patience;
+        let mut written = self.lock();
+        loop {
+            if let Some(found) = written.lines.iter().find_map(|line| find(line)) {
+                return Some(found);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || written.open_streams == 0 {
+                return None;
+            }
+            written = self.grown.wait_timeout(written, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "the gateway ended ({status}):\n{}", self.output),
+            None => write!(f, "the gateway did not come up:\n{}", self.output),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listening_line_is_read_in_both_shapes_of_log_and_no_other_line() {
+        let address = Some(SocketAddr::from(([127, 0, 0, 1], 8443)));
+        let flat = r#"{"level":"INFO","message":"listening","kind":"tls","address":"127.0.0.1:8443"}"#;
+        let nested = r#"{"fields":{"message":"listening","kind":"tls","address":"127.0.0.1:8443"}}"#;
+        assert_eq!(listening_address(flat, "tls"), address);
+        assert_eq!(listening_address(nested, "tls"), address);
+        assert_eq!(listening_address(flat, "admin"), None);
+        assert_eq!(listening_address("listening 127.0.0.1:8443", "tls"), None);
+    }
+
+    #[test]
+    fn a_process_that_ends_at_once_is_an_error_with_its_status_and_words() {
+        // `sh gateway --config F` cannot open a script of the name "gateway".
+        let error = GatewayProcess::start(Path::new("sh"), Path::new("F"), Output::Keep, Duration::from_secs(20));
+        let error = error.unwrap_err();
+        assert!(error.output.contains("gateway"), "{error}");
+    }
+}

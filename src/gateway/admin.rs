@@ -1,0 +1,112 @@
+//! The admin address: metrics, liveness, readiness and the assertion keys. Never reachable through the TLS listeners.
+
+use super::Gateway;
+use super::listener::ACCEPT_PAUSE;
+use crate::clock;
+use crate::trust::Readiness;
+use async_trait::async_trait;
+use http::{Method, Response, StatusCode, header};
+use pingora_core::apps::ServerApp;
+use pingora_core::apps::http_app::ServeHttp;
+use pingora_core::protocols::http::ServerSession;
+use pingora_core::protocols::l4::stream::Stream;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// Prometheus text exposition format.
+const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+/// RFC 7517 section 8.5.1.
+const JWK_SET: &str = "application/jwk-set+json";
+
+/// Serves the admin address until the process ends: readiness has to tell a load balancer that we are draining.
+pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopping: watch::Receiver<bool>) {
+    let app = Arc::new(Admin { gateway, stopping });
+    loop {
+        match listener.accept().await {
+            Ok((tcp, _)) => {
+                let app = app.clone();
+                tokio::spawn(async move { app.process_new(Box::new(Stream::from(tcp)), &app.stopping).await });
+            }
+            Err(error) => {
+                tracing::error!(%error, "accept on the admin address");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+struct Admin {
+    gateway: Arc<Gateway>,
+    stopping: watch::Receiver<bool>,
+}
+
+#[async_trait]
+impl ServeHttp for Admin {
+    async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
+        let request = session.req_header();
+        let (method, path) = (request.method.clone(), request.uri.path().to_owned());
+        if method != Method::GET && method != Method::HEAD {
+            return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
+        }
+        let mut response = match path.as_str() {
+            "/metrics" => self.metrics(),
+            "/livez" => answer(StatusCode::OK, TEXT, b"alive\n".to_vec()),
+            "/readyz" => self.readiness(),
+            "/.well-known/jwks.json" => self.keys(),
+            _ => {
+                answer(StatusCode::NOT_FOUND, TEXT, b"try /metrics, /livez, /readyz, /.well-known/jwks.json\n".to_vec())
+            }
+        };
+        if method == Method::HEAD {
+            response.body_mut().clear();
+        }
+        response
+    }
+}
+
+impl Admin {
+    fn metrics(&self) -> Response<Vec<u8>> {
+        let snapshot = self.gateway.snapshot();
+        answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools))
+    }
+
+    /// Ready while serving and while every CA can tell who is revoked (requirement O2).
+    fn readiness(&self) -> Response<Vec<u8>> {
+        let now = clock::now();
+        let mut problems = Vec::new();
+        if *self.stopping.borrow() {
+            problems.push("draining".to_owned());
+        }
+        let snapshot = self.gateway.snapshot();
+        for status in snapshot.trust.status(now) {
+            if let Readiness::Unavailable(why) = status.readiness {
+                problems.push(format!("{}: {why}", status.ca));
+            }
+        }
+        if problems.is_empty() {
+            answer(StatusCode::OK, TEXT, b"ready\n".to_vec())
+        } else {
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, (problems.join("\n") + "\n").into_bytes())
+        }
+    }
+
+    fn keys(&self) -> Response<Vec<u8>> {
+        match &self.gateway.snapshot().signer {
+            Some(signer) => answer(StatusCode::OK, JWK_SET, signer.jwks().as_bytes().to_vec()),
+            None => answer(StatusCode::NOT_FOUND, TEXT, b"[gateway.assertion] is not configured\n".to_vec()),
+        }
+    }
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Response<Vec<u8>> {
+    let length = body.len();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_LENGTH, header::HeaderValue::from(length));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,35 @@
+//! Refusals as TLS alerts (RFC 8446 section 6.2).
+
+use super::verify::Reason;
+use rustls::{CertificateError, Error, OtherError};
+use std::io;
+use std::sync::Arc;
+
+/// The rustls error whose alert is true for a reason.
+///
+/// | reason | alert |
+/// |---|---|
+/// | no-certificate | certificate_required |
+/// | expired, not-yet-valid | certificate_expired ("has expired or is not currently valid") |
+/// | revoked | certificate_revoked |
+/// | unknown-ca | unknown_ca |
+/// | wrong-usage | unsupported_certificate |
+/// | bad-certificate, malformed-identity | bad_certificate |
+/// | not-permitted | access_denied |
+/// | revocation-unavailable | certificate_unknown |
+pub(super) fn for_refusal(reason: Reason) -> Error {
+    match reason {
+        Reason::NoCertificate => Error::NoCertificatesPresented,
+        Reason::Expired => CertificateError::Expired.into(),
+        Reason::NotYetValid => CertificateError::NotValidYet.into(),
+        Reason::Revoked => CertificateError::Revoked.into(),
+        Reason::UnknownCa => CertificateError::UnknownIssuer.into(),
+        Reason::WrongUsage => CertificateError::InvalidPurpose.into(),
+        Reason::BadCertificate | Reason::MalformedIdentity => CertificateError::BadEncoding.into(),
+        Reason::NotPermitted => CertificateError::ApplicationVerificationFailure.into(),
+        // Not unknown_ca, as OpenSSL has it: the CA is known, its list is not.
+        Reason::RevocationUnavailable => {
+            CertificateError::Other(OtherError(Arc::new(io::Error::other("revocation status unavailable")))).into()
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A live connection: who is at its end, and whether that still holds.
+
+use super::cut::CutSwitch;
+use super::handshake::{Accepted, Client};
+use super::headers::{IdentityHeaders, SessionKind};
+use super::site::{Site, Snapshot};
+use super::verify::{self, Reason, Refusal, VerifiedClient};
+use crate::config::{ClientAuth, RefusalStyle};
+use crate::pki::time::Timestamp;
+use arc_swap::ArcSwap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// What the TLS handshake settled.
+#[derive(Clone, Debug)]
+pub(super) struct TlsFacts {
+    /// `TLSv1.3` or `TLSv1.2`.
+    pub(super) version: &'static str,
+    pub(super) cipher: &'static str,
+    pub(super) key_exchange: &'static str,
+    pub(super) resumed: bool,
+    pub(super) http2: bool,
+}
+
+/// A client and the headers that tell the upstream about it, rendered once.
+#[derive(Debug)]
+pub(super) struct Identified {
+    pub(super) client: Client,
+    /// The snapshot this was looked at and rendered by.
+    generation: u64,
+    pub(super) headers: IdentityHeaders,
+}
+
+/// A live connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) id: u64,
+    pub(super) peer: SocketAddr,
+    pub(super) server_name: Option<String>,
+    pub(super) tls: TlsFacts,
+    pub(super) authenticated_at: Timestamp,
+    pub(super) cut: CutSwitch,
+    site: Arc<str>,
+    client: ArcSwap<Identified>,
+    /// Requests begun and not ended.
+    in_flight: AtomicUsize,
+    /// HTTP/2 streams reset by the client in the window that began at `reset_window`.
+    resets: AtomicU32,
+    reset_window: AtomicU64,
+    opened: Instant,
+    /// HTTP/1.1: whether a request's header is being waited for, and the milliseconds after `opened` (plus one) at
+    /// which its first octet came; 0: not yet.
+    awaiting_header: AtomicBool,
+    header_began: AtomicU64,
+}
+
+impl Connection {
+    pub(super) fn new(id: u64, peer: SocketAddr, accepted: &Accepted) -> Self {
+        let session = accepted.tls.get_ref().1;
+        let tls = TlsFacts {
+            version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown"),
+            cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
+            key_exchange: session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or(""),
+            resumed: accepted.resumed,
+            http2: session.alpn_protocol() == Some(b"h2"),
+        };
+        let client = Identified::new(accepted.client.clone(), &accepted.snapshot, &tls, accepted.authenticated_at);
+        Self {
+            id,
+            peer,
+            server_name: session.server_name().map(str::to_owned),
+            authenticated_at: accepted.authenticated_at,
+            cut: CutSwitch::default(),
+            site: accepted.site.name.clone(),
+            client: ArcSwap::from_pointee(client),
+            tls,
+            in_flight: AtomicUsize::new(0),
+            resets: AtomicU32::new(0),
+            reset_window: AtomicU64::new(0),
+            opened: Instant::now(),
+            awaiting_header: AtomicBool::new(true),
+            header_began: AtomicU64::new(0),
+        }
+    }
+
+    /// The name of the site whose handshake this was.
+    pub(super) fn site_name(&self) -> &Arc<str> {
+        &self.site
+    }
+
+    /// The site as the snapshot in force has it, if it still exists.
+    pub(super) fn site(&self, snapshot: &Snapshot) -> Option<Arc<Site>> {
+        snapshot.sites.named(&self.site)
+    }
+
+    /// Who this is **now**, by the snapshot in force: the same checks as in a handshake (invariant 1).
+    ///
+    /// Costs an index lookup for each certificate of the path while the CAs stay the same.
+    pub(super) fn authorize(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Arc<Identified> {
+        let known = self.client.load();
+        let client = match &known.client {
+            Client::Verified(client) => match verify::recheck(client, &site.policy, &snapshot.trust, now) {
+                Ok(_) if known.generation == snapshot.generation => return known.clone(),
+                Ok(client) => Client::Verified(client),
+                Err(refusal) => Client::Refused(refusal),
+            },
+            Client::Anonymous if site.client_auth == ClientAuth::Required => {
+                Client::Refused(Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"))
+            }
+            Client::Refused(_) => return known.clone(),
+            Client::Anonymous if known.generation == snapshot.generation => return known.clone(),
+            Client::Anonymous => Client::Anonymous,
+        };
+        let identified = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
+        self.client.store(identified.clone());
+        identified
+    }
+
+    /// The client as last looked at, for logs.
+    pub(super) fn last_known(&self) -> Arc<Identified> {
+        self.client.load_full()
+    }
+
+    /// Whether a new snapshot takes this client's right away, and if so cuts what is under way.
+    ///
+    /// An idle connection of a site with refusal pages lives on: its next request is refused in words.
+    pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
+        let site = self.site(snapshot);
+        let refusal = match &site {
+            Some(site) => match &self.authorize(site, snapshot, now).client {
+                Client::Refused(refusal) => refusal.clone(),
+                Client::Anonymous | Client::Verified(_) => return None,
+            },
+            None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
+        };
+        let page = site.is_some_and(|site| site.refusal == RefusalStyle::Page);
+        if page && self.in_flight.load(Ordering::SeqCst) == 0 {
+            return None;
+        }
+        self.cut.throw().then_some(refusal)
+    }
+
+    /// Counts a request in until the guard is dropped. To be taken **before** [`Self::authorize`]: whoever publishes a
+    /// snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
+    pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.awaiting_header.store(false, Ordering::Relaxed);
+        self.header_began.store(0, Ordering::Relaxed);
+        InFlight(self.clone())
+    }
+
+    /// Called when pingora begins to wait for a request's header.
+    pub(super) fn await_header(&self) {
+        self.header_began.store(0, Ordering::Relaxed);
+        self.awaiting_header.store(true, Ordering::Relaxed);
+    }
+
+    /// Called when octets came from the client.
+    pub(super) fn octets_arrived(&self) {
+        if self.awaiting_header.load(Ordering::Relaxed) && self.header_began.load(Ordering::Relaxed) == 0 {
+            self.header_began.store(self.age_millis() + 1, Ordering::Relaxed);
+        }
+    }
+
+    /// Milliseconds since the first octet of a header that is still incomplete (HTTP/1.1 only).
+    pub(super) fn header_pending_millis(&self) -> Option<u64> {
+        let began = self.header_began.load(Ordering::Relaxed);
+        (began != 0 && !self.tls.http2 && self.awaiting_header.load(Ordering::Relaxed))
+            .then(|| self.age_millis().saturating_sub(began - 1))
+    }
+
+    /// Counts a stream the client reset; true when more than `limit` fell into one `window_millis`.
+    pub(super) fn count_reset(&self, limit: u32, window_millis: u64) -> bool {
+        let now = self.age_millis();
+        if now.saturating_sub(self.reset_window.load(Ordering::Relaxed)) > window_millis {
+            self.reset_window.store(now, Ordering::Relaxed);
+            self.resets.store(0, Ordering::Relaxed);
+        }
+        self.resets.fetch_add(1, Ordering::Relaxed) >= limit
+    }
+
+    fn age_millis(&self) -> u64 {
+        u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Identified {
+    fn new(client: Client, snapshot: &Snapshot, tls: &TlsFacts, authenticated_at: Timestamp) -> Self {
+        let names = &snapshot.config.headers;
+        let session = if tls.resumed { SessionKind::Resumed } else { SessionKind::Full };
+        let headers = match &client {
+            Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
+            Client::Anonymous | Client::Refused(_) => IdentityHeaders::unauthenticated(names),
+        };
+        Self { client, generation: snapshot.generation, headers }
+    }
+
+    /// The verified client, if it is one.
+    pub(super) fn verified(&self) -> Option<&VerifiedClient> {
+        match &self.client {
+            Client::Verified(client) => Some(client),
+            Client::Anonymous | Client::Refused(_) => None,
+        }
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct InFlight(Arc<Connection>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+    }
+}

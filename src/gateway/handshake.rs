@@ -1,0 +1,344 @@
+//! TLS termination (RFC 8446, RFC 5246): ClientHello, site, handshake, client verification.
+//!
+//! Each connection gets a `ServerConfig` of its own (some microseconds beside a handshake's hundreds), because the
+//! verifier and the ticketer must know the site, the snapshot in force and each other.
+
+use super::site::{Site, Snapshot};
+use super::stream::BufferedTcp;
+use super::tickets::{ConnectionTicketer, TicketFacts};
+use super::verify::{self, Reason, Refusal, VerifiedClient};
+use super::{Gateway, alert};
+use crate::clock;
+use crate::config::{ClientAuth, RefusalStyle};
+use crate::pki::time::Timestamp;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, ServerConfig, SignatureScheme};
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// Who is at the other end, as far as verification went.
+#[derive(Clone, Debug)]
+pub(super) enum Client {
+    /// Nobody: the site asks for no certificate, or makes it optional and none was given.
+    Anonymous,
+    /// A verified client.
+    Verified(VerifiedClient),
+    /// A client to whom nothing but a refusal is said (refusal style `page`).
+    Refused(Refusal),
+}
+
+/// A finished handshake.
+pub(super) struct Accepted {
+    pub(super) tls: TlsStream<BufferedTcp>,
+    pub(super) site: Arc<Site>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) client: Client,
+    pub(super) resumed: bool,
+    /// When the client proved its key: at this handshake, or at the one this session resumes.
+    pub(super) authenticated_at: Timestamp,
+}
+
+/// A handshake that came to nothing.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// The site, once it was known.
+    pub(super) site: Option<Arc<Site>>,
+    /// The server name the client asked for.
+    pub(super) server_name: Option<String>,
+    pub(super) cause: FailureCause,
+    /// What is left of the connection, for [`linger`].
+    pub(super) tcp: Option<BufferedTcp>,
+}
+
+/// Why a handshake failed.
+#[derive(Debug)]
+pub(super) enum FailureCause {
+    /// The client's certificate was refused.
+    Refused(Refusal),
+    /// No site has this server name, or there was none and no site is the default.
+    NoSite,
+    /// The peer or the network broke off, or spoke no TLS that we do.
+    Tls(io::Error),
+    /// It was not done within `handshake_timeout`.
+    Timeout,
+}
+
+/// The cryptography of every handshake, in order of preference.
+///
+/// AES-128-GCM first: with AES-256 the key schedule's SHA-384 has no hardware help and costs 7 % of a full and 19 % of
+/// a resumed handshake. Key exchange: X25519MLKEM768 (post-quantum) where the client has it, then X25519, P-256, P-384.
+pub fn crypto_provider() -> CryptoProvider {
+    use aws_lc_rs::{cipher_suite as suite, kx_group};
+    CryptoProvider {
+        cipher_suites: vec![
+            suite::TLS13_AES_128_GCM_SHA256,
+            suite::TLS13_AES_256_GCM_SHA384,
+            suite::TLS13_CHACHA20_POLY1305_SHA256,
+            suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+            suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+            suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+            suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ],
+        kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
+        ..aws_lc_rs::default_provider()
+    }
+}
+
+/// What a connection with this server name is handshaken with (see [`super::Terminator`]).
+pub(super) fn config_for(gateway: &Arc<Gateway>, server_name: Option<&str>) -> Option<Arc<ServerConfig>> {
+    let snapshot = gateway.snapshot();
+    let site = snapshot.sites.for_server_name(server_name)?;
+    server_config(gateway, &snapshot, &site, &Arc::default()).ok().map(Arc::new)
+}
+
+/// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
+/// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_OCTETS: usize = 64 * 1024;
+
+/// Takes a connection through its handshake.
+pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<Accepted, Failure> {
+    let snapshot = gateway.snapshot();
+    let start = match client_hello(tcp).await {
+        Ok(start) => start,
+        Err((error, tcp)) => {
+            return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error), tcp });
+        }
+    };
+    let server_name = start.client_hello().server_name().map(str::to_owned);
+    let Some(site) = snapshot.sites.for_server_name(server_name.as_deref()) else {
+        let tcp = refuse_server_name(start.io).await;
+        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite, tcp });
+    };
+    let session = Arc::new(Session::default());
+    let failed = |cause, tcp| Failure { site: Some(site.clone()), server_name, cause, tcp };
+    let config = match server_config(gateway, &snapshot, &site, &session) {
+        Ok(config) => config,
+        Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
+    };
+    match start.into_stream(Arc::new(config)).into_fallible().await {
+        Ok(tls) => match conclude(tls.get_ref().1, gateway, &snapshot, &site, &session) {
+            (Client::Refused(refusal), _) if site.refusal == RefusalStyle::Alert => {
+                Err(failed(FailureCause::Refused(refusal), None))
+            }
+            (client, resumed) => {
+                let authenticated_at = session.facts.authenticated_at().filter(|_| resumed);
+                let authenticated_at = authenticated_at.unwrap_or_else(clock::now);
+                Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
+            }
+        },
+        Err((error, tcp)) => {
+            let cause = match session.refusal().or_else(|| missing_certificate(&error)) {
+                Some(refusal) => FailureCause::Refused(refusal),
+                None => FailureCause::Tls(error),
+            };
+            Err(failed(cause, Some(tcp)))
+        }
+    }
+}
+
+/// Sends what is still buffered (the alert), then waits for the peer to close.
+///
+/// A TLS 1.3 client sends its request before it hears the alert. Were the socket closed with that unread, the kernel
+/// would answer with a reset, and the reset destroys the alert on its way (RFC 9112 section 9.6 tells it for HTTP).
+pub(super) async fn linger(mut tcp: BufferedTcp) {
+    let mut discarded = [0; 4096];
+    let wait_for_close = async {
+        tcp.shutdown().await?;
+        let mut left = LINGER_OCTETS;
+        while left > 0 {
+            let read = tcp.read(&mut discarded).await?;
+            if read == 0 {
+                break;
+            }
+            left = left.saturating_sub(read);
+        }
+        io::Result::Ok(())
+    };
+    // The peer may be gone, or stay: it is refused either way.
+    let _ = tokio::time::timeout(LINGER, wait_for_close).await;
+}
+
+/// Reads the ClientHello; what is not one gets rustls's alert.
+async fn client_hello(
+    tcp: BufferedTcp,
+) -> Result<tokio_rustls::StartHandshake<BufferedTcp>, (io::Error, Option<BufferedTcp>)> {
+    let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), tcp);
+    (&mut acceptor).await.map_err(|error| (error, acceptor.take_io()))
+}
+
+/// The alert `unrecognized_name` (RFC 6066 section 3), in the clear: nothing has been agreed yet.
+async fn refuse_server_name(mut tcp: BufferedTcp) -> Option<BufferedTcp> {
+    const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+    tcp.write_all(&UNRECOGNIZED_NAME).await.ok()?;
+    Some(tcp)
+}
+
+/// rustls refuses a missing certificate by itself, with `certificate_required`.
+fn missing_certificate(error: &io::Error) -> Option<Refusal> {
+    let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    matches!(cause, rustls::Error::NoCertificatesPresented)
+        .then(|| Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+}
+
+/// What verifier, ticketer and the end of the handshake share.
+#[derive(Debug, Default)]
+struct Session {
+    outcome: OnceLock<Result<VerifiedClient, Refusal>>,
+    facts: Arc<TicketFacts>,
+}
+
+impl Session {
+    fn refusal(&self) -> Option<Refusal> {
+        self.outcome.get()?.as_ref().err().cloned()
+    }
+}
+
+fn server_config(
+    gateway: &Arc<Gateway>,
+    snapshot: &Arc<Snapshot>,
+    site: &Arc<Site>,
+    session: &Arc<Session>,
+) -> Result<ServerConfig, rustls::Error> {
+    let verifier: Arc<dyn ClientCertVerifier> = match site.client_auth {
+        ClientAuth::None => WebPkiClientVerifier::no_client_auth(),
+        ClientAuth::Required | ClientAuth::Optional => Arc::new(HandshakeVerifier {
+            gateway: gateway.clone(),
+            snapshot: snapshot.clone(),
+            site: site.clone(),
+            session: session.clone(),
+        }),
+    };
+    let mut config = ServerConfig::builder_with_provider(gateway.provider.clone())
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(OneKey(site.certified_key.clone())));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // Sessions live in tickets only, so that any gateway can resume them; 0-RTT stays off (max_early_data_size 0).
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.ticketer = Arc::new(ConnectionTicketer {
+        keys: gateway.tickets.clone(),
+        site: site.clone(),
+        trust: snapshot.trust.clone(),
+        facts: session.facts.clone(),
+    });
+    Ok(config)
+}
+
+/// Who is at the other end of a finished handshake, and whether it resumed a session: whoever has a certificate is
+/// verified by now, or is verified here.
+fn conclude(
+    connection: &ServerConnection,
+    gateway: &Gateway,
+    snapshot: &Snapshot,
+    site: &Site,
+    session: &Session,
+) -> (Client, bool) {
+    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    let client = match (connection.peer_certificates(), session.outcome.get()) {
+        (Some(_), Some(Ok(client))) if !resumed => Client::Verified(client.clone()),
+        (Some(chain), _) if site.client_auth != ClientAuth::None => {
+            let (trust, cache) = (&snapshot.trust, Some(&gateway.chain_cache));
+            match verify::verify(chain, &site.policy, trust, cache, clock::now()) {
+                Ok(client) => Client::Verified(client),
+                Err(refusal) => Client::Refused(refusal),
+            }
+        }
+        _ if site.client_auth == ClientAuth::Required => {
+            Client::Refused(Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+        }
+        _ => Client::Anonymous,
+    };
+    (client, resumed)
+}
+
+/// The site is known before the configuration is made, so there is one key to give.
+#[derive(Debug)]
+struct OneKey(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for OneKey {
+    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.clone())
+    }
+}
+
+/// Verification inside the handshake.
+///
+/// With refusal style `alert` a refusal ends the handshake; with `page` it is remembered and the handshake goes on
+/// (the proof that the client holds the key is demanded either way), so that the reason can be told in words.
+#[derive(Debug)]
+struct HandshakeVerifier {
+    gateway: Arc<Gateway>,
+    snapshot: Arc<Snapshot>,
+    site: Arc<Site>,
+    session: Arc<Session>,
+}
+
+impl ClientCertVerifier for HandshakeVerifier {
+    fn offer_client_auth(&self) -> bool {
+        true
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        self.site.client_auth == ClientAuth::Required && self.site.refusal == RefusalStyle::Alert
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.site.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
+        let trust = &self.snapshot.trust;
+        let outcome = verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
+        let answer = match &outcome {
+            Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
+            _ => Ok(ClientCertVerified::assertion()),
+        };
+        if let Ok(client) = &outcome {
+            self.session.facts.tell(client.verified_at(), client.links());
+        }
+        let _ = self.session.outcome.set(outcome);
+        answer
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.gateway.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.gateway.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.gateway.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,141 @@
+//! Sets what was verified (requirement G7).
+
+use super::encode;
+use super::store::{HeaderStore, TooManyHeaders};
+use crate::config::HeaderNames;
+use crate::gateway::request_id::RequestId;
+use crate::gateway::verify::VerifiedClient;
+use crate::pki::time::Timestamp;
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use http::{HeaderName, HeaderValue};
+use rustls::pki_types::CertificateDer;
+
+/// Octets that `Client-Cert` or `Client-Cert-Chain` may have: past it the header is left out whole, since part of a
+/// chain would be a false statement. Twice what most upstreams take for all headers together.
+pub const MAX_CERTIFICATE_HEADER_OCTETS: usize = 16 * 1024;
+
+/// Whether a TLS session is a new one or a resumed one (RFC 8446 section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// The client proved possession of its key on this connection.
+    Full,
+    /// It did so on an earlier one, and resumed that session.
+    Resumed,
+}
+
+/// What one request adds to what its connection knows.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// The time of the request: days left are counted from it.
+    pub now: Timestamp,
+    /// Its reference number.
+    pub request_id: &'a RequestId,
+    /// The signed assertion, where the configuration has a key for it.
+    pub assertion: Option<&'a str>,
+}
+
+/// A connection's identity headers, written once: a request copies references.
+///
+/// It depends on the certificate and the handshake only, so it stays right while re-checks of the same chain succeed.
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    constant: Vec<(HeaderName, HeaderValue)>,
+    days_left: Option<(HeaderName, Timestamp)>,
+    assertion: Option<HeaderName>,
+    request_id: Option<HeaderName>,
+}
+
+impl IdentityHeaders {
+    /// The headers of a verified client, whose handshake (the first one, for a resumed session) ended at
+    /// `authenticated_at`.
+    pub fn verified(
+        client: &VerifiedClient,
+        session: SessionKind,
+        authenticated_at: Timestamp,
+        names: &HeaderNames,
+    ) -> Self {
+        let identity = client.identity();
+        let text = |name: &Option<HeaderName>, value: Option<&str>| pair(name, &encode(value?));
+        let time = |name: &Option<HeaderName>, value: Timestamp| pair(name, &value.to_string());
+        let (leaf, above) =
+            client.presented().split_first().map_or((None, &[][..]), |(leaf, above)| (Some(leaf), above));
+        let resumed = match session {
+            SessionKind::Full => "false",
+            SessionKind::Resumed => "true",
+        };
+        let constant = [
+            pair(&names.verification, "verified"),
+            text(&names.contract_id, identity.contract_id()),
+            text(&names.user_id, identity.user_id()),
+            text(&names.common_name, Some(identity.common_name())),
+            pair(&names.serial, &client.serial().to_string()),
+            text(&names.issuer, Some(client.issuer())),
+            time(&names.not_before, client.not_before()),
+            time(&names.not_after, client.not_after()),
+            pair(&names.fingerprint, &client.fingerprint().to_string()),
+            pair(&names.resumed, resumed),
+            time(&names.authenticated_at, authenticated_at),
+            byte_sequences(&names.client_cert, leaf.map_or(&[], std::slice::from_ref)),
+            byte_sequences(&names.client_cert_chain, above),
+        ];
+        Self {
+            constant: constant.into_iter().flatten().collect(),
+            days_left: names.days_left.clone().map(|name| (name, client.not_after())),
+            assertion: names.assertion.clone(),
+            request_id: names.request_id.clone(),
+        }
+    }
+
+    /// The headers of a client without a certificate, on a site or route that admits one: the verification header
+    /// says `none`, and there is no identity.
+    pub fn unauthenticated(names: &HeaderNames) -> Self {
+        Self {
+            constant: pair(&names.verification, "none").into_iter().collect(),
+            days_left: None,
+            assertion: None,
+            request_id: names.request_id.clone(),
+        }
+    }
+
+    /// Sets the headers on a request, after [`super::strip`].
+    ///
+    /// # Errors
+    /// [`TooManyHeaders`]: the request must not go on.
+    pub fn apply(&self, headers: &mut impl HeaderStore, request: &RequestFacts<'_>) -> Result<(), TooManyHeaders> {
+        for (name, value) in &self.constant {
+            headers.replace(name, value.clone())?;
+        }
+        if let Some((name, not_after)) = &self.days_left {
+            headers.replace(name, HeaderValue::from(request.now.days_until(*not_after)))?;
+        }
+        if let Some((name, value)) = pair(&self.request_id, request.request_id.as_str()) {
+            headers.replace(&name, value)?;
+        }
+        if let Some((name, mut value)) = request.assertion.and_then(|assertion| pair(&self.assertion, assertion)) {
+            // A bearer of it is believed: no debug print, and no HPACK table (RFC 7541 section 7.1.3).
+            value.set_sensitive(true);
+            headers.replace(&name, value)?;
+        }
+        Ok(())
+    }
+}
+
+/// A header, when it is turned on. A value that HTTP cannot carry is left out; what comes here is ASCII.
+fn pair(name: &Option<HeaderName>, value: &str) -> Option<(HeaderName, HeaderValue)> {
+    Some((name.clone()?, HeaderValue::try_from(value).ok()?))
+}
+
+/// Certificates as RFC 9440 has them: structured-field byte sequences (RFC 9651 section 3.3.5), in a list if several.
+/// None, or too much: no header.
+fn byte_sequences(name: &Option<HeaderName>, certificates: &[CertificateDer<'_>]) -> Option<(HeaderName, HeaderValue)> {
+    let octets: usize = certificates.iter().map(|der| der.len().div_ceil(3) * 4 + 4).sum();
+    if certificates.is_empty() || octets > MAX_CERTIFICATE_HEADER_OCTETS {
+        return None;
+    }
+    let items: Vec<String> = certificates.iter().map(|der| format!(":{}:", BASE64_STANDARD.encode(der))).collect();
+    pair(name, &items.join(", "))
+}
+
+#[cfg(test)]
+#[path = "set_tests.rs"]
+pub(super) mod tests;

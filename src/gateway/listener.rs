@@ -1,0 +1,319 @@
+//! Accepting connections, and the gateway's life from bind to drain.
+
+use super::connection::Connection;
+use super::handshake::{self, Client, Failure, FailureCause};
+use super::proxy::{ConnectionApp, Proxy};
+use super::records::AuthenticationRecord;
+use super::reload::{self, Cause};
+use super::stream::{ClientStream, WRITE_BUFFER};
+use super::tickets::TicketKeys;
+use super::verify::ChainCache;
+use super::{Gateway, admin, crypto_provider, metrics};
+use crate::clock;
+use crate::config::{Config, ConfigError, Place};
+use crate::telemetry::log::RecordLog;
+use arc_swap::ArcSwap;
+use pingora_core::apps::ServerApp;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tokio::io::BufWriter;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections the kernel holds until they are accepted: some milliseconds' worth in a storm of them.
+const ACCEPT_BACKLOG: i32 = 4096;
+/// How often connections are looked over for what only time changes: slow headers, expired certificates.
+const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How often live connections are judged anew when no new snapshot came: some microseconds each.
+const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Builds, binds, runs and drains.
+pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
+    let (gateway, runtime) = build(config)?;
+    let (wake, causes) = mpsc::channel();
+    let listeners = {
+        let _entered = runtime.enter();
+        bind(&gateway)?
+    };
+    let reloader = {
+        let (gateway, path, wake, handle) =
+            (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
+        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle))
+    };
+    runtime.block_on(serve(&gateway, listeners, &wake));
+    // The reloader ends by itself when it hears of it; if it panicked, there is nothing left to save.
+    let _ = wake.send(Cause::Stop);
+    let _ = reloader.join();
+    gateway.records.flush();
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(())
+}
+
+/// An error of the machine we start on.
+fn at_start(message: &str) -> Vec<ConfigError> {
+    vec![ConfigError { place: Place { file: "start".into(), ..Place::default() }, message: message.to_owned() }]
+}
+
+/// A gateway and the runtime it is to run on.
+pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<ConfigError>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.gateway.threads)
+        .enable_all()
+        .thread_name("gateway")
+        .build()
+        .map_err(|error| at_start(&format!("no runtime: {error}")))?;
+    let provider = crypto_provider();
+    // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
+    let _ = provider.clone().install_default();
+    let (snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let config = snapshot.config.clone();
+    let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
+    let records = RecordLog::open(&config.gateway.access_log)
+        .map_err(|error| at_start(&format!("gateway.access_log: {error}")))?;
+    let gateway = Gateway {
+        provider: Arc::new(provider),
+        tickets: Arc::new(TicketKeys::new(secret, config.tickets.lifetime)),
+        chain_cache: ChainCache::default(),
+        admission: Arc::default(),
+        registry: Arc::default(),
+        metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
+        records,
+        snapshot: ArcSwap::from_pointee(snapshot),
+    };
+    let snapshot = gateway.snapshot();
+    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+    reload::report_alarms(&gateway, &alarms);
+    Ok((Arc::new(gateway), runtime))
+}
+
+struct Listeners {
+    tls: Vec<TcpListener>,
+    admin: TcpListener,
+}
+
+/// Binds every address, or none.
+fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
+    let config = gateway.snapshot().config.clone();
+    let mut errors = Vec::new();
+    let mut tls = Vec::new();
+    for address in &config.gateway.listen {
+        match listen(*address) {
+            Ok(listener) => tls.push(listener),
+            Err(error) => errors.extend(at_start(&format!("gateway.listen: {address}: {error}"))),
+        }
+    }
+    match listen(config.gateway.admin) {
+        Ok(admin) if errors.is_empty() => Ok(Listeners { tls, admin }),
+        Ok(_) => Err(errors),
+        Err(error) => {
+            errors.extend(at_start(&format!("gateway.admin: {}: {error}", config.gateway.admin)));
+            Err(errors)
+        }
+    }
+}
+
+/// An IPv6 address takes IPv6 only, whatever the system's default: `[::]:443` and `0.0.0.0:443` go together.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restarted gateway takes its address back while connections of the old one are still closing.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
+async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender<Cause>) {
+    let (stop, stopping) = watch::channel(false);
+    let proxy = Arc::new(Proxy::service(gateway.clone()));
+    let threads = gateway.snapshot().config.gateway.threads;
+    for listener in listeners.tls {
+        announce("tls", &listener);
+        let listener = Arc::new(listener);
+        for _ in 0..threads {
+            tokio::spawn(accept_loop(listener.clone(), gateway.clone(), proxy.clone(), stopping.clone()));
+        }
+    }
+    announce("admin", &listeners.admin);
+    tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
+    tokio::spawn(watch_connections(gateway.clone(), stopping.clone()));
+    tokio::spawn(hang_up_signals(wake.clone()));
+    stop_signal().await;
+    tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");
+    // Whoever listens has a receiver; none left means that everything has stopped.
+    let _ = stop.send(true);
+    proxy.stop().await;
+    drain(gateway).await;
+}
+
+fn announce(kind: &str, listener: &TcpListener) {
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!(kind, %address, "listening");
+    }
+}
+
+async fn hang_up_signals(wake: mpsc::Sender<Cause>) {
+    let Ok(mut signals) = signal(SignalKind::hangup()) else {
+        tracing::error!("SIGHUP cannot be heard; only file watch reloads");
+        return;
+    };
+    while signals.recv().await.is_some() {
+        if wake.send(Cause::Signal).is_err() {
+            return;
+        }
+    }
+}
+
+async fn stop_signal() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be heard; stop the process with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn drain(gateway: &Gateway) {
+    let deadline = Instant::now() + gateway.snapshot().config.gateway.drain_timeout;
+    while gateway.registry.len() > 0 && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let left = gateway.registry.len();
+    if left > 0 {
+        tracing::warn!(connections = left, "drain_timeout has passed; the rest is cut");
+    }
+}
+
+async fn accept_loop(
+    listener: Arc<TcpListener>,
+    gateway: Arc<Gateway>,
+    proxy: Arc<Proxy>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopping.changed() => return,
+        };
+        match accepted {
+            Ok((tcp, peer)) => {
+                let connection = take(tcp, peer, gateway.clone(), proxy.clone(), stopping.clone());
+                tokio::spawn(connection);
+            }
+            Err(error) => {
+                gateway.metrics.accept_errors.inc();
+                tracing::error!(%error, "accept");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// One connection, from accept to its end: limits, handshake, record, requests.
+async fn take(
+    tcp: TcpStream,
+    peer: SocketAddr,
+    gateway: Arc<Gateway>,
+    proxy: Arc<Proxy>,
+    stopping: watch::Receiver<bool>,
+) {
+    let began = Instant::now();
+    let limits = gateway.snapshot().config.limits.clone();
+    let _place = match gateway.admission.enter(peer.ip(), &limits, began) {
+        Ok(place) => place,
+        Err(exceeded) => {
+            gateway.metrics.limits.with_label_values(&[exceeded.name()]).inc();
+            return;
+        }
+    };
+    // Without it a small response waits for the client's acknowledgement of the one before.
+    let _ = tcp.set_nodelay(true);
+    let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
+    let handshake = tokio::time::timeout(limits.handshake_timeout, handshake::accept(tcp, &gateway)).await;
+    let accepted = match handshake {
+        Ok(Ok(accepted)) => accepted,
+        Ok(Err(failure)) => {
+            report_failure(&gateway, &failure, peer, began);
+            if let Some(tcp) = failure.tcp {
+                handshake::linger(tcp).await;
+            }
+            return;
+        }
+        Err(_) => {
+            gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
+            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout, tcp: None };
+            return report_failure(&gateway, &failure, peer, began);
+        }
+    };
+    let connection = Arc::new(Connection::new(gateway.registry.next_id(), peer, &accepted));
+    report_success(&gateway, &connection, &accepted.client, began);
+    let _kept = gateway.registry.keep(&connection);
+    gateway.metrics.connections.inc();
+    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone()));
+    let app = Arc::new(ConnectionApp::new(connection, proxy, &gateway));
+    drop(accepted.client);
+    app.process_new(stream, &stopping).await;
+    gateway.metrics.connections.dec();
+}
+
+fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {
+    let took = began.elapsed();
+    let record = AuthenticationRecord::finished(connection, client, clock::now(), took);
+    let resumed = if connection.tls.resumed { "true" } else { "false" };
+    let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
+    gateway.metrics.handshakes.with_label_values(&labels).inc();
+    gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    gateway.records.write(&record);
+}
+
+fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began: Instant) {
+    let took = began.elapsed();
+    let record = AuthenticationRecord::failed(failure, peer, clock::now(), took);
+    let site = failure.site.as_ref().map_or("", |site| &*site.name);
+    gateway.metrics.handshakes.with_label_values(&[site, record.outcome, record.reason, "false"]).inc();
+    gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    gateway.records.write(&record);
+}
+
+/// What time alone changes: headers that never end, certificates that expire and lists that go stale under a
+/// connection that is streaming.
+async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+    let mut enforced = Instant::now();
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {}
+            _ = stopping.changed() => return,
+        }
+        let snapshot = gateway.snapshot();
+        let limit = snapshot.config.limits.header_timeout.as_millis();
+        gateway.registry.for_each(|connection| {
+            let pending = connection.header_pending_millis().map(u128::from);
+            if pending.is_some_and(|pending| pending > limit) && connection.cut.throw() {
+                gateway.metrics.limits.with_label_values(&["header_timeout"]).inc();
+            }
+        });
+        if enforced.elapsed() >= ENFORCE_INTERVAL {
+            reload::enforce(&gateway, &snapshot);
+            enforced = Instant::now();
+        }
+        gateway.admission.forget_quiet(Instant::now());
+        gateway.metrics.dropped_records.set(i64::try_from(gateway.records.dropped()).unwrap_or(i64::MAX));
+    }
+}

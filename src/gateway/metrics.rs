@@ -1,0 +1,166 @@
+//! Prometheus metrics of the gateway. Names are stable; the README lists them.
+
+use super::upstream::Pools;
+use crate::pki::time::Timestamp;
+use crate::trust::TrustSnapshot;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// All metrics of one gateway, in a registry of their own (tests run several gateways in one process).
+#[derive(Debug)]
+pub(super) struct Metrics {
+    registry: Registry,
+    /// Handshakes by site, outcome (`accepted`, `anonymous`, `refused`, `failed`), reason and whether resumed.
+    pub(super) handshakes: IntCounterVec,
+    pub(super) handshake_seconds: Histogram,
+    pub(super) connections: IntGauge,
+    /// Requests by site and status.
+    pub(super) requests: IntCounterVec,
+    pub(super) request_seconds: Histogram,
+    /// Requests refused by site and reason.
+    pub(super) refused_requests: IntCounterVec,
+    /// Connections cut by reason.
+    pub(super) cut_connections: IntCounterVec,
+    /// Limits met, by the limit's key in the configuration.
+    pub(super) limits: IntCounterVec,
+    /// Upstream failures by pool and kind (`connect`, `timeout`, `broken`, `no-peer`).
+    pub(super) upstream_errors: IntCounterVec,
+    /// Reloads by outcome (`published`, `refused`).
+    pub(super) reloads: IntCounterVec,
+    /// Revocation lists or other files refused while the old ones stayed in force, by CA and kind.
+    pub(super) alarms: IntCounterVec,
+    pub(super) dropped_records: IntGauge,
+    generation: IntGauge,
+    list_entries: IntGaugeVec,
+    list_this_update: IntGaugeVec,
+    list_next_update: IntGaugeVec,
+    peer_healthy: IntGaugeVec,
+    pub(super) accept_errors: IntCounter,
+}
+
+impl Metrics {
+    /// Registers every metric.
+    ///
+    /// # Errors
+    /// Never in practice: the names are constants and each is registered once.
+    pub(super) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let gauges = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        let histogram = |name: &str, help: &str, buckets: &[f64]| {
+            let histogram = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok::<_, prometheus::Error>(histogram)
+        };
+        let accept_errors =
+            IntCounter::new("sekisho_accept_errors_total", "Connections the operating system could not hand over.")?;
+        registry.register(Box::new(accept_errors.clone()))?;
+        Ok(Self {
+            handshakes: counters(
+                "sekisho_handshakes_total",
+                "TLS handshakes by site, outcome, refusal reason and whether the session was resumed.",
+                &["site", "outcome", "reason", "resumed"],
+            )?,
+            handshake_seconds: histogram(
+                "sekisho_handshake_seconds",
+                "Time from accept to the end of the handshake.",
+                &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0],
+            )?,
+            connections: gauge("sekisho_connections", "Live client connections after their handshake.")?,
+            requests: counters("sekisho_requests_total", "Requests by site and status.", &["site", "status"])?,
+            request_seconds: histogram(
+                "sekisho_request_seconds",
+                "Time from a request's header to the end of its response.",
+                &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0],
+            )?,
+            refused_requests: counters(
+                "sekisho_refused_requests_total",
+                "Requests refused because of the client's certificate, by site and reason.",
+                &["site", "reason"],
+            )?,
+            cut_connections: counters(
+                "sekisho_cut_connections_total",
+                "Live connections cut, by reason.",
+                &["reason"],
+            )?,
+            limits: counters("sekisho_limits_total", "Limits met, by their key in the configuration.", &["limit"])?,
+            upstream_errors: counters(
+                "sekisho_upstream_errors_total",
+                "Upstream failures by pool and kind.",
+                &["pool", "kind"],
+            )?,
+            reloads: counters("sekisho_reloads_total", "Reloads by outcome.", &["outcome"])?,
+            alarms: counters(
+                "sekisho_trust_alarms_total",
+                "Revocation lists refused while the old one stayed in force, by CA and kind.",
+                &["ca", "kind"],
+            )?,
+            dropped_records: gauge(
+                "sekisho_dropped_records",
+                "Log records dropped because the log could not keep up.",
+            )?,
+            generation: gauge("sekisho_snapshot_generation", "Snapshots published since start.")?,
+            list_entries: gauges(
+                "sekisho_revocation_list_entries",
+                "Certificates on the revocation list in force.",
+                &["ca"],
+            )?,
+            list_this_update: gauges(
+                "sekisho_revocation_list_this_update_seconds",
+                "thisUpdate of the revocation list in force, seconds since 1970.",
+                &["ca"],
+            )?,
+            list_next_update: gauges(
+                "sekisho_revocation_list_next_update_seconds",
+                "nextUpdate of the revocation list in force, seconds since 1970.",
+                &["ca"],
+            )?,
+            peer_healthy: gauges(
+                "sekisho_upstream_peer_healthy",
+                "1 while the peer passes its health checks.",
+                &["pool", "peer"],
+            )?,
+            accept_errors,
+            registry,
+        })
+    }
+
+    /// Shows the published trust.
+    pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot, now: Timestamp) {
+        self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        for status in trust.status(now) {
+            let ca = [&*status.ca];
+            let Some(this_update) = status.this_update else {
+                continue;
+            };
+            self.list_entries.with_label_values(&ca).set(i64::try_from(status.entries).unwrap_or(i64::MAX));
+            self.list_this_update.with_label_values(&ca).set(this_update.unix());
+            self.list_next_update.with_label_values(&ca).set(status.next_update.map_or(0, Timestamp::unix));
+        }
+    }
+
+    /// The exposition in Prometheus text format.
+    pub(super) fn render(&self, pools: &Pools) -> Vec<u8> {
+        for (pool, peer, healthy) in pools.health() {
+            self.peer_healthy.with_label_values(&[&*pool, &peer]).set(i64::from(healthy));
+        }
+        let mut text = Vec::new();
+        // Writing to a Vec does not fail.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+}

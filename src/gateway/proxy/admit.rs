@@ -1,0 +1,88 @@
+//! Whether a request may go to an upstream: named steps, each with its refusal.
+
+use super::context::{Admitted, RequestContext};
+use super::respond::Answer;
+use crate::clock;
+use crate::gateway::access::{RouteMatch, Target};
+use crate::gateway::authority::{Host, request_host};
+use crate::gateway::connection::{Connection, Identified};
+use crate::gateway::handshake::Client;
+use crate::gateway::refusal::Problem;
+use crate::gateway::site::{Site, Snapshot};
+use pingora_http::RequestHeader;
+use pingora_proxy::Session;
+use std::sync::Arc;
+
+/// Admits a request or gives the answer that refuses it.
+///
+/// In this order: the header's size; the host, which must be one and belong to the connection's site (421); who the
+/// client is now, by the snapshot in force; the route and what it requires; the announced body's size.
+pub(super) fn admit(session: &mut Session, ctx: &mut RequestContext) -> Result<Admitted, Answer> {
+    let connection =
+        ctx.connection.clone().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
+    // Counted in before anything is judged: see `Connection::begin_request`.
+    ctx.in_flight = Some(connection.begin_request());
+    let snapshot = ctx.snapshot.clone();
+    let request = session.req_header();
+    header_size(request, &snapshot)?;
+    let target = Target::parse(request.raw_path())?;
+    let authority = target.authority.or_else(|| request.uri.authority().map(|authority| authority.as_str()));
+    let host = request_host(request.version, authority, &request.headers)?;
+    let site = site_of(&connection, &host, &snapshot)?;
+    let client = who(&connection, &site, &snapshot)?;
+    let route = match site.routes.find(target.path, &request.method) {
+        RouteMatch::Route(route) => route,
+        RouteMatch::MethodNotAllowed { allow } => return Err(Answer::method_not_allowed(allow)),
+        RouteMatch::NotFound => return Err(Answer::new(Problem::NotFound, "no route")),
+        RouteMatch::Ambiguous(error) => return Err(error.into()),
+    };
+    route.check(client.verified().map(|client| client.identity()))?;
+    announced_body_size(request, &snapshot)?;
+    let pool = snapshot
+        .pool(route.pool())
+        .ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?
+        .clone();
+    let timeout = super::read_timeout(route.timeout(), pool.config().read_timeout);
+    let rewritten = target.authority.is_some().then(|| target.origin_form.to_owned());
+    let path = target.path.to_owned();
+    Ok(Admitted { client, pool, timeout, path, host, rewritten })
+}
+
+fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
+    let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let size = fields + request.raw_path().len();
+    if size > snapshot.config.limits.request_header_bytes {
+        return Err(Answer::limit(Problem::HeaderFieldsTooLarge, "request_header_bytes", size));
+    }
+    Ok(())
+}
+
+fn announced_body_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
+    let announced = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let size: u64 = announced.and_then(|size| size.parse().ok()).unwrap_or(0);
+    if size > snapshot.config.limits.request_body_bytes {
+        return Err(Answer::limit(Problem::ContentTooLarge, "request_body_bytes", size));
+    }
+    Ok(())
+}
+
+/// The connection's site, if the host belongs to it: a certificate checked for one site opens no other (RFC 9110
+/// section 15.5.20).
+fn site_of(connection: &Connection, host: &Host, snapshot: &Snapshot) -> Result<Arc<Site>, Answer> {
+    let site = connection.site(snapshot);
+    match (site, snapshot.sites.for_host(host)) {
+        (Some(site), Some(wanted)) if Arc::ptr_eq(&wanted, &site) => Ok(site),
+        _ => {
+            let evidence = format!("{host} does not belong to site {}", connection.site_name());
+            Err(Answer::new(Problem::Misdirected, evidence))
+        }
+    }
+}
+
+fn who(connection: &Connection, site: &Site, snapshot: &Snapshot) -> Result<Arc<Identified>, Answer> {
+    let identified = connection.authorize(site, snapshot, clock::now());
+    match &identified.client {
+        Client::Refused(refusal) => Err(refusal.clone().into()),
+        Client::Anonymous | Client::Verified(_) => Ok(identified),
+    }
+}

@@ -1,0 +1,62 @@
+//! What one request gathers on its way.
+
+use crate::gateway::authority::Host;
+use crate::gateway::connection::{Connection, Identified, InFlight};
+use crate::gateway::request_id::RequestId;
+use crate::gateway::site::Snapshot;
+use crate::gateway::upstream::{Lease, Pool};
+use pingora_core::protocols::l4::socket::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+tokio::task_local! {
+    /// The connection that the current task's requests come from.
+    pub(super) static CONNECTION: Arc<Connection>;
+}
+
+/// A request's context.
+pub(in crate::gateway) struct RequestContext {
+    pub(super) request_id: RequestId,
+    pub(super) began: Instant,
+    /// Absent only if pingora called us outside a connection's task, which then gets nothing.
+    pub(super) connection: Option<Arc<Connection>>,
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Set once the request is admitted.
+    pub(super) admitted: Option<Admitted>,
+    /// Why it was refused, for the log.
+    pub(super) refused: Option<(&'static str, String)>,
+    pub(super) lease: Option<Lease>,
+    pub(super) tried: Vec<SocketAddr>,
+    pub(super) request_octets: u64,
+    pub(super) in_flight: Option<InFlight>,
+}
+
+/// A request that may go to its upstream.
+pub(super) struct Admitted {
+    pub(super) client: Arc<Identified>,
+    pub(super) pool: Arc<Pool>,
+    pub(super) timeout: Duration,
+    /// The one host it is for.
+    pub(super) host: Host,
+    /// The path as it came, without query.
+    pub(super) path: String,
+    /// The origin-form of a target that came as absolute-form: an upstream is told the one host only.
+    pub(super) rewritten: Option<String>,
+}
+
+impl RequestContext {
+    pub(super) fn new(snapshot: Arc<Snapshot>) -> Self {
+        Self {
+            request_id: RequestId::generate(),
+            began: Instant::now(),
+            connection: CONNECTION.try_with(Arc::clone).ok(),
+            snapshot,
+            admitted: None,
+            refused: None,
+            lease: None,
+            tried: Vec::new(),
+            request_octets: 0,
+            in_flight: None,
+        }
+    }
+}

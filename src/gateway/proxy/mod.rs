@@ -1,0 +1,383 @@
+//! A request's way through the gateway: still good? route and access, headers, upstream, response, log.
+
+mod admit;
+mod app;
+mod context;
+mod respond;
+
+pub(super) use app::ConnectionApp;
+
+use super::Gateway;
+use super::assertion::AssertedRequest;
+use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
+use super::records::AccessRecord;
+use super::refusal::Problem;
+use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
+use crate::clock;
+use async_trait::async_trait;
+use bytes::Bytes;
+use context::RequestContext;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use pingora_core::apps::HttpServerApp;
+use pingora_core::protocols::http::v2::server::HttpSession as Http2Session;
+use pingora_core::server::configuration::ServerConf;
+use pingora_core::upstreams::peer::HttpPeer;
+use pingora_core::{Error, ErrorSource, ErrorType, Result};
+use pingora_http::{RequestHeader, ResponseHeader};
+use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
+use respond::Answer;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// pingora's proxy with our rules.
+pub(super) struct Proxy {
+    http: Arc<HttpProxy<Rules>>,
+}
+
+/// The rules pingora asks at each phase of a request.
+pub(super) struct Rules {
+    gateway: Arc<Gateway>,
+}
+
+impl Proxy {
+    /// A proxy for all connections of a gateway.
+    pub(super) fn service(gateway: Arc<Gateway>) -> Self {
+        let config = gateway.snapshot().config.clone();
+        let conf = ServerConf {
+            threads: config.gateway.threads,
+            // The keep-alive pool is this many times the threads.
+            upstream_keepalive_pool_size: IDLE_UPSTREAM_CONNECTIONS / config.gateway.threads.max(1),
+            ca_file: Some(NO_ROOTS.to_owned()),
+            // Ours are counted by pool; this is pingora's own ceiling over all of them.
+            max_retries: 16,
+            ..ServerConf::default()
+        };
+        Self { http: Arc::new(http_proxy(&Arc::new(conf), Rules { gateway })) }
+    }
+
+    /// Ends idle connections and lets no further request begin on the others.
+    pub(super) async fn stop(&self) {
+        self.http.http_cleanup().await;
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Rules {
+    type CTX = RequestContext;
+
+    fn new_ctx(&self) -> RequestContext {
+        RequestContext::new(self.gateway.snapshot())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+        match admit::admit(session, ctx) {
+            Ok(admitted) => {
+                ctx.admitted = Some(admitted);
+                Ok(false)
+            }
+            Err(answer) => {
+                self.count_refusal(&answer, ctx);
+                ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
+                respond::send(session, ctx, &answer).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        if session.was_upgraded() {
+            return Ok(());
+        }
+        ctx.request_octets += body.as_ref().map_or(0, |body| body.len() as u64);
+        if ctx.request_octets > ctx.snapshot.config.limits.request_body_bytes {
+            self.gateway.metrics.limits.with_label_values(&["request_body_bytes"]).inc();
+            ctx.refused = Some(("request_body_bytes", format!("more than {} octets", ctx.request_octets)));
+            return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
+        Ok(())
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
+        let admitted = ctx.admitted.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let key = admitted.client.verified().and_then(|client| client.identity().contract_id().map(str::to_owned));
+        let key = key.unwrap_or_else(|| ctx.connection.as_ref().map_or(String::new(), |it| it.peer.ip().to_string()));
+        let Some(lease) = admitted.pool.choose(key.as_bytes(), &ctx.tried) else {
+            let labels = [&*admitted.pool.config().name, "no-peer"];
+            self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
+            return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
+        };
+        let peer = if session.is_upgrade_req() {
+            admitted.pool.upgrade_peer(&lease)
+        } else {
+            admitted.pool.peer(&lease, admitted.timeout)
+        };
+        ctx.lease = Some(lease);
+        Ok(Box::new(peer))
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut RequestContext,
+    ) -> Result<()> {
+        set_headers(request, ctx)
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        _ctx: &mut RequestContext,
+    ) -> Result<()> {
+        // What follows is the upgraded protocol's, whose messages may be far apart.
+        if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            session.set_read_timeout(None);
+        }
+        Ok(())
+    }
+
+    fn fail_to_connect(
+        &self,
+        session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut RequestContext,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        let Some(admitted) = &ctx.admitted else {
+            return error;
+        };
+        let labels = [&*admitted.pool.config().name, "connect"];
+        self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
+        if let Some(lease) = ctx.lease.take() {
+            ctx.tried.push(lease.address.clone());
+        }
+        // Nothing was sent; still only safe methods go elsewhere (RFC 9110 section 9.2.2 speaks of automatic retries).
+        let safe = session.req_header().method.is_safe();
+        error.set_retry(safe && ctx.tried.len() <= admitted.pool.config().retries);
+        error
+    }
+
+    fn error_while_proxy(
+        &self,
+        peer: &HttpPeer,
+        session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut RequestContext,
+        client_reused: bool,
+    ) -> Box<Error> {
+        if *error.esource() == ErrorSource::Upstream
+            && let Some(admitted) = &ctx.admitted
+        {
+            let kind = if is_timeout(&error) { "timeout" } else { "broken" };
+            self.gateway.metrics.upstream_errors.with_label_values(&[&*admitted.pool.config().name, kind]).inc();
+        }
+        let mut error = error.more_context(format!("peer {peer}"));
+        // An idle connection may be closed just as it is taken up; only what is safe and still whole is sent again.
+        let again = session.req_header().method.is_safe() && !session.as_ref().retry_buffer_truncated();
+        if again {
+            error.retry.decide_reuse(client_reused);
+        } else {
+            error.set_retry(false);
+        }
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestContext) -> FailToProxy {
+        let Some(problem) = problem_of(error) else {
+            return FailToProxy { error_code: 0, can_reuse_downstream: false };
+        };
+        if session.response_written().is_none() {
+            let answer = Answer::new(problem, error.to_string());
+            // A client that is gone cannot be told.
+            let _ = respond::send(session, ctx, &answer).await;
+        }
+        FailToProxy { error_code: problem.status().as_u16(), can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+        self.log(session, error, ctx);
+        self.count_reset(session, error, ctx);
+        // Counted out here and not when pingora drops the context, which may be after the next request began.
+        ctx.in_flight = None;
+        ctx.lease = None;
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, _error: &Error) -> bool {
+        // The access record has it.
+        true
+    }
+}
+
+impl Rules {
+    fn count_refusal(&self, answer: &Answer, ctx: &RequestContext) {
+        let site = ctx.connection.as_ref().map_or("", |connection| &**connection.site_name());
+        if let Problem::Refused(reason) = answer.problem {
+            self.gateway.metrics.refused_requests.with_label_values(&[site, reason.name()]).inc();
+        }
+        if let Some(limit) = answer.limit {
+            self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+        }
+    }
+
+    fn log(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+        let Some(connection) = &ctx.connection else {
+            return;
+        };
+        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+        let took = ctx.began.elapsed();
+        let metrics = &self.gateway.metrics;
+        metrics.requests.with_label_values(&[&**connection.site_name(), status_label(status).as_str()]).inc();
+        metrics.request_seconds.observe(took.as_secs_f64());
+        let request = session.req_header();
+        let client = connection.last_known();
+        let verified = client.verified();
+        self.gateway.records.write(&AccessRecord {
+            kind: "access",
+            time: clock::now(),
+            request_id: ctx.request_id.as_str(),
+            connection: connection.id,
+            client: connection.peer,
+            site: connection.site_name(),
+            host: ctx.admitted.as_ref().map_or("", |admitted| admitted.host.name()),
+            protocol: protocol(request.version),
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            status,
+            refused: ctx.refused.as_ref().map(|(name, _)| *name),
+            evidence: ctx.refused.as_ref().map(|(_, evidence)| evidence.as_str()),
+            error: error.map(ToString::to_string),
+            response_octets: session.body_bytes_sent(),
+            microseconds: took.as_micros(),
+            upstream: ctx.lease.as_ref().map(|lease| lease.address.to_string()),
+            resumed: connection.tls.resumed,
+            contract_id: verified.and_then(|client| client.identity().contract_id()),
+            user_id: verified.and_then(|client| client.identity().user_id()),
+            serial: verified.map(|client| client.serial().to_string()),
+        });
+    }
+
+    /// A client that opens streams only to reset them makes work and takes none of the answers.
+    fn count_reset(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+        let Some(connection) = ctx.connection.as_ref().filter(|connection| connection.tls.http2) else {
+            return;
+        };
+        let reset = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream)
+            || session.as_ref().as_http2().is_some_and(was_reset);
+        let limits = &ctx.snapshot.config.limits;
+        let window = u64::try_from(limits.http2_reset_window.as_millis()).unwrap_or(u64::MAX);
+        if reset && connection.count_reset(limits.http2_resets, window) && connection.cut.throw() {
+            self.gateway.metrics.limits.with_label_values(&["http2_resets"]).inc();
+        }
+    }
+}
+
+fn was_reset(session: &Http2Session) -> bool {
+    session.response_written().is_none()
+}
+
+/// The request as the upstream gets it: nothing the client claims of itself, everything that was verified.
+fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> {
+    let (Some(admitted), Some(connection)) = (&ctx.admitted, &ctx.connection) else {
+        return Err(Error::new_in(ErrorType::InternalError));
+    };
+    let now = clock::now();
+    if let Some(target) = &admitted.rewritten {
+        request.set_raw_path(target.as_bytes())?;
+    }
+    let assertion = match (admitted.client.verified(), &ctx.snapshot.signer) {
+        (Some(client), Some(signer)) => {
+            let asserted = AssertedRequest {
+                site: connection.site_name(),
+                method: &request.method,
+                host: admitted.host.name(),
+                path: &admitted.path,
+                now,
+                authenticated_at: connection.authenticated_at,
+                request_id: &ctx.request_id,
+            };
+            let signed = signer.sign(client, &asserted);
+            Some(signed.map_err(|error| Error::because(ErrorType::InternalError, "assertion", error))?)
+        }
+        _ => None,
+    };
+    let mut fields = Fields(request);
+    strip(&mut fields, &ctx.snapshot.strip);
+    let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
+    let forwarding = Forwarding::new(connection.peer);
+    let set = admitted
+        .client
+        .headers
+        .apply(&mut fields, &facts)
+        .and_then(|()| forwarding.apply(&mut fields, &admitted.host.to_string()));
+    set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
+}
+
+/// pingora's request header, which keeps names' spelling beside the map and so is changed only by its own methods.
+struct Fields<'a>(&'a mut RequestHeader);
+
+impl HeaderStore for Fields<'_> {
+    fn fields(&self) -> &HeaderMap {
+        &self.0.headers
+    }
+
+    fn remove_all(&mut self, name: &HeaderName) {
+        self.0.remove_header(name);
+    }
+
+    fn replace(&mut self, name: &HeaderName, value: HeaderValue) -> std::result::Result<(), TooManyHeaders> {
+        self.0.insert_header(name.clone(), value).map_err(|_| TooManyHeaders)
+    }
+}
+
+/// What a failure on the way is to the client; none: nobody is there to tell.
+fn problem_of(error: &Error) -> Option<Problem> {
+    let problem = match (error.etype(), error.esource()) {
+        (ErrorType::HTTPStatus(413), _) => Problem::ContentTooLarge,
+        (ErrorType::HTTPStatus(431), _) => Problem::HeaderFieldsTooLarge,
+        (ErrorType::HTTPStatus(503), _) => Problem::ServiceUnavailable,
+        (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => {
+            return None;
+        }
+        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
+        (_, ErrorSource::Downstream) => Problem::BadRequest,
+        (_, ErrorSource::Upstream) if is_timeout(error) => Problem::GatewayTimeout,
+        (_, ErrorSource::Upstream) => Problem::BadGateway,
+        (_, ErrorSource::Internal | ErrorSource::Unset) => Problem::Internal,
+    };
+    Some(problem)
+}
+
+fn is_timeout(error: &Error) -> bool {
+    matches!(
+        error.etype(),
+        ErrorType::ConnectTimedout
+            | ErrorType::ReadTimedout
+            | ErrorType::WriteTimedout
+            | ErrorType::TLSHandshakeTimedout
+    )
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_2 => "HTTP/2",
+        Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// `200`, or `0` when no answer was begun.
+fn status_label(status: u16) -> String {
+    status.to_string()
+}
+
+/// How long an upstream may take to answer.
+fn read_timeout(route: Option<Duration>, pool: Duration) -> Duration {
+    route.unwrap_or(pool)
+}

@@ -1,0 +1,81 @@
+//! Answers that the gateway gives by itself: the one place where a refusal or failure becomes a response.
+
+use super::context::RequestContext;
+use crate::clock;
+use crate::gateway::access::PathError;
+use crate::gateway::authority::AuthorityError;
+use crate::gateway::refusal::{Particulars, Preference, Problem, render};
+use crate::gateway::verify::Refusal;
+use http::{Method, header};
+use pingora_core::Result;
+use pingora_http::ResponseHeader;
+use pingora_proxy::Session;
+
+/// An answer: what the client may know, and what only the log gets (invariant 9).
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) problem: Problem,
+    pub(super) evidence: String,
+    /// The configuration key of the limit that was met, if one was.
+    pub(super) limit: Option<&'static str>,
+    allow: Option<String>,
+}
+
+impl Answer {
+    pub(super) fn new(problem: Problem, evidence: impl Into<String>) -> Self {
+        Self { problem, evidence: evidence.into(), limit: None, allow: None }
+    }
+
+    pub(super) fn limit(problem: Problem, limit: &'static str, size: impl std::fmt::Display) -> Self {
+        Self { limit: Some(limit), ..Self::new(problem, format!("{limit}: {size}")) }
+    }
+
+    pub(super) fn method_not_allowed(allow: String) -> Self {
+        Self { allow: Some(allow), ..Self::new(Problem::MethodNotAllowed, "no route for this method") }
+    }
+}
+
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(Problem::Refused(refusal.reason), refusal.evidence)
+    }
+}
+
+impl From<PathError> for Answer {
+    fn from(error: PathError) -> Self {
+        let problem = if error == PathError::TooLong { Problem::UriTooLong } else { Problem::BadRequest };
+        Self::new(problem, error.to_string())
+    }
+}
+
+impl From<AuthorityError> for Answer {
+    fn from(error: AuthorityError) -> Self {
+        Self::new(Problem::BadRequest, error.to_string())
+    }
+}
+
+/// Sends an answer. The connection is not kept: a refused client shall come back with another certificate, and what
+/// follows a request that could not be relied on cannot be either.
+pub(super) async fn send(session: &mut Session, ctx: &RequestContext, answer: &Answer) -> Result<()> {
+    let site = ctx.connection.as_ref().and_then(|connection| connection.site(&ctx.snapshot));
+    let particulars = Particulars {
+        reference: &ctx.request_id,
+        now: clock::now(),
+        portal_url: site.as_ref().and_then(|site| site.portal_url.as_deref()),
+        allow: answer.allow.as_deref(),
+    };
+    let request = session.req_header();
+    let body_wanted = request.method != Method::HEAD;
+    let page = render(answer.problem, Preference::of(&request.headers), &particulars);
+    let mut response = ResponseHeader::build(page.status, Some(page.headers.len() + 2))?;
+    for (name, value) in page.headers {
+        response.append_header(name, value)?;
+    }
+    response.insert_header(header::CONTENT_LENGTH, page.body.len())?;
+    session.set_keepalive(None);
+    session.write_response_header(Box::new(response), !body_wanted).await?;
+    if body_wanted {
+        session.write_response_body(Some(page.body), true).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,212 @@
+//! What the logs say: one access record for each request, one authentication record for each handshake.
+
+use super::connection::Connection;
+use super::handshake::{Client, Failure, FailureCause};
+use super::verify::{Refusal, VerifiedClient};
+use crate::pki::time::Timestamp;
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One handshake, successful or not.
+#[derive(Debug, Serialize)]
+pub(super) struct AuthenticationRecord<'a> {
+    kind: &'static str,
+    time: Timestamp,
+    /// `accepted`, `anonymous`, `refused` or `failed`.
+    pub(super) outcome: &'static str,
+    /// The refusal's stable name, `no-site`, `timeout` or `tls`; empty when accepted.
+    pub(super) reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    evidence: Option<String>,
+    client: SocketAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<u64>,
+    site: &'a str,
+    server_name: Option<&'a str>,
+    resumed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<TlsRecord>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateRecord>,
+    microseconds: u128,
+}
+
+#[derive(Debug, Serialize)]
+struct TlsRecord {
+    version: &'static str,
+    cipher: &'static str,
+    key_exchange: &'static str,
+}
+
+/// What is known of a leaf; of a refused one it is unproven.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct CertificateRecord {
+    subject: String,
+    issuer: String,
+    serial: String,
+    fingerprint: String,
+    not_after: Option<Timestamp>,
+    crl_number: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contract_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_id: Option<String>,
+}
+
+impl<'a> AuthenticationRecord<'a> {
+    /// The record of a finished handshake.
+    pub(super) fn finished(connection: &'a Connection, client: &Client, now: Timestamp, took: Duration) -> Self {
+        let (outcome, reason, evidence) = match client {
+            Client::Verified(_) => ("accepted", "", None),
+            Client::Anonymous => ("anonymous", "", None),
+            Client::Refused(refusal) => ("refused", refusal.reason.name(), Some(refusal.evidence.clone())),
+        };
+        Self {
+            kind: "authentication",
+            time: now,
+            outcome,
+            reason,
+            evidence,
+            client: connection.peer,
+            connection: Some(connection.id),
+            site: connection.site_name(),
+            server_name: connection.server_name.as_deref(),
+            resumed: connection.tls.resumed,
+            tls: Some(TlsRecord {
+                version: connection.tls.version,
+                cipher: connection.tls.cipher,
+                key_exchange: connection.tls.key_exchange,
+            }),
+            certificate: certificate_of(client),
+            microseconds: took.as_micros(),
+        }
+    }
+
+    /// The record of a failed one.
+    pub(super) fn failed(failure: &'a Failure, client: SocketAddr, now: Timestamp, took: Duration) -> Self {
+        let (outcome, reason, evidence, certificate) = match &failure.cause {
+            FailureCause::Refused(refusal) => {
+                ("refused", refusal.reason.name(), refusal.evidence.clone(), certificate_in(refusal))
+            }
+            FailureCause::NoSite => ("refused", "no-site", "no site has this server name".to_owned(), None),
+            FailureCause::Tls(error) => ("failed", "tls", error.to_string(), None),
+            FailureCause::Timeout => ("failed", "timeout", "the handshake took too long".to_owned(), None),
+        };
+        Self {
+            kind: "authentication",
+            time: now,
+            outcome,
+            reason,
+            evidence: Some(evidence),
+            client,
+            connection: None,
+            site: failure.site.as_ref().map_or("", |site| &*site.name),
+            server_name: failure.server_name.as_deref(),
+            resumed: false,
+            tls: None,
+            certificate,
+            microseconds: took.as_micros(),
+        }
+    }
+}
+
+/// What a record says of a client's certificate.
+pub(super) fn certificate_of(client: &Client) -> Option<CertificateRecord> {
+    match client {
+        Client::Anonymous => None,
+        Client::Verified(client) => Some(verified(client)),
+        Client::Refused(refusal) => certificate_in(refusal),
+    }
+}
+
+fn verified(client: &VerifiedClient) -> CertificateRecord {
+    let identity = client.identity();
+    CertificateRecord {
+        subject: client.subject().to_owned(),
+        issuer: client.issuer().to_owned(),
+        serial: client.serial().to_string(),
+        fingerprint: client.fingerprint().to_string(),
+        not_after: Some(client.not_after()),
+        crl_number: client.crl_number().map(str::to_owned),
+        contract_id: identity.contract_id().map(str::to_owned),
+        user_id: identity.user_id().map(str::to_owned),
+    }
+}
+
+fn certificate_in(refusal: &Refusal) -> Option<CertificateRecord> {
+    let leaf = refusal.subject.clone()?;
+    Some(CertificateRecord {
+        subject: leaf.subject,
+        issuer: leaf.issuer,
+        serial: leaf.serial,
+        fingerprint: leaf.fingerprint,
+        not_after: leaf.not_after,
+        crl_number: leaf.crl_number,
+        contract_id: None,
+        user_id: None,
+    })
+}
+
+/// One request.
+#[derive(Debug, Serialize)]
+pub(super) struct AccessRecord<'a> {
+    pub(super) kind: &'static str,
+    pub(super) time: Timestamp,
+    pub(super) request_id: &'a str,
+    pub(super) connection: u64,
+    pub(super) client: SocketAddr,
+    pub(super) site: &'a str,
+    pub(super) host: &'a str,
+    pub(super) protocol: &'static str,
+    pub(super) method: &'a str,
+    pub(super) path: &'a str,
+    pub(super) status: u16,
+    /// Why it was refused, if it was: a [`super::verify::Reason`]'s name or that of the rule or limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) refused: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) evidence: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error: Option<String>,
+    pub(super) response_octets: usize,
+    pub(super) microseconds: u128,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) upstream: Option<String>,
+    pub(super) resumed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) contract_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) serial: Option<String>,
+}
+
+/// A connection cut because its client lost its right.
+#[derive(Debug, Serialize)]
+pub(super) struct CutRecord<'a> {
+    kind: &'static str,
+    time: Timestamp,
+    connection: u64,
+    client: SocketAddr,
+    site: &'a str,
+    reason: &'static str,
+    evidence: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate: Option<CertificateRecord>,
+}
+
+impl<'a> CutRecord<'a> {
+    pub(super) fn new(connection: &'a Connection, refusal: &'a Refusal, now: Timestamp) -> Self {
+        Self {
+            kind: "cut",
+            time: now,
+            connection: connection.id,
+            client: connection.peer,
+            site: connection.site_name(),
+            reason: refusal.reason.name(),
+            evidence: &refusal.evidence,
+            certificate: certificate_in(refusal),
+        }
+    }
+}

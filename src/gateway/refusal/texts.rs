@@ -1,0 +1,388 @@
+//! The words, each in Japanese and in English: for the clerk of a company whose banking just did not open.
+//!
+//! No path, name or number of the bank's network stands in them, and nothing of the certificate but why it is refused.
+
+use super::{Language, Problem, Words};
+use crate::gateway::verify::Reason;
+
+/// The words around a problem's own.
+pub(super) struct Labels {
+    pub(super) language_name: &'static str,
+    pub(super) next: &'static str,
+    pub(super) portal: &'static str,
+    pub(super) contact: &'static str,
+    pub(super) reference: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) time: &'static str,
+}
+
+pub(super) const fn labels(language: Language) -> &'static Labels {
+    match language {
+        Language::Japanese => &Labels {
+            language_name: "日本語",
+            next: "次の操作をお試しください",
+            portal: "電子証明書の手続きページを開く",
+            contact: "お問い合わせの際にお伝えください",
+            reference: "お問い合わせ番号",
+            reason: "理由コード",
+            time: "日時",
+        },
+        Language::English => &Labels {
+            language_name: "English",
+            next: "What to do next",
+            portal: "Open the certificate portal",
+            contact: "If you contact the bank, quote this",
+            reference: "Reference number",
+            reason: "Reason code",
+            time: "Time",
+        },
+    }
+}
+
+pub(super) const fn words(problem: Problem, language: Language) -> Words {
+    match (problem, language) {
+        (Problem::Refused(reason), Language::Japanese) => refusal_in_japanese(reason),
+        (Problem::Refused(reason), Language::English) => refusal_in_english(reason),
+        (problem, Language::Japanese) => error_in_japanese(problem),
+        (problem, Language::English) => error_in_english(problem),
+    }
+}
+
+const fn refusal_in_japanese(reason: Reason) -> Words {
+    match reason {
+        Reason::NoCertificate => Words {
+            title: "電子証明書が提示されていません",
+            detail: "このサービスのご利用には電子証明書が必要ですが、お使いのブラウザーから電子証明書が提示されませんでした。",
+            next_steps: &[
+                "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、表示される一覧からこのサービス用の電子証明書を選択してください。",
+                "一覧が表示されない場合は、電子証明書を取得したパソコンとブラウザーでアクセスしているかご確認ください。",
+                "電子証明書をまだ取得していない場合は、先に電子証明書の取得手続きを行ってください。",
+            ],
+        },
+        Reason::Expired => Words {
+            title: "電子証明書の有効期限が切れています",
+            detail: "提示された電子証明書は有効期限を過ぎているため、ご利用いただけません。",
+            next_steps: &[
+                "電子証明書を再取得してください。",
+                "新しい電子証明書をすでに取得している場合は、ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、新しい電子証明書を選択してください。",
+                "再取得の方法がわからない場合は、貴社の管理者にご確認ください。",
+            ],
+        },
+        Reason::NotYetValid => Words {
+            title: "電子証明書の有効期間が始まっていません",
+            detail: "提示された電子証明書は、まだ有効期間の開始前のため、ご利用いただけません。",
+            next_steps: &[
+                "電子証明書を取得した直後の場合は、数分待ってから、ブラウザーを開き直してもう一度アクセスしてください。",
+                "ほかに有効な電子証明書をお持ちの場合は、そちらを選択してください。",
+                "時間をおいても解消しない場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。",
+            ],
+        },
+        Reason::Revoked => Words {
+            title: "電子証明書が失効しています",
+            detail: "提示された電子証明書は失効しているため、ご利用いただけません。電子証明書の再発行により、以前の電子証明書が失効している場合があります。",
+            next_steps: &[
+                "再発行された新しい電子証明書をお持ちの場合は、ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、新しい電子証明書を選択してください。",
+                "お持ちでない場合は、貴社の管理者に電子証明書の再発行をご依頼ください。",
+                "失効にお心当たりがない場合は、至急、銀行のお問い合わせ窓口へご連絡ください。",
+            ],
+        },
+        Reason::UnknownCa => Words {
+            title: "このサービスの電子証明書ではありません",
+            detail: "提示された電子証明書は、このサービスで利用できる認証局が発行したものではありません。",
+            next_steps: &[
+                "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、このサービス用に取得した電子証明書を選択してください。",
+                "このサービス用の電子証明書が一覧にない場合は、電子証明書の取得手続きを行ってください。",
+            ],
+        },
+        Reason::WrongUsage => Words {
+            title: "この電子証明書は認証に使用できません",
+            detail: "提示された電子証明書は、利用者の認証を用途として発行されたものではありません。",
+            next_steps: &[
+                "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、このサービス用に取得した電子証明書を選択してください。",
+                "このサービス用の電子証明書を選択してもこの画面が表示される場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。",
+            ],
+        },
+        Reason::BadCertificate => Words {
+            title: "電子証明書を確認できませんでした",
+            detail: "提示された電子証明書は、形式または暗号の強度がこのサービスの要件を満たしていないため、ご利用いただけません。",
+            next_steps: &[
+                "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、このサービス用に取得した電子証明書を選択してください。",
+                "解消しない場合は、電子証明書を再取得してください。",
+                "再取得しても解消しない場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。",
+            ],
+        },
+        Reason::MalformedIdentity => Words {
+            title: "電子証明書の利用者情報を確認できませんでした",
+            detail: "提示された電子証明書に記載されている契約IDや利用者IDの情報が、このサービスの形式と一致しません。",
+            next_steps: &[
+                "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、このサービス用に取得した電子証明書を選択してください。",
+                "解消しない場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。",
+            ],
+        },
+        Reason::NotPermitted => Words {
+            title: "この電子証明書ではご利用いただけません",
+            detail: "電子証明書は有効ですが、このページのご利用が許可されていません。",
+            next_steps: &[
+                "アクセス先(利用者用・管理者用など)が正しいかご確認ください。",
+                "別の電子証明書をお持ちの場合は、ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、そちらを選択してください。",
+                "ご利用の権限については、貴社の管理者にご確認ください。",
+            ],
+        },
+        Reason::RevocationUnavailable => Words {
+            title: "ただいま電子証明書の状態を確認できません",
+            detail: "電子証明書が失効していないことを確認できないため、安全のためご利用を一時的に停止しています。お客さまの電子証明書やパソコンの不具合ではありません。",
+            next_steps: &[
+                "しばらく待ってから、もう一度アクセスしてください。電子証明書を再取得する必要はありません。",
+                "この状態が続く場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。",
+            ],
+        },
+    }
+}
+
+const fn refusal_in_english(reason: Reason) -> Words {
+    match reason {
+        Reason::NoCertificate => Words {
+            title: "No certificate was presented",
+            detail: "This service needs your electronic certificate, and your browser did not present one.",
+            next_steps: &[
+                "Close every browser window, open the browser again, come back to this address and choose the certificate for this service from the list.",
+                "If no list appears, check that you are using the computer and the browser in which the certificate was installed.",
+                "If you do not have a certificate yet, acquire it first.",
+            ],
+        },
+        Reason::Expired => Words {
+            title: "Your certificate has expired",
+            detail: "The certificate you presented is past its expiry date and can no longer be used.",
+            next_steps: &[
+                "Acquire a new certificate.",
+                "If you already have the new one, close every browser window, open the browser again, come back to this address and choose the new certificate.",
+                "If you are not sure how to acquire it, ask your company's administrator.",
+            ],
+        },
+        Reason::NotYetValid => Words {
+            title: "Your certificate is not valid yet",
+            detail: "The certificate you presented cannot be used before its validity period begins.",
+            next_steps: &[
+                "If you acquired it just now, wait a few minutes, open the browser again and come back to this address.",
+                "If you have another certificate that is valid now, choose that one.",
+                "If this does not pass, contact the bank and quote the reference number.",
+            ],
+        },
+        Reason::Revoked => Words {
+            title: "Your certificate has been revoked",
+            detail: "The certificate you presented has been revoked and can no longer be used. When a certificate is reissued, the earlier one is revoked.",
+            next_steps: &[
+                "If you have the reissued certificate, close every browser window, open the browser again, come back to this address and choose the new certificate.",
+                "If you do not, ask your company's administrator to have it reissued.",
+                "If you do not know why it was revoked, contact the bank at once.",
+            ],
+        },
+        Reason::UnknownCa => Words {
+            title: "This is not a certificate for this service",
+            detail: "The certificate you presented was not issued by a certification authority that this service accepts.",
+            next_steps: &[
+                "Close every browser window, open the browser again, come back to this address and choose the certificate that you acquired for this service.",
+                "If it is not in the list, acquire a certificate for this service.",
+            ],
+        },
+        Reason::WrongUsage => Words {
+            title: "This certificate cannot be used to sign in",
+            detail: "The certificate you presented was not issued for the authentication of users.",
+            next_steps: &[
+                "Close every browser window, open the browser again, come back to this address and choose the certificate that you acquired for this service.",
+                "If you did choose it and still see this page, contact the bank and quote the reference number.",
+            ],
+        },
+        Reason::BadCertificate => Words {
+            title: "Your certificate could not be checked",
+            detail: "The form or the cryptographic strength of the certificate you presented does not meet this service's requirements.",
+            next_steps: &[
+                "Close every browser window, open the browser again, come back to this address and choose the certificate that you acquired for this service.",
+                "If that does not help, acquire the certificate again.",
+                "If that does not help either, contact the bank and quote the reference number.",
+            ],
+        },
+        Reason::MalformedIdentity => Words {
+            title: "The user in your certificate could not be recognised",
+            detail: "The contract ID and user ID in the certificate you presented are not in the form that this service uses.",
+            next_steps: &[
+                "Close every browser window, open the browser again, come back to this address and choose the certificate that you acquired for this service.",
+                "If that does not help, contact the bank and quote the reference number.",
+            ],
+        },
+        Reason::NotPermitted => Words {
+            title: "This certificate is not permitted here",
+            detail: "Your certificate is valid, but it does not give access to this page.",
+            next_steps: &[
+                "Check that you are at the right address: users and administrators, for example, may have different ones.",
+                "If you have another certificate, close every browser window, open the browser again, come back to this address and choose that one.",
+                "Ask your company's administrator about your access rights.",
+            ],
+        },
+        Reason::RevocationUnavailable => Words {
+            title: "Certificates cannot be checked at the moment",
+            detail: "We cannot confirm at the moment that your certificate has not been revoked, and for your safety the service is paused until we can. Nothing is wrong with your certificate or your computer.",
+            next_steps: &[
+                "Wait a while and try again. You do not need a new certificate.",
+                "If this goes on, contact the bank and quote the reference number.",
+            ],
+        },
+    }
+}
+
+const fn error_in_japanese(problem: Problem) -> Words {
+    match problem {
+        // Refusals have their own words, above.
+        Problem::Refused(reason) => refusal_in_japanese(reason),
+        Problem::BadRequest => Words {
+            title: "リクエストを受け付けられませんでした",
+            detail: "送信された内容またはアドレス(URL)の形式が正しくありません。",
+            next_steps: &["アドレスをご確認のうえ、サービスのトップページからもう一度操作してください。", SUPPORT_JA],
+        },
+        Problem::NotFound => Words {
+            title: "ページが見つかりません",
+            detail: "お探しのページは、移動または削除されたか、アドレス(URL)が間違っている可能性があります。",
+            next_steps: &["アドレスをご確認のうえ、サービスのトップページからもう一度操作してください。"],
+        },
+        Problem::MethodNotAllowed => Words {
+            title: "この操作は受け付けられません",
+            detail: "このページでは、送信された操作をご利用いただけません。",
+            next_steps: &["サービスのトップページからもう一度操作してください。", SUPPORT_JA],
+        },
+        Problem::RequestTimeout => Words {
+            title: "送信が時間内に完了しませんでした",
+            detail: "お客さまからの送信が途中で止まったため、受け付けを中止しました。",
+            next_steps: &["ネットワークの接続をご確認のうえ、もう一度操作してください。", SUPPORT_JA],
+        },
+        Problem::ContentTooLarge => Words {
+            title: "送信されたデータが大きすぎます",
+            detail: "一度に送信できるデータの大きさを超えているため、受け付けられませんでした。",
+            next_steps: &["ファイルを分割するなどして、データを小さくしてからもう一度送信してください。", SUPPORT_JA],
+        },
+        Problem::UriTooLong => Words {
+            title: "アドレス(URL)が長すぎます",
+            detail: "送信されたアドレスが長すぎるため、受け付けられませんでした。",
+            next_steps: &["サービスのトップページからもう一度操作してください。", SUPPORT_JA],
+        },
+        Problem::Misdirected => Words {
+            title: "接続先が正しくありません",
+            detail: "現在の接続では、このアドレスのサービスをご利用いただけません。",
+            next_steps: &[
+                "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスしてください。",
+                "アドレスが正しいかご確認ください。",
+            ],
+        },
+        Problem::TooManyRequests => Words {
+            title: "アクセスの回数が上限を超えました",
+            detail: "短い時間に多くのアクセスがあったため、一時的に受け付けを制限しています。",
+            next_steps: &["しばらく待ってから、もう一度アクセスしてください。", SUPPORT_JA],
+        },
+        Problem::HeaderFieldsTooLarge => Words {
+            title: "ブラウザーから送信された情報が大きすぎます",
+            detail: "Cookie などの情報が大きすぎるため、受け付けられませんでした。",
+            next_steps: &["このサービスの Cookie を削除してから、もう一度アクセスしてください。", SUPPORT_JA],
+        },
+        Problem::Internal => Words {
+            title: "システムエラーが発生しました",
+            detail: "サービスの内部でエラーが発生したため、処理を完了できませんでした。",
+            next_steps: &[UNCERTAIN_JA, "しばらく待ってから、もう一度アクセスしてください。", SUPPORT_JA],
+        },
+        Problem::BadGateway => Words {
+            title: "サービスから正しい応答がありませんでした",
+            detail: "サービスとの通信に失敗したため、処理の結果を表示できません。",
+            next_steps: &[UNCERTAIN_JA, "しばらく待ってから、もう一度アクセスしてください。", SUPPORT_JA],
+        },
+        Problem::ServiceUnavailable => Words {
+            title: "ただいまサービスをご利用いただけません",
+            detail: "サービスが混み合っているか、停止しています。",
+            next_steps: &["しばらく待ってから、もう一度アクセスしてください。", SUPPORT_JA],
+        },
+        Problem::GatewayTimeout => Words {
+            title: "サービスからの応答がありません",
+            detail: "サービスからの応答が時間内に得られなかったため、処理の結果を表示できません。",
+            next_steps: &[UNCERTAIN_JA, "しばらく待ってから、もう一度アクセスしてください。", SUPPORT_JA],
+        },
+    }
+}
+
+const fn error_in_english(problem: Problem) -> Words {
+    match problem {
+        // Refusals have their own words, above.
+        Problem::Refused(reason) => refusal_in_english(reason),
+        Problem::BadRequest => Words {
+            title: "The request could not be accepted",
+            detail: "What was sent, or the address (URL), is not in the right form.",
+            next_steps: &["Check the address and start again from the top page of the service.", SUPPORT_EN],
+        },
+        Problem::NotFound => Words {
+            title: "Page not found",
+            detail: "The page may have been moved or removed, or the address (URL) may be wrong.",
+            next_steps: &["Check the address and start again from the top page of the service."],
+        },
+        Problem::MethodNotAllowed => Words {
+            title: "This operation is not accepted",
+            detail: "This page does not take the operation that was sent.",
+            next_steps: &["Start again from the top page of the service.", SUPPORT_EN],
+        },
+        Problem::RequestTimeout => Words {
+            title: "Sending took too long",
+            detail: "What you were sending stopped on its way, so it was not accepted.",
+            next_steps: &["Check your network connection and try again.", SUPPORT_EN],
+        },
+        Problem::ContentTooLarge => Words {
+            title: "The data is too large",
+            detail: "What you sent is larger than what can be accepted at once.",
+            next_steps: &["Make it smaller, for example by splitting the file, and send it again.", SUPPORT_EN],
+        },
+        Problem::UriTooLong => Words {
+            title: "The address (URL) is too long",
+            detail: "The address that was sent is too long to be accepted.",
+            next_steps: &["Start again from the top page of the service.", SUPPORT_EN],
+        },
+        Problem::Misdirected => Words {
+            title: "Wrong connection for this address",
+            detail: "The service at this address cannot be used over the present connection.",
+            next_steps: &[
+                "Close every browser window, open the browser again and come back to this address.",
+                "Check that the address is right.",
+            ],
+        },
+        Problem::TooManyRequests => Words {
+            title: "Too many requests",
+            detail: "There were too many requests in a short time, so access is limited for a while.",
+            next_steps: &["Wait a while and try again.", SUPPORT_EN],
+        },
+        Problem::HeaderFieldsTooLarge => Words {
+            title: "Your browser sent too much information",
+            detail: "Cookies or other information sent along with the request are too large to be accepted.",
+            next_steps: &["Delete this service's cookies and try again.", SUPPORT_EN],
+        },
+        Problem::Internal => Words {
+            title: "A system error occurred",
+            detail: "An error inside the service kept it from completing your request.",
+            next_steps: &[UNCERTAIN_EN, "Wait a while and try again.", SUPPORT_EN],
+        },
+        Problem::BadGateway => Words {
+            title: "The service did not answer properly",
+            detail: "Communication with the service failed, so the result of your request cannot be shown.",
+            next_steps: &[UNCERTAIN_EN, "Wait a while and try again.", SUPPORT_EN],
+        },
+        Problem::ServiceUnavailable => Words {
+            title: "The service is not available at the moment",
+            detail: "The service is busy or stopped.",
+            next_steps: &["Wait a while and try again.", SUPPORT_EN],
+        },
+        Problem::GatewayTimeout => Words {
+            title: "The service did not answer in time",
+            detail: "The service did not answer in time, so the result of your request cannot be shown.",
+            next_steps: &[UNCERTAIN_EN, "Wait a while and try again.", SUPPORT_EN],
+        },
+    }
+}
+
+const SUPPORT_JA: &str = "解消しない場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。";
+const SUPPORT_EN: &str = "If that does not help, contact the bank and quote the reference number.";
+
+/// The upstream may have acted before the answer was lost: nobody should pay twice.
+const UNCERTAIN_JA: &str = "振込などのお手続きの途中だった場合は、手続きが完了している可能性があります。もう一度操作する前に、取引の状況を必ずご確認ください。";
+const UNCERTAIN_EN: &str = "If you were in the middle of a transfer or another transaction, it may have gone through: check its status before you repeat it.";

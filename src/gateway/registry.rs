@@ -1,0 +1,74 @@
+//! All live connections, so that a new snapshot reaches each of them.
+
+use super::connection::Connection;
+use super::site::Snapshot;
+use super::verify::Refusal;
+use crate::pki::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Independent locks, so that accepting threads seldom meet.
+const SHARDS: u64 = 16;
+
+/// The live connections by number.
+#[derive(Debug, Default)]
+pub(super) struct Registry {
+    next: AtomicU64,
+    shards: [Mutex<HashMap<u64, Arc<Connection>>>; SHARDS as usize],
+}
+
+impl Registry {
+    /// A number for a new connection; never used twice.
+    pub(super) fn next_id(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Keeps a connection until the guard is dropped.
+    pub(super) fn keep(self: &Arc<Self>, connection: &Arc<Connection>) -> Kept {
+        self.shard(connection.id).insert(connection.id, connection.clone());
+        Kept { registry: self.clone(), id: connection.id }
+    }
+
+    /// Judges every connection by a snapshot that is already in force, and gives those that were cut, with the reason.
+    pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<(Arc<Connection>, Refusal)> {
+        let mut cut = Vec::new();
+        self.for_each(|connection| {
+            if let Some(refusal) = connection.enforce(snapshot, now) {
+                cut.push((connection.clone(), refusal));
+            }
+        });
+        cut
+    }
+
+    /// Visits every connection, one shard locked at a time.
+    pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Connection>)) {
+        for id in 0..SHARDS {
+            self.shard(id).values().for_each(&mut visit);
+        }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        (0..SHARDS).map(|id| self.shard(id).len()).sum()
+    }
+
+    fn shard(&self, id: u64) -> MutexGuard<'_, HashMap<u64, Arc<Connection>>> {
+        // SHARDS is 16.
+        let index = usize::try_from(id % SHARDS).unwrap_or(0);
+        self.shards[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in the registry.
+#[derive(Debug)]
+pub(super) struct Kept {
+    registry: Arc<Registry>,
+    id: u64,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.registry.shard(self.id).remove(&self.id);
+    }
+}

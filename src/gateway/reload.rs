@@ -1,0 +1,287 @@
+//! New configuration and new files become a new snapshot, published whole; bad input changes nothing (requirement G10).
+//!
+//! One thread does this. It is woken by SIGHUP and by changes of the named files, reads everything anew (lists whose
+//! file did not change are taken over), publishes, and then carries the snapshot to every live connection.
+
+use super::Gateway;
+use super::assertion::{Signer, SignerError};
+use super::headers::StripSet;
+use super::records::CutRecord;
+use super::site::{self, SiteTable, Snapshot, read, unusable};
+use super::upstream::Pools;
+use crate::clock;
+use crate::config::{self, Config, ConfigError, LogTarget};
+use crate::trust::{self, Alarm};
+use notify::{RecursiveMode, Watcher};
+use rustls::crypto::CryptoProvider;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+
+/// Files are often written in several steps: changes this close together are one reload.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// Why a reload was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// SIGHUP, which also re-opens the log file.
+    Signal,
+    /// A named file changed.
+    Files,
+    /// The gateway stops.
+    Stop,
+}
+
+/// Compiles a configuration as a starting gateway would, and lets it go.
+///
+/// # Errors
+/// Every error of the files the configuration names.
+pub(super) fn check(config: Config) -> Result<Vec<Alarm>, Vec<ConfigError>> {
+    // pingora starts a pool's peers on a runtime.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        vec![ConfigError { place: config::Place::default(), message: format!("no runtime: {error}") }]
+    })?;
+    compile(config, None, &super::crypto_provider(), runtime.handle()).map(|(_, alarms)| alarms)
+}
+
+/// Reads everything a configuration names and compiles it; all errors at once.
+pub(super) fn compile(
+    config: Config,
+    previous: Option<&Snapshot>,
+    provider: &CryptoProvider,
+    runtime: &Handle,
+) -> Result<(Snapshot, Vec<Alarm>), Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut keep = |found: Vec<ConfigError>| errors.extend(found);
+    let keys = site::certified_keys(&config, provider).map_err(&mut keep).ok();
+    let loaded = trust::load(&config.cas, previous.map(|old| &*old.trust), clock::now()).map_err(&mut keep).ok();
+    let sites = keys
+        .zip(loaded.as_ref())
+        .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
+    let pools = Pools::compile(&config, previous.map(|old| &old.pools), runtime).map_err(&mut keep).ok();
+    let signer = signer(&config).map_err(|error| keep(vec![error])).ok();
+    if let Err(error) = ticket_secret(&config) {
+        keep(vec![error]);
+    }
+    let (Some(loaded), Some(sites), Some(pools), Some(signer), true) =
+        (loaded, sites, pools, signer, errors.is_empty())
+    else {
+        return Err(errors);
+    };
+    let generation = previous.map_or(1, |old| old.generation + 1);
+    let strip = StripSet::new(&config.headers);
+    let (config, trust) = (Arc::new(config), loaded.snapshot);
+    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, strip };
+    Ok((snapshot, loaded.alarms))
+}
+
+fn signer(config: &Config) -> Result<Option<Arc<Signer>>, ConfigError> {
+    let Some(assertion) = &config.assertion else {
+        return Ok(None);
+    };
+    let key = read(&assertion.key_file)?;
+    let previous = assertion.previous_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let signer = Signer::from_pem(&key, &previous, &assertion.issuer, assertion.lifetime).map_err(|error| {
+        let file = match &error {
+            SignerError::Previous(place, _) => assertion.previous_key_files.get(*place),
+            _ => None,
+        };
+        unusable(file.unwrap_or(&assertion.key_file), &error)
+    })?;
+    Ok(Some(Arc::new(signer)))
+}
+
+/// The secret all gateways derive their ticket keys from.
+pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, ConfigError> {
+    let Some(file) = &config.tickets.secret_file else {
+        return Ok(None);
+    };
+    let secret = read(file)?;
+    if secret.len() < super::tickets::MIN_SECRET_LEN {
+        let need = super::tickets::MIN_SECRET_LEN;
+        return Err(unusable(file, &format!("a ticket secret has at least {need} octets, this one {}", secret.len())));
+    }
+    Ok(Some(secret))
+}
+
+/// Waits for causes and reloads, until told to stop.
+pub(super) fn run(
+    gateway: &Arc<Gateway>,
+    config_path: &Path,
+    causes: &Receiver<Cause>,
+    wake: &Sender<Cause>,
+    runtime: &Handle,
+) {
+    let mut watch = FileWatch::new(wake, &gateway.snapshot().config.gateway.access_log);
+    watch.follow(&gateway.snapshot().config, config_path);
+    while let Ok(first) = causes.recv() {
+        let Some(settled) = settle(first, causes) else {
+            return;
+        };
+        if settled == Cause::Signal {
+            gateway.records.reopen();
+        }
+        if reload(gateway, config_path, runtime) {
+            watch.follow(&gateway.snapshot().config, config_path);
+        }
+    }
+}
+
+/// Gathers causes until none came for a while; none at all when the gateway stops.
+fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
+    let mut settled = first;
+    loop {
+        match settled {
+            Cause::Stop => return None,
+            Cause::Signal | Cause::Files => {}
+        }
+        match causes.recv_timeout(SETTLE) {
+            Ok(Cause::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
+            Ok(Cause::Signal) => settled = Cause::Signal,
+            Ok(Cause::Files) => {}
+            Err(RecvTimeoutError::Timeout) => return Some(settled),
+        }
+    }
+}
+
+/// One reload. Says whether a snapshot was published.
+fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) -> bool {
+    let began = Instant::now();
+    let previous = gateway.snapshot();
+    let compiled =
+        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime));
+    match compiled {
+        Ok((snapshot, alarms)) => {
+            report_alarms(gateway, &alarms);
+            warn_of_restart(&previous.config, &snapshot.config);
+            publish(gateway, snapshot);
+            gateway.metrics.reloads.with_label_values(&["published"]).inc();
+            let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
+            true
+        }
+        Err(errors) => {
+            gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+            for error in errors {
+                tracing::error!(place = %error.place, error = error.message, "reload refused; the last good configuration serves on");
+            }
+            false
+        }
+    }
+}
+
+/// Puts a snapshot in force and carries it to every live connection.
+fn publish(gateway: &Arc<Gateway>, snapshot: Snapshot) {
+    let snapshot = Arc::new(snapshot);
+    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+    gateway.snapshot.store(snapshot.clone());
+    enforce(gateway, &snapshot);
+}
+
+/// Cuts what the snapshot in force no longer allows.
+pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) {
+    let now = clock::now();
+    for (connection, refusal) in gateway.registry.enforce(snapshot, now) {
+        gateway.metrics.cut_connections.with_label_values(&[refusal.reason.name()]).inc();
+        gateway.records.write(&CutRecord::new(&connection, &refusal, now));
+    }
+}
+
+/// Logs and counts lists that were refused while older ones stay in force.
+pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
+    for alarm in alarms {
+        let ca = alarm.ca.as_deref().unwrap_or("");
+        gateway.metrics.alarms.with_label_values(&[ca, alarm.kind.name()]).inc();
+        tracing::warn!(ca, file = %alarm.file, kind = alarm.kind.name(), "{}", alarm.message);
+    }
+}
+
+/// What only a restart changes.
+fn warn_of_restart(old: &Config, new: &Config) {
+    let fixed = |config: &Config| {
+        let gateway = &config.gateway;
+        (gateway.listen.clone(), gateway.admin, gateway.threads, gateway.access_log.clone(), config.tickets.clone())
+    };
+    if fixed(old) != fixed(new) {
+        tracing::warn!("listen, admin, threads, access_log and [gateway.tickets] change only with a restart");
+    }
+}
+
+/// Watches the folders of all named files: editors and deployment tools replace files rather than write into them.
+struct FileWatch {
+    watcher: Option<notify::RecommendedWatcher>,
+    followed: BTreeSet<PathBuf>,
+}
+
+impl FileWatch {
+    /// The log may lie beside a watched file: its lines are no changes.
+    fn new(wake: &Sender<Cause>, log: &LogTarget) -> Self {
+        let wake = wake.clone();
+        let log = match log {
+            LogTarget::File(path) => path.file_name().map(std::ffi::OsStr::to_owned),
+            LogTarget::Stdout | LogTarget::Off => None,
+        };
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            let concerns_us = |event: notify::Event| {
+                !event.kind.is_access()
+                    && event.paths.iter().any(|path| log.is_none() || path.file_name() != log.as_deref())
+            };
+            if event.is_ok_and(concerns_us) {
+                // The gateway is stopping when nobody listens.
+                let _ = wake.send(Cause::Files);
+            }
+        });
+        let watcher = watcher.map_err(|error| tracing::error!(%error, "no file watch; only SIGHUP reloads")).ok();
+        Self { watcher, followed: BTreeSet::new() }
+    }
+
+    /// Follows just the folders of this configuration's files.
+    fn follow(&mut self, config: &Config, config_path: &Path) {
+        let Some(watcher) = &mut self.watcher else {
+            return;
+        };
+        let wanted = if config.gateway.watch_files { folders(config, config_path) } else { BTreeSet::new() };
+        for gone in self.followed.difference(&wanted) {
+            // The folder may be gone too.
+            let _ = watcher.unwatch(gone);
+        }
+        for folder in wanted.difference(&self.followed) {
+            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
+                tracing::warn!(folder = %folder.display(), %error, "this folder is not watched; SIGHUP reloads it");
+            }
+        }
+        self.followed = wanted;
+    }
+}
+
+/// The folders of every file a configuration names.
+fn folders(config: &Config, config_path: &Path) -> BTreeSet<PathBuf> {
+    let mut files: Vec<&Path> = vec![config_path];
+    files.extend(config.tickets.secret_file.iter().map(|file| &*file.value));
+    files.extend(config.assertion.iter().flat_map(|assertion| {
+        std::iter::once(&*assertion.key_file.value).chain(assertion.previous_key_files.iter().map(|file| &*file.value))
+    }));
+    for ca in &config.cas {
+        files.push(&ca.certificate.value);
+        if let config::RevocationSource::Crl { paths, .. } = &ca.revocation {
+            files.extend(paths.iter().map(|path| &*path.value));
+        }
+    }
+    for site in &config.sites {
+        files.extend([&*site.certificate.value, &*site.key.value]);
+    }
+    for tls in config.pools.iter().filter_map(|pool| pool.tls.as_ref()) {
+        files.push(&tls.ca.value);
+        files.extend(tls.client.iter().flat_map(|(certificate, key)| [&*certificate.value, &*key.value]));
+    }
+    files
+        .into_iter()
+        .filter_map(|file| {
+            let folder = if file.is_dir() { file } else { file.parent()? };
+            Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
+        })
+        .collect()
+}

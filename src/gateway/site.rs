@@ -1,0 +1,186 @@
+//! Sites: what the configuration and the files it names become, compiled once and published whole.
+
+use super::access::RouteTable;
+use super::assertion::Signer;
+use super::authority::{Host, SiteNames};
+use super::headers::StripSet;
+use super::upstream::{Pool, Pools};
+use super::verify::{ChainLimits, SitePolicy};
+use crate::config::{ClientAuth, Config, ConfigError, Placed, RefusalStyle};
+use crate::pki::pem;
+use crate::trust::TrustSnapshot;
+use rustls::DistinguishedName;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Everything a connection or request is judged by, immutable (invariant 2).
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// Grows by one with each publication.
+    pub(super) generation: u64,
+    pub(super) config: Arc<Config>,
+    pub(super) trust: Arc<TrustSnapshot>,
+    pub(super) sites: SiteTable,
+    pub(super) pools: Pools,
+    pub(super) signer: Option<Arc<Signer>>,
+    /// Every name that a client may not send to an upstream.
+    pub(super) strip: StripSet,
+}
+
+/// A site, ready for use.
+#[derive(Debug)]
+pub(super) struct Site {
+    pub(super) name: Arc<str>,
+    pub(super) client_auth: ClientAuth,
+    pub(super) refusal: RefusalStyle,
+    pub(super) portal_url: Option<String>,
+    pub(super) certified_key: Arc<CertifiedKey>,
+    pub(super) policy: SitePolicy,
+    /// Names of the accepted CAs, sent to clients so that they offer a fitting certificate.
+    pub(super) hints: Vec<DistinguishedName>,
+    pub(super) routes: RouteTable,
+}
+
+/// All sites, found by name or by server name.
+#[derive(Debug)]
+pub(super) struct SiteTable {
+    sites: Vec<Arc<Site>>,
+    server_names: SiteNames<usize>,
+    default: Option<usize>,
+}
+
+impl SiteTable {
+    /// Compiles every site with its key (of [`certified_keys`]); all errors at once.
+    pub(super) fn compile(
+        config: &Config,
+        trust: &TrustSnapshot,
+        keys: Vec<CertifiedKey>,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut sites = Vec::with_capacity(config.sites.len());
+        let mut errors = Vec::new();
+        for (site, key) in config.sites.iter().zip(keys) {
+            match compile_site(site, config, trust, key) {
+                Ok(compiled) => sites.push(Arc::new(compiled)),
+                Err(found) => errors.extend(found),
+            }
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let names =
+            config.sites.iter().enumerate().flat_map(|(index, site)| {
+                site.server_names.iter().map(move |server_name| (server_name.as_str(), index))
+            });
+        let default = config.sites.iter().position(|site| site.default);
+        Ok(Self { sites, server_names: SiteNames::new(names), default })
+    }
+
+    /// The site of a ClientHello: by its server name, or the default site when there is no name at all.
+    /// An unknown name is never the default site's.
+    pub(super) fn for_server_name(&self, server_name: Option<&str>) -> Option<Arc<Site>> {
+        let index = match server_name {
+            Some(server_name) => self.server_names.find(&Host::parse(server_name).ok()?)?,
+            None => self.default?,
+        };
+        self.sites.get(index).cloned()
+    }
+
+    /// The site of a request's host.
+    pub(super) fn for_host(&self, host: &Host) -> Option<Arc<Site>> {
+        self.sites.get(self.server_names.find(host)?).cloned()
+    }
+
+    /// The site of this name. There are few: a walk is as quick as a table.
+    pub(super) fn named(&self, name: &str) -> Option<Arc<Site>> {
+        self.sites.iter().find(|site| &*site.name == name).cloned()
+    }
+}
+
+impl Snapshot {
+    /// The pool of a route; `config::load` has made sure that it exists.
+    pub(super) fn pool(&self, name: &str) -> Option<&Arc<Pool>> {
+        self.pools.get(name)
+    }
+}
+
+/// Every site's certificate chain and key, in the order of the configuration; all errors at once.
+pub(super) fn certified_keys(
+    config: &Config,
+    provider: &CryptoProvider,
+) -> Result<Vec<CertifiedKey>, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let keys = config.sites.iter().filter_map(|site| {
+        certified_key(&site.certificate, &site.key, provider).map_err(|found| errors.extend(found)).ok()
+    });
+    let keys = keys.collect();
+    if errors.is_empty() { Ok(keys) } else { Err(errors) }
+}
+
+fn compile_site(
+    site: &crate::config::Site,
+    config: &Config,
+    trust: &TrustSnapshot,
+    certified_key: CertifiedKey,
+) -> Result<Site, Vec<ConfigError>> {
+    let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits))?;
+    let hints = site
+        .cas
+        .iter()
+        .filter_map(|name| trust.authority_named(name))
+        .map(|ca| DistinguishedName::from(ca.certificate().subject().der().to_vec()))
+        .collect();
+    Ok(Site {
+        name: site.name.clone(),
+        client_auth: site.client_auth,
+        refusal: site.refusal,
+        portal_url: site.portal_url.clone(),
+        certified_key: Arc::new(certified_key),
+        policy,
+        hints,
+        routes: RouteTable::new(&site.routes),
+    })
+}
+
+/// A certificate chain and its key, which must belong together; the errors of both files.
+pub(super) fn certified_key(
+    certificate: &Placed<PathBuf>,
+    key: &Placed<PathBuf>,
+    provider: &CryptoProvider,
+) -> Result<CertifiedKey, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let chain = certificates(certificate).map_err(|error| errors.push(error)).ok();
+    let private_key = private_key(key).map_err(|error| errors.push(error)).ok();
+    let (Some(chain), Some(private_key)) = (chain, private_key) else {
+        return Err(errors);
+    };
+    CertifiedKey::from_der(chain, private_key, provider).map_err(|error| {
+        vec![unusable(key, &format!("does not go with the certificate {}: {error}", certificate.value.display()))]
+    })
+}
+
+/// The certificates of a PEM file; at least one.
+pub(super) fn certificates(path: &Placed<PathBuf>) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
+    match pem::certificates(&read(path)?) {
+        Ok(certificates) if certificates.is_empty() => Err(unusable(path, &"there is no certificate in it")),
+        Ok(certificates) => Ok(certificates),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+/// The private key of a PEM file.
+pub(super) fn private_key(path: &Placed<PathBuf>) -> Result<PrivateKeyDer<'static>, ConfigError> {
+    pem::private_key(&read(path)?).map_err(|error| unusable(path, &error))
+}
+
+/// Reads a file that the configuration names.
+pub(super) fn read(path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+    std::fs::read(&path.value).map_err(|error| unusable(path, &format!("cannot be read: {error}")))
+}
+
+/// The error for a file that the configuration names.
+pub(super) fn unusable(path: &Placed<PathBuf>, why: &dyn std::fmt::Display) -> ConfigError {
+    ConfigError { place: path.place.clone(), message: format!("{}: {why}", path.value.display()) }
+}

@@ -1,0 +1,139 @@
+//! A verified TLS connection as pingora's transport, which the gateway can cut.
+
+use super::connection::Connection;
+use async_trait::async_trait;
+use pingora_core::protocols::tls::SslDigest;
+use pingora_core::protocols::{
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType, raw_connect::ProxyDigest,
+};
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
+
+/// TCP with a small write buffer, so that a response's header and short body, and a handshake's flight, leave in one
+/// segment; larger writes pass it by.
+pub(super) type BufferedTcp = BufWriter<TcpStream>;
+
+/// Octets of the write buffer: a header and a short body in two TLS records. It is paid for by every idle connection.
+pub(super) const WRITE_BUFFER: usize = 4096;
+
+/// The transport handed to pingora.
+pub(super) struct ClientStream {
+    tls: TlsStream<BufferedTcp>,
+    connection: Arc<Connection>,
+    socket: Arc<SocketDigest>,
+    ssl: Arc<SslDigest>,
+    alpn: Option<ALPN>,
+}
+
+impl ClientStream {
+    pub(super) fn new(tls: TlsStream<BufferedTcp>, connection: Arc<Connection>) -> Self {
+        let session = tls.get_ref().1;
+        let alpn = session.alpn_protocol().map(|protocol| if protocol == b"h2" { ALPN::H2 } else { ALPN::H1 });
+        let facts = &connection.tls;
+        let ssl = Arc::new(SslDigest::new(facts.cipher, facts.version, None, None, Vec::new()));
+        let socket = SocketDigest::from_raw_fd(tls.get_ref().0.get_ref().as_raw_fd());
+        // Known already; pingora would ask the kernel on every request.
+        let _ = socket.peer_addr.set(Some(connection.peer.into()));
+        Self { tls, connection, socket: Arc::new(socket), ssl, alpn }
+    }
+}
+
+impl fmt::Debug for ClientStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientStream").field("connection", &self.connection.id).finish_non_exhaustive()
+    }
+}
+
+impl AsyncRead for ClientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.connection.cut.check_read(cx)?;
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.tls).poll_read(cx, buf);
+        if poll.is_ready() && buf.filled().len() > before {
+            self.connection.octets_arrived();
+        }
+        poll
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.connection.cut.check_write(cx)?;
+        Pin::new(&mut self.tls).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.cut.check_write(cx)?;
+        Pin::new(&mut self.tls).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.connection.cut.check_write(cx)?;
+        Pin::new(&mut self.tls).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.connection.cut.check_write(cx)?;
+        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        // The peer may be gone already.
+        let _ = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.tls.get_ref().0.get_ref().as_raw_fd()
+    }
+}
+
+impl Ssl for ClientStream {
+    fn get_ssl_digest(&self) -> Option<Arc<SslDigest>> {
+        Some(self.ssl.clone())
+    }
+
+    fn selected_alpn_proto(&self) -> Option<ALPN> {
+        self.alpn.clone()
+    }
+}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        Some(self.socket.clone())
+    }
+}
+
+impl Peek for ClientStream {}

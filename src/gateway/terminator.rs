@@ -1,0 +1,31 @@
+//! TLS termination without sockets, for benches: what a connection is handshaken with.
+
+use super::{Gateway, handshake, listener};
+use crate::config::{Config, ConfigError};
+use rustls::ServerConfig;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+
+/// A gateway that listens nowhere.
+#[derive(Debug)]
+pub struct Terminator {
+    gateway: Arc<Gateway>,
+    /// Pools live on it.
+    _runtime: Runtime,
+}
+
+impl Terminator {
+    /// Builds one as a starting gateway does.
+    ///
+    /// # Errors
+    /// Every error of the files the configuration names.
+    pub fn new(config: Config) -> Result<Self, Vec<ConfigError>> {
+        let (gateway, runtime) = listener::build(config)?;
+        Ok(Self { gateway, _runtime: runtime })
+    }
+
+    /// The configuration that a connection with this server name gets, made anew for each; none without a site.
+    pub fn server_config(&self, server_name: Option<&str>) -> Option<Arc<ServerConfig>> {
+        handshake::config_for(&self.gateway, server_name)
+    }
+}

@@ -1,0 +1,309 @@
+//! Session tickets (RFC 8446 section 4.6.1, RFC 5077) that every gateway with the shared secret can resume, and that
+//! are re-checked **before** the session is resumed.
+//!
+//! rustls hands a session's state to a ticketer as opaque octets. Ours seals them together with what a re-check needs
+//! (the path's serials and issuers, and when the client authenticated), bound to the site by the cipher's associated
+//! data. A ticket whose client would be refused today is not accepted: the handshake becomes a full one, in which the
+//! ordinary verification refuses with the true alert. Whoever resumes is checked once more after the handshake.
+
+use super::site::Site;
+use super::verify::{self, Link};
+use crate::clock;
+use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use crate::trust::TrustSnapshot;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::rand;
+use rustls::server::ProducesTickets;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Octets of the epoch number at a ticket's head.
+const EPOCH_LEN: usize = 8;
+/// Secrets shorter than this are refused: a ticket key must not be guessable.
+pub(super) const MIN_SECRET_LEN: usize = 32;
+/// Certificates in a path, for the ticket's count octet; the presented chain is limited far below it.
+const MAX_LINKS: usize = 32;
+/// A ticket longer than this is not even tried: rustls's own state holds the client's chain, which is limited to
+/// tens of kilobytes.
+const MAX_TICKET_LEN: usize = 96 * 1024;
+
+/// The ticket keys of all sites, derived from one secret by time.
+#[derive(Debug)]
+pub(super) struct TicketKeys {
+    secret: Vec<u8>,
+    lifetime: Duration,
+    recent: Mutex<Vec<(u64, Arc<SealingKey>)>>,
+}
+
+struct SealingKey(LessSafeKey);
+
+impl std::fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SealingKey")
+    }
+}
+
+impl TicketKeys {
+    /// Keys from a shared secret, or from a random one when there is none (then only this process can resume).
+    ///
+    /// A ticket lives between half of `lifetime` and `lifetime`: the key changes every half.
+    pub(super) fn new(secret: Option<Vec<u8>>, lifetime: Duration) -> Self {
+        let secret = secret.unwrap_or_else(|| {
+            let mut random = vec![0; MIN_SECRET_LEN];
+            if rand::fill(&mut random).is_err() {
+                random.clear();
+            }
+            random
+        });
+        Self { secret, lifetime, recent: Mutex::default() }
+    }
+
+    fn epoch_seconds(&self) -> u64 {
+        (self.lifetime.as_secs() / 2).max(1)
+    }
+
+    fn epoch(&self, now: Timestamp) -> u64 {
+        u64::try_from(now.unix()).unwrap_or(0) / self.epoch_seconds()
+    }
+
+    /// The key of an epoch; the last few are kept.
+    fn key(&self, epoch: u64) -> Option<Arc<SealingKey>> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, key)) = recent.iter().find(|(known, _)| *known == epoch) {
+            return Some(key.clone());
+        }
+        let key = Arc::new(self.derive(epoch)?);
+        recent.retain(|(known, _)| known.abs_diff(epoch) <= 1);
+        recent.push((epoch, key.clone()));
+        Some(key)
+    }
+
+    fn derive(&self, epoch: u64) -> Option<SealingKey> {
+        if self.secret.len() < MIN_SECRET_LEN {
+            return None;
+        }
+        let salt = Salt::new(HKDF_SHA256, b"sekisho session ticket v1");
+        let epoch = epoch.to_be_bytes();
+        let info: [&[u8]; 1] = [&epoch];
+        let prk = salt.extract(&self.secret);
+        let output = prk.expand(&info, KeyLength).ok()?;
+        let mut key = [0; 32];
+        output.fill(&mut key).ok()?;
+        Some(SealingKey(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).ok()?)))
+    }
+
+    fn seal(&self, site: &str, now: Timestamp, plain: &[u8]) -> Option<Vec<u8>> {
+        let epoch = self.epoch(now);
+        let mut nonce = [0; NONCE_LEN];
+        rand::fill(&mut nonce).ok()?;
+        let mut sealed = plain.to_vec();
+        let key = self.key(epoch)?;
+        key.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(site), &mut sealed).ok()?;
+        Some([&epoch.to_be_bytes()[..], &nonce, &sealed].concat())
+    }
+
+    fn open(&self, site: &str, now: Timestamp, ticket: &[u8]) -> Option<Vec<u8>> {
+        if ticket.len() > MAX_TICKET_LEN {
+            return None;
+        }
+        let (epoch, rest) = ticket.split_first_chunk::<EPOCH_LEN>()?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
+        let (epoch, current) = (u64::from_be_bytes(*epoch), self.epoch(now));
+        // The epoch before is still good; anything else, the future too, is not worth deriving a key for.
+        if epoch > current || current - epoch > 1 {
+            return None;
+        }
+        let mut plain = sealed.to_vec();
+        let length = self
+            .key(epoch)?
+            .0
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(site), &mut plain)
+            .ok()?
+            .len();
+        plain.truncate(length);
+        Some(plain)
+    }
+}
+
+struct KeyLength;
+
+impl KeyType for KeyLength {
+    fn len(&self) -> usize {
+        32
+    }
+}
+
+/// What one connection's ticketer knows of its client: from the ticket that was accepted, or from the verification of
+/// a full handshake, whichever came last (a ticket may be opened and the session still not be resumed).
+#[derive(Debug, Default)]
+pub(super) struct TicketFacts(Mutex<Option<(Timestamp, Vec<Link>)>>);
+
+impl TicketFacts {
+    /// Tells when the client authenticated and what its path was.
+    pub(super) fn tell(&self, authenticated_at: Timestamp, links: &[Link]) {
+        *self.known() = Some((authenticated_at, links.to_vec()));
+    }
+
+    /// When the client of this session authenticated: at its full handshake.
+    pub(super) fn authenticated_at(&self) -> Option<Timestamp> {
+        self.known().as_ref().map(|(at, _)| *at)
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<(Timestamp, Vec<Link>)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The ticketer of one connection.
+#[derive(Debug)]
+pub(super) struct ConnectionTicketer {
+    pub(super) keys: Arc<TicketKeys>,
+    pub(super) site: Arc<Site>,
+    pub(super) trust: Arc<TrustSnapshot>,
+    pub(super) facts: Arc<TicketFacts>,
+}
+
+impl ProducesTickets for ConnectionTicketer {
+    fn enabled(&self) -> bool {
+        true
+    }
+
+    fn lifetime(&self) -> u32 {
+        u32::try_from(self.keys.lifetime.as_secs()).unwrap_or(u32::MAX)
+    }
+
+    fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        let now = clock::now();
+        let mut state = match &*self.facts.known() {
+            Some((authenticated_at, links)) => encode_facts(*authenticated_at, links)?,
+            None => encode_facts(now, &[])?,
+        };
+        state.extend_from_slice(plain);
+        self.keys.seal(&self.site.name, now, &state)
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        let now = clock::now();
+        let state = self.keys.open(&self.site.name, now, ticket)?;
+        let (authenticated_at, links, plain) = decode_facts(&state)?;
+        if !links.is_empty() {
+            verify::recheck_links(&links, &self.site.policy, &self.trust, now).ok()?;
+        }
+        self.facts.tell(authenticated_at, &links);
+        Some(plain.to_vec())
+    }
+}
+
+/// `authenticated_at | count | count × (issuer key | notBefore | notAfter | serial length | serial)`.
+fn encode_facts(authenticated_at: Timestamp, links: &[Link]) -> Option<Vec<u8>> {
+    if links.len() > MAX_LINKS {
+        return None;
+    }
+    let mut state = authenticated_at.unix().to_be_bytes().to_vec();
+    state.push(u8::try_from(links.len()).ok()?);
+    for link in links {
+        state.extend_from_slice(link.issued_by.as_bytes());
+        state.extend_from_slice(&link.not_before.unix().to_be_bytes());
+        state.extend_from_slice(&link.not_after.unix().to_be_bytes());
+        state.push(u8::try_from(link.serial.as_bytes().len()).ok()?);
+        state.extend_from_slice(link.serial.as_bytes());
+    }
+    Some(state)
+}
+
+fn decode_facts(state: &[u8]) -> Option<(Timestamp, Vec<Link>, &[u8])> {
+    let (authenticated_at, rest) = split_time(state)?;
+    let (&count, mut rest) = rest.split_first()?;
+    let mut links = Vec::with_capacity(usize::from(count));
+    for _ in 0..count {
+        let (key, after_key) = rest.split_first_chunk::<32>()?;
+        let (not_before, after) = split_time(after_key)?;
+        let (not_after, after) = split_time(after)?;
+        let (&length, after) = after.split_first()?;
+        let (serial, after) = after.split_at_checked(usize::from(length))?;
+        links.push(Link {
+            serial: SerialNumber::from_der_content(serial).ok()?,
+            issued_by: AuthorityKey::from_bytes(*key),
+            not_before,
+            not_after,
+        });
+        rest = after;
+    }
+    Some((authenticated_at, links, rest))
+}
+
+fn split_time(octets: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (time, rest) = octets.split_first_chunk::<8>()?;
+    Some((Timestamp::from_unix(i64::from_be_bytes(*time)), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+    fn keys(secret: u8) -> TicketKeys {
+        TicketKeys::new(Some(vec![secret; 32]), Duration::from_secs(7200))
+    }
+
+    #[test]
+    fn every_gateway_with_the_secret_opens_a_ticket_and_no_other() {
+        let ticket = keys(1).seal("ib", NOW, b"state").unwrap();
+        assert_eq!(keys(1).open("ib", NOW, &ticket).as_deref(), Some(&b"state"[..]));
+        assert_eq!(keys(2).open("ib", NOW, &ticket), None);
+    }
+
+    #[test]
+    fn a_ticket_is_bound_to_its_site() {
+        let ticket = keys(1).seal("portal", NOW, b"state").unwrap();
+        assert_eq!(keys(1).open("ib", NOW, &ticket), None);
+    }
+
+    #[test]
+    fn a_ticket_ends_with_its_lifetime_and_none_comes_from_the_future() {
+        let keys = keys(1);
+        let ticket = keys.seal("ib", NOW, b"state").unwrap();
+        assert!(keys.open("ib", NOW.plus_seconds(3600), &ticket).is_some());
+        assert_eq!(keys.open("ib", NOW.plus_seconds(7200), &ticket), None);
+        assert_eq!(keys.open("ib", NOW.plus_seconds(-3600), &ticket), None);
+    }
+
+    #[test]
+    fn any_changed_or_missing_octet_spoils_a_ticket() {
+        let keys = keys(1);
+        let ticket = keys.seal("ib", NOW, b"state").unwrap();
+        for position in 0..ticket.len() {
+            let mut forged = ticket.clone();
+            forged[position] ^= 1;
+            assert_eq!(keys.open("ib", NOW, &forged), None, "octet {position}");
+            assert_eq!(keys.open("ib", NOW, &ticket[..position]), None, "length {position}");
+        }
+    }
+
+    #[test]
+    fn facts_survive_the_round_trip_and_truncation_is_refused() {
+        let link = Link {
+            serial: SerialNumber::from_der_content(&[1, 2, 3]).unwrap(),
+            issued_by: AuthorityKey::from_bytes([7; 32]),
+            not_before: NOW,
+            not_after: NOW.plus_seconds(60),
+        };
+        let mut state = encode_facts(NOW, &[link.clone(), link.clone()]).unwrap();
+        let facts = state.len();
+        state.extend_from_slice(b"rest");
+        assert_eq!(decode_facts(&state), Some((NOW, vec![link.clone(), link], &b"rest"[..])));
+        for length in 0..facts {
+            assert_eq!(decode_facts(&state[..length]), None);
+        }
+    }
+
+    #[test]
+    fn without_randomness_there_are_no_tickets() {
+        let keys = TicketKeys { secret: Vec::new(), lifetime: Duration::from_secs(60), recent: Mutex::default() };
+        assert_eq!(keys.seal("ib", NOW, b"state"), None);
+    }
+}

@@ -1,0 +1,195 @@
+//! `sekisho check`, the built program.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// A folder that fits the reference configuration, with files that are there and no more.
+fn reference_folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, certs) = (folder.path().join("config"), folder.path().join("certs/dev"));
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::create_dir_all(&certs).unwrap();
+    std::fs::write(config.join("sekisho.toml"), include_str!("../config/sekisho.toml")).unwrap();
+    pki(&certs);
+    folder
+}
+
+fn check(folder: &Path, more: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+    command.current_dir(folder).args(["check", "--config", "config/sekisho.toml"]).args(more).output().unwrap()
+}
+
+fn stdout(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn line_of(key: &str) -> usize {
+    1 + include_str!("../config/sekisho.toml").lines().position(|line| line.starts_with(key)).unwrap()
+}
+
+#[test]
+fn a_right_configuration_is_told_and_exits_with_0() {
+    let folder = reference_folder();
+    let output = check(folder.path(), &[]);
+    let told = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for line in [
+        "config/sekisho.toml is right.\n",
+        "ca dev-issuing: issued by dev-root, config/../certs/dev/issuing-ca.pem\n",
+        "  revocation: config/../certs/dev/crl.pem; when stale: refuse\n",
+        "pool ib-app: 127.0.0.1:8081 (HTTP/1.1, plain text, round-robin, no health check)\n",
+        "site ib: ib.localhost\n",
+        "  client certificate: required, from dev-root, dev-issuing; refusal: alert\n",
+        "  client certificate: optional, from dev-root, dev-issuing; refusal: page\n",
+        "  /users (any method, if user_id) -> ib-app\n",
+        "  /administrators (any method, if !user_id) -> ib-app\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in\n{told}");
+    }
+    assert!(!told.contains("warning"), "{told}");
+}
+
+#[test]
+fn json_holds_the_same_summary() {
+    let folder = reference_folder();
+    let output = check(folder.path(), &["--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["summary"]["sites"][1]["client_auth"], "optional");
+    assert_eq!(value["summary"]["sites"][0]["routes"][1]["require"][0], "user_id");
+    assert_eq!(value["summary"]["cas"][0]["revocation"][0], "config/../certs/dev/crl.pem");
+}
+
+#[test]
+fn every_error_is_a_line_with_file_line_and_key_and_the_exit_code_is_1() {
+    let folder = reference_folder();
+    let path = folder.path().join("config/sekisho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let broken = text.replacen("client_auth = \"required\"", "client_auth = \"maybe\"", 1);
+    std::fs::write(&path, broken.replacen("threads = 0", "threads = -1", 1)).unwrap();
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let expected = [
+        format!("config/sekisho.toml:{}: gateway.threads: -1 is out of range; write 0 to 1024", line_of("threads")),
+        format!(
+            "config/sekisho.toml:{}: site[0].client_auth: \"maybe\" is not a client-auth mode; write \"required\", \"optional\" or \"none\"",
+            line_of("client_auth")
+        ),
+    ];
+    assert_eq!(stdout(&output).lines().collect::<Vec<_>>(), expected);
+    let value: serde_json::Value = serde_json::from_slice(&check(folder.path(), &["--json"]).stdout).unwrap();
+    assert_eq!(value["errors"][0]["line"], line_of("threads"));
+    assert_eq!(value["errors"][1]["key"], "site[0].client_auth");
+    assert_eq!(value["errors"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn missing_and_empty_files_are_errors_of_the_keys_that_name_them() {
+    let folder = reference_folder();
+    let certs = folder.path().join("certs/dev");
+    std::fs::remove_file(certs.join("ib.localhost.key")).unwrap();
+    std::fs::write(certs.join("root-ca.pem"), "").unwrap();
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = stdout(&output);
+    let root =
+        format!("config/sekisho.toml:{}: ca[0].certificate: config/../certs/dev/root-ca.pem ", line_of("certificate"));
+    let key = format!("config/sekisho.toml:{}: site[0].key: config/../certs/dev/ib.localhost.key ", line_of("key"));
+    assert!(told.contains(&root), "{told}");
+    assert!(told.contains(&key), "{told}");
+}
+
+#[test]
+fn a_private_key_that_everybody_can_read_is_warned_of() {
+    let folder = reference_folder();
+    let key = folder.path().join("certs/dev/ib.localhost.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    let warning =
+        "site[0].key: config/../certs/dev/ib.localhost.key is open to every user of this machine; chmod o= it";
+    assert!(stdout(&output).contains(warning), "{}", stdout(&output));
+}
+
+#[test]
+fn a_ticket_secret_is_there_and_long_enough() {
+    let folder = reference_folder();
+    let path = folder.path().join("config/sekisho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replacen("#secret_file", "secret_file", 1)).unwrap();
+    let line = line_of("#secret_file");
+    let place = format!("config/sekisho.toml:{line}: gateway.tickets.secret_file: config/ticket.secret ");
+    let missing = format!("{place}cannot be read: No such file or directory (os error 2)\n");
+    assert_eq!(stdout(&check(folder.path(), &[])), missing);
+    let secret = folder.path().join("config/ticket.secret");
+    std::fs::write(&secret, [7; 31]).unwrap();
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), format!("{place}has 31 octets; a ticket secret has 32 or more\n"));
+    std::fs::write(&secret, [7; 32]).unwrap();
+    assert_eq!(check(folder.path(), &[]).status.code(), Some(0));
+}
+
+#[test]
+fn what_is_right_but_seldom_meant_is_warned_of() {
+    let folder = reference_folder();
+    let path = folder.path().join("config/sekisho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let text = text.replacen("admin = \"127.0.0.1:9443\"", "admin = \"0.0.0.0:9443\"", 1);
+    let text = text.replacen("peers = [\"127.0.0.1:8081\"]", "peers = [\"10.0.0.1:8081\"]", 1);
+    let text = text.replacen("when_stale = \"closed\"", "when_stale = \"open\"", 1);
+    let text = text.replacen("anchor_expiry = \"check\"", "anchor_expiry = \"ignore\"", 1);
+    let more = "\n[[pool]]\nname = \"spare\"\npeers = [\"127.0.0.1:1\"]\n";
+    std::fs::write(&path, text + more).unwrap();
+    let output = check(folder.path(), &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+    let warnings: Vec<&str> = stdout(&output).lines().filter(|line| line.starts_with("warning: ")).collect();
+    assert_eq!(warnings.len(), 5, "{warnings:#?}");
+    for part in
+        ["admin 0.0.0.0:9443", "\"ib-app\" gets identity", "stale", "after it has expired", "leads to \"spare\""]
+    {
+        assert!(warnings.iter().any(|warning| warning.contains(part)), "{part}: {warnings:#?}");
+    }
+}
+
+/// A root, an issuing CA, their lists and two server certificates, as the reference configuration names them.
+fn pki(certs: &Path) {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+    let ca = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params
+    };
+    let list = |issuer: &Issuer<'_, KeyPair>| {
+        let now = rcgen::date_time_ymd(2020, 1, 1);
+        let params = rcgen::CertificateRevocationListParams {
+            this_update: now,
+            next_update: rcgen::date_time_ymd(2120, 1, 1),
+            crl_number: 1.into(),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(issuer).unwrap().pem().unwrap()
+    };
+    let write = |name: &str, text: &str| {
+        std::fs::write(certs.join(name), text).unwrap();
+        std::fs::set_permissions(certs.join(name), std::fs::Permissions::from_mode(0o600)).unwrap();
+    };
+    let root_key = KeyPair::generate().unwrap();
+    write("root-ca.pem", &ca("root").self_signed(&root_key).unwrap().pem());
+    let root = Issuer::new(ca("root"), root_key);
+    let issuing_key = KeyPair::generate().unwrap();
+    write("issuing-ca.pem", &ca("issuing").signed_by(&issuing_key, &root).unwrap().pem());
+    let issuing = Issuer::new(ca("issuing"), issuing_key);
+    write("crl.pem", &(list(&root) + &list(&issuing)));
+    for name in ["ib.localhost", "portal.localhost"] {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        write(&format!("{name}.pem"), &params.signed_by(&key, &issuing).unwrap().pem());
+        write(&format!("{name}.key"), &key.serialize_pem());
+    }
+}

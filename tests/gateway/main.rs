@@ -1,0 +1,13 @@
+//! The built gateway over real sockets, with curl, openssl and a rustls client before it and an application behind.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod bad_certificates;
+mod forgery;
+mod live;
+mod proxying;
+mod refusals;
+mod reload;
+mod resumption;
+mod start;

@@ -1,0 +1,90 @@
+//! New files are taken up without dropping a connection; bad ones change nothing (requirements G10, R2).
+
+use crate::common::{Setup, Signal, TlsClient, Version, curl, wait_until};
+
+const HOST: &str = "ib.localhost";
+
+fn status(setup: &Setup, client: &str, path: &str) -> u16 {
+    let answer = curl(&setup.gateway, &setup.pki, Some(client), &[&setup.gateway.url(HOST, path)]);
+    if answer.code == 0 { answer.status() } else { 0 }
+}
+
+#[test]
+fn a_new_configuration_is_in_force_without_dropping_a_connection() {
+    let setup = Setup::new();
+    let mut open =
+        TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13).connect(&setup.gateway, HOST).unwrap();
+    assert_eq!(open.get(HOST, "/echo").unwrap().status, 200);
+    let users = "[[site.route]]\npath = \"/users\"";
+    let route = "[[site.route]]\npath = \"/echo/closed\"\npool = \"ib\"\nrequire = [\"!user_id\"]\n\n";
+    let closed = Setup::configuration(&setup.app).replacen(users, &format!("{route}{users}"), 1);
+    setup.gateway.write_config(&closed);
+    setup.gateway.signal(Signal::Reload);
+    wait_until("the new route refuses", || status(&setup, "client-good", "/echo/closed") == 403);
+    assert!(open.get(HOST, "/healthz").is_ok(), "the open connection was dropped");
+}
+
+#[test]
+fn a_bad_configuration_changes_nothing_and_is_told() {
+    let setup = Setup::new();
+    for wrong in ["[[site", "no_such_key = 1", "[gateway]\nlisten = [\"127.0.0.1:0\"]"] {
+        let before = failures(&setup);
+        setup.gateway.write_config(wrong);
+        setup.gateway.signal(Signal::Reload);
+        wait_until("the failure is counted", || failures(&setup) > before);
+        assert_eq!(status(&setup, "client-good", "/echo"), 200);
+        assert_eq!(status(&setup, "client-revoked", "/echo"), 0);
+    }
+    assert!(setup.gateway.output().contains("no_such_key"), "{}", setup.gateway.output());
+}
+
+#[test]
+fn a_list_that_is_garbage_truncated_forged_or_older_leaves_the_old_one_in_force() {
+    let mut setup = Setup::new();
+    let old = std::fs::read(setup.pki.path("crl.pem")).unwrap();
+    setup.pki.client("client-leaving", "00009876543 leaving 1635");
+    setup.pki.revoke_client("client-leaving");
+    wait_until("the new list is in force", || status(&setup, "client-leaving", "/echo") == 0);
+    let newest = std::fs::read(setup.pki.path("crl.pem")).unwrap();
+    let mut tampered = newest.clone();
+    let position = tampered.len() - 60;
+    tampered[position] = if tampered[position] == b'A' { b'B' } else { b'A' };
+    for (what, list) in [
+        ("garbage", b"garbage".to_vec()),
+        ("empty", Vec::new()),
+        ("truncated", newest[..newest.len() / 2].to_vec()),
+        ("tampered with", tampered),
+        ("older", old),
+    ] {
+        std::fs::write(setup.pki.path("crl.new"), list).unwrap();
+        let alarms = alarms(&setup);
+        std::fs::rename(setup.pki.path("crl.new"), setup.pki.path("crl.pem")).unwrap();
+        setup.gateway.signal(Signal::Reload);
+        wait_until(&format!("the {what} list is reported"), || self::alarms(&setup) > alarms);
+        assert_eq!(status(&setup, "client-leaving", "/echo"), 0, "{what}");
+        assert_eq!(status(&setup, "client-good", "/echo"), 200, "{what}");
+    }
+}
+
+/// Failed reloads so far.
+fn failures(setup: &Setup) -> u64 {
+    sum(setup, "sekisho_reloads_total{", |line| line.contains("refused"))
+}
+
+/// Lists refused so far, by a reload that goes on or by one that fails whole.
+fn alarms(setup: &Setup) -> u64 {
+    sum(setup, "sekisho_trust_alarms_total{", |_| true) + failures(setup)
+}
+
+fn sum(setup: &Setup, name: &str, wanted: impl Fn(&str) -> bool) -> u64 {
+    let (_, metrics) = setup.gateway.admin_get("/metrics");
+    let lines = metrics.lines().filter(|line| line.starts_with(name) && wanted(line));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+}
+
+#[test]
+fn the_gateway_ends_in_order_when_told_to() {
+    let mut setup = Setup::new();
+    setup.gateway.signal(Signal::Terminate);
+    assert!(setup.gateway.wait_for_end().success(), "{}", setup.gateway.output());
+}

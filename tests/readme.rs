@@ -1,0 +1,96 @@
+//! The README says what is so.
+
+use sekisho::config;
+use sekisho::gateway::verify::Reason;
+use std::path::Path;
+
+fn readme() -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
+}
+
+/// The first block of that language.
+fn block<'a>(text: &'a str, language: &str) -> &'a str {
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
+    rest.split_once("```").unwrap().0
+}
+
+fn shortest() -> config::Config {
+    let readme = readme();
+    let parsed = config::parse(block(&readme, "toml"), "README.md", Path::new("/etc/sekisho"));
+    parsed.unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+#[test]
+fn the_shortest_configuration_is_one_and_its_defaults_are_the_strict_ones() {
+    let config = shortest();
+    let site = &config.sites[0];
+    assert_eq!(site.client_auth, config::ClientAuth::Required);
+    assert_eq!(site.refusal, config::RefusalStyle::Alert);
+    assert!(!site.default);
+    for ca in &config.cas {
+        let strict =
+            matches!(&ca.revocation, config::RevocationSource::Crl { when_stale: config::WhenStale::Closed, .. });
+        assert!(strict, "{:?}", ca.revocation);
+    }
+}
+
+#[test]
+fn no_line_of_the_shortest_configuration_can_be_left_out() {
+    let readme = readme();
+    let lines: Vec<_> = block(&readme, "toml").lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        // Without it the first CA's table or comment is simply not there.
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        let without: Vec<_> =
+            lines.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, line)| *line).collect();
+        let parsed = config::parse(&without.join("\n"), "README.md", Path::new("/etc/sekisho"));
+        // Without `issued_by` the issuing CA would be a trust anchor of its own: valid, and something else.
+        assert!(parsed.is_err() || line.starts_with("issued_by"), "not needed: {line}");
+    }
+}
+
+#[test]
+fn every_refusal_reason_has_its_row() {
+    let readme = readme();
+    for reason in Reason::ALL {
+        assert!(readme.contains(&format!("\n| `{}` |", reason.name())), "{}", reason.name());
+    }
+}
+
+#[test]
+fn every_header_has_its_row() {
+    let (readme, names) = (readme(), shortest().headers);
+    for name in [
+        names.contract_id,
+        names.user_id,
+        names.common_name,
+        names.serial,
+        names.issuer,
+        names.not_before,
+        names.not_after,
+        names.days_left,
+        names.fingerprint,
+        names.verification,
+        names.resumed,
+        names.authenticated_at,
+        names.client_cert,
+        names.assertion,
+        names.request_id,
+    ] {
+        let name = name.expect("on by default");
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
+    }
+    assert_eq!(names.client_cert_chain, None, "the README says that it is off by default");
+}
+
+#[test]
+fn every_file_the_readme_links_to_is_there() {
+    let readme = readme();
+    for target in readme.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target) {
+        if !target.starts_with('#') && !target.starts_with("http") {
+            assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(target).exists(), "{target}");
+        }
+    }
+}
