@@ -13,7 +13,7 @@ use super::connection::Connection;
 use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::records::AccessRecord;
 use super::refusal::Problem;
-use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
+use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -112,9 +112,10 @@ impl ProxyHttp for Rules {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         let admitted = ctx.admitted.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
-        let key = admitted.client.verified().and_then(|client| client.identity().contract_id().map(str::to_owned));
-        let key = key.unwrap_or_else(|| ctx.connection.as_ref().map_or(String::new(), |it| it.peer.ip().to_string()));
-        let Some(lease) = admitted.pool.choose(key.as_bytes(), &ctx.tried) else {
+        let connection = ctx.connection.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let contract = admitted.client.verified().and_then(|client| client.identity().contract_id());
+        let key = contract.map_or(Key::Address(connection.peer.ip()), Key::Contract);
+        let Some(lease) = admitted.pool.choose(key, &ctx.tried) else {
             let labels = [&*admitted.pool.config().name, "no-peer"];
             self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
             return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
