@@ -5,13 +5,17 @@ use super::handshake::{Accepted, Client};
 use super::headers::{IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
-use crate::config::{ClientAuth, RefusalStyle};
+use crate::config::{ClientAuth, Limits, RefusalStyle};
 use crate::pki::time::Timestamp;
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+
+/// Octets of a body, or of requests to come, that may be read together with a header's end: pingora's buffer doubles,
+/// and never beyond this while the header is within its limit's default.
+const READ_AHEAD: usize = 64 * 1024;
 
 /// What the TLS handshake settled.
 #[derive(Clone, Debug)]
@@ -30,6 +34,8 @@ pub(super) struct Identified {
     pub(super) client: Client,
     /// The snapshot this was looked at and rendered by.
     generation: u64,
+    /// A client refused now that was verified before: a new snapshot may know better (a fresh list after a stale one).
+    lapsed: Option<VerifiedClient>,
     pub(super) headers: IdentityHeaders,
 }
 
@@ -50,10 +56,12 @@ pub(super) struct Connection {
     resets: AtomicU32,
     reset_window: AtomicU64,
     opened: Instant,
-    /// HTTP/1.1: whether a request's header is being waited for, and the milliseconds after `opened` (plus one) at
-    /// which its first octet came; 0: not yet.
+    /// Whether a request's header is being waited for (HTTP/2: the first one's), the milliseconds after `opened` (plus
+    /// one) at which its first octet came (0: not yet), and the octets that came since.
     awaiting_header: AtomicBool,
     header_began: AtomicU64,
+    header_octets: AtomicUsize,
+    max_header_octets: usize,
 }
 
 impl Connection {
@@ -82,6 +90,8 @@ impl Connection {
             opened: Instant::now(),
             awaiting_header: AtomicBool::new(true),
             header_began: AtomicU64::new(0),
+            header_octets: AtomicUsize::new(0),
+            max_header_octets: accepted.snapshot.config.limits.request_header_bytes.saturating_add(READ_AHEAD),
         }
     }
 
@@ -100,20 +110,19 @@ impl Connection {
     /// Costs an index lookup for each certificate of the path while the CAs stay the same.
     pub(super) fn authorize(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Arc<Identified> {
         let known = self.client.load();
-        let client = match &known.client {
-            Client::Verified(client) => match verify::recheck(client, &site.policy, &snapshot.trust, now) {
-                Ok(_) if known.generation == snapshot.generation => return known.clone(),
-                Ok(client) => Client::Verified(client),
-                Err(refusal) => Client::Refused(refusal),
-            },
-            Client::Anonymous if site.client_auth == ClientAuth::Required => {
-                Client::Refused(Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"))
-            }
-            Client::Refused(_) => return known.clone(),
-            Client::Anonymous if known.generation == snapshot.generation => return known.clone(),
-            Client::Anonymous => Client::Anonymous,
+        match judge(&known, site, snapshot, now) {
+            Verdict::Unchanged => known.clone(),
+            Verdict::Now(client) => self.identify(&known, client, snapshot),
+        }
+    }
+
+    fn identify(&self, known: &Identified, client: Client, snapshot: &Snapshot) -> Arc<Identified> {
+        let lapsed = match &client {
+            Client::Refused(_) => known.verified().or(known.lapsed.as_ref()).cloned(),
+            Client::Anonymous | Client::Verified(_) => None,
         };
-        let identified = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
+        let identified = Identified::new(client, snapshot, &self.tls, self.authenticated_at);
+        let identified = Arc::new(Identified { lapsed, ..identified });
         self.client.store(identified.clone());
         identified
     }
@@ -129,10 +138,7 @@ impl Connection {
     pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
         let site = self.site(snapshot);
         let refusal = match &site {
-            Some(site) => match &self.authorize(site, snapshot, now).client {
-                Client::Refused(refusal) => refusal.clone(),
-                Client::Anonymous | Client::Verified(_) => return None,
-            },
+            Some(site) => self.refusal(site, snapshot, now)?,
             None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
         };
         let page = site.is_some_and(|site| site.refusal == RefusalStyle::Page);
@@ -142,8 +148,25 @@ impl Connection {
         self.cut.throw().then_some(refusal)
     }
 
-    /// Counts a request in until the guard is dropped. To be taken **before** [`Self::authorize`]: whoever publishes a
-    /// snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
+    /// Why this client is refused now. Headers of one that is not are rendered with its next request, not here, where
+    /// ten thousand connections are gone through within the time a revocation may take.
+    fn refusal(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
+        let known = self.client.load();
+        match judge(&known, site, snapshot, now) {
+            Verdict::Now(Client::Refused(refusal)) => {
+                self.identify(&known, Client::Refused(refusal.clone()), snapshot);
+                Some(refusal)
+            }
+            Verdict::Now(Client::Anonymous | Client::Verified(_)) => None,
+            Verdict::Unchanged => match &known.client {
+                Client::Refused(refusal) => Some(refusal.clone()),
+                Client::Anonymous | Client::Verified(_) => None,
+            },
+        }
+    }
+
+    /// Counts a request in until the guard is dropped. To be taken **before** the snapshot that the request is judged by:
+    /// whoever publishes a snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.awaiting_header.store(false, Ordering::Relaxed);
@@ -154,21 +177,37 @@ impl Connection {
     /// Called when pingora begins to wait for a request's header.
     pub(super) fn await_header(&self) {
         self.header_began.store(0, Ordering::Relaxed);
+        self.header_octets.store(0, Ordering::Relaxed);
         self.awaiting_header.store(true, Ordering::Relaxed);
     }
 
-    /// Called when octets came from the client.
-    pub(super) fn octets_arrived(&self) {
-        if self.awaiting_header.load(Ordering::Relaxed) && self.header_began.load(Ordering::Relaxed) == 0 {
+    /// Called when octets came from the client. An error when they are more than a header can be: pingora would gather
+    /// up to a megabyte before the header is whole and its size can be judged.
+    pub(super) fn octets_arrived(&self, count: usize) -> Result<(), HeaderTooLarge> {
+        if self.tls.http2 || !self.awaiting_header.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if self.header_began.load(Ordering::Relaxed) == 0 {
             self.header_began.store(self.age_millis() + 1, Ordering::Relaxed);
         }
+        let octets = self.header_octets.fetch_add(count, Ordering::Relaxed).saturating_add(count);
+        if octets > self.max_header_octets { Err(HeaderTooLarge) } else { Ok(()) }
     }
 
-    /// Milliseconds since the first octet of a header that is still incomplete (HTTP/1.1 only).
-    pub(super) fn header_pending_millis(&self) -> Option<u64> {
-        let began = self.header_began.load(Ordering::Relaxed);
-        (began != 0 && !self.tls.http2 && self.awaiting_header.load(Ordering::Relaxed))
-            .then(|| self.age_millis().saturating_sub(began - 1))
+    /// The limit of time that this connection has run into, by its key.
+    ///
+    /// HTTP/1.1: a header that began and does not end. HTTP/2, where pingora waits for the preface without limit: no
+    /// request at all since the handshake.
+    pub(super) fn overdue(&self, limits: &Limits) -> Option<&'static str> {
+        if !self.awaiting_header.load(Ordering::Relaxed) {
+            return None;
+        }
+        let (since, limit, name) = if self.tls.http2 {
+            (0, limits.idle_timeout, "idle_timeout")
+        } else {
+            (self.header_began.load(Ordering::Relaxed).checked_sub(1)?, limits.header_timeout, "header_timeout")
+        };
+        (u128::from(self.age_millis().saturating_sub(since)) > limit.as_millis()).then_some(name)
     }
 
     /// Counts a stream the client reset; true when more than `limit` fell into one `window_millis`.
@@ -186,6 +225,39 @@ impl Connection {
     }
 }
 
+/// More octets came than a request's header may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct HeaderTooLarge;
+
+/// What a look at a client by a snapshot comes to.
+enum Verdict {
+    /// As known, headers and all.
+    Unchanged,
+    /// This is who it is now.
+    Now(Client),
+}
+
+fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Verdict {
+    let same = known.generation == snapshot.generation;
+    let again = |client| match verify::recheck(client, &site.policy, &snapshot.trust, now) {
+        Ok(client) => Client::Verified(client),
+        Err(refusal) => Client::Refused(refusal),
+    };
+    match (&known.client, &known.lapsed) {
+        (Client::Verified(client), _) => match again(client) {
+            Client::Verified(_) if same => Verdict::Unchanged,
+            client => Verdict::Now(client),
+        },
+        (Client::Refused(_), Some(client)) if !same => Verdict::Now(again(client)),
+        (Client::Refused(_), _) => Verdict::Unchanged,
+        (Client::Anonymous, _) if site.client_auth == ClientAuth::Required => Verdict::Now(Client::Refused(
+            Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"),
+        )),
+        (Client::Anonymous, _) if same => Verdict::Unchanged,
+        (Client::Anonymous, _) => Verdict::Now(Client::Anonymous),
+    }
+}
+
 impl Identified {
     fn new(client: Client, snapshot: &Snapshot, tls: &TlsFacts, authenticated_at: Timestamp) -> Self {
         let names = &snapshot.config.headers;
@@ -194,7 +266,7 @@ impl Identified {
             Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
             Client::Anonymous | Client::Refused(_) => IdentityHeaders::unauthenticated(names),
         };
-        Self { client, generation: snapshot.generation, headers }
+        Self { client, generation: snapshot.generation, lapsed: None, headers }
     }
 
     /// The verified client, if it is one.

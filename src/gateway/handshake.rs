@@ -333,8 +333,9 @@ impl ClientCertVerifier for HandshakeVerifier {
             Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
             _ => Ok(ClientCertVerified::assertion()),
         };
-        if let Ok(client) = &outcome {
-            self.session.facts.tell(client.verified_at(), client.links());
+        match &outcome {
+            Ok(client) => self.session.facts.tell(client.verified_at(), client.links()),
+            Err(_) => self.session.facts.refuse(),
         }
         let _ = self.session.outcome.set(outcome);
         answer

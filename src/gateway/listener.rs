@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::records::AuthenticationRecord;
-use super::reload::{self, Cause};
+use super::reload::{self, Cause, FileWatch};
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
@@ -33,13 +33,19 @@ const ACCEPT_BACKLOG: i32 = 4096;
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long a connection that was cut may take to log and leave in order; then it is dropped as it is.
+const CUT_GRACE: Duration = Duration::from_millis(50);
+
 /// How often live connections are judged anew when no new snapshot came: some microseconds each.
 const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Builds, binds, runs and drains.
 pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
-    let (gateway, runtime) = build(config)?;
     let (wake, causes) = mpsc::channel();
+    // Before the files are read: what changes from here on is not missed.
+    let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
+    watch.follow(&config, config_path);
+    let (gateway, runtime) = build(config)?;
     let listeners = {
         let _entered = runtime.enter();
         bind(&gateway)?
@@ -47,7 +53,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
-        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle))
+        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle, watch))
     };
     runtime.block_on(serve(&gateway, listeners, &wake));
     // The reloader ends by itself when it hears of it; if it panicked, there is nothing left to save.
@@ -265,11 +271,21 @@ async fn take(
     report_success(&gateway, &connection, &accepted.client, began);
     let _kept = gateway.registry.keep(&connection);
     gateway.metrics.connections.inc();
-    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone()));
-    let app = Arc::new(ConnectionApp::new(connection, proxy, &gateway));
+    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), gateway.clone()));
+    let app = Arc::new(ConnectionApp::new(connection.clone(), proxy, &gateway));
     drop(accepted.client);
-    app.process_new(stream, &stopping).await;
+    tokio::select! {
+        _ = app.process_new(stream, &stopping) => {}
+        () = cut_and_stuck(&connection) => {}
+    }
     gateway.metrics.connections.dec();
+}
+
+/// Ends once a connection was cut and had time to end by itself. One that waits for its upstream to take more of a body
+/// looks neither at its client nor at the cut.
+async fn cut_and_stuck(connection: &Connection) {
+    connection.cut.thrown().await;
+    tokio::time::sleep(CUT_GRACE).await;
 }
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {
@@ -303,11 +319,12 @@ async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<
             _ = stopping.changed() => return,
         }
         let snapshot = gateway.snapshot();
-        let limit = snapshot.config.limits.header_timeout.as_millis();
+        let limits = &snapshot.config.limits;
         gateway.registry.for_each(|connection| {
-            let pending = connection.header_pending_millis().map(u128::from);
-            if pending.is_some_and(|pending| pending > limit) && connection.cut.throw() {
-                gateway.metrics.limits.with_label_values(&["header_timeout"]).inc();
+            if let Some(limit) = connection.overdue(limits)
+                && connection.cut.throw()
+            {
+                gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
         if enforced.elapsed() >= ENFORCE_INTERVAL {

@@ -1,5 +1,6 @@
 //! A verified TLS connection as pingora's transport, which the gateway can cut.
 
+use super::Gateway;
 use super::connection::Connection;
 use async_trait::async_trait;
 use pingora_core::protocols::tls::SslDigest;
@@ -28,13 +29,14 @@ pub(super) const WRITE_BUFFER: usize = 4096;
 pub(super) struct ClientStream {
     tls: TlsStream<BufferedTcp>,
     connection: Arc<Connection>,
+    gateway: Arc<Gateway>,
     socket: Arc<SocketDigest>,
     ssl: Arc<SslDigest>,
     alpn: Option<ALPN>,
 }
 
 impl ClientStream {
-    pub(super) fn new(tls: TlsStream<BufferedTcp>, connection: Arc<Connection>) -> Self {
+    pub(super) fn new(tls: TlsStream<BufferedTcp>, connection: Arc<Connection>, gateway: Arc<Gateway>) -> Self {
         let session = tls.get_ref().1;
         let alpn = session.alpn_protocol().map(|protocol| if protocol == b"h2" { ALPN::H2 } else { ALPN::H1 });
         let facts = &connection.tls;
@@ -42,7 +44,7 @@ impl ClientStream {
         let socket = SocketDigest::from_raw_fd(tls.get_ref().0.get_ref().as_raw_fd());
         // Known already; pingora would ask the kernel on every request.
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
-        Self { tls, connection, socket: Arc::new(socket), ssl, alpn }
+        Self { tls, connection, gateway, socket: Arc::new(socket), ssl, alpn }
     }
 }
 
@@ -57,8 +59,12 @@ impl AsyncRead for ClientStream {
         self.connection.cut.check_read(cx)?;
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.tls).poll_read(cx, buf);
-        if poll.is_ready() && buf.filled().len() > before {
-            self.connection.octets_arrived();
+        let read = buf.filled().len() - before;
+        if read > 0 && self.connection.octets_arrived(read).is_err() {
+            if self.connection.cut.throw() {
+                self.gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
+            }
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "a header over its limit")));
         }
         poll
     }

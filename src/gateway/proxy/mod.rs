@@ -9,10 +9,11 @@ pub(super) use app::ConnectionApp;
 
 use super::Gateway;
 use super::assertion::AssertedRequest;
+use super::connection::Connection;
 use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::records::AccessRecord;
 use super::refusal::Problem;
-use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
+use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -70,12 +71,17 @@ impl ProxyHttp for Rules {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+        // Counted in before the snapshot is taken: see `Connection::begin_request`.
+        ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
+        ctx.snapshot = self.gateway.snapshot();
         match admit::admit(session, ctx) {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
                 Ok(false)
             }
             Err(answer) => {
+                // Nothing of it is under way any more: the refusal itself is not to be cut.
+                ctx.in_flight = None;
                 self.count_refusal(&answer, ctx);
                 ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
                 respond::send(session, ctx, &answer).await?;
@@ -91,6 +97,7 @@ impl ProxyHttp for Rules {
         _end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        still_connected(ctx)?;
         if session.was_upgraded() {
             return Ok(());
         }
@@ -105,9 +112,10 @@ impl ProxyHttp for Rules {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         let admitted = ctx.admitted.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
-        let key = admitted.client.verified().and_then(|client| client.identity().contract_id().map(str::to_owned));
-        let key = key.unwrap_or_else(|| ctx.connection.as_ref().map_or(String::new(), |it| it.peer.ip().to_string()));
-        let Some(lease) = admitted.pool.choose(key.as_bytes(), &ctx.tried) else {
+        let connection = ctx.connection.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let contract = admitted.client.verified().and_then(|client| client.identity().contract_id());
+        let key = contract.map_or(Key::Address(connection.peer.ip()), Key::Contract);
+        let Some(lease) = admitted.pool.choose(key, &ctx.tried) else {
             let labels = [&*admitted.pool.config().name, "no-peer"];
             self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
             return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
@@ -127,6 +135,7 @@ impl ProxyHttp for Rules {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        still_connected(ctx)?;
         set_headers(request, ctx)
     }
 
@@ -280,6 +289,15 @@ impl Rules {
 
 fn was_reset(session: &Http2Session) -> bool {
     session.response_written().is_none()
+}
+
+/// Lets nothing out of a connection that was cut (invariant 1): since the request was admitted, a peer may have taken
+/// seconds to accept, and octets read before the cut may wait in buffers.
+fn still_connected(ctx: &RequestContext) -> Result<()> {
+    match &ctx.connection {
+        Some(connection) if !connection.cut.is_thrown() => Ok(()),
+        _ => Err(Error::new_down(ErrorType::ConnectionClosed)),
+    }
 }
 
 /// The request as the upstream gets it: nothing the client claims of itself, everything that was verified.
