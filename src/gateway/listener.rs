@@ -262,7 +262,8 @@ async fn take(
         }
         Err(_) => {
             gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
-            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout, tcp: None };
+            let cause = FailureCause::Timeout;
+            let failure = Failure { site: None, server_name: None, tls_version: None, cause, tcp: None };
             return report_failure(&gateway, &failure, peer, began);
         }
     };

@@ -3,10 +3,15 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod assertion;
 mod bad_certificates;
+mod cli;
+mod client_auth;
 mod forgery;
 mod live;
+mod pkits;
 mod proxying;
+mod records;
 mod refusals;
 mod reload;
 mod resumption;
