@@ -2,7 +2,7 @@
 
 use super::cut::CutSwitch;
 use super::handshake::{Accepted, Client};
-use super::headers::{IdentityHeaders, SessionKind};
+use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
 use crate::config::{ClientAuth, RefusalStyle};
@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// What the TLS handshake settled.
 #[derive(Clone, Debug)]
@@ -42,10 +43,18 @@ pub(super) struct Connection {
     pub(super) tls: TlsFacts,
     pub(super) authenticated_at: Timestamp,
     pub(super) cut: CutSwitch,
+    /// `Forwarded` and its kind, the same on every request.
+    pub(super) forwarding: Forwarding,
+    /// Tells pingora to serve what is under way and then to end the connection in good order.
+    retire: watch::Sender<bool>,
     site: Arc<str>,
     client: ArcSwap<Identified>,
     /// Requests begun and not ended.
     in_flight: AtomicUsize,
+    /// Requests begun since the handshake.
+    requests: AtomicU32,
+    /// Milliseconds after `opened` at which the last request ended.
+    quiet_since: AtomicU64,
     /// HTTP/2 streams reset by the client in the window that began at `reset_window`.
     resets: AtomicU32,
     reset_window: AtomicU64,
@@ -54,6 +63,8 @@ pub(super) struct Connection {
     /// which its first octet came; 0: not yet.
     awaiting_header: AtomicBool,
     header_began: AtomicU64,
+    /// Octets that came since the header is being waited for.
+    header_octets: AtomicUsize,
 }
 
 impl Connection {
@@ -73,16 +84,31 @@ impl Connection {
             server_name: session.server_name().map(str::to_owned),
             authenticated_at: accepted.authenticated_at,
             cut: CutSwitch::default(),
+            forwarding: Forwarding::new(peer),
+            retire: watch::Sender::new(false),
             site: accepted.site.name.clone(),
             client: ArcSwap::from_pointee(client),
             tls,
             in_flight: AtomicUsize::new(0),
+            requests: AtomicU32::new(0),
+            quiet_since: AtomicU64::new(0),
             resets: AtomicU32::new(0),
             reset_window: AtomicU64::new(0),
             opened: Instant::now(),
             awaiting_header: AtomicBool::new(true),
             header_began: AtomicU64::new(0),
+            header_octets: AtomicUsize::new(0),
         }
+    }
+
+    /// Lets requests under way end and no further one begin; HTTP/2 clients are told with GOAWAY.
+    pub(super) fn retire(&self) {
+        self.retire.send_replace(true);
+    }
+
+    /// Becomes true when the connection retires.
+    pub(super) fn retiring(&self) -> watch::Receiver<bool> {
+        self.retire.subscribe()
     }
 
     /// The name of the site whose handshake this was.
@@ -146,22 +172,44 @@ impl Connection {
     /// snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.awaiting_header.store(false, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
         InFlight(self.clone())
     }
 
+    /// Requests begun since the handshake, the current one among them.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds without a request under way; none while there is one.
+    pub(super) fn idle_millis(&self) -> Option<u64> {
+        (self.in_flight.load(Ordering::SeqCst) == 0)
+            .then(|| self.age_millis().saturating_sub(self.quiet_since.load(Ordering::Relaxed)))
+    }
+
     /// Called when pingora begins to wait for a request's header.
     pub(super) fn await_header(&self) {
+        self.header_octets.store(0, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
         self.awaiting_header.store(true, Ordering::Relaxed);
     }
 
     /// Called when octets came from the client.
-    pub(super) fn octets_arrived(&self) {
-        if self.awaiting_header.load(Ordering::Relaxed) && self.header_began.load(Ordering::Relaxed) == 0 {
+    pub(super) fn octets_arrived(&self, count: usize) {
+        if self.tls.http2 || !self.awaiting_header.load(Ordering::Relaxed) {
+            return;
+        }
+        self.header_octets.fetch_add(count, Ordering::Relaxed);
+        if self.header_began.load(Ordering::Relaxed) == 0 {
             self.header_began.store(self.age_millis() + 1, Ordering::Relaxed);
         }
+    }
+
+    /// Octets of a header that is still incomplete (HTTP/1.1 only). Asked before more is read.
+    pub(super) fn header_octets(&self) -> usize {
+        if self.awaiting_header.load(Ordering::Relaxed) { self.header_octets.load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Milliseconds since the first octet of a header that is still incomplete (HTTP/1.1 only).
@@ -212,6 +260,7 @@ pub(super) struct InFlight(Arc<Connection>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.quiet_since.store(self.0.age_millis(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }
