@@ -4,8 +4,13 @@
 mod common;
 
 mod bad_certificates;
+mod draining;
 mod forgery;
+mod http;
+mod http2;
+mod limits;
 mod live;
+mod observed;
 mod pools;
 mod proxying;
 mod refusals;
@@ -13,3 +18,4 @@ mod reload;
 mod resumption;
 mod start;
 mod support;
+mod upstreams;
