@@ -142,6 +142,14 @@ impl Gateway {
         self.process.output()
     }
 
+    /// The most memory it ever had resident (VmHWM), in octets.
+    #[track_caller]
+    pub fn memory_high_water(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
