@@ -71,7 +71,7 @@ impl ProxyHttp for Rules {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         let admitted = admit::admit(session, ctx);
-        self.count_request(ctx);
+        self.count_request(session, ctx);
         match admitted {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
@@ -255,11 +255,14 @@ impl Rules {
     }
 
     /// A connection that has had its requests ends in good order; one that does not take the hint is cut.
-    fn count_request(&self, ctx: &RequestContext) {
+    fn count_request(&self, session: &mut Session, ctx: &RequestContext) {
         let Some(connection) = &ctx.connection else {
             return;
         };
         let (requests, limit) = (connection.requests(), ctx.snapshot.config.limits.requests_per_connection);
+        if requests >= limit {
+            session.set_keepalive(None);
+        }
         if requests == limit {
             self.gateway.metrics.limits.with_label_values(&["requests_per_connection"]).inc();
             connection.retire();
