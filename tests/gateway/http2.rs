@@ -4,14 +4,14 @@ use crate::common::{Gateway, Setup, TestPki, TlsClient, TlsConnection, Version, 
 use crate::support::{HOST, met, reached, with_limits};
 use std::io;
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
-const GOAWAY: u8 = 7;
+pub const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
-const END_STREAM: u8 = 1;
+pub const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
@@ -182,6 +182,7 @@ fn a_header_that_goes_on_and_on_in_continuations_ends_the_connection() {
     let field = header_block("/", &[("x-flood", &"x".repeat(8_000))]).split_off(4 + 2 + HOST.len());
     flood(&mut frames, 2_000, |_| encode(CONTINUATION, 0, 1, &field));
     frames.end();
+    wait_until("it is counted", || met(&setup.gateway, "request_header_bytes") > 0.5);
     assert_eq!(reached(&setup.app, "/echo"), 0);
     still_serves(&setup);
 }
@@ -193,6 +194,7 @@ fn empty_continuations_end_the_connection() {
     frames.send(HEADERS, END_STREAM, 1, &header_block("/echo", &[])).unwrap();
     flood(&mut frames, 10_000, |_| encode(CONTINUATION, 0, 1, &[]));
     frames.end();
+    wait_until("it is counted", || met(&setup.gateway, "request_header_bytes") > 0.5);
     still_serves(&setup);
 }
 
