@@ -30,8 +30,12 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// h2 ends a connection that floods it by itself and tells why to nobody but the client, at the end of its GOAWAY frame
 /// (`h2::proto`): the limits of ours that these are.
-const LAST_WORDS: [(&[u8], &str); 2] =
-    [(b"too_many_resets", "http2_resets"), (b"too_many_continuations", "request_header_bytes")];
+const LAST_WORDS: [(&[u8], &str); 4] = [
+    (b"too_many_resets", "http2_resets"),
+    (b"too_many_internal_resets", "http2_resets"),
+    (b"too_many_continuations", "request_header_bytes"),
+    (b"header_list_way_too_large", "request_header_bytes"),
+];
 
 /// The transport handed to pingora.
 pub(super) struct ClientStream {

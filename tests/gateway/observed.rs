@@ -73,17 +73,20 @@ fn every_line_of_the_exposition_is_valid_and_every_metric_has_help_and_type() {
     for name in [
         "sekisho_accept_errors_total",
         "sekisho_connections",
+        "sekisho_cut_connections_total",
         "sekisho_dropped_records",
         "sekisho_handshake_seconds",
         "sekisho_handshakes_total",
         "sekisho_limits_total",
         "sekisho_refused_requests_total",
+        "sekisho_reloads_total",
         "sekisho_request_seconds",
         "sekisho_requests_total",
         "sekisho_revocation_list_entries",
         "sekisho_revocation_list_next_update_seconds",
         "sekisho_revocation_list_this_update_seconds",
         "sekisho_snapshot_generation",
+        "sekisho_upstream_errors_total",
         "sekisho_upstream_peer_healthy",
     ] {
         assert!(types.contains_key(name), "{name} is not there");
