@@ -31,6 +31,8 @@ pub(super) struct Identified {
     pub(super) client: Client,
     /// The snapshot this was looked at and rendered by.
     generation: u64,
+    /// A client refused now that was verified before: a new snapshot may know better (a fresh list after a stale one).
+    lapsed: Option<VerifiedClient>,
     pub(super) headers: IdentityHeaders,
 }
 
@@ -141,20 +143,19 @@ impl Connection {
     /// Costs an index lookup for each certificate of the path while the CAs stay the same.
     pub(super) fn authorize(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Arc<Identified> {
         let known = self.client.load();
-        let client = match &known.client {
-            Client::Verified(client) => match verify::recheck(client, &site.policy, &snapshot.trust, now) {
-                Ok(_) if known.generation == snapshot.generation => return known.clone(),
-                Ok(client) => Client::Verified(client),
-                Err(refusal) => Client::Refused(refusal),
-            },
-            Client::Anonymous if site.client_auth == ClientAuth::Required => {
-                Client::Refused(Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"))
-            }
-            Client::Refused(_) => return known.clone(),
-            Client::Anonymous if known.generation == snapshot.generation => return known.clone(),
-            Client::Anonymous => Client::Anonymous,
+        match judge(&known, site, snapshot, now) {
+            Verdict::Unchanged => known.clone(),
+            Verdict::Now(client) => self.identify(&known, client, snapshot),
+        }
+    }
+
+    fn identify(&self, known: &Identified, client: Client, snapshot: &Snapshot) -> Arc<Identified> {
+        let lapsed = match &client {
+            Client::Refused(_) => known.verified().or(known.lapsed.as_ref()).cloned(),
+            Client::Anonymous | Client::Verified(_) => None,
         };
-        let identified = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
+        let identified = Identified::new(client, snapshot, &self.tls, self.authenticated_at);
+        let identified = Arc::new(Identified { lapsed, ..identified });
         self.client.store(identified.clone());
         identified
     }
@@ -170,10 +171,7 @@ impl Connection {
     pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
         let site = self.site(snapshot);
         let refusal = match &site {
-            Some(site) => match &self.authorize(site, snapshot, now).client {
-                Client::Refused(refusal) => refusal.clone(),
-                Client::Anonymous | Client::Verified(_) => return None,
-            },
+            Some(site) => self.refusal(site, snapshot, now)?,
             None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
         };
         let page = site.is_some_and(|site| site.refusal == RefusalStyle::Page);
@@ -183,8 +181,25 @@ impl Connection {
         self.cut.throw().then_some(refusal)
     }
 
-    /// Counts a request in until the guard is dropped. To be taken **before** [`Self::authorize`]: whoever publishes a
-    /// snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
+    /// Why this client is refused now. Headers of one that is not are rendered with its next request, not here, where
+    /// ten thousand connections are gone through within the time a revocation may take.
+    fn refusal(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
+        let known = self.client.load();
+        match judge(&known, site, snapshot, now) {
+            Verdict::Now(Client::Refused(refusal)) => {
+                self.identify(&known, Client::Refused(refusal.clone()), snapshot);
+                Some(refusal)
+            }
+            Verdict::Now(Client::Anonymous | Client::Verified(_)) => None,
+            Verdict::Unchanged => match &known.client {
+                Client::Refused(refusal) => Some(refusal.clone()),
+                Client::Anonymous | Client::Verified(_) => None,
+            },
+        }
+    }
+
+    /// Counts a request in until the guard is dropped. To be taken **before** the snapshot that the request is judged by:
+    /// whoever publishes a snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::Relaxed);
@@ -206,8 +221,8 @@ impl Connection {
 
     /// Called when pingora begins to wait for a request's header.
     pub(super) fn await_header(&self) {
-        self.header_octets.store(0, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
+        self.header_octets.store(0, Ordering::Relaxed);
         self.awaiting_header.store(true, Ordering::Relaxed);
     }
 
@@ -249,6 +264,35 @@ impl Connection {
     }
 }
 
+/// What a look at a client by a snapshot comes to.
+enum Verdict {
+    /// As known, headers and all.
+    Unchanged,
+    /// This is who it is now.
+    Now(Client),
+}
+
+fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Verdict {
+    let same = known.generation == snapshot.generation;
+    let again = |client| match verify::recheck(client, &site.policy, &snapshot.trust, now) {
+        Ok(client) => Client::Verified(client),
+        Err(refusal) => Client::Refused(refusal),
+    };
+    match (&known.client, &known.lapsed) {
+        (Client::Verified(client), _) => match again(client) {
+            Client::Verified(_) if same => Verdict::Unchanged,
+            client => Verdict::Now(client),
+        },
+        (Client::Refused(_), Some(client)) if !same => Verdict::Now(again(client)),
+        (Client::Refused(_), _) => Verdict::Unchanged,
+        (Client::Anonymous, _) if site.client_auth == ClientAuth::Required => Verdict::Now(Client::Refused(
+            Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"),
+        )),
+        (Client::Anonymous, _) if same => Verdict::Unchanged,
+        (Client::Anonymous, _) => Verdict::Now(Client::Anonymous),
+    }
+}
+
 impl Identified {
     fn new(client: Client, snapshot: &Snapshot, tls: &TlsFacts, authenticated_at: Timestamp) -> Self {
         let names = &snapshot.config.headers;
@@ -257,7 +301,7 @@ impl Identified {
             Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
             Client::Anonymous | Client::Refused(_) => IdentityHeaders::unauthenticated(names),
         };
-        Self { client, generation: snapshot.generation, headers }
+        Self { client, generation: snapshot.generation, lapsed: None, headers }
     }
 
     /// The verified client, if it is one.

@@ -17,7 +17,10 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, ServerConfig, SignatureScheme};
+use rustls::{
+    CipherSuite, DigitallySignedStruct, DistinguishedName, HandshakeKind, ProtocolVersion, ServerConfig,
+    SignatureScheme,
+};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -54,6 +57,8 @@ pub(super) struct Failure {
     pub(super) site: Option<Arc<Site>>,
     /// The server name the client asked for.
     pub(super) server_name: Option<String>,
+    /// `TLSv1_3` or `TLSv1_2`, once there was a ClientHello.
+    pub(super) tls_version: Option<&'static str>,
     pub(super) cause: FailureCause,
     /// What is left of the connection, for [`linger`].
     pub(super) tcp: Option<BufferedTcp>,
@@ -113,16 +118,18 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
     let start = match client_hello(tcp).await {
         Ok(start) => start,
         Err((error, tcp)) => {
-            return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error), tcp });
+            let cause = FailureCause::Tls(error);
+            return Err(Failure { site: None, server_name: None, tls_version: None, cause, tcp });
         }
     };
+    let tls_version = tls_version(&start.client_hello());
     let server_name = start.client_hello().server_name().map(str::to_owned);
     let Some(site) = snapshot.sites.for_server_name(server_name.as_deref()) else {
         let tcp = refuse_server_name(start.io).await;
-        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite, tcp });
+        return Err(Failure { site: None, server_name, tls_version, cause: FailureCause::NoSite, tcp });
     };
     let session = Arc::new(Session::default());
-    let failed = |cause, tcp| Failure { site: Some(site.clone()), server_name, cause, tcp };
+    let failed = |cause, tcp| Failure { site: Some(site.clone()), server_name, tls_version, cause, tcp };
     let config = match server_config(gateway, &snapshot, &site, &session) {
         Ok(config) => config,
         Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
@@ -176,6 +183,21 @@ async fn client_hello(
 ) -> Result<tokio_rustls::StartHandshake<BufferedTcp>, (io::Error, Option<BufferedTcp>)> {
     let mut acceptor = LazyConfigAcceptor::new(Acceptor::default(), tcp);
     (&mut acceptor).await.map_err(|error| (error, acceptor.take_io()))
+}
+
+/// The version that this ClientHello leads to, for records of handshakes that do not end: whoever names a cipher suite
+/// of TLS 1.3 speaks it (RFC 8446 section 4.1.2; its suites are of no use to any other version), and we prefer it.
+fn tls_version(client_hello: &rustls::server::ClientHello<'_>) -> Option<&'static str> {
+    const TLS13: [CipherSuite; 3] = [
+        CipherSuite::TLS13_AES_128_GCM_SHA256,
+        CipherSuite::TLS13_AES_256_GCM_SHA384,
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256,
+    ];
+    if client_hello.cipher_suites().iter().any(|suite| TLS13.contains(suite)) {
+        ProtocolVersion::TLSv1_3.as_str()
+    } else {
+        ProtocolVersion::TLSv1_2.as_str()
+    }
 }
 
 /// The alert `unrecognized_name` (RFC 6066 section 3), in the clear: nothing has been agreed yet.
@@ -311,8 +333,9 @@ impl ClientCertVerifier for HandshakeVerifier {
             Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
             _ => Ok(ClientCertVerified::assertion()),
         };
-        if let Ok(client) = &outcome {
-            self.session.facts.tell(client.verified_at(), client.links());
+        match &outcome {
+            Ok(client) => self.session.facts.tell(client.verified_at(), client.links()),
+            Err(_) => self.session.facts.refuse(),
         }
         let _ = self.session.outcome.set(outcome);
         answer

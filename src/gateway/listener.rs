@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::records::AuthenticationRecord;
-use super::reload::{self, Cause};
+use super::reload::{self, Cause, FileWatch};
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
@@ -14,6 +14,8 @@ use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -26,21 +28,32 @@ use tokio::sync::watch;
 
 /// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections the kernel holds until they are accepted: some milliseconds' worth in a storm of them.
+const ACCEPT_BACKLOG: i32 = 4096;
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How long a connection that was cut may take to log and leave in order; then it is dropped as it is.
+const CUT_GRACE: Duration = Duration::from_millis(50);
 
 /// How often live connections are judged anew when no new snapshot came: some microseconds each.
 const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Builds, binds, runs and drains.
 pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
-    let (gateway, runtime) = build(config)?;
     let (wake, causes) = mpsc::channel();
-    let listeners = runtime.block_on(bind(&gateway))?;
+    // Before the files are read: what changes from here on is not missed.
+    let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
+    watch.follow(&config, config_path);
+    let (gateway, runtime) = build(config)?;
+    let listeners = {
+        let _entered = runtime.enter();
+        bind(&gateway)?
+    };
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
-        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle))
+        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle, watch))
     };
     runtime.block_on(serve(&gateway, listeners, &wake));
     // The reloader ends by itself when it hears of it; if it panicked, there is nothing left to save.
@@ -94,18 +107,17 @@ struct Listeners {
 }
 
 /// Binds every address, or none.
-async fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
+fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
     let config = gateway.snapshot().config.clone();
     let mut errors = Vec::new();
     let mut tls = Vec::new();
     for address in &config.gateway.listen {
-        match TcpListener::bind(address).await {
+        match listen(*address) {
             Ok(listener) => tls.push(listener),
             Err(error) => errors.extend(at_start(&format!("gateway.listen: {address}: {error}"))),
         }
     }
-    let admin = TcpListener::bind(config.gateway.admin).await;
-    match admin {
+    match listen(config.gateway.admin) {
         Ok(admin) if errors.is_empty() => Ok(Listeners { tls, admin }),
         Ok(_) => Err(errors),
         Err(error) => {
@@ -113,6 +125,19 @@ async fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
             Err(errors)
         }
     }
+}
+
+/// An IPv6 address takes IPv6 only, whatever the system's default: `[::]:443` and `0.0.0.0:443` go together.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restarted gateway takes its address back while connections of the old one are still closing.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
@@ -238,7 +263,8 @@ async fn take(
         }
         Err(_) => {
             gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
-            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout, tcp: None };
+            let cause = FailureCause::Timeout;
+            let failure = Failure { site: None, server_name: None, tls_version: None, cause, tcp: None };
             return report_failure(&gateway, &failure, peer, began);
         }
     };
@@ -252,7 +278,11 @@ async fn take(
     let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), limits.request_header_bytes));
     let app = Arc::new(ConnectionApp::new(connection.clone(), proxy, &gateway));
     drop(accepted.client);
-    app.process_new(stream, &connection.retiring()).await;
+    let retiring = connection.retiring();
+    tokio::select! {
+        _ = app.process_new(stream, &retiring) => {}
+        () = cut_and_stuck(&connection) => {}
+    }
     if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
         gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
     }
@@ -260,6 +290,13 @@ async fn take(
         gateway.metrics.limits.with_label_values(&[limit]).inc();
     }
     gateway.metrics.connections.dec();
+}
+
+/// Ends once a connection was cut and had time to end by itself. One that waits for its upstream to take more of a body
+/// looks neither at its client nor at the cut.
+async fn cut_and_stuck(connection: &Connection) {
+    connection.cut.thrown().await;
+    tokio::time::sleep(CUT_GRACE).await;
 }
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {

@@ -15,6 +15,7 @@ use crate::trust::{self, Alarm};
 use notify::{RecursiveMode, Watcher};
 use rustls::crypto::CryptoProvider;
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -23,6 +24,9 @@ use tokio::runtime::Handle;
 
 /// Files are often written in several steps: changes this close together are one reload.
 const SETTLE: Duration = Duration::from_millis(20);
+/// However busy a watched folder is (a log may lie in it), a reload waits no longer: a revocation is to be in force
+/// within 100 ms.
+const SETTLE_AT_MOST: Duration = Duration::from_millis(60);
 
 /// Why a reload was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +118,8 @@ pub(super) fn run(
     causes: &Receiver<Cause>,
     wake: &Sender<Cause>,
     runtime: &Handle,
+    mut watch: FileWatch,
 ) {
-    let mut watch = FileWatch::new(wake, &gateway.snapshot().config.gateway.access_log);
-    watch.follow(&gateway.snapshot().config, config_path);
     while let Ok(first) = causes.recv() {
         let Some(settled) = settle(first, causes) else {
             return;
@@ -124,8 +127,16 @@ pub(super) fn run(
         if settled == Cause::Signal {
             gateway.records.reopen();
         }
-        if reload(gateway, config_path, runtime) {
-            watch.follow(&gateway.snapshot().config, config_path);
+        // A panic here would leave the gateway with today's lists for ever.
+        let reloaded = catch_unwind(AssertUnwindSafe(|| reload(gateway, config_path, runtime)));
+        if reloaded.is_err() {
+            gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+            tracing::error!("reload panicked; the last good configuration serves on");
+        }
+        // Even after a refusal: a folder may have been replaced by another of its name.
+        if watch.follow(&gateway.snapshot().config, config_path) == Follow::More {
+            // A file may have changed after it was read and before its folder was watched.
+            let _ = wake.send(Cause::Files);
         }
     }
 }
@@ -133,12 +144,13 @@ pub(super) fn run(
 /// Gathers causes until none came for a while; none at all when the gateway stops.
 fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
     let mut settled = first;
+    let deadline = Instant::now() + SETTLE_AT_MOST;
     loop {
         match settled {
             Cause::Stop => return None,
             Cause::Signal | Cause::Files => {}
         }
-        match causes.recv_timeout(SETTLE) {
+        match causes.recv_timeout(SETTLE.min(deadline.saturating_duration_since(Instant::now()))) {
             Ok(Cause::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
             Ok(Cause::Signal) => settled = Cause::Signal,
             Ok(Cause::Files) => {}
@@ -147,8 +159,8 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
     }
 }
 
-/// One reload. Says whether a snapshot was published.
-fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) -> bool {
+/// One reload.
+fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) {
     let began = Instant::now();
     let previous = gateway.snapshot();
     let compiled =
@@ -161,14 +173,12 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) -> bool 
             gateway.metrics.reloads.with_label_values(&["published"]).inc();
             let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
-            true
         }
         Err(errors) => {
             gateway.metrics.reloads.with_label_values(&["refused"]).inc();
             for error in errors {
                 tracing::error!(place = %error.place, error = error.message, "reload refused; the last good configuration serves on");
             }
-            false
         }
     }
 }
@@ -211,14 +221,21 @@ fn warn_of_restart(old: &Config, new: &Config) {
 }
 
 /// Watches the folders of all named files: editors and deployment tools replace files rather than write into them.
-struct FileWatch {
+pub(super) struct FileWatch {
     watcher: Option<notify::RecommendedWatcher>,
     followed: BTreeSet<PathBuf>,
 }
 
+/// Whether folders came to be watched that were not before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follow {
+    Same,
+    More,
+}
+
 impl FileWatch {
     /// The log may lie beside a watched file: its lines are no changes.
-    fn new(wake: &Sender<Cause>, log: &LogTarget) -> Self {
+    pub(super) fn new(wake: &Sender<Cause>, log: &LogTarget) -> Self {
         let wake = wake.clone();
         let log = match log {
             LogTarget::File(path) => path.file_name().map(std::ffi::OsStr::to_owned),
@@ -239,21 +256,24 @@ impl FileWatch {
     }
 
     /// Follows just the folders of this configuration's files.
-    fn follow(&mut self, config: &Config, config_path: &Path) {
+    pub(super) fn follow(&mut self, config: &Config, config_path: &Path) -> Follow {
         let Some(watcher) = &mut self.watcher else {
-            return;
+            return Follow::Same;
         };
         let wanted = if config.gateway.watch_files { folders(config, config_path) } else { BTreeSet::new() };
         for gone in self.followed.difference(&wanted) {
             // The folder may be gone too.
             let _ = watcher.unwatch(gone);
         }
+        let mut follow = Follow::Same;
         for folder in wanted.difference(&self.followed) {
+            follow = Follow::More;
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
                 tracing::warn!(folder = %folder.display(), %error, "this folder is not watched; SIGHUP reloads it");
             }
         }
         self.followed = wanted;
+        follow
     }
 }
 
@@ -277,11 +297,18 @@ fn folders(config: &Config, config_path: &Path) -> BTreeSet<PathBuf> {
         files.push(&tls.ca.value);
         files.extend(tls.client.iter().flat_map(|(certificate, key)| [&*certificate.value, &*key.value]));
     }
-    files
-        .into_iter()
-        .filter_map(|file| {
-            let folder = if file.is_dir() { file } else { file.parent()? };
-            Some(if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.to_owned() })
-        })
-        .collect()
+    files.into_iter().flat_map(folders_of).collect()
+}
+
+/// The real folders in which a change can make a path mean another file: its own, that of every symbolic link on the
+/// way, and the one it leads to. A deployment tool may replace any of them (Kubernetes swaps the link `..data`).
+///
+/// Real ones, since a watch stays with the folder it was put on, whatever takes its name later.
+fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let own = if file.is_dir() { Some(file) } else { file.parent() };
+    let links = file.ancestors().filter(|path| path.is_symlink()).filter_map(Path::parent);
+    let target = file.canonicalize().ok().and_then(|target| target.parent().map(Path::to_owned));
+    let named =
+        own.into_iter().chain(links).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    named.filter_map(|folder| folder.canonicalize().ok()).chain(target).collect()
 }

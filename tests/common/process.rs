@@ -65,6 +65,17 @@ impl Gateway {
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
+    /// Starts it and waits until it listens, ready or not, or until it ends: then its exit status and what it said.
+    #[track_caller]
+    pub fn try_listening(pki: &TestPki, config: &str) -> Result<Self, (ExitStatus, String)> {
+        let path = write(pki, config);
+        match GatewayProcess::listening(binary(), &path, Output::Keep, PATIENCE) {
+            Ok(process) => Ok(Self { process, config: path }),
+            Err(StartError { status: Some(status), output }) => Err((status, output)),
+            Err(StartError { status: None, output }) => panic!("neither up nor ended: {output}"),
+        }
+    }
+
     /// Starts one that should not come up: its exit status and everything it said.
     #[track_caller]
     pub fn refused(pki: &TestPki, config: &str) -> (ExitStatus, String) {

@@ -3,7 +3,10 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod assertion;
 mod bad_certificates;
+mod cli;
+mod client_auth;
 mod draining;
 mod forgery;
 mod http;
@@ -11,8 +14,10 @@ mod http2;
 mod limits;
 mod live;
 mod observed;
+mod pkits;
 mod pools;
 mod proxying;
+mod records;
 mod refusals;
 mod reload;
 mod resumption;

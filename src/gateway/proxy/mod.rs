@@ -9,6 +9,7 @@ pub(super) use app::ConnectionApp;
 
 use super::Gateway;
 use super::assertion::AssertedRequest;
+use super::connection::Connection;
 use super::headers::{HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::records::AccessRecord;
 use super::refusal::Problem;
@@ -70,6 +71,9 @@ impl ProxyHttp for Rules {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
+        // Counted in before the snapshot is taken: see `Connection::begin_request`.
+        ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
+        ctx.snapshot = self.gateway.snapshot();
         let admitted = admit::admit(session, ctx);
         self.count_request(session, ctx);
         match admitted {
@@ -81,6 +85,8 @@ impl ProxyHttp for Rules {
                 Ok(false)
             }
             Err(answer) => {
+                // Nothing of it is under way any more: the refusal itself is not to be cut.
+                ctx.in_flight = None;
                 self.count_refusal(&answer, ctx);
                 ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
                 respond::send(session, ctx, &answer).await?;
@@ -96,6 +102,7 @@ impl ProxyHttp for Rules {
         _end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        still_connected(ctx)?;
         if session.was_upgraded() {
             return Ok(());
         }
@@ -134,6 +141,7 @@ impl ProxyHttp for Rules {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        still_connected(ctx)?;
         set_headers(request, ctx)
     }
 
@@ -343,6 +351,15 @@ impl Rules {
 
 fn was_reset(session: &Http2Session) -> bool {
     session.response_written().is_none()
+}
+
+/// Lets nothing out of a connection that was cut (invariant 1): since the request was admitted, a peer may have taken
+/// seconds to accept, and octets read before the cut may wait in buffers.
+fn still_connected(ctx: &RequestContext) -> Result<()> {
+    match &ctx.connection {
+        Some(connection) if !connection.cut.is_thrown() => Ok(()),
+        _ => Err(Error::new_down(ErrorType::ConnectionClosed)),
+    }
 }
 
 /// The request as the upstream gets it: nothing the client claims of itself, everything that was verified.
