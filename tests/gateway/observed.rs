@@ -9,8 +9,11 @@ fn connect(setup: &Setup) -> TlsConnection {
     TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13).connect(&setup.gateway, HOST).unwrap()
 }
 
-/// A metric's name, labels and value (Prometheus text format 0.0.4).
-fn sample(line: &str) -> Option<(&str, Vec<(&str, String)>, f64)> {
+/// A metric's name, labels and value.
+type Sample<'a> = (&'a str, Vec<(&'a str, String)>, f64);
+
+/// Parses a line of Prometheus text format 0.0.4.
+fn sample(line: &str) -> Option<Sample<'_>> {
     let (series, value) = line.rsplit_once(' ')?;
     let value = value.parse().ok()?;
     let Some((name, labels)) = series.split_once('{') else { return Some((series, Vec::new(), value)) };

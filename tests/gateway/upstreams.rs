@@ -134,6 +134,10 @@ fn an_upstream_that_is_slow_to_answer_is_504_by_the_pools_time_or_the_routes() {
     });
     let config = Pooled::new(&format!("peers = [\"{silent}\"]\nread_timeout = \"300ms\""));
     assert_eq!(config.status("/"), 504);
+    let upgrade = "GET /ws HTTP/1.1\r\nHost: ib.localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let mut connection = config.connect();
+    connection.send(upgrade.as_bytes()).unwrap();
+    assert_eq!(connection.receive().unwrap().status, 504, "nor is an upgrade waited for without end");
     let setup = Setup::with(|config| {
         config.replacen("path = \"/\"\npool = \"ib\"", "path = \"/\"\npool = \"ib\"\ntimeout = \"300ms\"", 1)
     });
