@@ -7,7 +7,7 @@ use super::site::{Site, Snapshot};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
 use crate::config::{ClientAuth, RefusalStyle};
 use crate::pki::time::Timestamp;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -67,6 +67,8 @@ pub(super) struct Connection {
     header_began: AtomicU64,
     /// Octets that came since the header is being waited for.
     header_octets: AtomicUsize,
+    /// The limit that the last write told the client of.
+    last_words: ArcSwapOption<&'static str>,
 }
 
 impl Connection {
@@ -100,7 +102,20 @@ impl Connection {
             awaiting_header: AtomicBool::new(true),
             header_began: AtomicU64::new(0),
             header_octets: AtomicUsize::new(0),
+            last_words: ArcSwapOption::empty(),
         }
+    }
+
+    /// Told of each write: the limit it tells the client of, if it does.
+    pub(super) fn set_last_words(&self, limit: Option<&'static str>) {
+        if limit.is_some() || self.last_words.load().is_some() {
+            self.last_words.store(limit.map(Arc::new));
+        }
+    }
+
+    /// The limit that the client was told of last.
+    pub(super) fn last_words(&self) -> Option<&'static str> {
+        self.last_words.load().as_deref().copied()
     }
 
     /// Lets requests under way end and no further one begin; HTTP/2 clients are told with GOAWAY.

@@ -286,6 +286,9 @@ async fn take(
     if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
         gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
     }
+    if let Some(limit) = connection.last_words() {
+        gateway.metrics.limits.with_label_values(&[limit]).inc();
+    }
     gateway.metrics.connections.dec();
 }
 

@@ -28,6 +28,15 @@ pub(super) const WRITE_BUFFER: usize = 4096;
 /// How long a client that was answered early may go on sending before the connection is closed all the same.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// h2 ends a connection that floods it by itself and tells why to nobody but the client, at the end of its GOAWAY frame
+/// (`h2::proto`): the limits of ours that these are.
+const LAST_WORDS: [(&[u8], &str); 4] = [
+    (b"too_many_resets", "http2_resets"),
+    (b"too_many_internal_resets", "http2_resets"),
+    (b"too_many_continuations", "request_header_bytes"),
+    (b"header_list_way_too_large", "request_header_bytes"),
+];
+
 /// The transport handed to pingora.
 pub(super) struct ClientStream {
     tls: TlsStream<BufferedTcp>,
@@ -52,6 +61,16 @@ impl ClientStream {
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
         let header_limit = request_header_bytes.saturating_mul(2);
         Self { tls, connection, header_limit, socket: Arc::new(socket), ssl, alpn }
+    }
+}
+
+impl ClientStream {
+    /// Keeps the limit that a write tells of, if it is the last of an HTTP/2 connection.
+    fn listen(&self, octets: &[u8]) {
+        if self.connection.tls.http2 {
+            let limit = LAST_WORDS.iter().find(|(words, _)| octets.ends_with(words)).map(|(_, limit)| *limit);
+            self.connection.set_last_words(limit);
+        }
     }
 }
 
@@ -80,6 +99,7 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
+        self.listen(buf);
         Pin::new(&mut self.tls).poll_write(cx, buf)
     }
 
@@ -99,6 +119,7 @@ impl AsyncWrite for ClientStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
+        self.listen(bufs.iter().rfind(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
         Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
     }
 

@@ -117,6 +117,11 @@ impl Gateway {
         (status.parse().unwrap(), body.to_owned())
     }
 
+    /// `http://ADMIN/PATH`.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.process.admin())
+    }
+
     /// The value of a metric's line that begins with `name{labels}` as written; 0 when there is none yet.
     #[track_caller]
     pub fn metric(&self, name_and_labels: &str) -> f64 {

@@ -37,6 +37,12 @@ fn ends(tcp: &mut TcpStream) {
     }
 }
 
+/// The attack itself is slow: each octet comes well before any timer between two reads.
+#[expect(clippy::disallowed_methods, reason = "this waits for nothing")]
+fn between_drops() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
 /// A ClientHello for the site, without the rest of a handshake.
 fn client_hello(setup: &Setup) -> Vec<u8> {
     let name = rustls::pki_types::ServerName::try_from(HOST).unwrap();
@@ -63,8 +69,7 @@ fn a_handshake_that_is_silent_stops_or_drips_ends_in_time() {
                 if drip.write_all(&[octet]).is_err() {
                     return;
                 }
-                // The attack itself: each octet comes well before any timer between two reads.
-                std::thread::sleep(Duration::from_millis(100));
+                between_drops();
             }
         });
         still_serves(&setup);
@@ -121,8 +126,7 @@ fn a_header_that_drips_ends_at_header_timeout() {
         if dripping.send(&[*octet]).is_err() {
             break;
         }
-        // The attack itself.
-        std::thread::sleep(Duration::from_millis(100));
+        between_drops();
     }
     counted(&setup, "header_timeout");
     assert_eq!(reached(&setup.app, "/echo"), 0);

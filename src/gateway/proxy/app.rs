@@ -32,7 +32,6 @@ impl ConnectionApp {
     pub(in crate::gateway) fn new(connection: Arc<Connection>, proxy: Arc<Proxy>, gateway: &Gateway) -> Self {
         let limits = gateway.snapshot().config.limits.clone();
         let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = Some(limits.requests_per_connection);
         options.h2_idle_timeout = Some(limits.idle_timeout + IDLE_RESERVE);
         Self { connection, proxy, options, limits }
     }

@@ -5,6 +5,7 @@ use crate::gateway::connection::{Connection, Identified, InFlight};
 use crate::gateway::refusal::Problem;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::site::Snapshot;
+use crate::gateway::upgrade::UpgradeAnswer;
 use crate::gateway::upstream::{Lease, Pool};
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::{Error, ErrorType, Result};
@@ -29,6 +30,8 @@ pub(in crate::gateway) struct RequestContext {
     pub(super) refused: Option<(&'static str, String)>,
     /// What the client was told in place of an upstream's answer.
     pub(super) failure: Option<Problem>,
+    /// Whether the upgrade it asks for, if any, was agreed to.
+    pub(super) upgrade: Arc<UpgradeAnswer>,
     pub(super) lease: Option<Lease>,
     pub(super) tried: Vec<SocketAddr>,
     pub(super) request_octets: u64,
@@ -58,6 +61,7 @@ impl RequestContext {
             admitted: None,
             refused: None,
             failure: None,
+            upgrade: Arc::default(),
             lease: None,
             tried: Vec::new(),
             request_octets: 0,

@@ -27,6 +27,7 @@ use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use respond::Answer;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,7 +76,7 @@ impl ProxyHttp for Rules {
         ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
         ctx.snapshot = self.gateway.snapshot();
         let admitted = admit::admit(session, ctx);
-        self.count_request(ctx);
+        self.count_request(session, ctx);
         match admitted {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
@@ -126,10 +127,11 @@ impl ProxyHttp for Rules {
             self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
             return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
         };
+        let timeout = ctx.at_most(admitted.timeout);
         let peer = if session.is_upgrade_req() {
-            admitted.pool.upgrade_peer(&lease)
+            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.clone())
         } else {
-            admitted.pool.peer(&lease, ctx.at_most(admitted.timeout))
+            admitted.pool.peer(&lease, timeout)
         };
         ctx.lease = Some(lease);
         Ok(Box::new(peer))
@@ -149,11 +151,13 @@ impl ProxyHttp for Rules {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        _ctx: &mut RequestContext,
+        ctx: &mut RequestContext,
     ) -> Result<()> {
         // What follows is the upgraded protocol's, whose messages may be far apart.
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            ctx.upgrade.agreed();
             session.set_read_timeout(None);
+            session.set_write_timeout(Some(ctx.snapshot.config.limits.body_idle_timeout));
         }
         Ok(())
     }
@@ -263,11 +267,14 @@ impl Rules {
     }
 
     /// A connection that has had its requests ends in good order; one that does not take the hint is cut.
-    fn count_request(&self, ctx: &RequestContext) {
+    fn count_request(&self, session: &mut Session, ctx: &RequestContext) {
         let Some(connection) = &ctx.connection else {
             return;
         };
         let (requests, limit) = (connection.requests(), ctx.snapshot.config.limits.requests_per_connection);
+        if requests >= limit {
+            session.set_keepalive(None);
+        }
         if requests == limit {
             self.gateway.metrics.limits.with_label_values(&["requests_per_connection"]).inc();
             connection.retire();
@@ -437,7 +444,7 @@ fn is_timeout(error: &Error) -> bool {
             | ErrorType::ReadTimedout
             | ErrorType::WriteTimedout
             | ErrorType::TLSHandshakeTimedout
-    )
+    ) || error.root_cause().downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn protocol(version: Version) -> &'static str {

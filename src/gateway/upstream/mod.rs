@@ -6,7 +6,7 @@ mod health;
 pub(super) use balance::Key;
 
 use super::site::{certificates, certified_key, private_key, unusable};
-use super::upgrade::UpgradeConnector;
+use super::upgrade::{UpgradeAnswer, UpgradeConnector};
 use crate::config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use crate::pki::certificate::Certificate;
 use balance::{Balancer, Candidate};
@@ -183,15 +183,21 @@ impl Pool {
         peer
     }
 
-    /// The same for a request that asks for an upgrade: HTTP/1.1 on a connection of its own, without a read timeout,
-    /// since messages may be far apart.
-    pub(super) fn upgrade_peer(&self, lease: &Lease) -> HttpPeer {
-        let mut peer = self.peer(lease, std::time::Duration::ZERO);
+    /// The same for a request that asks for an upgrade: HTTP/1.1 on a connection of its own, which times out by itself
+    /// until the upgrade is answered, and no more afterwards, since messages may be far apart.
+    pub(super) fn upgrade_peer(
+        &self,
+        lease: &Lease,
+        read_timeout: std::time::Duration,
+        answer: Arc<UpgradeAnswer>,
+    ) -> HttpPeer {
+        let mut peer = self.peer(lease, read_timeout);
         peer.group_key = !self.group;
         peer.options.alpn = ALPN::H1;
         peer.options.read_timeout = None;
         peer.options.idle_timeout = Some(std::time::Duration::ZERO);
-        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { connect_timeout: self.config.connect_timeout }));
+        let connect_timeout = self.config.connect_timeout;
+        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { connect_timeout, read_timeout, answer }));
         peer
     }
 }
