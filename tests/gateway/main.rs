@@ -9,6 +9,7 @@ mod cli;
 mod client_auth;
 mod forgery;
 mod live;
+mod pages;
 mod pkits;
 mod proxying;
 mod records;

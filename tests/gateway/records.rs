@@ -1,6 +1,6 @@
 //! One record and one count for every handshake, whatever came of it (requirement O2), and nobody else is disturbed.
 
-use crate::common::{Setup, TlsClient, TlsConnection, Version, curl, openssl_s_client};
+use crate::common::{Setup, TlsClient, TlsConnection, Version, curl, openssl_s_client, wait_until};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -42,6 +42,7 @@ fn version_name(version: Version) -> &'static str {
 /// Every handshake so far has one record, and all are counted under what the records say.
 #[track_caller]
 pub fn assert_each_recorded_and_counted(setup: &Setup, handshakes: usize) {
+    wait_until("every handshake is recorded", || setup.gateway.records(is_authentication).len() >= handshakes);
     let records = setup.gateway.records(is_authentication);
     assert_eq!(records.len(), handshakes, "{records:#?}");
     let counted = |record: &Value| {
