@@ -154,12 +154,13 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     }
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
-    tokio::spawn(watch_connections(gateway.clone(), stopping.clone()));
+    tokio::spawn(watch_connections(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");
     // Whoever listens has a receiver; none left means that everything has stopped.
     let _ = stop.send(true);
+    gateway.registry.for_each(|connection| connection.retire());
     proxy.stop().await;
     drain(gateway).await;
 }
@@ -270,13 +271,20 @@ async fn take(
     let connection = Arc::new(Connection::new(gateway.registry.next_id(), peer, &accepted));
     report_success(&gateway, &connection, &accepted.client, began);
     let _kept = gateway.registry.keep(&connection);
+    if *stopping.borrow() {
+        connection.retire();
+    }
     gateway.metrics.connections.inc();
-    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), gateway.clone()));
+    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), limits.request_header_bytes));
     let app = Arc::new(ConnectionApp::new(connection.clone(), proxy, &gateway));
     drop(accepted.client);
+    let retiring = connection.retiring();
     tokio::select! {
-        _ = app.process_new(stream, &stopping) => {}
+        _ = app.process_new(stream, &retiring) => {}
         () = cut_and_stuck(&connection) => {}
+    }
+    if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
+        gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
     }
     gateway.metrics.connections.dec();
 }
@@ -308,22 +316,25 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 }
 
 /// What time alone changes: headers that never end, certificates that expire and lists that go stale under a
-/// connection that is streaming.
-async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+/// connection that is streaming. It goes on while the gateway drains: what is cut then is what would hold it up.
+async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopping.changed() => return,
-        }
+        ticks.tick().await;
         let snapshot = gateway.snapshot();
         let limits = &snapshot.config.limits;
         gateway.registry.for_each(|connection| {
-            if let Some(limit) = connection.overdue(limits)
-                && connection.cut.throw()
-            {
+            let over = |waited: Option<u64>, limit: Duration| waited.is_some_and(|waited| millis(limit) < waited);
+            let limit = if over(connection.header_pending_millis(), limits.header_timeout) {
+                "header_timeout"
+            } else if over(connection.idle_millis(), limits.idle_timeout) {
+                "idle_timeout"
+            } else {
+                return;
+            };
+            if connection.cut.throw() {
                 gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
@@ -334,4 +345,8 @@ async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<
         gateway.admission.forget_quiet(Instant::now());
         gateway.metrics.dropped_records.set(i64::try_from(gateway.records.dropped()).unwrap_or(i64::MAX));
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

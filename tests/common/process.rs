@@ -68,7 +68,7 @@ impl Gateway {
     /// As [`Self::start`], with environment variables whose values are paths in the PKI's folder.
     #[track_caller]
     pub fn start_with(pki: &TestPki, config: &str, environment: &[(&str, &str)]) -> Self {
-        use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt;
         let path = write(pki, config);
         let assign = |(name, file): &(&str, &str)| format!("export {name}='{}'\n", pki.path(file).display());
         let exports: String = environment.iter().map(assign).collect();
@@ -154,6 +154,14 @@ impl Gateway {
     /// Everything it wrote.
     pub fn output(&self) -> String {
         self.process.output()
+    }
+
+    /// The most memory it ever had resident (VmHWM), in octets.
+    #[track_caller]
+    pub fn memory_high_water(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
     }
 
     /// Sends a signal.

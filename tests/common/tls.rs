@@ -83,6 +83,11 @@ impl TlsClient {
         self
     }
 
+    /// Its configuration, for a test that drives rustls itself.
+    pub fn into_config(self) -> Arc<ClientConfig> {
+        self.config
+    }
+
     /// Connects to a site and completes the handshake as the client sees it. A TLS 1.3 server may still refuse the
     /// client's certificate with the first read.
     ///
@@ -125,6 +130,11 @@ impl TlsConnection {
     pub fn get(&mut self, host: &str, path: &str) -> io::Result<Response> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         self.receive()
+    }
+
+    /// How long a write may wait for the other end to read.
+    pub fn set_write_timeout(&self, timeout: std::time::Duration) {
+        self.stream.sock.set_write_timeout(Some(timeout)).unwrap();
     }
 
     /// Sends octets as they are.

@@ -89,7 +89,10 @@ fn a_configuration_that_is_no_toml_or_missing_is_told_with_its_line() {
     let without = config.replace("revocation = { crl = [\"crl.pem\"] }\n", "");
     let (status, said) = Gateway::refused(&pki, &without);
     assert!(!status.success(), "{said}");
-    assert!(said.contains("ca[0].revocation") && said.contains("ca[1].revocation"), "a CA must say what it does: {said}");
+    assert!(
+        said.contains("ca[0].revocation") && said.contains("ca[1].revocation"),
+        "a CA must say what it does: {said}"
+    );
     let missing = sekisho(&pki, &["gateway", "--config", "nowhere.toml"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(text(&missing).contains("nowhere.toml"), "{missing:?}");

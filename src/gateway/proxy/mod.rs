@@ -10,7 +10,7 @@ pub(super) use app::ConnectionApp;
 use super::Gateway;
 use super::assertion::AssertedRequest;
 use super::connection::Connection;
-use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
+use super::headers::{HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::records::AccessRecord;
 use super::refusal::Problem;
 use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
@@ -74,9 +74,14 @@ impl ProxyHttp for Rules {
         // Counted in before the snapshot is taken: see `Connection::begin_request`.
         ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
         ctx.snapshot = self.gateway.snapshot();
-        match admit::admit(session, ctx) {
+        let admitted = admit::admit(session, ctx);
+        self.count_request(ctx);
+        match admitted {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
+                let idle = ctx.snapshot.config.limits.body_idle_timeout;
+                session.set_read_timeout(Some(ctx.at_most(idle)));
+                session.set_write_timeout(Some(ctx.at_most(idle)));
                 Ok(false)
             }
             Err(answer) => {
@@ -101,6 +106,7 @@ impl ProxyHttp for Rules {
         if session.was_upgraded() {
             return Ok(());
         }
+        ctx.check_deadline().map_err(Error::into_down)?;
         ctx.request_octets += body.as_ref().map_or(0, |body| body.len() as u64);
         if ctx.request_octets > ctx.snapshot.config.limits.request_body_bytes {
             self.gateway.metrics.limits.with_label_values(&["request_body_bytes"]).inc();
@@ -123,7 +129,7 @@ impl ProxyHttp for Rules {
         let peer = if session.is_upgrade_req() {
             admitted.pool.upgrade_peer(&lease)
         } else {
-            admitted.pool.peer(&lease, admitted.timeout)
+            admitted.pool.peer(&lease, ctx.at_most(admitted.timeout))
         };
         ctx.lease = Some(lease);
         Ok(Box::new(peer))
@@ -152,6 +158,19 @@ impl ProxyHttp for Rules {
         Ok(())
     }
 
+    fn upstream_response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        if !session.was_upgraded() {
+            ctx.check_deadline().map_err(Error::into_up)?;
+        }
+        Ok(None)
+    }
+
     fn fail_to_connect(
         &self,
         session: &mut Session,
@@ -169,7 +188,9 @@ impl ProxyHttp for Rules {
         }
         // Nothing was sent; still only safe methods go elsewhere (RFC 9110 section 9.2.2 speaks of automatic retries).
         let safe = session.req_header().method.is_safe();
-        error.set_retry(safe && ctx.tried.len() <= admitted.pool.config().retries);
+        let again = safe && ctx.tried.len() <= admitted.pool.config().retries;
+        // Without another peer this failure is the answer, and not that there is none left.
+        error.set_retry(again && admitted.pool.has_another(&ctx.tried));
         error
     }
 
@@ -204,6 +225,7 @@ impl ProxyHttp for Rules {
         };
         if session.response_written().is_none() {
             let answer = Answer::new(problem, error.to_string());
+            ctx.failure = Some(problem);
             // A client that is gone cannot be told.
             let _ = respond::send(session, ctx, &answer).await;
         }
@@ -213,9 +235,14 @@ impl ProxyHttp for Rules {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
         self.log(session, error, ctx);
         self.count_reset(session, error, ctx);
+        self.count_timeout(session, error, ctx);
         // Counted out here and not when pingora drops the context, which may be after the next request began.
         ctx.in_flight = None;
         ctx.lease = None;
+        if ctx.failure.is_some() && session.as_http1().is_some() {
+            // Answered early: pingora would close at once, and the answer might be lost.
+            session.as_mut().shutdown().await;
+        }
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, _error: &Error) -> bool {
@@ -235,6 +262,35 @@ impl Rules {
         }
     }
 
+    /// A connection that has had its requests ends in good order; one that does not take the hint is cut.
+    fn count_request(&self, ctx: &RequestContext) {
+        let Some(connection) = &ctx.connection else {
+            return;
+        };
+        let (requests, limit) = (connection.requests(), ctx.snapshot.config.limits.requests_per_connection);
+        if requests == limit {
+            self.gateway.metrics.limits.with_label_values(&["requests_per_connection"]).inc();
+            connection.retire();
+        } else if requests > limit.saturating_mul(2) {
+            connection.cut.throw();
+        }
+    }
+
+    /// Counts the request's end by the time it took, or by a client that stopped moving.
+    fn count_timeout(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+        let Some(error) = error.filter(|_| !session.was_upgraded()) else {
+            return;
+        };
+        let limit = if ctx.check_deadline().is_err() {
+            "request_timeout"
+        } else if *error.esource() == ErrorSource::Downstream && is_timeout(error) {
+            "body_idle_timeout"
+        } else {
+            return;
+        };
+        self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+    }
+
     fn log(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
         let Some(connection) = &ctx.connection else {
             return;
@@ -244,6 +300,9 @@ impl Rules {
         let metrics = &self.gateway.metrics;
         metrics.requests.with_label_values(&[&**connection.site_name(), status_label(status).as_str()]).inc();
         metrics.request_seconds.observe(took.as_secs_f64());
+        if !self.gateway.records.is_on() {
+            return;
+        }
         let request = session.req_header();
         let client = connection.last_known();
         let verified = client.verified();
@@ -328,12 +387,11 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
     let mut fields = Fields(request);
     strip(&mut fields, &ctx.snapshot.strip);
     let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
-    let forwarding = Forwarding::new(connection.peer);
     let set = admitted
         .client
         .headers
         .apply(&mut fields, &facts)
-        .and_then(|()| forwarding.apply(&mut fields, &admitted.host.to_string()));
+        .and_then(|()| connection.forwarding.apply(&mut fields, &admitted.host.to_string()));
     set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
 }
 
@@ -363,7 +421,7 @@ fn problem_of(error: &Error) -> Option<Problem> {
         (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => {
             return None;
         }
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
         (_, ErrorSource::Downstream) => Problem::BadRequest,
         (_, ErrorSource::Upstream) if is_timeout(error) => Problem::GatewayTimeout,
         (_, ErrorSource::Upstream) => Problem::BadGateway,

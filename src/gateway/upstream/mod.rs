@@ -147,12 +147,11 @@ impl Pool {
 
     /// A healthy peer for a request that has tried `tried` already; `key` decides with consistent hashing.
     pub(super) fn choose(&self, key: Key<'_>, tried: &[SocketAddr]) -> Option<Lease> {
-        let fits = |peer: &PoolPeer| !tried.contains(&peer.backend.addr) && self.backends.ready(&peer.backend);
         let candidates: Vec<_> = self
             .peers
             .iter()
             .enumerate()
-            .filter(|(_, peer)| fits(peer))
+            .filter(|(_, peer)| self.fits(peer, tried))
             .map(|(index, peer)| Candidate {
                 index,
                 weight: peer.backend.weight,
@@ -163,6 +162,15 @@ impl Pool {
         let chosen = self.peers.get(self.balancer.choose(&candidates, key)?.index)?;
         chosen.in_flight.fetch_add(1, Ordering::Relaxed);
         Some(Lease { address: chosen.backend.addr.clone(), in_flight: chosen.in_flight.clone() })
+    }
+
+    /// Whether there is a healthy peer besides `tried`.
+    pub(super) fn has_another(&self, tried: &[SocketAddr]) -> bool {
+        self.peers.iter().any(|peer| self.fits(peer, tried))
+    }
+
+    fn fits(&self, peer: &PoolPeer, tried: &[SocketAddr]) -> bool {
+        !tried.contains(&peer.backend.addr) && self.backends.ready(&peer.backend)
     }
 
     /// How to connect to a chosen peer.
