@@ -72,6 +72,11 @@ impl TlsClient {
         Self { config: Arc::new(config) }
     }
 
+    /// The configuration, for clients of other protocols.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Changes the configuration (ALPN, no resumption, …) and keeps the session store.
     pub fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
         change(Arc::make_mut(&mut self.config));

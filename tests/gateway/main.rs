@@ -14,6 +14,7 @@ mod http2;
 mod limits;
 mod live;
 mod observed;
+mod pages;
 mod pkits;
 mod pools;
 mod proxying;
