@@ -78,6 +78,11 @@ impl TlsClient {
         self
     }
 
+    /// The configuration, for a client that is not of this harness.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Connects to a site and completes the handshake as the client sees it. A TLS 1.3 server may still refuse the
     /// client's certificate with the first read.
     ///

@@ -2,12 +2,17 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/revocation.rs"]
+mod lists;
 
+mod admission;
 mod bad_certificates;
 mod forgery;
+mod lapse;
 mod live;
 mod proxying;
 mod refusals;
 mod reload;
 mod resumption;
 mod start;
+mod swaps;
