@@ -83,11 +83,6 @@ impl TlsClient {
         self
     }
 
-    /// Its configuration, for a test that drives rustls itself.
-    pub fn into_config(self) -> Arc<ClientConfig> {
-        self.config
-    }
-
     /// Connects to a site and completes the handshake as the client sees it. A TLS 1.3 server may still refuse the
     /// client's certificate with the first read.
     ///
