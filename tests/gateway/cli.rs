@@ -5,8 +5,10 @@ use crate::common::{Gateway, PkiDir, Setup, TestApp, TestPki, TlsClient, Version
 use std::path::Path;
 use std::process::{Command, Output};
 
+type Make = fn(&Path);
+
 /// What a file may be instead of itself.
-const WRONG: [(&str, fn(&Path)); 4] = [
+const WRONG: [(&str, Make); 4] = [
     ("missing", |_| {}),
     ("empty", |path| std::fs::write(path, "").unwrap()),
     ("garbage", |path| std::fs::write(path, "garbage").unwrap()),
@@ -50,8 +52,8 @@ fn a_file_that_is_missing_empty_garbage_or_a_folder_is_named_with_line_and_key_b
 fn what_cannot_be_read_or_does_not_belong_together_is_told() {
     let (pki, app) = (TestPki::new(), TestApp::new());
     let config = Setup::configuration(&app);
-    let dh = "openssl pkey -in client-good.key -pubout -out public.pem";
-    assert!(Command::new("sh").args(["-c", dh]).current_dir(pki.folder()).status().unwrap().success());
+    let extract = "openssl pkey -in client-good.key -pubout -out public.pem";
+    assert!(Command::new("sh").args(["-c", extract]).current_dir(pki.folder()).status().unwrap().success());
     for (from, to, key) in [
         // A path below a file cannot be read, by root neither.
         ("\"ib.localhost.key\"", "\"ib.localhost.key/key\"", "site[0].key"),

@@ -8,7 +8,7 @@ fn setup(mode: &str) -> Setup {
         let asked = config.replace("client_auth = \"required\"", &format!("client_auth = \"{mode}\""));
         let line_stays = |line: &&str| {
             let required = line.starts_with("require = ") && (mode == "none" || *line == "require = [\"certificate\"]");
-            !required && !(mode == "none" && line.starts_with("ca = "))
+            !(required || mode == "none" && line.starts_with("ca = "))
         };
         asked.lines().filter(line_stays).collect::<Vec<_>>().join("\n")
     })
