@@ -1,7 +1,7 @@
 //! A live connection: who is at its end, and whether that still holds.
 
 use super::cut::CutSwitch;
-use super::handshake::{Accepted, Client};
+use super::handshake::{self, Accepted, Client};
 use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
@@ -75,7 +75,7 @@ impl Connection {
     pub(super) fn new(id: u64, peer: SocketAddr, accepted: &Accepted) -> Self {
         let session = accepted.tls.get_ref().1;
         let tls = TlsFacts {
-            version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown"),
+            version: session.protocol_version().map_or("unknown", handshake::version_name),
             cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
             key_exchange: session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or(""),
             resumed: accepted.resumed,

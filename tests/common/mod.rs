@@ -4,11 +4,13 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod http;
+mod http2;
 mod process;
 mod tls;
 mod tools;
 
 pub use self::http::{Response, WebSocket};
+pub use self::http2::{Http2, Http2Stream};
 pub use self::process::{Gateway, Setup, binary};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
 pub use self::tools::{Output, curl, openssl_s_client};

@@ -1,5 +1,7 @@
 //! The cases of the NIST Public Key Interoperability Test Suite (`tests/data/README.md`).
 
+#![allow(dead_code, reason = "each test crate uses a part")]
+
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sekisho::config::{AnchorExpiry, WhenStale};

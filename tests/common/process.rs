@@ -65,6 +65,20 @@ impl Gateway {
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
+    /// As [`Self::start`], with environment variables whose values are paths in the PKI's folder.
+    #[track_caller]
+    pub fn start_with(pki: &TestPki, config: &str, environment: &[(&str, &str)]) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let path = write(pki, config);
+        let assign = |(name, file): &(&str, &str)| format!("export {name}='{}'\n", pki.path(file).display());
+        let exports: String = environment.iter().map(assign).collect();
+        let script = pki.path("gateway.sh");
+        std::fs::write(&script, format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", binary().display())).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        let process = GatewayProcess::start(&script, &path, Output::Keep, PATIENCE);
+        Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
+    }
+
     /// Starts it and waits until it listens, ready or not, or until it ends: then its exit status and what it said.
     #[track_caller]
     pub fn try_listening(pki: &TestPki, config: &str) -> Result<Self, (ExitStatus, String)> {

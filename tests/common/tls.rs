@@ -72,15 +72,15 @@ impl TlsClient {
         Self { config: Arc::new(config) }
     }
 
+    /// The configuration, for clients of other protocols.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Changes the configuration (ALPN, no resumption, …) and keeps the session store.
     pub fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
         change(Arc::make_mut(&mut self.config));
         self
-    }
-
-    /// Its configuration, for a test that drives rustls itself.
-    pub fn into_config(self) -> Arc<ClientConfig> {
-        self.config
     }
 
     /// Connects to a site and completes the handshake as the client sees it. A TLS 1.3 server may still refuse the

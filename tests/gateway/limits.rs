@@ -46,7 +46,7 @@ fn between_drops() {
 /// A ClientHello for the site, without the rest of a handshake.
 fn client_hello(setup: &Setup) -> Vec<u8> {
     let name = rustls::pki_types::ServerName::try_from(HOST).unwrap();
-    let config = TlsClient::new(&setup.pki, None, Version::Tls13).into_config();
+    let config = TlsClient::new(&setup.pki, None, Version::Tls13).config();
     let mut client = rustls::ClientConnection::new(config, name).unwrap();
     let mut hello = Vec::new();
     client.write_tls(&mut hello).unwrap();

@@ -2,7 +2,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/revocation.rs"]
+mod lists;
 
+mod admission;
 mod assertion;
 mod bad_certificates;
 mod cli;
@@ -11,9 +14,11 @@ mod draining;
 mod forgery;
 mod http;
 mod http2;
+mod lapse;
 mod limits;
 mod live;
 mod observed;
+mod pages;
 mod pkits;
 mod pools;
 mod proxying;
@@ -23,4 +28,5 @@ mod reload;
 mod resumption;
 mod start;
 mod support;
+mod swaps;
 mod upstreams;
