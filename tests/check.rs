@@ -94,8 +94,8 @@ fn missing_and_empty_files_are_errors_of_the_keys_that_name_them() {
     assert_eq!(output.status.code(), Some(1));
     let told = stdout(&output);
     let root =
-        format!("config/sekisho.toml:{}: ca[0].certificate: config/../certs/dev/root-ca.pem ", line_of("certificate"));
-    let key = format!("config/sekisho.toml:{}: site[0].key: config/../certs/dev/ib.localhost.key ", line_of("key"));
+        format!("config/sekisho.toml:{}: ca[0].certificate: config/../certs/dev/root-ca.pem: ", line_of("certificate"));
+    let key = format!("config/sekisho.toml:{}: site[0].key: config/../certs/dev/ib.localhost.key: ", line_of("key"));
     assert!(told.contains(&root), "{told}");
     assert!(told.contains(&key), "{told}");
 }
@@ -119,14 +119,14 @@ fn a_ticket_secret_is_there_and_long_enough() {
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, text.replacen("#secret_file", "secret_file", 1)).unwrap();
     let line = line_of("#secret_file");
-    let place = format!("config/sekisho.toml:{line}: gateway.tickets.secret_file: config/ticket.secret ");
+    let place = format!("config/sekisho.toml:{line}: gateway.tickets.secret_file: config/ticket.secret: ");
     let missing = format!("{place}cannot be read: No such file or directory (os error 2)\n");
     assert_eq!(stdout(&check(folder.path(), &[])), missing);
     let secret = folder.path().join("config/ticket.secret");
     std::fs::write(&secret, [7; 31]).unwrap();
     let output = check(folder.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert_eq!(stdout(&output), format!("{place}has 31 octets; a ticket secret has 32 or more\n"));
+    assert_eq!(stdout(&output), format!("{place}a ticket secret has at least 32 octets, this one 31\n"));
     std::fs::write(&secret, [7; 32]).unwrap();
     assert_eq!(check(folder.path(), &[]).status.code(), Some(0));
 }

@@ -1,21 +1,18 @@
 //! A live connection: who is at its end, and whether that still holds.
 
 use super::cut::CutSwitch;
-use super::handshake::{Accepted, Client};
-use super::headers::{IdentityHeaders, SessionKind};
+use super::handshake::{self, Accepted, Client};
+use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
-use crate::config::{ClientAuth, Limits, RefusalStyle};
+use crate::config::{ClientAuth, RefusalStyle};
 use crate::pki::time::Timestamp;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
-
-/// Octets of a body, or of requests to come, that may be read together with a header's end: pingora's buffer doubles,
-/// and never beyond this while the header is within its limit's default.
-const READ_AHEAD: usize = 64 * 1024;
+use tokio::sync::watch;
 
 /// What the TLS handshake settled.
 #[derive(Clone, Debug)]
@@ -48,27 +45,37 @@ pub(super) struct Connection {
     pub(super) tls: TlsFacts,
     pub(super) authenticated_at: Timestamp,
     pub(super) cut: CutSwitch,
+    /// `Forwarded` and its kind, the same on every request.
+    pub(super) forwarding: Forwarding,
+    /// Tells pingora to serve what is under way and then to end the connection in good order.
+    retire: watch::Sender<bool>,
     site: Arc<str>,
     client: ArcSwap<Identified>,
     /// Requests begun and not ended.
     in_flight: AtomicUsize,
+    /// Requests begun since the handshake.
+    requests: AtomicU32,
+    /// Milliseconds after `opened` at which the last request ended.
+    quiet_since: AtomicU64,
     /// HTTP/2 streams reset by the client in the window that began at `reset_window`.
     resets: AtomicU32,
     reset_window: AtomicU64,
     opened: Instant,
-    /// Whether a request's header is being waited for (HTTP/2: the first one's), the milliseconds after `opened` (plus
-    /// one) at which its first octet came (0: not yet), and the octets that came since.
+    /// HTTP/1.1: whether a request's header is being waited for, and the milliseconds after `opened` (plus one) at
+    /// which its first octet came; 0: not yet.
     awaiting_header: AtomicBool,
     header_began: AtomicU64,
+    /// Octets that came since the header is being waited for.
     header_octets: AtomicUsize,
-    max_header_octets: usize,
+    /// The limit that the last write told the client of.
+    last_words: ArcSwapOption<&'static str>,
 }
 
 impl Connection {
     pub(super) fn new(id: u64, peer: SocketAddr, accepted: &Accepted) -> Self {
         let session = accepted.tls.get_ref().1;
         let tls = TlsFacts {
-            version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown"),
+            version: session.protocol_version().map_or("unknown", handshake::version_name),
             cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
             key_exchange: session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or(""),
             resumed: accepted.resumed,
@@ -81,18 +88,44 @@ impl Connection {
             server_name: session.server_name().map(str::to_owned),
             authenticated_at: accepted.authenticated_at,
             cut: CutSwitch::default(),
+            forwarding: Forwarding::new(peer),
+            retire: watch::Sender::new(false),
             site: accepted.site.name.clone(),
             client: ArcSwap::from_pointee(client),
             tls,
             in_flight: AtomicUsize::new(0),
+            requests: AtomicU32::new(0),
+            quiet_since: AtomicU64::new(0),
             resets: AtomicU32::new(0),
             reset_window: AtomicU64::new(0),
             opened: Instant::now(),
             awaiting_header: AtomicBool::new(true),
             header_began: AtomicU64::new(0),
             header_octets: AtomicUsize::new(0),
-            max_header_octets: accepted.snapshot.config.limits.request_header_bytes.saturating_add(READ_AHEAD),
+            last_words: ArcSwapOption::empty(),
         }
+    }
+
+    /// Told of each write: the limit it tells the client of, if it does.
+    pub(super) fn set_last_words(&self, limit: Option<&'static str>) {
+        if limit.is_some() || self.last_words.load().is_some() {
+            self.last_words.store(limit.map(Arc::new));
+        }
+    }
+
+    /// The limit that the client was told of last.
+    pub(super) fn last_words(&self) -> Option<&'static str> {
+        self.last_words.load().as_deref().copied()
+    }
+
+    /// Lets requests under way end and no further one begin; HTTP/2 clients are told with GOAWAY.
+    pub(super) fn retire(&self) {
+        self.retire.send_replace(true);
+    }
+
+    /// Becomes true when the connection retires.
+    pub(super) fn retiring(&self) -> watch::Receiver<bool> {
+        self.retire.subscribe()
     }
 
     /// The name of the site whose handshake this was.
@@ -169,9 +202,21 @@ impl Connection {
     /// whoever publishes a snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.awaiting_header.store(false, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
         InFlight(self.clone())
+    }
+
+    /// Requests begun since the handshake, the current one among them.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds without a request under way; none while there is one.
+    pub(super) fn idle_millis(&self) -> Option<u64> {
+        (self.in_flight.load(Ordering::SeqCst) == 0)
+            .then(|| self.age_millis().saturating_sub(self.quiet_since.load(Ordering::Relaxed)))
     }
 
     /// Called when pingora begins to wait for a request's header.
@@ -181,33 +226,27 @@ impl Connection {
         self.awaiting_header.store(true, Ordering::Relaxed);
     }
 
-    /// Called when octets came from the client. An error when they are more than a header can be: pingora would gather
-    /// up to a megabyte before the header is whole and its size can be judged.
-    pub(super) fn octets_arrived(&self, count: usize) -> Result<(), HeaderTooLarge> {
+    /// Called when octets came from the client.
+    pub(super) fn octets_arrived(&self, count: usize) {
         if self.tls.http2 || !self.awaiting_header.load(Ordering::Relaxed) {
-            return Ok(());
+            return;
         }
+        self.header_octets.fetch_add(count, Ordering::Relaxed);
         if self.header_began.load(Ordering::Relaxed) == 0 {
             self.header_began.store(self.age_millis() + 1, Ordering::Relaxed);
         }
-        let octets = self.header_octets.fetch_add(count, Ordering::Relaxed).saturating_add(count);
-        if octets > self.max_header_octets { Err(HeaderTooLarge) } else { Ok(()) }
     }
 
-    /// The limit of time that this connection has run into, by its key.
-    ///
-    /// HTTP/1.1: a header that began and does not end. HTTP/2, where pingora waits for the preface without limit: no
-    /// request at all since the handshake.
-    pub(super) fn overdue(&self, limits: &Limits) -> Option<&'static str> {
-        if !self.awaiting_header.load(Ordering::Relaxed) {
-            return None;
-        }
-        let (since, limit, name) = if self.tls.http2 {
-            (0, limits.idle_timeout, "idle_timeout")
-        } else {
-            (self.header_began.load(Ordering::Relaxed).checked_sub(1)?, limits.header_timeout, "header_timeout")
-        };
-        (u128::from(self.age_millis().saturating_sub(since)) > limit.as_millis()).then_some(name)
+    /// Octets of a header that is still incomplete (HTTP/1.1 only). Asked before more is read.
+    pub(super) fn header_octets(&self) -> usize {
+        if self.awaiting_header.load(Ordering::Relaxed) { self.header_octets.load(Ordering::Relaxed) } else { 0 }
+    }
+
+    /// Milliseconds since the first octet of a header that is still incomplete (HTTP/1.1 only).
+    pub(super) fn header_pending_millis(&self) -> Option<u64> {
+        let began = self.header_began.load(Ordering::Relaxed);
+        (began != 0 && !self.tls.http2 && self.awaiting_header.load(Ordering::Relaxed))
+            .then(|| self.age_millis().saturating_sub(began - 1))
     }
 
     /// Counts a stream the client reset; true when more than `limit` fell into one `window_millis`.
@@ -224,10 +263,6 @@ impl Connection {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
-
-/// More octets came than a request's header may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct HeaderTooLarge;
 
 /// What a look at a client by a snapshot comes to.
 enum Verdict {
@@ -284,6 +319,7 @@ pub(super) struct InFlight(Arc<Connection>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.quiet_since.store(self.0.age_millis(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }

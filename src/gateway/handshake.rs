@@ -17,7 +17,10 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, ServerConfig, SignatureScheme};
+use rustls::{
+    DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, KeyLog, ProtocolVersion, ServerConfig,
+    SignatureScheme,
+};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -54,6 +57,8 @@ pub(super) struct Failure {
     pub(super) site: Option<Arc<Site>>,
     /// The server name the client asked for.
     pub(super) server_name: Option<String>,
+    /// `TLSv1.3` or `TLSv1.2`, if it came to be known.
+    pub(super) tls_version: Option<&'static str>,
     pub(super) cause: FailureCause,
     /// What is left of the connection, for [`linger`].
     pub(super) tcp: Option<BufferedTcp>,
@@ -113,16 +118,20 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
     let start = match client_hello(tcp).await {
         Ok(start) => start,
         Err((error, tcp)) => {
-            return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error), tcp });
+            let cause = FailureCause::Tls(error);
+            return Err(Failure { site: None, server_name: None, tls_version: None, cause, tcp });
         }
     };
     let server_name = start.client_hello().server_name().map(str::to_owned);
     let Some(site) = snapshot.sites.for_server_name(server_name.as_deref()) else {
         let tcp = refuse_server_name(start.io).await;
-        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite, tcp });
+        return Err(Failure { site: None, server_name, tls_version: None, cause: FailureCause::NoSite, tcp });
     };
     let session = Arc::new(Session::default());
-    let failed = |cause, tcp| Failure { site: Some(site.clone()), server_name, cause, tcp };
+    let failed = |cause: FailureCause, tcp| {
+        let tls_version = session.failed_version(&cause);
+        Failure { site: Some(site.clone()), server_name, tls_version, cause, tcp }
+    };
     let config = match server_config(gateway, &snapshot, &site, &session) {
         Ok(config) => config,
         Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
@@ -139,7 +148,7 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
             }
         },
         Err((error, tcp)) => {
-            let cause = match session.refusal().or_else(|| missing_certificate(&error)) {
+            let cause = match session.refusal().or_else(|| refused_by_rustls(&error)) {
                 Some(refusal) => FailureCause::Refused(refusal),
                 None => FailureCause::Tls(error),
             };
@@ -185,11 +194,28 @@ async fn refuse_server_name(mut tcp: BufferedTcp) -> Option<BufferedTcp> {
     Some(tcp)
 }
 
-/// rustls refuses a missing certificate by itself, with `certificate_required`.
-fn missing_certificate(error: &io::Error) -> Option<Refusal> {
-    let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    matches!(cause, rustls::Error::NoCertificatesPresented)
-        .then(|| Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+/// rustls refuses by itself a missing certificate, and a chain longer than it reads (64 KiB; nothing else that a client
+/// sends after its ClientHello is large).
+fn refused_by_rustls(error: &io::Error) -> Option<Refusal> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::NoCertificatesPresented => {
+            Some(Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+        }
+        rustls::Error::InvalidMessage(
+            InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
+        ) => Some(Refusal::new(Reason::BadCertificate, "the client's chain is larger than a handshake message may be")),
+        _ => None,
+    }
+}
+
+/// The name of a version in records.
+pub(super) const fn version_name(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::TLSv1_3 => "TLSv1.3",
+        ProtocolVersion::TLSv1_2 => "TLSv1.2",
+        // We speak no other.
+        _ => "unknown",
+    }
 }
 
 /// What verifier, ticketer and the end of the handshake share.
@@ -197,9 +223,37 @@ fn missing_certificate(error: &io::Error) -> Option<Refusal> {
 struct Session {
     outcome: OnceLock<Result<VerifiedClient, Refusal>>,
     facts: Arc<TicketFacts>,
+    /// Whether TLS 1.3 was agreed on ([`VersionWitness`]).
+    tls13: OnceLock<()>,
+}
+
+/// Learns that a handshake is TLS 1.3, of which rustls tells nothing once it has failed: key logging is the one thing
+/// it asks about between ServerHello and the client's certificate. No secret is asked for, none is kept.
+#[derive(Debug)]
+struct VersionWitness(Arc<Session>);
+
+impl KeyLog for VersionWitness {
+    fn will_log(&self, label: &str) -> bool {
+        if label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET" {
+            let _ = self.0.tls13.set(());
+        }
+        false
+    }
+
+    fn log(&self, _: &str, _: &[u8], _: &[u8]) {}
 }
 
 impl Session {
+    /// The version of a handshake that failed. A client is refused after the version is agreed on, so that what was
+    /// not TLS 1.3 was TLS 1.2; other failures may have come before.
+    fn failed_version(&self, cause: &FailureCause) -> Option<&'static str> {
+        match (self.tls13.get(), cause) {
+            (Some(()), _) => Some(version_name(ProtocolVersion::TLSv1_3)),
+            (None, FailureCause::Refused(_)) => Some(version_name(ProtocolVersion::TLSv1_2)),
+            (None, _) => None,
+        }
+    }
+
     fn refusal(&self) -> Option<Refusal> {
         self.outcome.get()?.as_ref().err().cloned()
     }
@@ -225,6 +279,7 @@ fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(OneKey(site.certified_key.clone())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.key_log = Arc::new(VersionWitness(session.clone()));
     // Sessions live in tickets only, so that any gateway can resume them; 0-RTT stays off (max_early_data_size 0).
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(ConnectionTicketer {
@@ -285,6 +340,14 @@ struct HandshakeVerifier {
     session: Arc<Session>,
 }
 
+impl HandshakeVerifier {
+    /// A certificate so wrong that no signature can be checked with it gets the alert of what is wrong with it, where
+    /// there would have been a page.
+    fn true_error(&self, error: rustls::Error) -> rustls::Error {
+        self.session.refusal().map_or(error, |refusal| alert::for_refusal(refusal.reason))
+    }
+}
+
 impl ClientCertVerifier for HandshakeVerifier {
     fn offer_client_auth(&self) -> bool {
         true
@@ -327,6 +390,7 @@ impl ClientCertVerifier for HandshakeVerifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.gateway.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+            .map_err(|error| self.true_error(error))
     }
 
     fn verify_tls13_signature(
@@ -337,6 +401,7 @@ impl ClientCertVerifier for HandshakeVerifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.gateway.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+            .map_err(|error| self.true_error(error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -14,6 +14,8 @@ use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -26,6 +28,8 @@ use tokio::sync::watch;
 
 /// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections the kernel holds until they are accepted: some milliseconds' worth in a storm of them.
+const ACCEPT_BACKLOG: i32 = 4096;
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -42,7 +46,10 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
     watch.follow(&config, config_path);
     let (gateway, runtime) = build(config)?;
-    let listeners = runtime.block_on(bind(&gateway))?;
+    let listeners = {
+        let _entered = runtime.enter();
+        bind(&gateway)?
+    };
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
@@ -100,18 +107,17 @@ struct Listeners {
 }
 
 /// Binds every address, or none.
-async fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
+fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
     let config = gateway.snapshot().config.clone();
     let mut errors = Vec::new();
     let mut tls = Vec::new();
     for address in &config.gateway.listen {
-        match TcpListener::bind(address).await {
+        match listen(*address) {
             Ok(listener) => tls.push(listener),
             Err(error) => errors.extend(at_start(&format!("gateway.listen: {address}: {error}"))),
         }
     }
-    let admin = TcpListener::bind(config.gateway.admin).await;
-    match admin {
+    match listen(config.gateway.admin) {
         Ok(admin) if errors.is_empty() => Ok(Listeners { tls, admin }),
         Ok(_) => Err(errors),
         Err(error) => {
@@ -119,6 +125,19 @@ async fn bind(gateway: &Gateway) -> Result<Listeners, Vec<ConfigError>> {
             Err(errors)
         }
     }
+}
+
+/// An IPv6 address takes IPv6 only, whatever the system's default: `[::]:443` and `0.0.0.0:443` go together.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // A restarted gateway takes its address back while connections of the old one are still closing.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(ACCEPT_BACKLOG)?;
+    TcpListener::from_std(socket.into())
 }
 
 /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
@@ -135,12 +154,13 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     }
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
-    tokio::spawn(watch_connections(gateway.clone(), stopping.clone()));
+    tokio::spawn(watch_connections(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");
     // Whoever listens has a receiver; none left means that everything has stopped.
     let _ = stop.send(true);
+    gateway.registry.for_each(|connection| connection.retire());
     proxy.stop().await;
     drain(gateway).await;
 }
@@ -243,20 +263,31 @@ async fn take(
         }
         Err(_) => {
             gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
-            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout, tcp: None };
+            let cause = FailureCause::Timeout;
+            let failure = Failure { site: None, server_name: None, tls_version: None, cause, tcp: None };
             return report_failure(&gateway, &failure, peer, began);
         }
     };
     let connection = Arc::new(Connection::new(gateway.registry.next_id(), peer, &accepted));
     report_success(&gateway, &connection, &accepted.client, began);
     let _kept = gateway.registry.keep(&connection);
+    if *stopping.borrow() {
+        connection.retire();
+    }
     gateway.metrics.connections.inc();
-    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), gateway.clone()));
+    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), limits.request_header_bytes));
     let app = Arc::new(ConnectionApp::new(connection.clone(), proxy, &gateway));
     drop(accepted.client);
+    let retiring = connection.retiring();
     tokio::select! {
-        _ = app.process_new(stream, &stopping) => {}
+        _ = app.process_new(stream, &retiring) => {}
         () = cut_and_stuck(&connection) => {}
+    }
+    if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
+        gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
+    }
+    if let Some(limit) = connection.last_words() {
+        gateway.metrics.limits.with_label_values(&[limit]).inc();
     }
     gateway.metrics.connections.dec();
 }
@@ -288,22 +319,25 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 }
 
 /// What time alone changes: headers that never end, certificates that expire and lists that go stale under a
-/// connection that is streaming.
-async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+/// connection that is streaming. It goes on while the gateway drains: what is cut then is what would hold it up.
+async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopping.changed() => return,
-        }
+        ticks.tick().await;
         let snapshot = gateway.snapshot();
         let limits = &snapshot.config.limits;
         gateway.registry.for_each(|connection| {
-            if let Some(limit) = connection.overdue(limits)
-                && connection.cut.throw()
-            {
+            let over = |waited: Option<u64>, limit: Duration| waited.is_some_and(|waited| millis(limit) < waited);
+            let limit = if over(connection.header_pending_millis(), limits.header_timeout) {
+                "header_timeout"
+            } else if over(connection.idle_millis(), limits.idle_timeout) {
+                "idle_timeout"
+            } else {
+                return;
+            };
+            if connection.cut.throw() {
                 gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
@@ -314,4 +348,8 @@ async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<
         gateway.admission.forget_quiet(Instant::now());
         gateway.metrics.dropped_records.set(i64::try_from(gateway.records.dropped()).unwrap_or(i64::MAX));
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -32,7 +32,6 @@ const MAX_LINKS: usize = 32;
 const MAX_TICKET_LEN: usize = 96 * 1024;
 
 /// The ticket keys of all sites, derived from one secret by time.
-#[derive(Debug)]
 pub(super) struct TicketKeys {
     secret: Vec<u8>,
     lifetime: Duration,
@@ -41,9 +40,10 @@ pub(super) struct TicketKeys {
 
 struct SealingKey(LessSafeKey);
 
-impl std::fmt::Debug for SealingKey {
+/// The secret stays out of logs.
+impl std::fmt::Debug for TicketKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealingKey")
+        f.debug_struct("TicketKeys").field("lifetime", &self.lifetime).finish_non_exhaustive()
     }
 }
 
@@ -350,6 +350,12 @@ mod tests {
         for length in 0..facts {
             assert_eq!(decode_facts(&state[..length]), None);
         }
+    }
+
+    #[test]
+    fn the_secret_stays_out_of_logs() {
+        let keys = TicketKeys::new(Some(b"0123456789abcdef0123456789abcdef".to_vec()), Duration::from_secs(60));
+        assert_eq!(format!("{keys:?}"), "TicketKeys { lifetime: 60s, .. }");
     }
 
     #[test]

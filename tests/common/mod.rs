@@ -93,6 +93,11 @@ impl TestApp {
         Self(RUNTIME.block_on(App::start(([127, 0, 0, 1], 0).into())).unwrap())
     }
 
+    /// Plain HTTP on that address.
+    pub fn at(address: std::net::SocketAddr) -> Self {
+        Self(RUNTIME.block_on(App::start(address)).unwrap())
+    }
+
     /// Plain HTTP on a Unix socket.
     pub fn unix(path: &std::path::Path) -> Self {
         let _guard = RUNTIME.enter();

@@ -3,7 +3,7 @@
 use crate::pki::Ca;
 use crate::pki::{CN, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::verify::{ChainCache, Reason, verify};
+use sekisho::gateway::verify::{ChainCache, Reason, recheck, verify};
 
 #[test]
 fn a_cached_chain_is_not_trusted_past_its_end() {
@@ -137,4 +137,26 @@ fn a_renewed_ca_certificate_takes_over_from_a_cached_path_whose_ca_has_expired()
     let chain = [old.leaf(CN).der, renewed];
     assert!(verify(&chain, &policy, &trust, Some(&cache), NOW).is_ok());
     assert!(verify(&chain, &policy, &trust, Some(&cache), NOW.plus_seconds(2 * DAY)).is_ok());
+}
+
+#[test]
+fn a_ca_certificate_replaced_by_one_of_the_same_key_is_decided_by_anew() {
+    let root = Ca::root("Root");
+    let before = root.below("Issuing");
+    let mut params = crate::pki::ca_params("Issuing");
+    params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    let der = params.signed_by(&before.key, &root.issuer()).unwrap().der().clone();
+    let mut world = World::new();
+    world.ca("root", &root, PATTERN, &[]);
+    world.ca("issuing", &before, "issued_by = \"root\"", &[]);
+    world.trusts(&["root"]);
+    let trust = world.load(None);
+    let (policy, cache) = (world.policy(&trust), ChainCache::default());
+    let chain = [before.leaf(CN).der];
+    let client = verify(&chain, &policy, &trust, Some(&cache), NOW).unwrap();
+    world.file("issuing.pem", crate::pki::pem("CERTIFICATE", &der).as_bytes());
+    let replaced = world.load(Some(&trust));
+    let decision = verify(&chain, &policy, &replaced, Some(&cache), NOW);
+    assert_refused(decision, Reason::WrongUsage, "a CA with an extKeyUsage without clientAuth");
+    assert_refused(recheck(&client, &policy, &replaced, NOW), Reason::WrongUsage, "a CA with an extKeyUsage");
 }

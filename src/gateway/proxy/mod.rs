@@ -10,10 +10,10 @@ pub(super) use app::ConnectionApp;
 use super::Gateway;
 use super::assertion::AssertedRequest;
 use super::connection::Connection;
-use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
+use super::headers::{HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::records::AccessRecord;
 use super::refusal::Problem;
-use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
+use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -27,6 +27,7 @@ use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use respond::Answer;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -74,9 +75,14 @@ impl ProxyHttp for Rules {
         // Counted in before the snapshot is taken: see `Connection::begin_request`.
         ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
         ctx.snapshot = self.gateway.snapshot();
-        match admit::admit(session, ctx) {
+        let admitted = admit::admit(session, ctx);
+        self.count_request(session, ctx);
+        match admitted {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
+                let idle = ctx.snapshot.config.limits.body_idle_timeout;
+                session.set_read_timeout(Some(ctx.at_most(idle)));
+                session.set_write_timeout(Some(ctx.at_most(idle)));
                 Ok(false)
             }
             Err(answer) => {
@@ -101,6 +107,7 @@ impl ProxyHttp for Rules {
         if session.was_upgraded() {
             return Ok(());
         }
+        ctx.check_deadline().map_err(Error::into_down)?;
         ctx.request_octets += body.as_ref().map_or(0, |body| body.len() as u64);
         if ctx.request_octets > ctx.snapshot.config.limits.request_body_bytes {
             self.gateway.metrics.limits.with_label_values(&["request_body_bytes"]).inc();
@@ -112,17 +119,19 @@ impl ProxyHttp for Rules {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         let admitted = ctx.admitted.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
-        let key = admitted.client.verified().and_then(|client| client.identity().contract_id().map(str::to_owned));
-        let key = key.unwrap_or_else(|| ctx.connection.as_ref().map_or(String::new(), |it| it.peer.ip().to_string()));
-        let Some(lease) = admitted.pool.choose(key.as_bytes(), &ctx.tried) else {
+        let connection = ctx.connection.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let contract = admitted.client.verified().and_then(|client| client.identity().contract_id());
+        let key = contract.map_or(Key::Address(connection.peer.ip()), Key::Contract);
+        let Some(lease) = admitted.pool.choose(key, &ctx.tried) else {
             let labels = [&*admitted.pool.config().name, "no-peer"];
             self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
             return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
         };
+        let timeout = ctx.at_most(admitted.timeout);
         let peer = if session.is_upgrade_req() {
-            admitted.pool.upgrade_peer(&lease)
+            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.clone())
         } else {
-            admitted.pool.peer(&lease, admitted.timeout)
+            admitted.pool.peer(&lease, timeout)
         };
         ctx.lease = Some(lease);
         Ok(Box::new(peer))
@@ -142,13 +151,28 @@ impl ProxyHttp for Rules {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        _ctx: &mut RequestContext,
+        ctx: &mut RequestContext,
     ) -> Result<()> {
         // What follows is the upgraded protocol's, whose messages may be far apart.
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            ctx.upgrade.agreed();
             session.set_read_timeout(None);
+            session.set_write_timeout(Some(ctx.snapshot.config.limits.body_idle_timeout));
         }
         Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        if !session.was_upgraded() {
+            ctx.check_deadline().map_err(Error::into_up)?;
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -168,7 +192,9 @@ impl ProxyHttp for Rules {
         }
         // Nothing was sent; still only safe methods go elsewhere (RFC 9110 section 9.2.2 speaks of automatic retries).
         let safe = session.req_header().method.is_safe();
-        error.set_retry(safe && ctx.tried.len() <= admitted.pool.config().retries);
+        let again = safe && ctx.tried.len() <= admitted.pool.config().retries;
+        // Without another peer this failure is the answer, and not that there is none left.
+        error.set_retry(again && admitted.pool.has_another(&ctx.tried));
         error
     }
 
@@ -203,6 +229,7 @@ impl ProxyHttp for Rules {
         };
         if session.response_written().is_none() {
             let answer = Answer::new(problem, error.to_string());
+            ctx.failure = Some(problem);
             // A client that is gone cannot be told.
             let _ = respond::send(session, ctx, &answer).await;
         }
@@ -212,9 +239,14 @@ impl ProxyHttp for Rules {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
         self.log(session, error, ctx);
         self.count_reset(session, error, ctx);
+        self.count_timeout(session, error, ctx);
         // Counted out here and not when pingora drops the context, which may be after the next request began.
         ctx.in_flight = None;
         ctx.lease = None;
+        if ctx.failure.is_some() && session.as_http1().is_some() {
+            // Answered early: pingora would close at once, and the answer might be lost.
+            session.as_mut().shutdown().await;
+        }
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, _error: &Error) -> bool {
@@ -234,6 +266,38 @@ impl Rules {
         }
     }
 
+    /// A connection that has had its requests ends in good order; one that does not take the hint is cut.
+    fn count_request(&self, session: &mut Session, ctx: &RequestContext) {
+        let Some(connection) = &ctx.connection else {
+            return;
+        };
+        let (requests, limit) = (connection.requests(), ctx.snapshot.config.limits.requests_per_connection);
+        if requests >= limit {
+            session.set_keepalive(None);
+        }
+        if requests == limit {
+            self.gateway.metrics.limits.with_label_values(&["requests_per_connection"]).inc();
+            connection.retire();
+        } else if requests > limit.saturating_mul(2) {
+            connection.cut.throw();
+        }
+    }
+
+    /// Counts the request's end by the time it took, or by a client that stopped moving.
+    fn count_timeout(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
+        let Some(error) = error.filter(|_| !session.was_upgraded()) else {
+            return;
+        };
+        let limit = if ctx.check_deadline().is_err() {
+            "request_timeout"
+        } else if *error.esource() == ErrorSource::Downstream && is_timeout(error) {
+            "body_idle_timeout"
+        } else {
+            return;
+        };
+        self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+    }
+
     fn log(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
         let Some(connection) = &ctx.connection else {
             return;
@@ -243,6 +307,9 @@ impl Rules {
         let metrics = &self.gateway.metrics;
         metrics.requests.with_label_values(&[&**connection.site_name(), status_label(status).as_str()]).inc();
         metrics.request_seconds.observe(took.as_secs_f64());
+        if !self.gateway.records.is_on() {
+            return;
+        }
         let request = session.req_header();
         let client = connection.last_known();
         let verified = client.verified();
@@ -327,12 +394,11 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
     let mut fields = Fields(request);
     strip(&mut fields, &ctx.snapshot.strip);
     let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
-    let forwarding = Forwarding::new(connection.peer);
     let set = admitted
         .client
         .headers
         .apply(&mut fields, &facts)
-        .and_then(|()| forwarding.apply(&mut fields, &admitted.host.to_string()));
+        .and_then(|()| connection.forwarding.apply(&mut fields, &admitted.host.to_string()));
     set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
 }
 
@@ -362,7 +428,7 @@ fn problem_of(error: &Error) -> Option<Problem> {
         (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => {
             return None;
         }
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
         (_, ErrorSource::Downstream) => Problem::BadRequest,
         (_, ErrorSource::Upstream) if is_timeout(error) => Problem::GatewayTimeout,
         (_, ErrorSource::Upstream) => Problem::BadGateway,
@@ -378,7 +444,7 @@ fn is_timeout(error: &Error) -> bool {
             | ErrorType::ReadTimedout
             | ErrorType::WriteTimedout
             | ErrorType::TLSHandshakeTimedout
-    )
+    ) || error.root_cause().downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 fn protocol(version: Version) -> &'static str {
