@@ -182,6 +182,9 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
             Cause::Stop => return None,
             Cause::Signal | Cause::Files => {}
         }
+        if Instant::now() >= deadline {
+            return Some(settled);
+        }
         match causes.recv_timeout(SETTLE.min(deadline.saturating_duration_since(Instant::now()))) {
             Ok(Cause::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
             Ok(Cause::Signal) => settled = Cause::Signal,
@@ -343,4 +346,43 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
     let named =
         own.into_iter().chain(links).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
     named.filter_map(|folder| folder.canonicalize().ok()).chain(target).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    #[test]
+    fn changes_without_end_do_not_put_a_reload_off() {
+        let (wake, causes) = std::sync::mpsc::sync_channel(16);
+        let settled = AtomicBool::new(false);
+        let (give_up, answer) = std::sync::mpsc::channel();
+        std::thread::scope(|scope| {
+            // Always one more waiting, for as long as nobody has settled, or so long that nobody will.
+            scope.spawn(|| {
+                let began = Instant::now();
+                while !settled.load(Ordering::SeqCst) && began.elapsed() < Duration::from_secs(5) {
+                    let _ = wake.try_send(Cause::Files);
+                }
+                drop(wake);
+            });
+            scope.spawn(|| {
+                let _ = give_up.send(settle(Cause::Files, &causes));
+                settled.store(true, Ordering::SeqCst);
+            });
+            // None when the sender gave up first: nobody settled.
+            assert_eq!(answer.recv().unwrap(), Some(Cause::Files));
+        });
+    }
+
+    #[test]
+    fn a_signal_among_changes_is_not_forgotten_and_a_stop_comes_first() {
+        let (wake, causes) = std::sync::mpsc::channel();
+        wake.send(Cause::Signal).unwrap();
+        wake.send(Cause::Files).unwrap();
+        assert_eq!(settle(Cause::Files, &causes), Some(Cause::Signal));
+        wake.send(Cause::Stop).unwrap();
+        assert_eq!(settle(Cause::Signal, &causes), None);
+    }
 }

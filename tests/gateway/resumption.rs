@@ -167,9 +167,19 @@ fn early_data_is_neither_offered_nor_taken() {
 #[test]
 fn a_client_refused_in_words_comes_back_with_a_good_certificate_and_is_asked_for_it() {
     const PORTAL: &str = "portal.localhost";
-    let setup = Setup::new();
-    for version in [Version::Tls12, Version::Tls13] {
-        for refused in [None, Some("client-expired")] {
+    for client_auth in ["required", "optional"] {
+        let setup = Setup::with(|config| {
+            config.replace("client_auth = \"required\"", &format!("client_auth = \"{client_auth}\""))
+        });
+        for (version, refused) in [
+            (Version::Tls12, None),
+            (Version::Tls12, Some("client-expired")),
+            (Version::Tls13, None),
+            (Version::Tls13, Some("client-expired")),
+        ] {
+            if refused.is_none() && client_auth == "optional" {
+                continue;
+            }
             let first = TlsClient::new(&setup.pki, refused, version);
             for _ in 0..2 {
                 let (response, connection) = first.get(&setup.gateway, PORTAL, "/echo").unwrap();

@@ -167,7 +167,11 @@ fn a_swapped_symbolic_link_is_followed_as_kubernetes_and_release_folders_swap_it
             setup.pki.client(name, "00009876543 leaving 1635");
             assert!(is_let_in(&setup, name));
             let mut pki = second_hand(&setup);
+            // The list is made in another watched folder: its reload is over before the swap, which alone has to tell.
+            let before = setup.gateway.metric(PUBLISHED);
             pki.revoke(&[setup.pki.serial(name).unwrap()], sekisho::clock::now()).unwrap();
+            wait_until("the folder of the configuration is quiet", || setup.gateway.metric(PUBLISHED) > before);
+            assert!(is_let_in(&setup, name));
             version(&format!("..{}", round + 1), &std::fs::read(setup.pki.path("crl.pem")).unwrap());
             wait_until(&format!("{named}, swap {round}, is in force"), || !is_let_in(&setup, name));
             std::fs::remove_dir_all(folder.join(format!("..{round}"))).unwrap();
