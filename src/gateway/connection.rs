@@ -1,9 +1,10 @@
 //! A live connection: who is at its end, and whether that still holds.
 
 use super::cut::CutSwitch;
-use super::handshake::{self, Accepted, Client};
+use super::handshake::{Accepted, Client};
 use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
+use super::tls_version;
 use super::verify::{self, Reason, Refusal, VerifiedClient};
 use crate::config::{ClientAuth, RefusalStyle};
 use crate::pki::time::Timestamp;
@@ -75,7 +76,7 @@ impl Connection {
     pub(super) fn new(id: u64, peer: SocketAddr, accepted: &Accepted) -> Self {
         let session = accepted.tls.get_ref().1;
         let tls = TlsFacts {
-            version: session.protocol_version().map_or("unknown", handshake::version_name),
+            version: session.protocol_version().map_or("unknown", tls_version::name),
             cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
             key_exchange: session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or(""),
             resumed: accepted.resumed,

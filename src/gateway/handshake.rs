@@ -6,6 +6,7 @@
 use super::site::{Site, Snapshot};
 use super::stream::BufferedTcp;
 use super::tickets::{ConnectionTicketer, TicketFacts};
+use super::tls_version::{self, VersionWitness};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
 use super::{Gateway, alert};
 use crate::clock;
@@ -17,10 +18,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{
-    DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, KeyLog, ProtocolVersion, ServerConfig,
-    SignatureScheme,
-};
+use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, ServerConfig, SignatureScheme};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -208,49 +206,21 @@ fn refused_by_rustls(error: &io::Error) -> Option<Refusal> {
     }
 }
 
-/// The name of a version in records.
-pub(super) const fn version_name(version: ProtocolVersion) -> &'static str {
-    match version {
-        ProtocolVersion::TLSv1_3 => "TLSv1.3",
-        ProtocolVersion::TLSv1_2 => "TLSv1.2",
-        // We speak no other.
-        _ => "unknown",
-    }
-}
-
 /// What verifier, ticketer and the end of the handshake share.
 #[derive(Debug, Default)]
 struct Session {
     outcome: OnceLock<Result<VerifiedClient, Refusal>>,
     facts: Arc<TicketFacts>,
-    /// Whether TLS 1.3 was agreed on ([`VersionWitness`]).
-    tls13: OnceLock<()>,
-}
-
-/// Learns that a handshake is TLS 1.3, of which rustls tells nothing once it has failed: key logging is the one thing
-/// it asks about between ServerHello and the client's certificate. No secret is asked for, none is kept.
-#[derive(Debug)]
-struct VersionWitness(Arc<Session>);
-
-impl KeyLog for VersionWitness {
-    fn will_log(&self, label: &str) -> bool {
-        if label == "CLIENT_HANDSHAKE_TRAFFIC_SECRET" {
-            let _ = self.0.tls13.set(());
-        }
-        false
-    }
-
-    fn log(&self, _: &str, _: &[u8], _: &[u8]) {}
+    version: Arc<VersionWitness>,
 }
 
 impl Session {
     /// The version of a handshake that failed. A client is refused after the version is agreed on, so that what was
     /// not TLS 1.3 was TLS 1.2; other failures may have come before.
     fn failed_version(&self, cause: &FailureCause) -> Option<&'static str> {
-        match (self.tls13.get(), cause) {
-            (Some(()), _) => Some(version_name(ProtocolVersion::TLSv1_3)),
-            (None, FailureCause::Refused(_)) => Some(version_name(ProtocolVersion::TLSv1_2)),
-            (None, _) => None,
+        match (self.version.seen(), cause) {
+            (None, FailureCause::Refused(_)) => Some(tls_version::TLS_1_2),
+            (seen, _) => seen,
         }
     }
 
@@ -279,7 +249,7 @@ fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(OneKey(site.certified_key.clone())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    config.key_log = Arc::new(VersionWitness(session.clone()));
+    config.key_log = session.version.clone();
     // Sessions live in tickets only, so that any gateway can resume them; 0-RTT stays off (max_early_data_size 0).
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(ConnectionTicketer {
