@@ -4,6 +4,7 @@
 
 mod ca;
 pub mod defaults;
+pub(crate) mod file;
 mod gateway;
 mod header_names;
 mod pool;
@@ -29,7 +30,7 @@ pub const FILE_BYTES: u64 = 4 << 20;
 /// Every error of the file, in the order of its lines; none of them stops the search for the others, but for the first
 /// error of TOML itself, which comes alone.
 pub fn load(path: &Path) -> Result<Config, Vec<ConfigError>> {
-    let (text, file) = reader::read_text(path, FILE_BYTES)?;
+    let (text, file) = file::read_text(path, FILE_BYTES)?;
     parse(&text, &file, path.parent().unwrap_or(Path::new("")))
 }
 

@@ -93,7 +93,6 @@ pub struct Proof {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the issuer's authentication, their only maker, is not written yet"))]
 pub(super) enum Shown {
     Secret(Factor),
     Certificate(SerialNumber),

@@ -122,7 +122,7 @@ pub struct Denial {
     /// For the log; never for the client.
     pub reason: Reason,
     /// For the audit log.
-    pub audit: AuditEvent,
+    pub audit: Box<AuditEvent>,
 }
 
 /// Why not, exactly. Inside only: [`Reason::public`] is what a client may know.
@@ -299,7 +299,7 @@ impl Decision {
 impl Denial {
     pub(super) fn new(situation: &Situation, actor: &Actor<'_>, command: &Command, reason: Reason) -> Self {
         let outcome = Outcome::Refused(reason.clone());
-        Self { reason, audit: AuditEvent::new(situation, actor, command, None, outcome) }
+        Self { reason, audit: Box::new(AuditEvent::new(situation, actor, command, None, outcome)) }
     }
 }
 

@@ -30,17 +30,20 @@ mod consistency;
 mod matrix;
 mod permits;
 mod read;
+mod states;
 mod template;
 #[cfg(test)]
 mod tests;
 mod types;
 
 pub use matrix::{ActorRole, Cell, Channel, Factor, Matrix, Operation, Permit, Whose};
+pub use states::{ShownState, StateLabels};
 pub use template::{LONGEST_ATTRIBUTE, Template, TemplateValues};
 pub use types::*;
 
 use crate::config::ConfigError;
-use crate::config::reader::{Document, read_text};
+use crate::config::file::read_text;
+use crate::config::reader::Document;
 use std::path::Path;
 
 /// Octets of a profile's file: the shipped ones have a fiftieth of it.

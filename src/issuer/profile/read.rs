@@ -1,5 +1,6 @@
 //! From a document to a profile: which keys each table has.
 
+use super::states::{ShownState, StateLabels};
 use super::types::*;
 use super::{consistency, permits, template::Template};
 use crate::config::reader::{Document, Item, Section, Unique};

@@ -202,7 +202,7 @@ fn a_denial_is_audited_with_its_reason() {
 #[test]
 fn a_replacement_keeps_the_old_certificate_until_the_new_one_is_complete_where_the_profile_says_so() {
     let mut world = shinkin();
-    world.profile.old_certificate = OldCertificate::RevokedWhenReplaced;
+    std::sync::Arc::make_mut(&mut world.profile).old_certificate = OldCertificate::RevokedWhenReplaced;
     let old = world.acquire("riyousya").unwrap().serial;
     world.reissue("kanri", "riyousya").unwrap();
     let begun = world.begin("riyousya").unwrap();

@@ -5,6 +5,7 @@ use crate::issuer::profile::{self, Factor, Profile, RoleName};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 pub(super) const DAY: i64 = 86_400;
 
@@ -48,7 +49,7 @@ impl Outside {
 
 #[derive(Clone, Debug)]
 pub(super) struct World {
-    pub(super) profile: Profile,
+    pub(super) profile: Arc<Profile>,
     pub(super) contract: Contract,
     pub(super) users: BTreeMap<String, User>,
     pub(super) address: Counter,
@@ -62,7 +63,7 @@ impl World {
     /// A contract of the profile whose users the bank's desk has registered.
     pub(super) fn new(name: &str, contract: &str, users: &[(&str, &str)]) -> Self {
         let mut world = Self {
-            profile: profile(name),
+            profile: Arc::new(profile(name)),
             contract: Contract {
                 id: ContractId::new(contract).unwrap(),
                 feature: Feature::Off,
