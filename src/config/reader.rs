@@ -213,6 +213,7 @@ impl<'d> Section<'d> {
     }
 
     /// The place of a key of a table below this one, or of the nearest thing around it that the file has.
+    #[cfg(feature = "issuer")]
     pub(crate) fn place_below(&self, table: &str, key: &str) -> Place {
         let below = self.table.and_then(|this| this.get(table)).and_then(|value| value.get_ref().as_table());
         let path = join_key(&join_key(&self.place.key, table), key);

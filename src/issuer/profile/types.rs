@@ -319,7 +319,7 @@ pub enum P12Dialect {
 pub enum P12Password {
     /// The user chooses one.
     Required,
-    /// 入力せずに[OK]: the user may press OK on an empty field.
+    /// 入力せずに`[OK]`: the user may press OK on an empty field.
     MayBeEmpty,
 }
 
