@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 /// Which top modules each top module may name beside itself: `cli -> gateway -> trust -> pki`, and what both use.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["demo", "gateway", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
+    ("cli", &["demo", "gateway", "issuer", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
     ("demo", &["pki", "clock"]),
+    ("issuer", &["pki", "config", "telemetry", "clock", "shutdown"]),
     ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown"]),
     ("trust", &["pki", "config", "telemetry", "clock"]),
     ("config", &["pki"]),
@@ -22,8 +23,15 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 ];
 
 /// Code that is given everything it needs: no clock, file, network or runtime.
-const PURE: &[&str] =
-    &["pki", "gateway/verify", "gateway/identity", "gateway/access", "gateway/headers", "gateway/refusal"];
+const PURE: &[&str] = &[
+    "pki",
+    "gateway/verify",
+    "gateway/identity",
+    "gateway/access",
+    "gateway/headers",
+    "gateway/refusal",
+    "issuer/lifecycle",
+];
 
 /// The one exception: the cache of verified chains.
 const IMPURE_WITHIN_PURE: &[&str] = &["gateway/verify/cache"];
@@ -333,6 +341,11 @@ fn a_planted_breach_is_found() {
         ("cli/check", "/* fine */ use toml::Value; // not fine"),
         ("config/reader", "use std::time::SystemTime;"),
         ("demo/app", "use crate::gateway::verify;"),
+        ("gateway/proxy", "use crate::issuer::lifecycle;"),
+        ("issuer", "use crate::gateway;"),
+        ("issuer/profile", "use crate::trust::TrustSnapshot;"),
+        ("issuer/lifecycle/acquire", "use crate::clock;"),
+        ("issuer/lifecycle", "use std::fs;"),
         ("wholly_new", "fn f() {}"),
         // Not hidden by what stands around it.
         ("pki/name", "const A: &str = \"{\"; use std::fs;"),
