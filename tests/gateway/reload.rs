@@ -81,7 +81,7 @@ fn list_revoking_client_good(setup: &Setup, signer: &str) -> Vec<u8> {
     let now = sekisho::clock::now();
     ListBuilder::new(&key, issuer.subject().der())
         .number(1_000)
-        .this_update(now.plus_seconds(-1))
+        .this_update(now)
         .next_update(now.plus_seconds(3_600))
         .revoke(setup.pki.serial("client-good").unwrap().as_bytes())
         .sign()
