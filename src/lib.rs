@@ -12,6 +12,8 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod gateway;
+#[cfg(feature = "issuer")]
+pub mod issuer;
 pub mod pki;
 pub mod telemetry;
 pub mod trust;

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 /// Which top modules each top module may name beside itself: `cli -> gateway -> trust -> pki`, and what both use.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["demo", "gateway", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
+    ("cli", &["demo", "gateway", "issuer", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
     ("demo", &["pki", "clock"]),
     ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown"]),
+    ("issuer", &["pki", "config", "telemetry", "clock", "shutdown"]),
     ("trust", &["pki", "config", "telemetry", "clock"]),
     ("config", &["pki"]),
     ("telemetry", &["pki", "config", "clock"]),
@@ -23,10 +24,10 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 
 /// Code that is given everything it needs: no clock, file, network or runtime.
 const PURE: &[&str] =
-    &["pki", "gateway/verify", "gateway/identity", "gateway/access", "gateway/headers", "gateway/refusal"];
+    &["pki", "gateway/verify", "gateway/identity", "gateway/access", "gateway/headers", "gateway/refusal", "issuer/ca"];
 
-/// The one exception: the cache of verified chains.
-const IMPURE_WITHIN_PURE: &[&str] = &["gateway/verify/cache"];
+/// The exceptions: the cache of verified chains, and the files with the authorities' keys.
+const IMPURE_WITHIN_PURE: &[&str] = &["gateway/verify/cache", "issuer/ca/key_file"];
 
 /// What pure code may not name.
 const IMPURE: &[&str] = &[
@@ -67,9 +68,11 @@ const HOMES: &[(&str, &[&str])] = &[
     ("notify", &["trust", "gateway/reload"]),
     ("mimalloc", &["main"]),
     ("tracing_subscriber", &["telemetry"]),
-    // Only the demo makes keys, certificates and servers.
-    ("rcgen", &["demo"]),
-    ("p12_keystore", &["demo"]),
+    // Only the demo and the certification authority make keys and certificates.
+    ("rcgen", &["demo", "issuer/ca"]),
+    ("p12_keystore", &["demo", "issuer/ca/p12"]),
+    ("zeroize", &["issuer", "cli"]),
+    // Only the demo makes servers.
     ("hyper", &["demo"]),
     ("hyper_util", &["demo"]),
     ("http_body_util", &["demo"]),
@@ -329,6 +332,12 @@ fn a_planted_breach_is_found() {
         ("gateway/identity", "use std::{collections::HashMap, time::{Duration, SystemTime}};"),
         ("gateway/proxy", "use rcgen::KeyPair;"),
         ("gateway/proxy", "use crate::demo::pki;"),
+        ("gateway/proxy", "use crate::issuer::ca;"),
+        ("issuer/ca/key", "use crate::gateway::registry;"),
+        ("issuer/ca/key", "use crate::trust::TrustSnapshot;"),
+        ("issuer/ca/crl/list", "use std::time::SystemTime;"),
+        ("issuer/ca/crl/list", "use crate::clock;"),
+        ("issuer/lifecycle", "use rcgen::KeyPair;"),
         ("trust", "use pingora_core::server::Server;"),
         ("cli/check", "/* fine */ use toml::Value; // not fine"),
         ("config/reader", "use std::time::SystemTime;"),
