@@ -24,10 +24,11 @@ impl NewFolder {
     pub(super) fn begin(place: &Path) -> Result<Self, String> {
         let about = |error: &dyn std::fmt::Display| format!("{}: {error}", place.display());
         let name = place.file_name().ok_or_else(|| about(&"it is not the name of a folder"))?;
-        match fs::read_dir(place) {
-            Ok(mut found) if found.next().is_some() => return Err(about(&"it is there and not empty")),
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(about(&error)),
-            _ => {}
+        match fs::read_dir(place).map(|mut found| found.next().is_none()) {
+            Ok(true) => {}
+            Ok(false) => return Err(about(&"it is there and not empty")),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(about(&error)),
         }
         let parent = match place.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),

@@ -1,0 +1,12 @@
+//! The certification authority against the tools that the products' users and other banks have: OpenSSL, NSS, pkilint.
+#![cfg(feature = "issuer")]
+
+mod certificates;
+mod command_line;
+mod key_files;
+mod lints;
+mod lists;
+mod ocsp;
+mod p12;
+mod requests;
+mod support;
