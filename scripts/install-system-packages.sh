@@ -3,8 +3,8 @@
 # With --check it only says.
 set -eu
 
-# command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl and curl are the tests' real clients.
-needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl'
+# command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl, curl and NSS's tools are the tests' real clients.
+needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools python3:python3'
 
 missing=''
 for pair in $needed; do

@@ -1,5 +1,4 @@
 //! The certification authority against the tools that the products' users and other banks have: OpenSSL, NSS, pkilint.
-#![cfg(feature = "issuer")]
 
 mod certificates;
 mod command_line;

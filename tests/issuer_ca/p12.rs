@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 const USER: &str = "logid031 A001 20200304153656560435";
-const NAME: &str = "関所 logid031";
+const NAME: &str = "Sekisho logid031";
 
 fn legacy(dialect: Dialect) -> &'static str {
     match dialect {
@@ -53,7 +53,7 @@ fn openssl_imports_every_dialect_with_and_without_a_password() {
             assert!(shown.contains(mac), "{shown}");
             let pem = std::fs::read_to_string(folder.join("user.pem")).unwrap();
             assert_eq!(pem.matches("BEGIN CERTIFICATE").count(), 3, "leaf, issuing, root");
-            assert!(pem.contains("friendlyName"), "{pem}");
+            assert!(pem.contains("friendlyName: Sekisho logid031\n"), "{pem}");
             succeeds(folder, "openssl verify -purpose sslclient -CAfile root.pem -untrusted issuing.pem user.pem");
             fails(folder, &format!("openssl pkcs12 -in user.p12{legacy} -passin pass:wrong -noenc -noout"));
         }
@@ -154,6 +154,7 @@ fn a_file_is_not_made_of_what_does_not_belong_together() {
         key.into_p12(certificate.unwrap_or(&own), &[], Dialect::Aes256Sha256, name, password).map(|_| ())
     };
     assert_eq!(make(NAME, "", None), Ok(()));
+    assert_eq!(make("関所", "", None), Ok(()));
     assert_eq!(make(NAME, "", Some(&certificate)), Err(P12Error::OtherKey));
     assert_eq!(make("", "", None), Err(P12Error::FriendlyName));
     assert_eq!(make("a\nb", "", None), Err(P12Error::FriendlyName));

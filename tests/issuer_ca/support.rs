@@ -7,7 +7,7 @@ use sekisho::issuer::ca::hierarchy::{self, Wanted};
 use sekisho::issuer::ca::name::{AttributeType, Name};
 use sekisho::issuer::ca::p12::{DeliveredKey, UserKey};
 use sekisho::issuer::ca::validity::{Rounding, Validity};
-use sekisho::issuer::ca::{Authority, KeyKind, PublicationPoints, download, serial};
+use sekisho::issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, download, serial};
 use sekisho::pki::certificate::Certificate;
 use sekisho::pki::time::Timestamp;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use std::process::{Command, Output};
 pub struct Hierarchy {
     pub root: Authority,
     pub issuing: Authority,
+    issuing_pkcs8: Vec<u8>,
 }
 
 /// The tools look at the real clock.
@@ -63,7 +64,13 @@ impl Hierarchy {
         let root = root.into_authority(points(1, false)).unwrap();
         let issuing_wanted = Wanted { years: 5, ..wanted("Test Issuing", issuing, 0) };
         let issuing = hierarchy::intermediate(&issuing_wanted, &root, begin).unwrap();
-        Self { root, issuing: issuing.into_authority(issuing_points).unwrap() }
+        let issuing_pkcs8 = issuing.key.to_pkcs8().unwrap().to_vec();
+        Self { root, issuing: issuing.into_authority(issuing_points).unwrap(), issuing_pkcs8 }
+    }
+
+    /// The issuing CA's key once more.
+    pub fn issuing_key(&self) -> FileKey {
+        FileKey::from_pkcs8(&self.issuing_pkcs8).unwrap()
     }
 
     /// A user's certificate and key.
