@@ -103,7 +103,7 @@ impl ProvenRequest {
 fn text(value: &AttributeValue) -> Option<String> {
     match value.string_type {
         StringType::Utf8 | StringType::Printable | StringType::Ia5 => String::from_utf8(value.bytes.clone()).ok(),
-        StringType::Bmp if value.bytes.len() % 2 == 0 => {
+        StringType::Bmp if value.bytes.len().is_multiple_of(2) => {
             let units: Vec<u16> =
                 value.bytes.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
             String::from_utf16(&units).ok()
