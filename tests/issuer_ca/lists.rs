@@ -235,6 +235,36 @@ fn an_entry_leaves_only_after_a_list_beyond_its_certificates_end_had_it() {
 }
 
 #[test]
+fn what_leaves_is_exactly_what_is_over_among_many_chunks() {
+    let hierarchy = Hierarchy::new(points(1, false));
+    let mut register = RevocationRegister::new(PartCount::MIN);
+    let begin = now();
+    let mut staying = BTreeSet::new();
+    // Twelve chunks: of some nothing leaves, of some a part, of some all.
+    for number in 0..18_000 {
+        let is_short = number / 1_500 % 3 == 1 || (number / 1_500 % 3 == 2 && number % 7 == 0);
+        let mut entry = revoked(Reason::Superseded);
+        if is_short {
+            entry.not_after = begin.plus_seconds(10);
+        } else {
+            staying.insert(entry.serial);
+        }
+        register.revoke(&entry).unwrap();
+    }
+    register.sign_full(&hierarchy.issuing, only(), due(begin.plus_seconds(20))).unwrap();
+    let later = Revoked { not_after: begin.plus_seconds(10), ..revoked(Reason::Unspecified) };
+    register.revoke(&later).unwrap();
+    let list = register.sign_full(&hierarchy.issuing, only(), due(begin.plus_seconds(30))).unwrap();
+    staying.insert(later.serial);
+    assert_eq!(serials(&list.der), staying, "and what no list had stays");
+    CertificateList::parse(&list.der)
+        .unwrap()
+        .verify_signature(hierarchy.issuing.certificate().subject_public_key_info())
+        .unwrap();
+    assert_eq!(register.len(), staying.len());
+}
+
+#[test]
 fn a_list_that_is_being_signed_does_not_change_and_a_register_of_other_parts_makes_none() {
     let hierarchy = Hierarchy::new(points(1, false));
     let mut register = RevocationRegister::new(PartCount::MIN);

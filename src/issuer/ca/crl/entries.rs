@@ -57,6 +57,8 @@ struct Chunk {
     der: Vec<u8>,
     /// Of each entry: its serial, its length and its certificate's notAfter, to let it go.
     entries: Vec<(SerialNumber, u16, Timestamp)>,
+    /// The earliest notAfter among them.
+    earliest: Option<Timestamp>,
 }
 
 /// What a list is made of, shared with the register: taking it copies nothing.
@@ -93,20 +95,28 @@ impl Entries {
         Slice { chunks, skip, length: self.bytes - place.min(self.bytes) }
     }
 
-    /// Lets go of entries before `place` whose certificates ended before `end`; gives their serials.
+    /// Lets go of entries before `place` whose certificates ended before `end`; gives their serials. Chunks without
+    /// such entries stay as they are: with none at all this looks at each chunk once, not at a million entries.
     pub(super) fn forget(&mut self, place: usize, end: Timestamp) -> Vec<SerialNumber> {
         let mut gone = Vec::new();
         let (mut kept, mut at) = (Self::default(), 0);
         for chunk in std::mem::take(&mut self.chunks) {
+            let begin = at;
+            at += chunk.der.len();
+            if begin >= place || chunk.earliest.is_none_or(|earliest| earliest >= end) {
+                kept.bytes += chunk.der.len();
+                kept.chunks.push(chunk);
+                continue;
+            }
             let mut offset = 0;
             for (serial, length, not_after) in &chunk.entries {
                 let length = usize::from(*length);
-                if at < place && *not_after < end {
+                if begin + offset < place && *not_after < end {
                     gone.push(*serial);
                 } else if let Some(der) = chunk.der.get(offset..offset + length) {
                     kept.push_encoded(der, *serial, *not_after);
                 }
-                (offset, at) = (offset + length, at + length);
+                offset += length;
             }
         }
         *self = kept;
@@ -123,6 +133,7 @@ impl Entries {
             last.der.extend_from_slice(der);
             // An entry has at most 22 octets of serial and 40 more.
             last.entries.push((serial, u16::try_from(der.len()).unwrap_or(u16::MAX), not_after));
+            last.earliest = Some(last.earliest.map_or(not_after, |earliest| earliest.min(not_after)));
             self.bytes += der.len();
         }
     }
