@@ -308,3 +308,25 @@ fn ten_thousand_entries_in_many_chunks_are_one_list() {
         parsed.verify_signature(hierarchy.issuing.certificate().subject_public_key_info()).unwrap();
     }
 }
+
+#[test]
+fn downloads_say_what_they_are_and_are_not_cached_longer_than_they_hold() {
+    use sekisho::issuer::ca::download::{Download, MediaType};
+    let hierarchy = Hierarchy::new(points(1, false));
+    let at = now();
+    let certificate = Download::certificate(hierarchy.issuing.certificate(), at);
+    assert_eq!(certificate.media_type.as_str(), "application/pkix-cert");
+    assert_eq!(&*certificate.body, hierarchy.issuing.certificate().der().as_ref());
+    assert!(certificate.cache.cache_control.starts_with("max-age=86400, public"), "{:?}", certificate.cache);
+    let mut register = RevocationRegister::new(PartCount::MIN);
+    let list = register.sign_full(&hierarchy.issuing, only(), due(at)).unwrap();
+    let download = Download::revocation_list(&list, 600, at);
+    assert_eq!((download.media_type, &*download.body), (MediaType::RevocationList, &*list.der));
+    assert_eq!(download.media_type.as_str(), "application/pkix-crl");
+    assert!(download.cache.cache_control.starts_with("max-age=600, public"), "a new one may come sooner");
+    let late = Download::revocation_list(&list, 600, at.plus_seconds(HOUR - 60));
+    assert!(late.cache.cache_control.starts_with("max-age=60, public"), "{:?}", late.cache);
+    let over = Download::revocation_list(&list, 600, at.plus_seconds(HOUR));
+    assert_eq!(over.cache.cache_control, "no-store");
+    assert_ne!(download.cache.etag, certificate.cache.etag);
+}
