@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint unit deny doc bench release packages deps clean-dev-pki
+.PHONY: help demo check test lint unit deny doc bench bench-peers release packages deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -44,6 +44,9 @@ deny:
 
 bench: packages ## criterion benches
 	$(CARGO) bench $(LOCKED)
+
+bench-peers: packages ## the gateway beside nginx (which must be installed): CPU, memory, start
+	$(CARGO) bench $(LOCKED) --profile dist --bench peers
 
 release: packages ## what a bank deploys: target/dist/sekisho
 	$(CARGO) build $(LOCKED) --profile dist

@@ -4,34 +4,29 @@
 //! does with its CAs. A CA certificate that the configuration itself refuses (keyUsage without keyCertSign) is left
 //! out, which a bank could not pass over either.
 
+#[path = "common/pkits.rs"]
+mod suite;
+
 use regex::Regex;
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
-use sekisho::config::{AnchorExpiry, WhenStale};
 use sekisho::gateway::identity::IdentityRule;
-use sekisho::gateway::verify::{ChainCache, ChainLimits, Reason, Refusal, SitePolicy, VerifiedClient, verify};
-use sekisho::pki::certificate::Certificate;
+use sekisho::gateway::verify::{ChainCache, ChainLimits, Refusal, SitePolicy, VerifiedClient, verify};
 use sekisho::pki::time::Timestamp;
-use sekisho::trust::{AuthorityParts, ListParts, RevocationParts, TrustSnapshot};
+use sekisho::trust::{ListParts, TrustSnapshot};
 use std::sync::Arc;
+use suite::{Case, cases, true_reasons};
 
 /// 2026-06-01T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_unix(1_780_272_000);
 
-#[derive(serde::Deserialize)]
-struct Case {
-    id: String,
-    class: String,
-    anchors: Vec<String>,
-    chain: Vec<String>,
-    crls: Vec<String>,
+/// A case as the gateway decides it.
+trait Decide {
+    fn decide(&self) -> Result<VerifiedClient, Refusal>;
+    fn trust(&self) -> Arc<TrustSnapshot>;
 }
 
-impl Case {
-    fn chain(&self) -> Vec<CertificateDer<'static>> {
-        self.chain.iter().map(|pem| CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).collect()
-    }
-
+impl Decide for Case {
     /// Loads the case's CAs and lists and decides on its chain, twice with a cache.
     fn decide(&self) -> Result<VerifiedClient, Refusal> {
         let trust = self.trust();
@@ -64,51 +59,6 @@ impl Case {
             }
         }
     }
-
-    /// Anchors, and each CA of the chain below the CA of its issuer's name whose key signed it.
-    fn authorities(&self) -> Vec<AuthorityParts> {
-        let mut found: Vec<AuthorityParts> = Vec::new();
-        for pem in &self.anchors {
-            let der = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
-            found.push(authority(format!("anchor-{}", found.len()), &der, None));
-        }
-        for der in self.chain().iter().skip(1).rev() {
-            let parts = authority(format!("ca-{}", found.len()), der, None);
-            let certificate = parts.certificate.clone();
-            let above = found.iter().find(|above| {
-                above.certificate.subject() == certificate.issuer()
-                    && sekisho::pki::signature::verify_certificate(
-                        certificate.der(),
-                        above.certificate.subject_public_key_info(),
-                    )
-                    .is_ok()
-            });
-            let again = found.iter().any(|other| other.certificate.authority_key() == certificate.authority_key());
-            if let Some(above) = above
-                && !again
-            {
-                let issued_by = Some(Arc::clone(&above.name));
-                found.push(AuthorityParts { issued_by, ..parts });
-            }
-        }
-        found
-    }
-}
-
-fn authority(name: String, der: &CertificateDer<'_>, issued_by: Option<Arc<str>>) -> AuthorityParts {
-    AuthorityParts {
-        name: name.into(),
-        certificate: Certificate::parse(der).unwrap(),
-        issued_by,
-        anchor_expiry: AnchorExpiry::Check,
-        revocation: RevocationParts::Lists { when_stale: WhenStale::Closed },
-    }
-}
-
-fn cases() -> Vec<Case> {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("data/pkits.json")).unwrap();
-    assert_eq!(cases.len(), 249);
-    cases
 }
 
 /// Every case of a class that came out otherwise, with why.
@@ -123,26 +73,6 @@ fn wrong(class: &str, accept: bool) -> (usize, Vec<String>) {
         Err(_) => None,
     };
     (cases.len(), cases.iter().filter_map(describe).collect())
-}
-
-/// What may be told of a section's cases: a case refused for another reason did not test what it is for.
-fn true_reasons(id: &str) -> &'static [Reason] {
-    let section = id.split(['.', ':']).nth(1).unwrap();
-    match section {
-        "1" | "16" => &[Reason::BadCertificate],
-        "2" => &[Reason::Expired, Reason::NotYetValid],
-        "3" => &[Reason::UnknownCa],
-        "4" | "15" => &[Reason::Revoked, Reason::RevocationUnavailable],
-        // 4.5.8 is a leaf signed with a key for lists only.
-        "5" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::BadCertificate],
-        // Several leaves of these sections are CA certificates, which are no clients.
-        "6" | "8" | "13" => &[Reason::WrongUsage],
-        "7" => &[Reason::WrongUsage, Reason::RevocationUnavailable],
-        // Policy trees are out of scope: the extensions that steer them are critical, so they are refused.
-        "9" | "10" | "11" | "12" => &[Reason::BadCertificate],
-        "14" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::WrongUsage],
-        other => panic!("section {other} of {id}"),
-    }
 }
 
 #[test]

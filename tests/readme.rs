@@ -94,3 +94,20 @@ fn every_file_the_readme_links_to_is_there() {
         }
     }
 }
+
+#[test]
+fn every_test_of_the_feature_table_is_there() {
+    let readme = readme();
+    let (_, table) = readme.split_once("| id | feature | tests |").unwrap();
+    let rows: Vec<_> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
+    assert!(rows.len() > 15, "{rows:?}");
+    for row in rows {
+        let tests: Vec<_> = row.split('`').filter_map(|word| word.split_once(".rs::")).collect();
+        assert!(!tests.is_empty(), "nothing proves: {row}");
+        for (file, name) in tests {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{file}.rs"));
+            let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            assert!(source.contains(&format!("#[test]\nfn {name}() {{")), "{file}.rs has no test {name}");
+        }
+    }
+}

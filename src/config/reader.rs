@@ -1,8 +1,10 @@
 //! Walks a spanned TOML document: typed keys with their places, and every error instead of the first.
 //!
 //! A reader of one table asks its [`Section`] for each key it knows and then calls [`Section::finish`], which reports
-//! the keys nobody asked for. After an error a getter returns a stand-in, so that reading goes on; `super::parse`
-//! lets no configuration out while there is an error, so that no stand-in is ever used.
+//! the keys nobody asked for. After an error a getter returns a stand-in, so that reading goes on; [`Document::read`]
+//! lets nothing out while there is an error, so that no stand-in is ever used.
+//!
+//! The gateway's configuration and the issuer's profiles are read with it.
 
 use super::types::{ConfigError, Place, Placed};
 use std::cell::RefCell;
@@ -12,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// One document being read.
-pub(super) struct Document {
+pub(crate) struct Document {
     file: Arc<str>,
     base: PathBuf,
     line_starts: Vec<usize>,
@@ -22,18 +24,43 @@ pub(super) struct Document {
 
 /// A key that a reader asked for; tests compare these with the reference configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct KeyUse {
+pub(crate) struct KeyUse {
     /// The key's path without indexes: `site[].route[].path`.
-    pub(super) shape: String,
+    pub(crate) shape: String,
     /// Its line, if it is there.
-    pub(super) line: Option<usize>,
+    pub(crate) line: Option<usize>,
     /// Whether leaving it out means a stated default.
-    pub(super) defaulted: bool,
+    pub(crate) defaulted: bool,
 }
 
 impl Document {
-    /// A document of `file` (for messages), whose relative paths start at `base`.
-    pub(super) fn new(text: &str, file: &str, base: &Path) -> Self {
+    /// What `read` makes of a document, or every error in the order of its lines; and every key that was asked for.
+    ///
+    /// `file` is its name in messages, `base` the folder where relative paths start. The first error of TOML itself
+    /// comes alone.
+    pub(crate) fn read<T>(
+        text: &str,
+        file: &str,
+        base: &Path,
+        read: impl for<'d> FnOnce(&'d Document, Section<'d>) -> T,
+    ) -> (Result<T, Vec<ConfigError>>, Vec<KeyUse>) {
+        let document = Document::new(text, file, base);
+        let (table, faults) = DeTable::parse_recoverable(text);
+        // The first alone: after an open bracket a recovering parser reports every line that follows.
+        if let Some(fault) = faults.first() {
+            let place = document.place(fault.span().map_or(0, |span| span.start), String::new());
+            document.refuse(&place, format!("not TOML: {}", fault.message()));
+        }
+        // What a recovering parser makes of the rest would be guesses.
+        let value = faults.is_empty().then(|| read(&document, document.root(&table)));
+        let (errors, keys) = document.into_findings();
+        match value {
+            Some(value) if errors.is_empty() => (Ok(value), keys),
+            _ => (Err(errors), keys),
+        }
+    }
+
+    fn new(text: &str, file: &str, base: &Path) -> Self {
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
         Self {
             file: file.into(),
@@ -45,7 +72,7 @@ impl Document {
     }
 
     /// The document's outermost table.
-    pub(super) fn root<'d>(&'d self, table: &'d Spanned<DeTable<'d>>) -> Section<'d> {
+    fn root<'d>(&'d self, table: &'d Spanned<DeTable<'d>>) -> Section<'d> {
         Section {
             document: self,
             table: Some(table.get_ref()),
@@ -56,22 +83,22 @@ impl Document {
     }
 
     /// The place of the octet at `offset`.
-    pub(super) fn place(&self, offset: usize, key: String) -> Place {
+    pub(crate) fn place(&self, offset: usize, key: String) -> Place {
         Place { file: self.file.clone(), line: self.line_starts.partition_point(|start| *start <= offset), key }
     }
 
     /// Records an error.
-    pub(super) fn refuse(&self, place: &Place, message: impl Into<String>) {
+    pub(crate) fn refuse(&self, place: &Place, message: impl Into<String>) {
         self.errors.borrow_mut().push(ConfigError { place: place.clone(), message: message.into() });
     }
 
     /// Joins a path to the folder of the configuration file.
-    pub(super) fn join(&self, path: &str) -> PathBuf {
+    pub(crate) fn join(&self, path: &str) -> PathBuf {
         self.base.join(path)
     }
 
     /// Every error, in the order of the file; and every key that was asked for.
-    pub(super) fn into_findings(self) -> (Vec<ConfigError>, Vec<KeyUse>) {
+    fn into_findings(self) -> (Vec<ConfigError>, Vec<KeyUse>) {
         let mut errors = self.errors.into_inner();
         // Stable: errors of one line stay in the order they were found.
         errors.sort_by_key(|error| error.place.line);
@@ -80,31 +107,31 @@ impl Document {
 }
 
 /// One value and its place.
-pub(super) struct Item<'d> {
-    pub(super) document: &'d Document,
-    pub(super) value: &'d DeValue<'d>,
-    pub(super) place: Place,
+pub(crate) struct Item<'d> {
+    pub(crate) document: &'d Document,
+    pub(crate) value: &'d DeValue<'d>,
+    pub(crate) place: Place,
     shape: String,
 }
 
 impl<'d> Item<'d> {
     /// Records an error at this value.
-    pub(super) fn refuse(&self, message: impl Into<String>) {
+    pub(crate) fn refuse(&self, message: impl Into<String>) {
         self.document.refuse(&self.place, message);
     }
 
     /// Records `«value» is not «what»; write «right»`.
-    pub(super) fn refuse_type(&self, what: &str, right: &str) {
+    pub(crate) fn refuse_type(&self, what: &str, right: &str) {
         self.refuse(format!("{} is not {what}; write {right}", show(self.value)));
     }
 
     /// The value as a string.
-    pub(super) fn as_str(&self) -> Option<&'d str> {
+    pub(crate) fn as_str(&self) -> Option<&'d str> {
         self.value.as_str()
     }
 
     /// The elements of a list, or nothing when it is not one.
-    pub(super) fn elements(&self) -> Option<Vec<Item<'d>>> {
+    pub(crate) fn elements(&self) -> Option<Vec<Item<'d>>> {
         let elements = self.value.as_array()?.iter().enumerate().map(|(index, element)| Item {
             document: self.document,
             value: element.get_ref(),
@@ -115,7 +142,7 @@ impl<'d> Item<'d> {
     }
 
     /// The value as a table to read keys from.
-    pub(super) fn section(&self) -> Option<Section<'d>> {
+    pub(crate) fn section(&self) -> Option<Section<'d>> {
         Some(Section {
             document: self.document,
             table: Some(self.value.as_table()?),
@@ -128,28 +155,28 @@ impl<'d> Item<'d> {
 
 /// One table being read.
 #[must_use = "finish() reports the keys that nobody knows"]
-pub(super) struct Section<'d> {
-    pub(super) document: &'d Document,
+pub(crate) struct Section<'d> {
+    pub(crate) document: &'d Document,
     /// Absent: the table is not in the file and every key takes its default.
     table: Option<&'d DeTable<'d>>,
-    pub(super) place: Place,
+    pub(crate) place: Place,
     shape: String,
     known: Vec<&'static str>,
 }
 
 impl<'d> Section<'d> {
     /// The value of a key, read by `read`; absent when it is not there or wrong.
-    pub(super) fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(&Item<'d>) -> Option<T>) -> Option<T> {
+    pub(crate) fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(&Item<'d>) -> Option<T>) -> Option<T> {
         self.take(key, false).and_then(|item| read(&item))
     }
 
     /// The value of a key, or its default.
-    pub(super) fn or<T>(&mut self, key: &'static str, default: T, read: impl FnOnce(&Item<'d>) -> Option<T>) -> T {
+    pub(crate) fn or<T>(&mut self, key: &'static str, default: T, read: impl FnOnce(&Item<'d>) -> Option<T>) -> T {
         self.take(key, true).and_then(|item| read(&item)).unwrap_or(default)
     }
 
     /// The value of a key that must be there; `advice` says what to write.
-    pub(super) fn required<T: Default>(
+    pub(crate) fn required<T: Default>(
         &mut self,
         key: &'static str,
         advice: &str,
@@ -165,18 +192,18 @@ impl<'d> Section<'d> {
     }
 
     /// Records that a key is missing.
-    pub(super) fn refuse_missing(&self, key: &str, advice: &str) {
+    pub(crate) fn refuse_missing(&self, key: &str, advice: &str) {
         let place = Place { key: join_key(&self.place.key, key), ..self.place.clone() };
         self.document.refuse(&place, format!("is missing; {advice}"));
     }
 
     /// Whether the file has the key at all.
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// The place of a key of this table: its own line if it is there, else the table's.
-    pub(super) fn place_of(&self, key: &str) -> Place {
+    pub(crate) fn place_of(&self, key: &str) -> Place {
         let line = self.table.and_then(|table| table.get_key_value(key)).map(|(key, _)| key.span().start);
         let path = join_key(&self.place.key, key);
         match line {
@@ -185,8 +212,19 @@ impl<'d> Section<'d> {
         }
     }
 
+    /// The place of a key of a table below this one, or of the nearest thing around it that the file has.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn place_below(&self, table: &str, key: &str) -> Place {
+        let below = self.table.and_then(|this| this.get(table)).and_then(|value| value.get_ref().as_table());
+        let path = join_key(&join_key(&self.place.key, table), key);
+        match below.and_then(|below| below.get_key_value(key)) {
+            Some((name, _)) => self.document.place(name.span().start, path),
+            None => Place { key: path, ..self.place_of(table) },
+        }
+    }
+
     /// A table below this one that may be left out as a whole.
-    pub(super) fn section(&mut self, key: &'static str) -> Option<Section<'d>> {
+    pub(crate) fn section(&mut self, key: &'static str) -> Option<Section<'d>> {
         let item = self.take(key, false)?;
         let section = item.section();
         if section.is_none() {
@@ -196,14 +234,14 @@ impl<'d> Section<'d> {
     }
 
     /// A table below this one; when it is left out, every key of it takes its default.
-    pub(super) fn section_or_defaults(&mut self, key: &'static str) -> Section<'d> {
+    pub(crate) fn section_or_defaults(&mut self, key: &'static str) -> Section<'d> {
         let place = Place { key: join_key(&self.place.key, key), ..self.place.clone() };
         let shape = join_key(&self.shape, key);
         self.section(key).unwrap_or(Section { document: self.document, table: None, place, shape, known: Vec::new() })
     }
 
     /// The tables of an array of tables, `[[key]]`; none when it is left out.
-    pub(super) fn sections(&mut self, key: &'static str) -> Vec<Section<'d>> {
+    pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Section<'d>> {
         let Some(item) = self.take(key, false) else { return Vec::new() };
         let right = format!("[[{}]]", strip_indexes(&item.place.key));
         let Some(elements) = item.elements() else {
@@ -221,7 +259,7 @@ impl<'d> Section<'d> {
     }
 
     /// Reports every key that was not asked for.
-    pub(super) fn finish(self) {
+    pub(crate) fn finish(self) {
         let Some(table) = self.table else { return };
         for key in table.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
             let place = self.document.place(key.span().start, join_key(&self.place.key, key.get_ref()));
@@ -252,20 +290,20 @@ impl<'d> Section<'d> {
 }
 
 /// A list of names that must differ.
-pub(super) struct Unique {
+pub(crate) struct Unique {
     what: &'static str,
     seen: Vec<Placed<String>>,
 }
 
 impl Unique {
     /// `what` is what a name is called in the message: `a CA`.
-    pub(super) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(what: &'static str) -> Self {
         Self { what, seen: Vec::new() }
     }
 
     /// Whether the name is new; records an error if it was seen before.
     /// A stand-in for a wrong name is empty and counts for nothing.
-    pub(super) fn check(&mut self, document: &Document, place: &Place, name: &str) -> bool {
+    pub(crate) fn check(&mut self, document: &Document, place: &Place, name: &str) -> bool {
         if name.is_empty() {
             return true;
         }
@@ -280,7 +318,7 @@ impl Unique {
 }
 
 /// A value as an error message shows it: what was written, cut short, on one line.
-pub(super) fn show(value: &DeValue<'_>) -> String {
+pub(crate) fn show(value: &DeValue<'_>) -> String {
     /// Long enough for any right value but a path or pattern; the line number finds the rest.
     const SHOWN_CHARACTERS: usize = 60;
     match value {

@@ -2,16 +2,18 @@
 
 use super::cut::CutSwitch;
 use super::handshake::{Accepted, Client};
-use super::headers::{IdentityHeaders, SessionKind};
+use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
+use super::tls_version;
 use super::verify::{self, Reason, Refusal, VerifiedClient};
 use crate::config::{ClientAuth, RefusalStyle};
 use crate::pki::time::Timestamp;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
+use tokio::sync::watch;
 
 /// What the TLS handshake settled.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub(super) struct Identified {
     pub(super) client: Client,
     /// The snapshot this was looked at and rendered by.
     generation: u64,
+    /// A client refused now that was verified before: a new snapshot may know better (a fresh list after a stale one).
+    lapsed: Option<VerifiedClient>,
     pub(super) headers: IdentityHeaders,
 }
 
@@ -42,10 +46,18 @@ pub(super) struct Connection {
     pub(super) tls: TlsFacts,
     pub(super) authenticated_at: Timestamp,
     pub(super) cut: CutSwitch,
+    /// `Forwarded` and its kind, the same on every request.
+    pub(super) forwarding: Forwarding,
+    /// Tells pingora to serve what is under way and then to end the connection in good order.
+    retire: watch::Sender<bool>,
     site: Arc<str>,
     client: ArcSwap<Identified>,
     /// Requests begun and not ended.
     in_flight: AtomicUsize,
+    /// Requests begun since the handshake.
+    requests: AtomicU32,
+    /// Milliseconds after `opened` at which the last request ended.
+    quiet_since: AtomicU64,
     /// HTTP/2 streams reset by the client in the window that began at `reset_window`.
     resets: AtomicU32,
     reset_window: AtomicU64,
@@ -54,13 +66,17 @@ pub(super) struct Connection {
     /// which its first octet came; 0: not yet.
     awaiting_header: AtomicBool,
     header_began: AtomicU64,
+    /// Octets that came since the header is being waited for.
+    header_octets: AtomicUsize,
+    /// The limit that the last write told the client of.
+    last_words: ArcSwapOption<&'static str>,
 }
 
 impl Connection {
     pub(super) fn new(id: u64, peer: SocketAddr, accepted: &Accepted) -> Self {
         let session = accepted.tls.get_ref().1;
         let tls = TlsFacts {
-            version: session.protocol_version().and_then(|version| version.as_str()).unwrap_or("unknown"),
+            version: session.protocol_version().map_or("unknown", tls_version::name),
             cipher: session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or("unknown"),
             key_exchange: session.negotiated_key_exchange_group().and_then(|group| group.name().as_str()).unwrap_or(""),
             resumed: accepted.resumed,
@@ -73,16 +89,44 @@ impl Connection {
             server_name: session.server_name().map(str::to_owned),
             authenticated_at: accepted.authenticated_at,
             cut: CutSwitch::default(),
+            forwarding: Forwarding::new(peer),
+            retire: watch::Sender::new(false),
             site: accepted.site.name.clone(),
             client: ArcSwap::from_pointee(client),
             tls,
             in_flight: AtomicUsize::new(0),
+            requests: AtomicU32::new(0),
+            quiet_since: AtomicU64::new(0),
             resets: AtomicU32::new(0),
             reset_window: AtomicU64::new(0),
             opened: Instant::now(),
             awaiting_header: AtomicBool::new(true),
             header_began: AtomicU64::new(0),
+            header_octets: AtomicUsize::new(0),
+            last_words: ArcSwapOption::empty(),
         }
+    }
+
+    /// Told of each write: the limit it tells the client of, if it does.
+    pub(super) fn set_last_words(&self, limit: Option<&'static str>) {
+        if limit.is_some() || self.last_words.load().is_some() {
+            self.last_words.store(limit.map(Arc::new));
+        }
+    }
+
+    /// The limit that the client was told of last.
+    pub(super) fn last_words(&self) -> Option<&'static str> {
+        self.last_words.load().as_deref().copied()
+    }
+
+    /// Lets requests under way end and no further one begin; HTTP/2 clients are told with GOAWAY.
+    pub(super) fn retire(&self) {
+        self.retire.send_replace(true);
+    }
+
+    /// Becomes true when the connection retires.
+    pub(super) fn retiring(&self) -> watch::Receiver<bool> {
+        self.retire.subscribe()
     }
 
     /// The name of the site whose handshake this was.
@@ -100,20 +144,19 @@ impl Connection {
     /// Costs an index lookup for each certificate of the path while the CAs stay the same.
     pub(super) fn authorize(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Arc<Identified> {
         let known = self.client.load();
-        let client = match &known.client {
-            Client::Verified(client) => match verify::recheck(client, &site.policy, &snapshot.trust, now) {
-                Ok(_) if known.generation == snapshot.generation => return known.clone(),
-                Ok(client) => Client::Verified(client),
-                Err(refusal) => Client::Refused(refusal),
-            },
-            Client::Anonymous if site.client_auth == ClientAuth::Required => {
-                Client::Refused(Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"))
-            }
-            Client::Refused(_) => return known.clone(),
-            Client::Anonymous if known.generation == snapshot.generation => return known.clone(),
-            Client::Anonymous => Client::Anonymous,
+        match judge(&known, site, snapshot, now) {
+            Verdict::Unchanged => known.clone(),
+            Verdict::Now(client) => self.identify(&known, client, snapshot),
+        }
+    }
+
+    fn identify(&self, known: &Identified, client: Client, snapshot: &Snapshot) -> Arc<Identified> {
+        let lapsed = match &client {
+            Client::Refused(_) => known.verified().or(known.lapsed.as_ref()).cloned(),
+            Client::Anonymous | Client::Verified(_) => None,
         };
-        let identified = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
+        let identified = Identified::new(client, snapshot, &self.tls, self.authenticated_at);
+        let identified = Arc::new(Identified { lapsed, ..identified });
         self.client.store(identified.clone());
         identified
     }
@@ -129,10 +172,7 @@ impl Connection {
     pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
         let site = self.site(snapshot);
         let refusal = match &site {
-            Some(site) => match &self.authorize(site, snapshot, now).client {
-                Client::Refused(refusal) => refusal.clone(),
-                Client::Anonymous | Client::Verified(_) => return None,
-            },
+            Some(site) => self.refusal(site, snapshot, now)?,
             None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
         };
         let page = site.is_some_and(|site| site.refusal == RefusalStyle::Page);
@@ -142,26 +182,65 @@ impl Connection {
         self.cut.throw().then_some(refusal)
     }
 
-    /// Counts a request in until the guard is dropped. To be taken **before** [`Self::authorize`]: whoever publishes a
-    /// snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
+    /// Why this client is refused now. Headers of one that is not are rendered with its next request, not here, where
+    /// ten thousand connections are gone through within the time a revocation may take.
+    fn refusal(&self, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
+        let known = self.client.load();
+        match judge(&known, site, snapshot, now) {
+            Verdict::Now(Client::Refused(refusal)) => {
+                self.identify(&known, Client::Refused(refusal.clone()), snapshot);
+                Some(refusal)
+            }
+            Verdict::Now(Client::Anonymous | Client::Verified(_)) => None,
+            Verdict::Unchanged => match &known.client {
+                Client::Refused(refusal) => Some(refusal.clone()),
+                Client::Anonymous | Client::Verified(_) => None,
+            },
+        }
+    }
+
+    /// Counts a request in until the guard is dropped. To be taken **before** the snapshot that the request is judged by:
+    /// whoever publishes a snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         self.awaiting_header.store(false, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
         InFlight(self.clone())
     }
 
+    /// Requests begun since the handshake, the current one among them.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds without a request under way; none while there is one.
+    pub(super) fn idle_millis(&self) -> Option<u64> {
+        (self.in_flight.load(Ordering::SeqCst) == 0)
+            .then(|| self.age_millis().saturating_sub(self.quiet_since.load(Ordering::Relaxed)))
+    }
+
     /// Called when pingora begins to wait for a request's header.
     pub(super) fn await_header(&self) {
         self.header_began.store(0, Ordering::Relaxed);
+        self.header_octets.store(0, Ordering::Relaxed);
         self.awaiting_header.store(true, Ordering::Relaxed);
     }
 
     /// Called when octets came from the client.
-    pub(super) fn octets_arrived(&self) {
-        if self.awaiting_header.load(Ordering::Relaxed) && self.header_began.load(Ordering::Relaxed) == 0 {
+    pub(super) fn octets_arrived(&self, count: usize) {
+        if self.tls.http2 || !self.awaiting_header.load(Ordering::Relaxed) {
+            return;
+        }
+        self.header_octets.fetch_add(count, Ordering::Relaxed);
+        if self.header_began.load(Ordering::Relaxed) == 0 {
             self.header_began.store(self.age_millis() + 1, Ordering::Relaxed);
         }
+    }
+
+    /// Octets of a header that is still incomplete (HTTP/1.1 only). Asked before more is read.
+    pub(super) fn header_octets(&self) -> usize {
+        if self.awaiting_header.load(Ordering::Relaxed) { self.header_octets.load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Milliseconds since the first octet of a header that is still incomplete (HTTP/1.1 only).
@@ -186,6 +265,35 @@ impl Connection {
     }
 }
 
+/// What a look at a client by a snapshot comes to.
+enum Verdict {
+    /// As known, headers and all.
+    Unchanged,
+    /// This is who it is now.
+    Now(Client),
+}
+
+fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Verdict {
+    let same = known.generation == snapshot.generation;
+    let again = |client| match verify::recheck(client, &site.policy, &snapshot.trust, now) {
+        Ok(client) => Client::Verified(client),
+        Err(refusal) => Client::Refused(refusal),
+    };
+    match (&known.client, &known.lapsed) {
+        (Client::Verified(client), _) => match again(client) {
+            Client::Verified(_) if same => Verdict::Unchanged,
+            client => Verdict::Now(client),
+        },
+        (Client::Refused(_), Some(client)) if !same => Verdict::Now(again(client)),
+        (Client::Refused(_), _) => Verdict::Unchanged,
+        (Client::Anonymous, _) if site.client_auth == ClientAuth::Required => Verdict::Now(Client::Refused(
+            Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"),
+        )),
+        (Client::Anonymous, _) if same => Verdict::Unchanged,
+        (Client::Anonymous, _) => Verdict::Now(Client::Anonymous),
+    }
+}
+
 impl Identified {
     fn new(client: Client, snapshot: &Snapshot, tls: &TlsFacts, authenticated_at: Timestamp) -> Self {
         let names = &snapshot.config.headers;
@@ -194,7 +302,7 @@ impl Identified {
             Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
             Client::Anonymous | Client::Refused(_) => IdentityHeaders::unauthenticated(names),
         };
-        Self { client, generation: snapshot.generation, headers }
+        Self { client, generation: snapshot.generation, lapsed: None, headers }
     }
 
     /// The verified client, if it is one.
@@ -212,6 +320,7 @@ pub(super) struct InFlight(Arc<Connection>);
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.0.quiet_since.store(self.0.age_millis(), Ordering::Relaxed);
         self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }

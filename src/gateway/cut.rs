@@ -1,9 +1,10 @@
 //! The switch that cuts a live connection: a revoked certificate's streams end at once, whatever they were doing.
 
 use atomic_waker::AtomicWaker;
+use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Context;
+use std::task::{Context, Poll};
 
 /// A one-way switch seen by both halves of a connection.
 ///
@@ -14,6 +15,7 @@ pub(super) struct CutSwitch {
     thrown: AtomicBool,
     reader: AtomicWaker,
     writer: AtomicWaker,
+    owner: AtomicWaker,
 }
 
 impl CutSwitch {
@@ -22,7 +24,17 @@ impl CutSwitch {
         let first = !self.thrown.swap(true, Ordering::AcqRel);
         self.reader.wake();
         self.writer.wake();
+        self.owner.wake();
         first
+    }
+
+    /// Waits until it is thrown; for the one task that owns the connection.
+    pub(super) async fn thrown(&self) {
+        poll_fn(|context| {
+            self.owner.register(context.waker());
+            if self.is_thrown() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Whether it was thrown.

@@ -6,6 +6,7 @@
 use super::site::{Site, Snapshot};
 use super::stream::BufferedTcp;
 use super::tickets::{ConnectionTicketer, TicketFacts};
+use super::tls_version::{self, VersionWitness};
 use super::verify::{self, Reason, Refusal, VerifiedClient};
 use super::{Gateway, alert};
 use crate::clock;
@@ -17,7 +18,7 @@ use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
-use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, ServerConfig, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, ServerConfig, SignatureScheme};
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -54,6 +55,8 @@ pub(super) struct Failure {
     pub(super) site: Option<Arc<Site>>,
     /// The server name the client asked for.
     pub(super) server_name: Option<String>,
+    /// `TLSv1.3` or `TLSv1.2`, if it came to be known.
+    pub(super) tls_version: Option<&'static str>,
     pub(super) cause: FailureCause,
     /// What is left of the connection, for [`linger`].
     pub(super) tcp: Option<BufferedTcp>,
@@ -113,16 +116,20 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
     let start = match client_hello(tcp).await {
         Ok(start) => start,
         Err((error, tcp)) => {
-            return Err(Failure { site: None, server_name: None, cause: FailureCause::Tls(error), tcp });
+            let cause = FailureCause::Tls(error);
+            return Err(Failure { site: None, server_name: None, tls_version: None, cause, tcp });
         }
     };
     let server_name = start.client_hello().server_name().map(str::to_owned);
     let Some(site) = snapshot.sites.for_server_name(server_name.as_deref()) else {
         let tcp = refuse_server_name(start.io).await;
-        return Err(Failure { site: None, server_name, cause: FailureCause::NoSite, tcp });
+        return Err(Failure { site: None, server_name, tls_version: None, cause: FailureCause::NoSite, tcp });
     };
     let session = Arc::new(Session::default());
-    let failed = |cause, tcp| Failure { site: Some(site.clone()), server_name, cause, tcp };
+    let failed = |cause: FailureCause, tcp| {
+        let tls_version = session.failed_version(&cause);
+        Failure { site: Some(site.clone()), server_name, tls_version, cause, tcp }
+    };
     let config = match server_config(gateway, &snapshot, &site, &session) {
         Ok(config) => config,
         Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
@@ -139,7 +146,7 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
             }
         },
         Err((error, tcp)) => {
-            let cause = match session.refusal().or_else(|| missing_certificate(&error)) {
+            let cause = match session.refusal().or_else(|| refused_by_rustls(&error)) {
                 Some(refusal) => FailureCause::Refused(refusal),
                 None => FailureCause::Tls(error),
             };
@@ -185,11 +192,18 @@ async fn refuse_server_name(mut tcp: BufferedTcp) -> Option<BufferedTcp> {
     Some(tcp)
 }
 
-/// rustls refuses a missing certificate by itself, with `certificate_required`.
-fn missing_certificate(error: &io::Error) -> Option<Refusal> {
-    let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
-    matches!(cause, rustls::Error::NoCertificatesPresented)
-        .then(|| Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+/// rustls refuses by itself a missing certificate, and a chain longer than it reads (64 KiB; nothing else that a client
+/// sends after its ClientHello is large).
+fn refused_by_rustls(error: &io::Error) -> Option<Refusal> {
+    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
+        rustls::Error::NoCertificatesPresented => {
+            Some(Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+        }
+        rustls::Error::InvalidMessage(
+            InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
+        ) => Some(Refusal::new(Reason::BadCertificate, "the client's chain is larger than a handshake message may be")),
+        _ => None,
+    }
 }
 
 /// What verifier, ticketer and the end of the handshake share.
@@ -197,9 +211,19 @@ fn missing_certificate(error: &io::Error) -> Option<Refusal> {
 struct Session {
     outcome: OnceLock<Result<VerifiedClient, Refusal>>,
     facts: Arc<TicketFacts>,
+    version: Arc<VersionWitness>,
 }
 
 impl Session {
+    /// The version of a handshake that failed. A client is refused after the version is agreed on, so that what was
+    /// not TLS 1.3 was TLS 1.2; other failures may have come before.
+    fn failed_version(&self, cause: &FailureCause) -> Option<&'static str> {
+        match (self.version.seen(), cause) {
+            (None, FailureCause::Refused(_)) => Some(tls_version::TLS_1_2),
+            (seen, _) => seen,
+        }
+    }
+
     fn refusal(&self) -> Option<Refusal> {
         self.outcome.get()?.as_ref().err().cloned()
     }
@@ -225,6 +249,7 @@ fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(OneKey(site.certified_key.clone())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.key_log = session.version.clone();
     // Sessions live in tickets only, so that any gateway can resume them; 0-RTT stays off (max_early_data_size 0).
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(ConnectionTicketer {
@@ -285,6 +310,14 @@ struct HandshakeVerifier {
     session: Arc<Session>,
 }
 
+impl HandshakeVerifier {
+    /// A certificate so wrong that no signature can be checked with it gets the alert of what is wrong with it, where
+    /// there would have been a page.
+    fn true_error(&self, error: rustls::Error) -> rustls::Error {
+        self.session.refusal().map_or(error, |refusal| alert::for_refusal(refusal.reason))
+    }
+}
+
 impl ClientCertVerifier for HandshakeVerifier {
     fn offer_client_auth(&self) -> bool {
         true
@@ -311,8 +344,9 @@ impl ClientCertVerifier for HandshakeVerifier {
             Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
             _ => Ok(ClientCertVerified::assertion()),
         };
-        if let Ok(client) = &outcome {
-            self.session.facts.tell(client.verified_at(), client.links());
+        match &outcome {
+            Ok(client) => self.session.facts.tell(client.verified_at(), client.links()),
+            Err(_) => self.session.facts.refuse(),
         }
         let _ = self.session.outcome.set(outcome);
         answer
@@ -326,6 +360,7 @@ impl ClientCertVerifier for HandshakeVerifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.gateway.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+            .map_err(|error| self.true_error(error))
     }
 
     fn verify_tls13_signature(
@@ -336,6 +371,7 @@ impl ClientCertVerifier for HandshakeVerifier {
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.gateway.provider.signature_verification_algorithms;
         rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+            .map_err(|error| self.true_error(error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

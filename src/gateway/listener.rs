@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::records::AuthenticationRecord;
-use super::reload::{self, Cause};
+use super::reload::{self, Cause, FileWatch};
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
@@ -33,13 +33,19 @@ const ACCEPT_BACKLOG: i32 = 4096;
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
+/// How long a connection that was cut may take to log and leave in order; then it is dropped as it is.
+const CUT_GRACE: Duration = Duration::from_millis(50);
+
 /// How often live connections are judged anew when no new snapshot came: some microseconds each.
 const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Builds, binds, runs and drains.
 pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
-    let (gateway, runtime) = build(config)?;
     let (wake, causes) = mpsc::channel();
+    // Before the files are read: what changes from here on is not missed.
+    let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
+    watch.follow(&config, config_path);
+    let (gateway, runtime) = build(config)?;
     let listeners = {
         let _entered = runtime.enter();
         bind(&gateway)?
@@ -47,7 +53,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
-        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle))
+        std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle, watch))
     };
     runtime.block_on(serve(&gateway, listeners, &wake));
     // The reloader ends by itself when it hears of it; if it panicked, there is nothing left to save.
@@ -148,12 +154,13 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     }
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
-    tokio::spawn(watch_connections(gateway.clone(), stopping.clone()));
+    tokio::spawn(watch_connections(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");
     // Whoever listens has a receiver; none left means that everything has stopped.
     let _ = stop.send(true);
+    gateway.registry.for_each(|connection| connection.retire());
     proxy.stop().await;
     drain(gateway).await;
 }
@@ -256,19 +263,40 @@ async fn take(
         }
         Err(_) => {
             gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
-            let failure = Failure { site: None, server_name: None, cause: FailureCause::Timeout, tcp: None };
+            let cause = FailureCause::Timeout;
+            let failure = Failure { site: None, server_name: None, tls_version: None, cause, tcp: None };
             return report_failure(&gateway, &failure, peer, began);
         }
     };
     let connection = Arc::new(Connection::new(gateway.registry.next_id(), peer, &accepted));
     report_success(&gateway, &connection, &accepted.client, began);
     let _kept = gateway.registry.keep(&connection);
+    if *stopping.borrow() {
+        connection.retire();
+    }
     gateway.metrics.connections.inc();
-    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone()));
-    let app = Arc::new(ConnectionApp::new(connection, proxy, &gateway));
+    let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), limits.request_header_bytes));
+    let app = Arc::new(ConnectionApp::new(connection.clone(), proxy, &gateway));
     drop(accepted.client);
-    app.process_new(stream, &stopping).await;
+    let retiring = connection.retiring();
+    tokio::select! {
+        _ = app.process_new(stream, &retiring) => {}
+        () = cut_and_stuck(&connection) => {}
+    }
+    if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
+        gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
+    }
+    if let Some(limit) = connection.last_words() {
+        gateway.metrics.limits.with_label_values(&[limit]).inc();
+    }
     gateway.metrics.connections.dec();
+}
+
+/// Ends once a connection was cut and had time to end by itself. One that waits for its upstream to take more of a body
+/// looks neither at its client nor at the cut.
+async fn cut_and_stuck(connection: &Connection) {
+    connection.cut.thrown().await;
+    tokio::time::sleep(CUT_GRACE).await;
 }
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {
@@ -291,22 +319,26 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 }
 
 /// What time alone changes: headers that never end, certificates that expire and lists that go stale under a
-/// connection that is streaming.
-async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<bool>) {
+/// connection that is streaming. It goes on while the gateway drains: what is cut then is what would hold it up.
+async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
-            _ = stopping.changed() => return,
-        }
+        ticks.tick().await;
         let snapshot = gateway.snapshot();
-        let limit = snapshot.config.limits.header_timeout.as_millis();
+        let limits = &snapshot.config.limits;
         gateway.registry.for_each(|connection| {
-            let pending = connection.header_pending_millis().map(u128::from);
-            if pending.is_some_and(|pending| pending > limit) && connection.cut.throw() {
-                gateway.metrics.limits.with_label_values(&["header_timeout"]).inc();
+            let over = |waited: Option<u64>, limit: Duration| waited.is_some_and(|waited| millis(limit) < waited);
+            let limit = if over(connection.header_pending_millis(), limits.header_timeout) {
+                "header_timeout"
+            } else if over(connection.idle_millis(), limits.idle_timeout) {
+                "idle_timeout"
+            } else {
+                return;
+            };
+            if connection.cut.throw() {
+                gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
         if enforced.elapsed() >= ENFORCE_INTERVAL {
@@ -316,4 +348,8 @@ async fn watch_connections(gateway: Arc<Gateway>, mut stopping: watch::Receiver<
         gateway.admission.forget_quiet(Instant::now());
         gateway.metrics.dropped_records.set(i64::try_from(gateway.records.dropped()).unwrap_or(i64::MAX));
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

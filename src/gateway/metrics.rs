@@ -1,11 +1,31 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
 use super::upstream::Pools;
+use super::verify::Reason;
 use crate::pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+
+/// The limits that are counted, by their keys in the configuration.
+const LIMITS: [&str; 12] = [
+    "body_idle_timeout",
+    "connections",
+    "connections_per_address",
+    "handshake_timeout",
+    "header_timeout",
+    "http2_resets",
+    "idle_timeout",
+    "new_connections_per_second_per_address",
+    "request_body_bytes",
+    "request_header_bytes",
+    "request_timeout",
+    "requests_per_connection",
+];
+
+/// Kinds of upstream failures.
+const UPSTREAM_ERRORS: [&str; 4] = ["broken", "connect", "no-peer", "timeout"];
 
 /// All metrics of one gateway, in a registry of their own (tests run several gateways in one process).
 #[derive(Debug)]
@@ -69,7 +89,7 @@ impl Metrics {
         let accept_errors =
             IntCounter::new("sekisho_accept_errors_total", "Connections the operating system could not hand over.")?;
         registry.register(Box::new(accept_errors.clone()))?;
-        Ok(Self {
+        let metrics = Self {
             handshakes: counters(
                 "sekisho_handshakes_total",
                 "TLS handshakes by site, outcome, refusal reason and whether the session was resumed.",
@@ -136,7 +156,23 @@ impl Metrics {
             )?,
             accept_errors,
             registry,
-        })
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// Shows every series whose labels are known from 0 on: one that appears with its first event has no increase for
+    /// an alert to see.
+    fn begin_at_zero(&self) {
+        for limit in LIMITS {
+            self.limits.with_label_values(&[limit]);
+        }
+        for outcome in ["published", "refused"] {
+            self.reloads.with_label_values(&[outcome]);
+        }
+        for reason in Reason::ALL {
+            self.cut_connections.with_label_values(&[reason.name()]);
+        }
     }
 
     /// Shows the published trust.
@@ -157,6 +193,9 @@ impl Metrics {
     pub(super) fn render(&self, pools: &Pools) -> Vec<u8> {
         for (pool, peer, healthy) in pools.health() {
             self.peer_healthy.with_label_values(&[&*pool, &peer]).set(i64::from(healthy));
+            for kind in UPSTREAM_ERRORS {
+                self.upstream_errors.with_label_values(&[&*pool, kind]);
+            }
         }
         let mut text = Vec::new();
         // Writing to a Vec does not fail.

@@ -20,6 +20,7 @@ mod site;
 mod stream;
 mod terminator;
 mod tickets;
+mod tls_version;
 mod upgrade;
 mod upstream;
 

@@ -35,8 +35,11 @@ pub(super) struct AuthenticationRecord<'a> {
 #[derive(Debug, Serialize)]
 struct TlsRecord {
     version: &'static str,
-    cipher: &'static str,
-    key_exchange: &'static str,
+    /// Of a handshake that ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cipher: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_exchange: Option<&'static str>,
 }
 
 /// What is known of a leaf; of a refused one it is unproven.
@@ -75,8 +78,8 @@ impl<'a> AuthenticationRecord<'a> {
             resumed: connection.tls.resumed,
             tls: Some(TlsRecord {
                 version: connection.tls.version,
-                cipher: connection.tls.cipher,
-                key_exchange: connection.tls.key_exchange,
+                cipher: Some(connection.tls.cipher),
+                key_exchange: Some(connection.tls.key_exchange),
             }),
             certificate: certificate_of(client),
             microseconds: took.as_micros(),
@@ -104,7 +107,7 @@ impl<'a> AuthenticationRecord<'a> {
             site: failure.site.as_ref().map_or("", |site| &*site.name),
             server_name: failure.server_name.as_deref(),
             resumed: false,
-            tls: None,
+            tls: failure.tls_version.map(|version| TlsRecord { version, cipher: None, key_exchange: None }),
             certificate,
             microseconds: took.as_micros(),
         }

@@ -41,10 +41,12 @@ impl Registry {
         cut
     }
 
-    /// Visits every connection, one shard locked at a time.
+    /// Visits every connection. No shard is locked meanwhile: a change of the CAs verifies whole chains anew, and new
+    /// connections are not to wait for that.
     pub(super) fn for_each(&self, mut visit: impl FnMut(&Arc<Connection>)) {
         for id in 0..SHARDS {
-            self.shard(id).values().for_each(&mut visit);
+            let connections: Vec<_> = self.shard(id).values().cloned().collect();
+            connections.iter().for_each(&mut visit);
         }
     }
 

@@ -13,7 +13,8 @@ use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::server::TlsStream;
 
@@ -24,17 +25,33 @@ pub(super) type BufferedTcp = BufWriter<TcpStream>;
 /// Octets of the write buffer: a header and a short body in two TLS records. It is paid for by every idle connection.
 pub(super) const WRITE_BUFFER: usize = 4096;
 
+/// How long a client that was answered early may go on sending before the connection is closed all the same.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// h2 ends a connection that floods it by itself and tells why to nobody but the client, at the end of its GOAWAY frame
+/// (`h2::proto`): the limits of ours that these are.
+const LAST_WORDS: [(&[u8], &str); 4] = [
+    (b"too_many_resets", "http2_resets"),
+    (b"too_many_internal_resets", "http2_resets"),
+    (b"too_many_continuations", "request_header_bytes"),
+    (b"header_list_way_too_large", "request_header_bytes"),
+];
+
 /// The transport handed to pingora.
 pub(super) struct ClientStream {
     tls: TlsStream<BufferedTcp>,
     connection: Arc<Connection>,
+    /// Octets of a header over which nothing more of it is read.
+    header_limit: usize,
     socket: Arc<SocketDigest>,
     ssl: Arc<SslDigest>,
     alpn: Option<ALPN>,
 }
 
 impl ClientStream {
-    pub(super) fn new(tls: TlsStream<BufferedTcp>, connection: Arc<Connection>) -> Self {
+    /// `request_header_bytes` is the limit of that name: a header of up to twice as much is still read, so that it can be
+    /// answered, and one that is longer ends the connection.
+    pub(super) fn new(tls: TlsStream<BufferedTcp>, connection: Arc<Connection>, request_header_bytes: usize) -> Self {
         let session = tls.get_ref().1;
         let alpn = session.alpn_protocol().map(|protocol| if protocol == b"h2" { ALPN::H2 } else { ALPN::H1 });
         let facts = &connection.tls;
@@ -42,7 +59,18 @@ impl ClientStream {
         let socket = SocketDigest::from_raw_fd(tls.get_ref().0.get_ref().as_raw_fd());
         // Known already; pingora would ask the kernel on every request.
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
-        Self { tls, connection, socket: Arc::new(socket), ssl, alpn }
+        let header_limit = request_header_bytes.saturating_mul(2);
+        Self { tls, connection, header_limit, socket: Arc::new(socket), ssl, alpn }
+    }
+}
+
+impl ClientStream {
+    /// Keeps the limit that a write tells of, if it is the last of an HTTP/2 connection.
+    fn listen(&self, octets: &[u8]) {
+        if self.connection.tls.http2 {
+            let limit = LAST_WORDS.iter().find(|(words, _)| octets.ends_with(words)).map(|(_, limit)| *limit);
+            self.connection.set_last_words(limit);
+        }
     }
 }
 
@@ -55,10 +83,14 @@ impl fmt::Debug for ClientStream {
 impl AsyncRead for ClientStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         self.connection.cut.check_read(cx)?;
+        if self.connection.header_octets() > self.header_limit {
+            self.connection.cut.throw();
+            return Poll::Ready(Err(io::Error::other("the request header is too long")));
+        }
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.tls).poll_read(cx, buf);
         if poll.is_ready() && buf.filled().len() > before {
-            self.connection.octets_arrived();
+            self.connection.octets_arrived(buf.filled().len() - before);
         }
         poll
     }
@@ -67,6 +99,7 @@ impl AsyncRead for ClientStream {
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
+        self.listen(buf);
         Pin::new(&mut self.tls).poll_write(cx, buf)
     }
 
@@ -86,6 +119,7 @@ impl AsyncWrite for ClientStream {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
+        self.listen(bufs.iter().rfind(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
         Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
     }
 
@@ -96,9 +130,19 @@ impl AsyncWrite for ClientStream {
 
 #[async_trait]
 impl Shutdown for ClientStream {
+    /// Ends our side, then waits a moment for the client to end its own.
+    ///
+    /// A client that is answered before its request is whole (413) goes on sending. Were the socket closed with that
+    /// unread, the kernel would answer with a reset, and the reset destroys the answer on its way (RFC 9112 section 9.6).
     async fn shutdown(&mut self) {
-        // The peer may be gone already.
-        let _ = AsyncWriteExt::shutdown(self).await;
+        let mut discarded = [0; 4096];
+        let wait_for_close = async {
+            AsyncWriteExt::shutdown(self).await?;
+            while AsyncReadExt::read(self, &mut discarded).await? > 0 {}
+            io::Result::Ok(())
+        };
+        // The peer may be gone, or stay: it has been answered either way.
+        let _ = tokio::time::timeout(LINGER, wait_for_close).await;
     }
 }
 

@@ -2,13 +2,14 @@
 //! are re-checked **before** the session is resumed.
 //!
 //! rustls hands a session's state to a ticketer as opaque octets. Ours seals them together with what a re-check needs
-//! (the path's serials and issuers, and when the client authenticated), bound to the site by the cipher's associated
-//! data. A ticket whose client would be refused today is not accepted: the handshake becomes a full one, in which the
-//! ordinary verification refuses with the true alert. Whoever resumes is checked once more after the handshake.
+//! (the path's serials and issuers, and when the client authenticated), bound to the site and its policy by the cipher's
+//! associated data. A ticket whose client would be refused today is not accepted: the handshake becomes a full one, in
+//! which the ordinary verification refuses with the true alert. Whoever resumes is checked once more after the handshake.
 
 use super::site::Site;
 use super::verify::{self, Link};
 use crate::clock;
+use crate::config::ClientAuth;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -31,7 +32,6 @@ const MAX_LINKS: usize = 32;
 const MAX_TICKET_LEN: usize = 96 * 1024;
 
 /// The ticket keys of all sites, derived from one secret by time.
-#[derive(Debug)]
 pub(super) struct TicketKeys {
     secret: Vec<u8>,
     lifetime: Duration,
@@ -40,16 +40,18 @@ pub(super) struct TicketKeys {
 
 struct SealingKey(LessSafeKey);
 
-impl std::fmt::Debug for SealingKey {
+/// The secret stays out of logs.
+impl std::fmt::Debug for TicketKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SealingKey")
+        f.debug_struct("TicketKeys").field("lifetime", &self.lifetime).finish_non_exhaustive()
     }
 }
 
 impl TicketKeys {
     /// Keys from a shared secret, or from a random one when there is none (then only this process can resume).
     ///
-    /// A ticket lives between half of `lifetime` and `lifetime`: the key changes every half.
+    /// A ticket lives between half of `lifetime` and `lifetime`: the key changes every half. Tickets given to resumed
+    /// sessions do not prolong it: `lifetime` counts from the use of the client's key.
     pub(super) fn new(secret: Option<Vec<u8>>, lifetime: Duration) -> Self {
         let secret = secret.unwrap_or_else(|| {
             let mut random = vec![0; MIN_SECRET_LEN];
@@ -95,17 +97,23 @@ impl TicketKeys {
         Some(SealingKey(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &key).ok()?)))
     }
 
-    fn seal(&self, site: &str, now: Timestamp, plain: &[u8]) -> Option<Vec<u8>> {
+    /// Whether a session is too old to go on without a new proof of the client's key.
+    fn is_over(&self, authenticated_at: Timestamp, now: Timestamp) -> bool {
+        let age = now.unix().saturating_sub(authenticated_at.unix());
+        u64::try_from(age).is_ok_and(|age| age >= self.lifetime.as_secs())
+    }
+
+    fn seal(&self, ground: &[u8], now: Timestamp, plain: &[u8]) -> Option<Vec<u8>> {
         let epoch = self.epoch(now);
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).ok()?;
         let mut sealed = plain.to_vec();
         let key = self.key(epoch)?;
-        key.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(site), &mut sealed).ok()?;
+        key.0.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(ground), &mut sealed).ok()?;
         Some([&epoch.to_be_bytes()[..], &nonce, &sealed].concat())
     }
 
-    fn open(&self, site: &str, now: Timestamp, ticket: &[u8]) -> Option<Vec<u8>> {
+    fn open(&self, ground: &[u8], now: Timestamp, ticket: &[u8]) -> Option<Vec<u8>> {
         if ticket.len() > MAX_TICKET_LEN {
             return None;
         }
@@ -120,7 +128,7 @@ impl TicketKeys {
         let length = self
             .key(epoch)?
             .0
-            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(site), &mut plain)
+            .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from(ground), &mut plain)
             .ok()?
             .len();
         plain.truncate(length);
@@ -139,20 +147,39 @@ impl KeyType for KeyLength {
 /// What one connection's ticketer knows of its client: from the ticket that was accepted, or from the verification of
 /// a full handshake, whichever came last (a ticket may be opened and the session still not be resumed).
 #[derive(Debug, Default)]
-pub(super) struct TicketFacts(Mutex<Option<(Timestamp, Vec<Link>)>>);
+pub(super) struct TicketFacts(Mutex<Facts>);
+
+#[derive(Debug, Default)]
+enum Facts {
+    /// It showed no certificate.
+    #[default]
+    Anonymous,
+    /// When it authenticated, and its path.
+    Authenticated(Timestamp, Vec<Link>),
+    /// Its certificate was refused: it shall come back with another and be asked for it, not resume this session.
+    Refused,
+}
 
 impl TicketFacts {
     /// Tells when the client authenticated and what its path was.
     pub(super) fn tell(&self, authenticated_at: Timestamp, links: &[Link]) {
-        *self.known() = Some((authenticated_at, links.to_vec()));
+        *self.known() = Facts::Authenticated(authenticated_at, links.to_vec());
+    }
+
+    /// Tells that the client was refused: it gets no ticket.
+    pub(super) fn refuse(&self) {
+        *self.known() = Facts::Refused;
     }
 
     /// When the client of this session authenticated: at its full handshake.
     pub(super) fn authenticated_at(&self) -> Option<Timestamp> {
-        self.known().as_ref().map(|(at, _)| *at)
+        match &*self.known() {
+            Facts::Authenticated(at, _) => Some(*at),
+            Facts::Anonymous | Facts::Refused => None,
+        }
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<(Timestamp, Vec<Link>)>> {
+    fn known(&self) -> MutexGuard<'_, Facts> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -178,22 +205,37 @@ impl ProducesTickets for ConnectionTicketer {
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let now = clock::now();
         let mut state = match &*self.facts.known() {
-            Some((authenticated_at, links)) => encode_facts(*authenticated_at, links)?,
-            None => encode_facts(now, &[])?,
+            Facts::Authenticated(authenticated_at, links) => encode_facts(*authenticated_at, links)?,
+            Facts::Anonymous if self.site.client_auth != ClientAuth::Required => encode_facts(now, &[])?,
+            Facts::Anonymous | Facts::Refused => return None,
         };
         state.extend_from_slice(plain);
-        self.keys.seal(&self.site.name, now, &state)
+        self.keys.seal(&self.ground(), now, &state)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let now = clock::now();
-        let state = self.keys.open(&self.site.name, now, ticket)?;
+        let state = self.keys.open(&self.ground(), now, ticket)?;
         let (authenticated_at, links, plain) = decode_facts(&state)?;
+        if self.keys.is_over(authenticated_at, now) {
+            return None;
+        }
         if !links.is_empty() {
             verify::recheck_links(&links, &self.site.policy, &self.trust, now).ok()?;
+        } else if self.site.client_auth == ClientAuth::Required {
+            // The site was optional when the ticket was made: now it must ask for a certificate.
+            return None;
         }
         self.facts.tell(authenticated_at, &links);
         Some(plain.to_vec())
+    }
+}
+
+impl ConnectionTicketer {
+    /// What a ticket is bound to: the site and all that its policy says, the same on every gateway that has the same
+    /// configuration. After a change of the policy every client is verified in a full handshake.
+    fn ground(&self) -> Vec<u8> {
+        [self.site.policy.fingerprint().as_slice(), self.site.name.as_bytes()].concat()
     }
 }
 
@@ -252,35 +294,44 @@ mod tests {
 
     #[test]
     fn every_gateway_with_the_secret_opens_a_ticket_and_no_other() {
-        let ticket = keys(1).seal("ib", NOW, b"state").unwrap();
-        assert_eq!(keys(1).open("ib", NOW, &ticket).as_deref(), Some(&b"state"[..]));
-        assert_eq!(keys(2).open("ib", NOW, &ticket), None);
+        let ticket = keys(1).seal(b"ib", NOW, b"state").unwrap();
+        assert_eq!(keys(1).open(b"ib", NOW, &ticket).as_deref(), Some(&b"state"[..]));
+        assert_eq!(keys(2).open(b"ib", NOW, &ticket), None);
     }
 
     #[test]
     fn a_ticket_is_bound_to_its_site() {
-        let ticket = keys(1).seal("portal", NOW, b"state").unwrap();
-        assert_eq!(keys(1).open("ib", NOW, &ticket), None);
+        let ticket = keys(1).seal(b"portal", NOW, b"state").unwrap();
+        assert_eq!(keys(1).open(b"ib", NOW, &ticket), None);
     }
 
     #[test]
     fn a_ticket_ends_with_its_lifetime_and_none_comes_from_the_future() {
         let keys = keys(1);
-        let ticket = keys.seal("ib", NOW, b"state").unwrap();
-        assert!(keys.open("ib", NOW.plus_seconds(3600), &ticket).is_some());
-        assert_eq!(keys.open("ib", NOW.plus_seconds(7200), &ticket), None);
-        assert_eq!(keys.open("ib", NOW.plus_seconds(-3600), &ticket), None);
+        let ticket = keys.seal(b"ib", NOW, b"state").unwrap();
+        assert!(keys.open(b"ib", NOW.plus_seconds(3600), &ticket).is_some());
+        assert_eq!(keys.open(b"ib", NOW.plus_seconds(7200), &ticket), None);
+        assert_eq!(keys.open(b"ib", NOW.plus_seconds(-3600), &ticket), None);
+    }
+
+    #[test]
+    fn a_session_ends_with_its_lifetime_however_often_it_was_resumed() {
+        let keys = keys(1);
+        assert!(!keys.is_over(NOW, NOW.plus_seconds(7199)));
+        assert!(keys.is_over(NOW, NOW.plus_seconds(7200)));
+        // Another gateway's clock may be a little ahead.
+        assert!(!keys.is_over(NOW, NOW.plus_seconds(-2)));
     }
 
     #[test]
     fn any_changed_or_missing_octet_spoils_a_ticket() {
         let keys = keys(1);
-        let ticket = keys.seal("ib", NOW, b"state").unwrap();
+        let ticket = keys.seal(b"ib", NOW, b"state").unwrap();
         for position in 0..ticket.len() {
             let mut forged = ticket.clone();
             forged[position] ^= 1;
-            assert_eq!(keys.open("ib", NOW, &forged), None, "octet {position}");
-            assert_eq!(keys.open("ib", NOW, &ticket[..position]), None, "length {position}");
+            assert_eq!(keys.open(b"ib", NOW, &forged), None, "octet {position}");
+            assert_eq!(keys.open(b"ib", NOW, &ticket[..position]), None, "length {position}");
         }
     }
 
@@ -302,8 +353,14 @@ mod tests {
     }
 
     #[test]
+    fn the_secret_stays_out_of_logs() {
+        let keys = TicketKeys::new(Some(b"0123456789abcdef0123456789abcdef".to_vec()), Duration::from_secs(60));
+        assert_eq!(format!("{keys:?}"), "TicketKeys { lifetime: 60s, .. }");
+    }
+
+    #[test]
     fn without_randomness_there_are_no_tickets() {
         let keys = TicketKeys { secret: Vec::new(), lifetime: Duration::from_secs(60), recent: Mutex::default() };
-        assert_eq!(keys.seal("ib", NOW, b"state"), None);
+        assert_eq!(keys.seal(b"ib", NOW, b"state"), None);
     }
 }

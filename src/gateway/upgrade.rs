@@ -14,21 +14,42 @@ use pingora_core::{Error, ErrorType, OrErr, Result};
 use std::fmt::Debug;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::{Instant, Sleep};
 
 /// Connects for one upgrade request.
 #[derive(Debug)]
 pub(super) struct UpgradeConnector {
     pub(super) connect_timeout: Duration,
+    /// How long a read may wait until the upgrade is answered with 101; afterwards messages may be far apart.
+    pub(super) read_timeout: Duration,
+    pub(super) answer: Arc<UpgradeAnswer>,
+}
+
+/// Whether the upstream has agreed to the upgrade, told by whoever reads its answer.
+#[derive(Debug, Default)]
+pub(super) struct UpgradeAnswer(AtomicBool);
+
+impl UpgradeAnswer {
+    /// The upstream has answered 101.
+    pub(super) fn agreed(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    fn is_awaited(&self) -> bool {
+        !self.0.load(Ordering::Acquire)
+    }
 }
 
 #[async_trait]
 impl Connect for UpgradeConnector {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
-        let connected = tokio::time::timeout(self.connect_timeout, connect(address)).await;
+        let connected = tokio::time::timeout(self.connect_timeout, self.open(address)).await;
         let socket = connected
             .map_err(|_| Error::explain(ErrorType::ConnectTimedout, address.to_string()))?
             .or_err_with(ErrorType::ConnectError, || address.to_string())?;
@@ -36,25 +57,35 @@ impl Connect for UpgradeConnector {
     }
 }
 
-async fn connect(address: &SocketAddr) -> io::Result<Box<dyn VirtualSocket>> {
-    match address {
-        SocketAddr::Inet(address) => {
-            let tcp = TcpStream::connect(address).await?;
-            tcp.set_nodelay(true)?;
-            Ok(Box::new(YieldingSocket { socket: tcp, yields: false }))
+impl UpgradeConnector {
+    async fn open(&self, address: &SocketAddr) -> io::Result<Box<dyn VirtualSocket>> {
+        match address {
+            SocketAddr::Inet(address) => {
+                let tcp = TcpStream::connect(address).await?;
+                tcp.set_nodelay(true)?;
+                Ok(Box::new(self.socket(tcp)))
+            }
+            SocketAddr::Unix(address) => {
+                let path = address.as_pathname().ok_or(io::ErrorKind::AddrNotAvailable)?;
+                Ok(Box::new(self.socket(UnixStream::connect(path).await?)))
+            }
         }
-        SocketAddr::Unix(address) => {
-            let path = address.as_pathname().ok_or(io::ErrorKind::AddrNotAvailable)?;
-            Ok(Box::new(YieldingSocket { socket: UnixStream::connect(path).await?, yields: false }))
-        }
+    }
+
+    fn socket<S>(&self, socket: S) -> YieldingSocket<S> {
+        let timer = Box::pin(tokio::time::sleep(self.read_timeout));
+        YieldingSocket { socket, yields: false, read_timeout: self.read_timeout, timer, answer: self.answer.clone() }
     }
 }
 
-/// A socket whose first read after a write yields.
+/// A socket whose first read after a write yields, and whose reads time out until the upgrade is answered.
 #[derive(Debug)]
 struct YieldingSocket<S> {
     socket: S,
     yields: bool,
+    read_timeout: Duration,
+    timer: Pin<Box<Sleep>>,
+    answer: Arc<UpgradeAnswer>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for YieldingSocket<S> {
@@ -63,7 +94,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for YieldingSocket<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let read = Pin::new(&mut self.socket).poll_read(cx, buf);
+        if self.answer.is_awaited() {
+            if read.is_ready() {
+                let deadline = Instant::now() + self.read_timeout;
+                self.timer.as_mut().reset(deadline);
+            } else if self.timer.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        read
     }
 }
 
@@ -94,10 +134,31 @@ mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
+    fn connector(read_timeout: Duration) -> UpgradeConnector {
+        UpgradeConnector { connect_timeout: Duration::from_secs(1), read_timeout, answer: Arc::default() }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_awaited_for_the_read_timeout_and_messages_after_it_for_ever() {
+        let upgrade = connector(Duration::from_millis(20));
+        let (near, mut far) = duplex(64);
+        let mut socket = upgrade.socket(near);
+        let mut octets = [0; 3];
+        let error = socket.read_exact(&mut octets).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        upgrade.answer.agreed();
+        let later = async {
+            tokio::time::sleep(Duration::from_millis(60)).await;
+            far.write_all(b"abc").await.unwrap();
+        };
+        let (read, ()) = tokio::join!(socket.read_exact(&mut octets), later);
+        assert_eq!((read.unwrap(), &octets), (3, b"abc"));
+    }
+
     #[tokio::test]
     async fn the_first_read_after_a_write_yields_once_even_when_an_answer_is_there() {
         let (near, mut far) = duplex(64);
-        let mut socket = YieldingSocket { socket: near, yields: false };
+        let mut socket = connector(Duration::from_secs(60)).socket(near);
         socket.write_all(b"GET").await.unwrap();
         far.write_all(b"101").await.unwrap();
         let mut polls = 0;

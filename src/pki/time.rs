@@ -40,6 +40,21 @@ impl Timestamp {
         Self(self.0.saturating_add(seconds))
     }
 
+    /// The same time of day `years` later; 29 February becomes 28 February where the year has none.
+    pub fn plus_years(self, years: i64) -> Self {
+        let (days, second_of_day) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
+        let (year, month, day) = civil_from_days(days);
+        let later = days_from_civil(year.saturating_add(years), month, day);
+        // A day that does not exist is counted on into March.
+        let later = if civil_from_days(later).2 == day { later } else { later - 1 };
+        Self(later.saturating_mul(DAY).saturating_add(second_of_day))
+    }
+
+    /// The last second of its day in UTC: 23:59:59.
+    pub const fn end_of_day(self) -> Self {
+        Self(self.0.div_euclid(DAY).saturating_mul(DAY).saturating_add(DAY - 1))
+    }
+
     /// Whole days from `self` until `later`, rounded down; negative once `later` has passed.
     pub const fn days_until(self, later: Self) -> i64 {
         later.0.saturating_sub(self.0).div_euclid(DAY)
@@ -145,6 +160,22 @@ mod tests {
         ] {
             assert_eq!(Timestamp::from_rfc_3339(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_year_later_is_the_same_day_or_the_last_of_february() {
+        for (from, to) in [
+            ("2022-10-01T12:00:00Z", "2023-10-01T12:00:00Z"),
+            ("2023-03-01T00:00:00Z", "2024-03-01T00:00:00Z"),
+            ("2024-02-29T01:02:03Z", "2025-02-28T01:02:03Z"),
+            ("2023-12-31T23:59:59Z", "2024-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(Timestamp::from_rfc_3339(from).unwrap().plus_years(1).to_string(), to);
+        }
+        let leap = Timestamp::from_rfc_3339("2024-02-29T01:02:03Z").unwrap();
+        assert_eq!(leap.plus_years(4).to_string(), "2028-02-29T01:02:03Z");
+        assert_eq!(leap.end_of_day().to_string(), "2024-02-29T23:59:59Z");
+        assert_eq!(leap.end_of_day().end_of_day(), leap.end_of_day());
     }
 
     #[test]

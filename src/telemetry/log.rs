@@ -36,6 +36,11 @@ impl RecordLog {
         }
     }
 
+    /// Whether records go anywhere: without it whoever makes one need not begin.
+    pub fn is_on(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Queues a record. Never waits: a record that finds the queue full, or that does not serialise, is counted in
     /// [`RecordLog::dropped`].
     pub fn write<T: Serialize>(&self, record: &T) {

@@ -4,11 +4,13 @@
 #![allow(dead_code, unused_imports, reason = "each test binary uses a part")]
 
 mod http;
+mod http2;
 mod process;
 mod tls;
 mod tools;
 
 pub use self::http::{Response, WebSocket};
+pub use self::http2::{Http2, Http2Stream};
 pub use self::process::{Gateway, Setup, binary};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
 pub use self::tools::{Output, curl, openssl_s_client};
@@ -89,6 +91,11 @@ impl TestApp {
     /// Plain HTTP on a free port.
     pub fn new() -> Self {
         Self(RUNTIME.block_on(App::start(([127, 0, 0, 1], 0).into())).unwrap())
+    }
+
+    /// Plain HTTP on that address.
+    pub fn at(address: std::net::SocketAddr) -> Self {
+        Self(RUNTIME.block_on(App::start(address)).unwrap())
     }
 
     /// Plain HTTP on a Unix socket.

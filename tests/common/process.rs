@@ -65,6 +65,31 @@ impl Gateway {
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
+    /// As [`Self::start`], with environment variables whose values are paths in the PKI's folder.
+    #[track_caller]
+    pub fn start_with(pki: &TestPki, config: &str, environment: &[(&str, &str)]) -> Self {
+        use std::os::unix::fs::PermissionsExt;
+        let path = write(pki, config);
+        let assign = |(name, file): &(&str, &str)| format!("export {name}='{}'\n", pki.path(file).display());
+        let exports: String = environment.iter().map(assign).collect();
+        let script = pki.path("gateway.sh");
+        std::fs::write(&script, format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", binary().display())).unwrap();
+        std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+        let process = GatewayProcess::start(&script, &path, Output::Keep, PATIENCE);
+        Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
+    }
+
+    /// Starts it and waits until it listens, ready or not, or until it ends: then its exit status and what it said.
+    #[track_caller]
+    pub fn try_listening(pki: &TestPki, config: &str) -> Result<Self, (ExitStatus, String)> {
+        let path = write(pki, config);
+        match GatewayProcess::listening(binary(), &path, Output::Keep, PATIENCE) {
+            Ok(process) => Ok(Self { process, config: path }),
+            Err(StartError { status: Some(status), output }) => Err((status, output)),
+            Err(StartError { status: None, output }) => panic!("neither up nor ended: {output}"),
+        }
+    }
+
     /// Starts one that should not come up: its exit status and everything it said.
     #[track_caller]
     pub fn refused(pki: &TestPki, config: &str) -> (ExitStatus, String) {
@@ -106,6 +131,11 @@ impl Gateway {
         (status.parse().unwrap(), body.to_owned())
     }
 
+    /// `http://ADMIN/PATH`.
+    pub fn admin_url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.process.admin())
+    }
+
     /// The value of a metric's line that begins with `name{labels}` as written; 0 when there is none yet.
     #[track_caller]
     pub fn metric(&self, name_and_labels: &str) -> f64 {
@@ -129,6 +159,14 @@ impl Gateway {
     /// Everything it wrote.
     pub fn output(&self) -> String {
         self.process.output()
+    }
+
+    /// The most memory it ever had resident (VmHWM), in octets.
+    #[track_caller]
+    pub fn memory_high_water(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
     }
 
     /// Sends a signal.

@@ -72,6 +72,11 @@ impl TlsClient {
         Self { config: Arc::new(config) }
     }
 
+    /// The configuration, for clients of other protocols.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.config)
+    }
+
     /// Changes the configuration (ALPN, no resumption, …) and keeps the session store.
     pub fn with(mut self, change: impl FnOnce(&mut ClientConfig)) -> Self {
         change(Arc::make_mut(&mut self.config));
@@ -120,6 +125,11 @@ impl TlsConnection {
     pub fn get(&mut self, host: &str, path: &str) -> io::Result<Response> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes())?;
         self.receive()
+    }
+
+    /// How long a write may wait for the other end to read.
+    pub fn set_write_timeout(&self, timeout: std::time::Duration) {
+        self.stream.sock.set_write_timeout(Some(timeout)).unwrap();
     }
 
     /// Sends octets as they are.

@@ -1,6 +1,8 @@
 //! Identity headers have one source (requirement G8, invariant 4).
 
-use crate::common::{Setup, TlsClient, Version, curl};
+use crate::common::{Gateway, Setup, TestApp, TestPki, TlsClient, Version, curl};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What an application behind CGI, WSGI or PHP would read as the same name.
 fn folded(name: &str) -> String {
@@ -48,6 +50,7 @@ fn over_http2_too() {
     assert!(!setup.app.request_of("/echo").headers.contains_key("x-sekisho-user-id"), "this one has none");
 }
 
+/// pingora forwards no trailers of HTTP/1.1: this proves that neither it nor we begin to without stripping them.
 #[test]
 fn a_trailer_cannot_bring_an_identity() {
     let setup = Setup::new();
@@ -63,6 +66,99 @@ fn a_trailer_cannot_bring_an_identity() {
         assert_eq!(response.json()["bytes"], 3);
     }
     assert_eq!(setup.app.request_of("/upload").headers["x-sekisho-contract-id"], "00009876543");
+}
+
+/// As above: nothing of an HTTP/2 trailer section reaches the application, over HTTP/1.1 nor over HTTP/2.
+#[test]
+fn nor_can_a_trailer_of_http2() {
+    for upstream in ["1.1", "2"] {
+        let (pki, app) = (TestPki::new(), upstream_of(upstream));
+        let tls = "http = \"2\"\n\n[pool.tls]\nserver_name = \"ib.localhost\"\nca = \"server-ca.pem\"\n";
+        let app = app(&pki);
+        let config = Setup::configuration(&app);
+        let config = match upstream {
+            "2" => config.replace("health_check = { path = \"/healthz\" }\n", tls),
+            _ => config,
+        };
+        let gateway = Gateway::start(&pki, &config);
+        let (status, body) = post_with_trailer(&gateway, &pki);
+        assert_eq!(status, 200, "{upstream}: {body}");
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(answer["bytes"], 3, "{upstream}: {body}");
+        assert!(!body.contains("11111111111"), "{upstream}: {body}");
+        // Over HTTP/2 the target has the authority before the path.
+        let request = app.requests().into_iter().find(|request| request.target.ends_with("/upload")).unwrap();
+        assert_eq!(request.version == http::Version::HTTP_2, upstream == "2", "{request:?}");
+        assert_eq!(request.headers["x-sekisho-contract-id"], "00009876543", "{upstream}");
+        assert_eq!(request.headers.get_all("x-sekisho-contract-id").iter().count(), 1);
+    }
+}
+
+fn upstream_of(version: &str) -> fn(&TestPki) -> TestApp {
+    match version {
+        "2" => |pki| {
+            let chain = CertificateDer::pem_file_iter(pki.path("ib.localhost.pem")).unwrap().map(Result::unwrap);
+            let key = PrivateKeyDer::from_pem_file(pki.path("ib.localhost.key")).unwrap();
+            let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let builder = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+            let builder = builder.unwrap().with_no_client_auth();
+            let mut config = builder.with_single_cert(chain.collect(), key).unwrap();
+            config.alpn_protocols = vec![b"h2".to_vec()];
+            TestApp::tls(config)
+        },
+        _ => |_| TestApp::new(),
+    }
+}
+
+/// A raw HTTP/2 client: three octets, and a trailer section that claims an identity.
+fn post_with_trailer(gateway: &Gateway, pki: &TestPki) -> (u16, String) {
+    let client = TlsClient::new(pki, Some("client-good"), Version::Tls13)
+        .with(|config| config.alpn_protocols = vec![b"h2".to_vec()]);
+    let exchange = async {
+        let tcp = tokio::net::TcpStream::connect(gateway.tls()).await.unwrap();
+        let connector = tokio_rustls::TlsConnector::from(client.config());
+        let tls = connector.connect("ib.localhost".try_into().unwrap(), tcp).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(tls).await.unwrap();
+        let driving = tokio::spawn(connection);
+        let request = http::Request::post("https://ib.localhost/upload").header("trailer", "x-sekisho-contract-id");
+        let (response, mut body) = sender.send_request(request.body(()).unwrap(), false).unwrap();
+        body.send_data("abc".into(), false).unwrap();
+        let forged = ["x-sekisho-contract-id", "x_sekisho_contract_id", "client-cert", "x-sekisho-assertion"];
+        let value = http::HeaderValue::from_static("11111111111");
+        body.send_trailers(forged.map(|name| (name.parse().unwrap(), value.clone())).into_iter().collect()).unwrap();
+        let (head, mut body) = response.await.unwrap().into_parts();
+        let mut octets = Vec::new();
+        while let Some(data) = body.data().await {
+            octets.extend(data.unwrap());
+        }
+        driving.abort();
+        (head.status.as_u16(), String::from_utf8(octets).unwrap())
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(exchange)
+}
+
+#[test]
+fn a_name_outside_ascii_arrives_percent_encoded_and_whole() {
+    let setup = Setup::with(|config| {
+        let (before, rest) = config.split_once("identity = '").unwrap();
+        let (_, after) = rest.split_once('\'').unwrap();
+        format!("{before}identity = '(?<contract_id>[0-9]{{11}}) (?<user_id>\\p{{Han}}+|[a-z%]+) 1635'{after}")
+    });
+    for (name, user, encoded) in [
+        ("client-han", "日本", "%E6%97%A5%E6%9C%AC"),
+        // What looks encoded already is encoded again: one decoding gives the CN back, whatever it was.
+        ("client-percent", "a%b", "a%25b"),
+    ] {
+        setup.pki.client(name, &format!("00009876543 {user} 1635"));
+        let client = TlsClient::new(&setup.pki, Some(name), Version::Tls13);
+        let (response, _) = client.get(&setup.gateway, "ib.localhost", "/echo").unwrap();
+        assert_eq!(response.status, 200, "{user}: {}", response.text());
+        let headers = setup.app.request_of("/echo").headers;
+        assert_eq!(headers["x-sekisho-user-id"], encoded);
+        assert_eq!(headers["x-sekisho-common-name"], format!("00009876543 {encoded} 1635"));
+        let record = setup.gateway.record(user, |record| record["certificate"]["user_id"] == user);
+        assert_eq!(record["outcome"], "accepted", "{record}");
+    }
 }
 
 #[test]

@@ -1,6 +1,11 @@
 //! New files are taken up without dropping a connection; bad ones change nothing (requirements G10, R2).
 
 use crate::common::{Setup, Signal, TlsClient, Version, curl, wait_until};
+use crate::lists::{ListBuilder, pem};
+use rcgen::KeyPair;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use sekisho::pki::certificate::Certificate;
 
 const HOST: &str = "ib.localhost";
 
@@ -46,14 +51,16 @@ fn a_list_that_is_garbage_truncated_forged_or_older_leaves_the_old_one_in_force(
     setup.pki.revoke_client("client-leaving");
     wait_until("the new list is in force", || status(&setup, "client-leaving", "/echo") == 0);
     let newest = std::fs::read(setup.pki.path("crl.pem")).unwrap();
-    let mut tampered = newest.clone();
-    let position = tampered.len() - 60;
-    tampered[position] = if tampered[position] == b'A' { b'B' } else { b'A' };
+    // Of a higher number than the one in force and revoking a good client: only the signature speaks against them.
+    let with_newer = |list: Vec<u8>| [newest.as_slice(), pem(&list).as_bytes()].concat();
+    let mut tampered = list_revoking_client_good(&setup, "issuing-ca");
+    *tampered.last_mut().unwrap() ^= 1;
     for (what, list) in [
         ("garbage", b"garbage".to_vec()),
         ("empty", Vec::new()),
         ("truncated", newest[..newest.len() / 2].to_vec()),
-        ("tampered with", tampered),
+        ("tampered with", with_newer(tampered)),
+        ("another key's", with_newer(list_revoking_client_good(&setup, "other-issuing-ca"))),
         ("older", old),
     ] {
         std::fs::write(setup.pki.path("crl.new"), list).unwrap();
@@ -64,6 +71,30 @@ fn a_list_that_is_garbage_truncated_forged_or_older_leaves_the_old_one_in_force(
         assert_eq!(status(&setup, "client-leaving", "/echo"), 0, "{what}");
         assert_eq!(status(&setup, "client-good", "/echo"), 200, "{what}");
     }
+}
+
+/// The issuing CA's next list but many, signed by `signer`.
+fn list_revoking_client_good(setup: &Setup, signer: &str) -> Vec<u8> {
+    let key = KeyPair::from_pem(&std::fs::read_to_string(setup.pki.path(&format!("{signer}.key"))).unwrap()).unwrap();
+    let issuer = CertificateDer::from_pem_file(setup.pki.path("issuing-ca.pem")).unwrap();
+    let issuer = Certificate::parse(&issuer).unwrap();
+    let now = sekisho::clock::now();
+    ListBuilder::new(&key, issuer.subject().der())
+        .number(1_000)
+        .this_update(now.plus_seconds(-1))
+        .next_update(now.plus_seconds(3_600))
+        .revoke(setup.pki.serial("client-good").unwrap().as_bytes())
+        .sign()
+}
+
+#[test]
+fn the_list_that_only_its_signature_spoils_would_revoke() {
+    let setup = Setup::new();
+    let newest = std::fs::read(setup.pki.path("crl.pem")).unwrap();
+    let list = list_revoking_client_good(&setup, "issuing-ca");
+    std::fs::write(setup.pki.path("crl.new"), [newest.as_slice(), pem(&list).as_bytes()].concat()).unwrap();
+    std::fs::rename(setup.pki.path("crl.new"), setup.pki.path("crl.pem")).unwrap();
+    wait_until("the list is in force", || status(&setup, "client-good", "/echo") == 0);
 }
 
 /// Failed reloads so far.

@@ -3,8 +3,7 @@
 use crate::pki::{CN, Ca, NOW, World, assert_refused};
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::verify::{Reason, verify};
-use std::time::{Duration, Instant};
+use sekisho::gateway::verify::{Reason, Step, StepName, verify_traced};
 
 #[test]
 fn no_certificate_is_a_reason_of_its_own() {
@@ -67,13 +66,14 @@ fn a_chain_built_to_be_slow_is_refused_before_any_signature() {
     }
 }
 
+/// A normal decision verifies two signatures; the first of a forged path that does not verify ends it.
+/// `benches/verify.rs` has the ratio in time.
 #[test]
-fn refusing_the_worst_chain_costs_at_most_ten_times_a_normal_decision() {
-    let (mut world, root, issuing) = World::bank();
+fn refusing_the_worst_chain_takes_at_most_eight_signatures() {
+    let (mut world, ..) = World::bank();
     world.limits = "chain_certificates = 16".to_owned();
-    let (trust, _) = (world.load(None), ());
+    let trust = world.load(None);
     let policy = world.policy(&trust);
-    let normal = vec![issuing.leaf(CN).der, issuing.der.clone()];
     // The most that passes the edge budget: every path ends at the anchor's name and costs a signature.
     let forged = |count: usize| {
         let forger = Ca::root("Bank Root");
@@ -81,26 +81,12 @@ fn refusing_the_worst_chain_costs_at_most_ten_times_a_normal_decision() {
         let leaf = cas[0].leaf(CN).der;
         std::iter::once(leaf).chain(cas.into_iter().map(|ca| ca.der)).collect::<Vec<_>>()
     };
-    let mut chains: Vec<Vec<_>> = (1..=6).map(forged).collect();
-    chains.extend([4, 15].map(slow_chain));
-    let cost = |chain: &[CertificateDer<'static>]| {
-        let once = || {
-            let begin = Instant::now();
-            let _ = std::hint::black_box(verify(chain, &policy, &trust, None, NOW));
-            begin.elapsed()
-        };
-        (0..20).map(|_| once()).min().unwrap()
+    let signatures = |chain: &[CertificateDer<'static>]| {
+        let mut paths = 0;
+        let mut count = |step: Step| paths += usize::from(step.name == StepName::Signatures);
+        verify_traced(chain, &policy, &trust, NOW, &mut count).unwrap_err();
+        paths
     };
-    assert!(verify(&normal, &policy, &trust, None, NOW).is_ok());
-    let normal = cost(&normal);
-    let worst: Duration = chains
-        .iter()
-        .map(|chain| {
-            assert!(verify(chain, &policy, &trust, None, NOW).is_err());
-            cost(chain)
-        })
-        .max()
-        .unwrap();
-    assert!(worst <= normal * 10, "worst {worst:?}, normal {normal:?}");
-    drop(root);
+    let worst = (1..=6).map(forged).chain([4, 15].map(slow_chain)).map(|chain| signatures(&chain)).max().unwrap();
+    assert!((2..=8).contains(&worst), "{worst}");
 }

@@ -33,7 +33,7 @@ impl Forwarding {
         Self { address, forwarded: format!("for={node};proto=https;host=\"") }
     }
 
-    /// Sets them on a request, after [`super::strip`]; `host` is the request's authority as the client wrote it,
+    /// Sets them on a request, after [`super::strip()`]; `host` is the request's authority as the client wrote it,
     /// already found to be one ([`crate::gateway::authority`]).
     ///
     /// # Errors

@@ -97,7 +97,7 @@ impl IdentityHeaders {
         }
     }
 
-    /// Sets the headers on a request, after [`super::strip`].
+    /// Sets the headers on a request, after [`super::strip()`].
     ///
     /// # Errors
     /// [`TooManyHeaders`]: the request must not go on.

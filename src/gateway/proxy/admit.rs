@@ -17,11 +17,9 @@ use std::sync::Arc;
 ///
 /// In this order: the header's size; the host, which must be one and belong to the connection's site (421); who the
 /// client is now, by the snapshot in force; the route and what it requires; the announced body's size.
-pub(super) fn admit(session: &mut Session, ctx: &mut RequestContext) -> Result<Admitted, Answer> {
+pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted, Answer> {
     let connection =
         ctx.connection.clone().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
-    // Counted in before anything is judged: see `Connection::begin_request`.
-    ctx.in_flight = Some(connection.begin_request());
     let snapshot = ctx.snapshot.clone();
     let request = session.req_header();
     header_size(request, &snapshot)?;

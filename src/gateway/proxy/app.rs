@@ -16,6 +16,10 @@ use std::time::Duration;
 /// Streams reset by the client that h2 itself holds before it says ENHANCE_YOUR_CALM (CVE-2023-44487).
 const PENDING_ACCEPT_RESETS: usize = 20;
 
+/// The gateway itself ends idle connections, to the quarter of a second and with a counter; pingora's timers, in whole
+/// seconds, are in reserve.
+const IDLE_RESERVE: Duration = Duration::from_secs(5);
+
 /// Carries the connection, as a task-local, into every request made on it, HTTP/1.1 and HTTP/2 alike.
 pub(in crate::gateway) struct ConnectionApp {
     connection: Arc<Connection>,
@@ -28,8 +32,7 @@ impl ConnectionApp {
     pub(in crate::gateway) fn new(connection: Arc<Connection>, proxy: Arc<Proxy>, gateway: &Gateway) -> Self {
         let limits = gateway.snapshot().config.limits.clone();
         let mut options = HttpServerOptions::default();
-        options.keepalive_request_limit = Some(limits.requests_per_connection);
-        options.h2_idle_timeout = Some(limits.idle_timeout);
+        options.h2_idle_timeout = Some(limits.idle_timeout + IDLE_RESERVE);
         Self { connection, proxy, options, limits }
     }
 }
@@ -42,7 +45,7 @@ impl HttpServerApp for ConnectionApp {
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
         if session.get_keepalive().is_some() {
-            session.set_keepalive(Some(self.limits.idle_timeout.as_secs().max(1)));
+            session.set_keepalive(Some((self.limits.idle_timeout + IDLE_RESERVE).as_secs()));
         }
         session.set_read_timeout(Some(self.limits.body_idle_timeout));
         session.set_write_timeout(Some(self.limits.body_idle_timeout));
@@ -61,7 +64,10 @@ impl HttpServerApp for ConnectionApp {
     fn h2_options(&self) -> Option<H2Options> {
         let mut options = default_h2_options();
         options.max_concurrent_streams(self.limits.http2_concurrent_streams);
-        options.max_header_list_size(u32::try_from(self.limits.request_header_bytes).unwrap_or(u32::MAX));
+        // Up to twice the limit a header is read, so that it can be answered, counted and logged; h2 answers a longer
+        // one by itself, and bounds the CONTINUATION frames of one header by the same number.
+        let header_bytes = self.limits.request_header_bytes.saturating_mul(2);
+        options.max_header_list_size(u32::try_from(header_bytes).unwrap_or(u32::MAX));
         options.max_pending_accept_reset_streams(PENDING_ACCEPT_RESETS);
         Some(options)
     }

@@ -2,10 +2,13 @@
 
 use crate::gateway::authority::Host;
 use crate::gateway::connection::{Connection, Identified, InFlight};
+use crate::gateway::refusal::Problem;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::site::Snapshot;
+use crate::gateway::upgrade::UpgradeAnswer;
 use crate::gateway::upstream::{Lease, Pool};
 use pingora_core::protocols::l4::socket::SocketAddr;
+use pingora_core::{Error, ErrorType, Result};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,6 +28,10 @@ pub(in crate::gateway) struct RequestContext {
     pub(super) admitted: Option<Admitted>,
     /// Why it was refused, for the log.
     pub(super) refused: Option<(&'static str, String)>,
+    /// What the client was told in place of an upstream's answer.
+    pub(super) failure: Option<Problem>,
+    /// Whether the upgrade it asks for, if any, was agreed to.
+    pub(super) upgrade: Arc<UpgradeAnswer>,
     pub(super) lease: Option<Lease>,
     pub(super) tried: Vec<SocketAddr>,
     pub(super) request_octets: u64,
@@ -53,10 +60,34 @@ impl RequestContext {
             snapshot,
             admitted: None,
             refused: None,
+            failure: None,
+            upgrade: Arc::default(),
             lease: None,
             tried: Vec::new(),
             request_octets: 0,
             in_flight: None,
         }
+    }
+
+    /// How long one step may take: as long as it may by itself, and not beyond the request's own time.
+    pub(super) fn at_most(&self, step: Duration) -> Duration {
+        match self.time_left() {
+            // Zero would be no timeout to pingora.
+            Some(left) => step.min(left).max(Duration::from_millis(1)),
+            None => step,
+        }
+    }
+
+    /// Fails when `request_timeout` has passed.
+    pub(super) fn check_deadline(&self) -> Result<()> {
+        match self.time_left() {
+            Some(Duration::ZERO) => Error::e_explain(ErrorType::ReadTimedout, "request_timeout"),
+            _ => Ok(()),
+        }
+    }
+
+    fn time_left(&self) -> Option<Duration> {
+        let limit = self.snapshot.config.limits.request_timeout;
+        (!limit.is_zero()).then(|| limit.saturating_sub(self.began.elapsed()))
     }
 }

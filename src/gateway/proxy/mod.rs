@@ -1,5 +1,6 @@
 //! A request's way through the gateway: still good? route and access, headers, upstream, response, log.
 
+mod account;
 mod admit;
 mod app;
 mod context;
@@ -9,23 +10,23 @@ pub(super) use app::ConnectionApp;
 
 use super::Gateway;
 use super::assertion::AssertedRequest;
-use super::headers::{Forwarding, HeaderStore, RequestFacts, TooManyHeaders, strip};
-use super::records::AccessRecord;
+use super::connection::Connection;
+use super::headers::{HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::refusal::Problem;
-use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, NO_ROOTS};
+use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::RequestContext;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use pingora_core::apps::HttpServerApp;
-use pingora_core::protocols::http::v2::server::HttpSession as Http2Session;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use pingora_proxy::{FailToProxy, HttpProxy, ProxyHttp, Session, http_proxy};
 use respond::Answer;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,12 +71,22 @@ impl ProxyHttp for Rules {
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
-        match admit::admit(session, ctx) {
+        // Counted in before the snapshot is taken: see `Connection::begin_request`.
+        ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
+        ctx.snapshot = self.gateway.snapshot();
+        let admitted = admit::admit(session, ctx);
+        self.count_request(session, ctx);
+        match admitted {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
+                let idle = ctx.snapshot.config.limits.body_idle_timeout;
+                session.set_read_timeout(Some(ctx.at_most(idle)));
+                session.set_write_timeout(Some(ctx.at_most(idle)));
                 Ok(false)
             }
             Err(answer) => {
+                // Nothing of it is under way any more: the refusal itself is not to be cut.
+                ctx.in_flight = None;
                 self.count_refusal(&answer, ctx);
                 ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
                 respond::send(session, ctx, &answer).await?;
@@ -91,9 +102,11 @@ impl ProxyHttp for Rules {
         _end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        still_connected(ctx)?;
         if session.was_upgraded() {
             return Ok(());
         }
+        ctx.check_deadline().map_err(Error::into_down)?;
         ctx.request_octets += body.as_ref().map_or(0, |body| body.len() as u64);
         if ctx.request_octets > ctx.snapshot.config.limits.request_body_bytes {
             self.gateway.metrics.limits.with_label_values(&["request_body_bytes"]).inc();
@@ -105,17 +118,19 @@ impl ProxyHttp for Rules {
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<Box<HttpPeer>> {
         let admitted = ctx.admitted.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
-        let key = admitted.client.verified().and_then(|client| client.identity().contract_id().map(str::to_owned));
-        let key = key.unwrap_or_else(|| ctx.connection.as_ref().map_or(String::new(), |it| it.peer.ip().to_string()));
-        let Some(lease) = admitted.pool.choose(key.as_bytes(), &ctx.tried) else {
+        let connection = ctx.connection.as_ref().ok_or_else(|| Error::new_in(ErrorType::InternalError))?;
+        let contract = admitted.client.verified().and_then(|client| client.identity().contract_id());
+        let key = contract.map_or(Key::Address(connection.peer.ip()), Key::Contract);
+        let Some(lease) = admitted.pool.choose(key, &ctx.tried) else {
             let labels = [&*admitted.pool.config().name, "no-peer"];
             self.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
             return Err(Error::explain(ErrorType::HTTPStatus(503), "no healthy peer").into_up());
         };
+        let timeout = ctx.at_most(admitted.timeout);
         let peer = if session.is_upgrade_req() {
-            admitted.pool.upgrade_peer(&lease)
+            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.clone())
         } else {
-            admitted.pool.peer(&lease, admitted.timeout)
+            admitted.pool.peer(&lease, timeout)
         };
         ctx.lease = Some(lease);
         Ok(Box::new(peer))
@@ -127,6 +142,7 @@ impl ProxyHttp for Rules {
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
+        still_connected(ctx)?;
         set_headers(request, ctx)
     }
 
@@ -134,13 +150,28 @@ impl ProxyHttp for Rules {
         &self,
         session: &mut Session,
         response: &mut ResponseHeader,
-        _ctx: &mut RequestContext,
+        ctx: &mut RequestContext,
     ) -> Result<()> {
         // What follows is the upgraded protocol's, whose messages may be far apart.
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
+            ctx.upgrade.agreed();
             session.set_read_timeout(None);
+            session.set_write_timeout(Some(ctx.snapshot.config.limits.body_idle_timeout));
         }
         Ok(())
+    }
+
+    fn upstream_response_body_filter(
+        &self,
+        session: &mut Session,
+        _body: &mut Option<Bytes>,
+        _end: bool,
+        ctx: &mut RequestContext,
+    ) -> Result<Option<Duration>> {
+        if !session.was_upgraded() {
+            ctx.check_deadline().map_err(Error::into_up)?;
+        }
+        Ok(None)
     }
 
     fn fail_to_connect(
@@ -160,7 +191,9 @@ impl ProxyHttp for Rules {
         }
         // Nothing was sent; still only safe methods go elsewhere (RFC 9110 section 9.2.2 speaks of automatic retries).
         let safe = session.req_header().method.is_safe();
-        error.set_retry(safe && ctx.tried.len() <= admitted.pool.config().retries);
+        let again = safe && ctx.tried.len() <= admitted.pool.config().retries;
+        // Without another peer this failure is the answer, and not that there is none left.
+        error.set_retry(again && admitted.pool.has_another(&ctx.tried));
         error
     }
 
@@ -195,6 +228,7 @@ impl ProxyHttp for Rules {
         };
         if session.response_written().is_none() {
             let answer = Answer::new(problem, error.to_string());
+            ctx.failure = Some(problem);
             // A client that is gone cannot be told.
             let _ = respond::send(session, ctx, &answer).await;
         }
@@ -204,9 +238,14 @@ impl ProxyHttp for Rules {
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
         self.log(session, error, ctx);
         self.count_reset(session, error, ctx);
+        self.count_timeout(session, error, ctx);
         // Counted out here and not when pingora drops the context, which may be after the next request began.
         ctx.in_flight = None;
         ctx.lease = None;
+        if ctx.failure.is_some() && session.as_http1().is_some() {
+            // Answered early: pingora would close at once, and the answer might be lost.
+            session.as_mut().shutdown().await;
+        }
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &RequestContext, _error: &Error) -> bool {
@@ -215,71 +254,13 @@ impl ProxyHttp for Rules {
     }
 }
 
-impl Rules {
-    fn count_refusal(&self, answer: &Answer, ctx: &RequestContext) {
-        let site = ctx.connection.as_ref().map_or("", |connection| &**connection.site_name());
-        if let Problem::Refused(reason) = answer.problem {
-            self.gateway.metrics.refused_requests.with_label_values(&[site, reason.name()]).inc();
-        }
-        if let Some(limit) = answer.limit {
-            self.gateway.metrics.limits.with_label_values(&[limit]).inc();
-        }
+/// Lets nothing out of a connection that was cut (invariant 1): since the request was admitted, a peer may have taken
+/// seconds to accept, and octets read before the cut may wait in buffers.
+fn still_connected(ctx: &RequestContext) -> Result<()> {
+    match &ctx.connection {
+        Some(connection) if !connection.cut.is_thrown() => Ok(()),
+        _ => Err(Error::new_down(ErrorType::ConnectionClosed)),
     }
-
-    fn log(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
-        let Some(connection) = &ctx.connection else {
-            return;
-        };
-        let status = session.response_written().map_or(0, |response| response.status.as_u16());
-        let took = ctx.began.elapsed();
-        let metrics = &self.gateway.metrics;
-        metrics.requests.with_label_values(&[&**connection.site_name(), status_label(status).as_str()]).inc();
-        metrics.request_seconds.observe(took.as_secs_f64());
-        let request = session.req_header();
-        let client = connection.last_known();
-        let verified = client.verified();
-        self.gateway.records.write(&AccessRecord {
-            kind: "access",
-            time: clock::now(),
-            request_id: ctx.request_id.as_str(),
-            connection: connection.id,
-            client: connection.peer,
-            site: connection.site_name(),
-            host: ctx.admitted.as_ref().map_or("", |admitted| admitted.host.name()),
-            protocol: protocol(request.version),
-            method: request.method.as_str(),
-            path: request.uri.path(),
-            status,
-            refused: ctx.refused.as_ref().map(|(name, _)| *name),
-            evidence: ctx.refused.as_ref().map(|(_, evidence)| evidence.as_str()),
-            error: error.map(ToString::to_string),
-            response_octets: session.body_bytes_sent(),
-            microseconds: took.as_micros(),
-            upstream: ctx.lease.as_ref().map(|lease| lease.address.to_string()),
-            resumed: connection.tls.resumed,
-            contract_id: verified.and_then(|client| client.identity().contract_id()),
-            user_id: verified.and_then(|client| client.identity().user_id()),
-            serial: verified.map(|client| client.serial().to_string()),
-        });
-    }
-
-    /// A client that opens streams only to reset them makes work and takes none of the answers.
-    fn count_reset(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
-        let Some(connection) = ctx.connection.as_ref().filter(|connection| connection.tls.http2) else {
-            return;
-        };
-        let reset = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream)
-            || session.as_ref().as_http2().is_some_and(was_reset);
-        let limits = &ctx.snapshot.config.limits;
-        let window = u64::try_from(limits.http2_reset_window.as_millis()).unwrap_or(u64::MAX);
-        if reset && connection.count_reset(limits.http2_resets, window) && connection.cut.throw() {
-            self.gateway.metrics.limits.with_label_values(&["http2_resets"]).inc();
-        }
-    }
-}
-
-fn was_reset(session: &Http2Session) -> bool {
-    session.response_written().is_none()
 }
 
 /// The request as the upstream gets it: nothing the client claims of itself, everything that was verified.
@@ -310,12 +291,11 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
     let mut fields = Fields(request);
     strip(&mut fields, &ctx.snapshot.strip);
     let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
-    let forwarding = Forwarding::new(connection.peer);
     let set = admitted
         .client
         .headers
         .apply(&mut fields, &facts)
-        .and_then(|()| forwarding.apply(&mut fields, &admitted.host.to_string()));
+        .and_then(|()| connection.forwarding.apply(&mut fields, &admitted.host.to_string()));
     set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
 }
 
@@ -345,7 +325,7 @@ fn problem_of(error: &Error) -> Option<Problem> {
         (ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed, ErrorSource::Downstream) => {
             return None;
         }
-        (ErrorType::ReadTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
+        (ErrorType::ReadTimedout | ErrorType::WriteTimedout, ErrorSource::Downstream) => Problem::RequestTimeout,
         (_, ErrorSource::Downstream) => Problem::BadRequest,
         (_, ErrorSource::Upstream) if is_timeout(error) => Problem::GatewayTimeout,
         (_, ErrorSource::Upstream) => Problem::BadGateway,
@@ -361,20 +341,7 @@ fn is_timeout(error: &Error) -> bool {
             | ErrorType::ReadTimedout
             | ErrorType::WriteTimedout
             | ErrorType::TLSHandshakeTimedout
-    )
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_2 => "HTTP/2",
-        Version::HTTP_10 => "HTTP/1.0",
-        _ => "HTTP/1.1",
-    }
-}
-
-/// `200`, or `0` when no answer was begun.
-fn status_label(status: u16) -> String {
-    status.to_string()
+    ) || error.root_cause().downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
 }
 
 /// How long an upstream may take to answer.

@@ -110,7 +110,7 @@ impl SitePolicy {
     }
 
     /// Changes whenever anything in the policy does.
-    pub(super) fn fingerprint(&self) -> &[u8; 32] {
+    pub fn fingerprint(&self) -> &[u8; 32] {
         &self.fingerprint
     }
 

@@ -1,20 +1,22 @@
 //! Pools of upstream peers: health, choice, connection settings.
 
+mod balance;
+mod health;
+
+pub(super) use balance::Key;
+
 use super::site::{certificates, certified_key, private_key, unusable};
-use super::upgrade::UpgradeConnector;
-use crate::config::{Balance, Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
+use super::upgrade::{UpgradeAnswer, UpgradeConnector};
+use crate::config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use crate::pki::certificate::Certificate;
+use balance::{Balancer, Candidate};
 use pingora_core::connectors::ConnectorOptions;
-use pingora_core::connectors::TransportConnector;
-use pingora_core::connectors::http::Connector as HttpConnector;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
 use pingora_load_balancing::discovery::Static;
-use pingora_load_balancing::health_check::{HealthCheck as PingoraHealthCheck, HttpHealthCheck, TcpHealthCheck};
-use pingora_load_balancing::selection::{Consistent, RoundRobin};
-use pingora_load_balancing::{Backend, Backends, LoadBalancer};
+use pingora_load_balancing::{Backend, Backends};
 use std::collections::{BTreeSet, HashMap, hash_map::DefaultHasher};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -38,6 +40,7 @@ pub(super) struct Pools(HashMap<Arc<str>, Arc<Pool>>);
 pub(super) struct Pool {
     config: PoolConfig,
     balancer: Balancer,
+    backends: Arc<Backends>,
     peers: Vec<PoolPeer>,
     tls: Option<TlsMaterial>,
     group: u64,
@@ -47,19 +50,16 @@ pub(super) struct Pool {
 /// One peer and how many requests it is serving for us.
 struct PoolPeer {
     backend: Backend,
+    /// Its lot in consistent hashing.
+    seed: u64,
     in_flight: Arc<AtomicUsize>,
-}
-
-enum Balancer {
-    RoundRobin(Arc<LoadBalancer<RoundRobin>>),
-    Consistent(Arc<LoadBalancer<Consistent>>),
 }
 
 /// A chosen peer, counted as busy until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) address: SocketAddr,
-    in_flight: Option<Arc<AtomicUsize>>,
+    in_flight: Arc<AtomicUsize>,
 }
 
 struct TlsMaterial {
@@ -114,7 +114,7 @@ impl Pools {
             .values()
             .flat_map(|pool| {
                 pool.peers.iter().map(|peer| {
-                    let healthy = pool.balancer.backends().ready(&peer.backend);
+                    let healthy = pool.backends.ready(&peer.backend);
                     (pool.config.name.clone(), peer.backend.addr.to_string(), healthy)
                 })
             })
@@ -126,17 +126,18 @@ impl Pool {
     fn start(config: &PoolConfig, tls: Option<TlsMaterial>, group: u64, runtime: &Handle) -> Result<Self, ConfigError> {
         let backends: BTreeSet<Backend> =
             config.peers.iter().map(|peer| backend(peer, config)).collect::<Result<_, _>>()?;
-        let peers =
-            backends.iter().map(|backend| PoolPeer { backend: backend.clone(), in_flight: Arc::default() }).collect();
+        let peers = backends.iter().map(PoolPeer::new).collect();
         let mut discovered = Backends::new(Static::new(backends));
         if let Some(check) = &config.health_check {
-            discovered.set_health_check(health_check(check, config, tls.as_ref())?);
+            discovered.set_health_check(health::check(check, config, tls.as_ref())?);
         }
-        let balancer = Balancer::build(discovered, config.balance);
         // The peers are static: this reads them once and cannot fail.
-        let _ = runtime.block_on(balancer.update());
-        let health_checks = config.health_check.as_ref().map(|check| balancer.spawn_health_checks(check, runtime));
-        Ok(Self { config: config.clone(), balancer, peers, tls, group, health_checks })
+        let _ = runtime.block_on(discovered.update(drop));
+        let backends = Arc::new(discovered);
+        let health_checks =
+            config.health_check.as_ref().map(|check| spawn_health_checks(backends.clone(), check, runtime));
+        let balancer = Balancer::new(config.balance);
+        Ok(Self { config: config.clone(), balancer, backends, peers, tls, group, health_checks })
     }
 
     /// The pool's settings.
@@ -145,34 +146,31 @@ impl Pool {
     }
 
     /// A healthy peer for a request that has tried `tried` already; `key` decides with consistent hashing.
-    pub(super) fn choose(&self, key: &[u8], tried: &[SocketAddr]) -> Option<Lease> {
-        let fits = |backend: &Backend, healthy: bool| healthy && !tried.contains(&backend.addr);
-        // Every peer may have to be looked at once; pingora's iterators repeat a heavy peer up to its weight.
-        let attempts = self.config.peers.iter().map(|peer| peer.weight).sum::<usize>().max(self.peers.len());
-        let chosen = match (&self.balancer, self.config.balance) {
-            (balancer, Balance::LeastConnections) => self.least_connections(balancer.backends(), fits),
-            (Balancer::RoundRobin(balancer), _) => balancer.select_with(key, attempts, fits),
-            (Balancer::Consistent(balancer), _) => balancer.select_with(key, attempts, fits),
-        }?;
-        let in_flight =
-            self.peers.iter().find(|peer| peer.backend.addr == chosen.addr).map(|peer| peer.in_flight.clone());
-        if let Some(count) = &in_flight {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        Some(Lease { address: chosen.addr, in_flight })
+    pub(super) fn choose(&self, key: Key<'_>, tried: &[SocketAddr]) -> Option<Lease> {
+        let candidates: Vec<_> = self
+            .peers
+            .iter()
+            .enumerate()
+            .filter(|(_, peer)| self.fits(peer, tried))
+            .map(|(index, peer)| Candidate {
+                index,
+                weight: peer.backend.weight,
+                in_flight: peer.in_flight.load(Ordering::Relaxed),
+                seed: peer.seed,
+            })
+            .collect();
+        let chosen = self.peers.get(self.balancer.choose(&candidates, key)?.index)?;
+        chosen.in_flight.fetch_add(1, Ordering::Relaxed);
+        Some(Lease { address: chosen.backend.addr.clone(), in_flight: chosen.in_flight.clone() })
     }
 
-    fn least_connections(&self, backends: &Backends, fits: impl Fn(&Backend, bool) -> bool) -> Option<Backend> {
-        self.peers
-            .iter()
-            .filter(|peer| fits(&peer.backend, backends.ready(&peer.backend)))
-            // Compared as fractions of the weight, without dividing.
-            .min_by(|one, other| {
-                let load = |peer: &PoolPeer| peer.in_flight.load(Ordering::Relaxed);
-                let weight = |peer: &PoolPeer| peer.backend.weight.max(1);
-                (load(one) * weight(other)).cmp(&(load(other) * weight(one)))
-            })
-            .map(|peer| peer.backend.clone())
+    /// Whether there is a healthy peer besides `tried`.
+    pub(super) fn has_another(&self, tried: &[SocketAddr]) -> bool {
+        self.peers.iter().any(|peer| self.fits(peer, tried))
+    }
+
+    fn fits(&self, peer: &PoolPeer, tried: &[SocketAddr]) -> bool {
+        !tried.contains(&peer.backend.addr) && self.backends.ready(&peer.backend)
     }
 
     /// How to connect to a chosen peer.
@@ -185,15 +183,21 @@ impl Pool {
         peer
     }
 
-    /// The same for a request that asks for an upgrade: HTTP/1.1 on a connection of its own, without a read timeout,
-    /// since messages may be far apart.
-    pub(super) fn upgrade_peer(&self, lease: &Lease) -> HttpPeer {
-        let mut peer = self.peer(lease, std::time::Duration::ZERO);
+    /// The same for a request that asks for an upgrade: HTTP/1.1 on a connection of its own, which times out by itself
+    /// until the upgrade is answered, and no more afterwards, since messages may be far apart.
+    pub(super) fn upgrade_peer(
+        &self,
+        lease: &Lease,
+        read_timeout: std::time::Duration,
+        answer: Arc<UpgradeAnswer>,
+    ) -> HttpPeer {
+        let mut peer = self.peer(lease, read_timeout);
         peer.group_key = !self.group;
         peer.options.alpn = ALPN::H1;
         peer.options.read_timeout = None;
         peer.options.idle_timeout = Some(std::time::Duration::ZERO);
-        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { connect_timeout: self.config.connect_timeout }));
+        let connect_timeout = self.config.connect_timeout;
+        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { connect_timeout, read_timeout, answer }));
         peer
     }
 }
@@ -208,9 +212,7 @@ impl Drop for Pool {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(count) = &self.in_flight {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -220,48 +222,25 @@ impl fmt::Debug for Pool {
     }
 }
 
-impl Balancer {
-    fn build(backends: Backends, balance: Balance) -> Self {
-        match balance {
-            Balance::ConsistentHash => Self::Consistent(Arc::new(LoadBalancer::from_backends(backends))),
-            Balance::RoundRobin | Balance::LeastConnections => {
-                Self::RoundRobin(Arc::new(LoadBalancer::from_backends(backends)))
-            }
-        }
+impl PoolPeer {
+    fn new(backend: &Backend) -> Self {
+        let seed = balance::hash(backend.addr.to_string().as_bytes());
+        Self { backend: backend.clone(), seed, in_flight: Arc::default() }
     }
+}
 
-    fn backends(&self) -> &Backends {
-        match self {
-            Self::RoundRobin(balancer) => balancer.backends(),
-            Self::Consistent(balancer) => balancer.backends(),
+fn spawn_health_checks(backends: Arc<Backends>, check: &HealthCheck, runtime: &Handle) -> JoinHandle<()> {
+    let mut ticks = {
+        let _runtime = runtime.enter();
+        tokio::time::interval(check.interval)
+    };
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    runtime.spawn(async move {
+        loop {
+            ticks.tick().await;
+            backends.run_health_check(true).await;
         }
-    }
-
-    async fn update(&self) -> pingora_core::Result<()> {
-        match self {
-            Self::RoundRobin(balancer) => balancer.update().await,
-            Self::Consistent(balancer) => balancer.update().await,
-        }
-    }
-
-    fn share(&self) -> Self {
-        match self {
-            Self::RoundRobin(balancer) => Self::RoundRobin(balancer.clone()),
-            Self::Consistent(balancer) => Self::Consistent(balancer.clone()),
-        }
-    }
-
-    fn spawn_health_checks(&self, check: &HealthCheck, runtime: &Handle) -> JoinHandle<()> {
-        let (balancer, interval) = (self.share(), check.interval);
-        runtime.spawn(async move {
-            let mut ticks = tokio::time::interval(interval);
-            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
-                balancer.backends().run_health_check(true).await;
-            }
-        })
-    }
+    })
 }
 
 impl TlsMaterial {
@@ -321,34 +300,6 @@ fn connector_options() -> ConnectorOptions {
     let mut options = ConnectorOptions::new(IDLE_UPSTREAM_CONNECTIONS);
     options.ca_file = Some(NO_ROOTS.to_owned());
     options
-}
-
-fn health_check(
-    check: &HealthCheck,
-    pool: &PoolConfig,
-    tls: Option<&TlsMaterial>,
-) -> Result<Box<dyn PingoraHealthCheck + Send + Sync>, ConfigError> {
-    let template = http_peer(&SocketAddr::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1))), pool, tls);
-    let Some(path) = &check.path else {
-        let mut tcp = TcpHealthCheck::default();
-        tcp.set_connector(TransportConnector::new(Some(connector_options())));
-        tcp.peer_template.options.connection_timeout = Some(check.timeout);
-        tcp.consecutive_failure = check.failures;
-        tcp.consecutive_success = check.successes;
-        return Ok(Box::new(tcp));
-    };
-    let host = tls.map_or("localhost", |tls| tls.server_name.as_str());
-    let mut http = HttpHealthCheck::new_custom(host, tls.is_some(), HttpConnector::new(Some(connector_options())));
-    http.peer_template = template;
-    http.peer_template.options.connection_timeout = Some(check.timeout);
-    http.peer_template.options.read_timeout = Some(check.timeout);
-    http.consecutive_failure = check.failures;
-    http.consecutive_success = check.successes;
-    let uri = path
-        .parse()
-        .map_err(|error| ConfigError { place: pool.place.clone(), message: format!("health_check.path: {error}") })?;
-    http.req.set_uri(uri);
-    Ok(Box::new(http))
 }
 
 /// What a pool is made of; another value means another pool, whose connections are not shared.

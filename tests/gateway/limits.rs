@@ -1,0 +1,240 @@
+//! Each limit ends what exceeds it, counts it, and everyone else is served (requirement G14).
+
+use crate::common::{Setup, TlsClient, TlsConnection, Version, wait_until};
+use crate::support::{HOST, met, reached, with_limits};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+fn connect(setup: &Setup) -> TlsConnection {
+    TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13).connect(&setup.gateway, HOST).unwrap()
+}
+
+fn still_serves(setup: &Setup) {
+    assert_eq!(connect(setup).get(HOST, "/echo").unwrap().status, 200);
+}
+
+fn counted(setup: &Setup, limit: &str) {
+    wait_until(&format!("{limit} is counted"), || met(&setup.gateway, limit) > 0.5);
+}
+
+fn tcp(setup: &Setup) -> TcpStream {
+    let tcp = TcpStream::connect(setup.gateway.tls()).unwrap();
+    tcp.set_read_timeout(Some(crate::common::PATIENCE)).unwrap();
+    tcp
+}
+
+/// Reads to the end or a reset, which is one too.
+fn ends(tcp: &mut TcpStream) {
+    let mut buffer = [0; 1024];
+    loop {
+        match tcp.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => panic!("it did not end"),
+            Err(_) => return,
+        }
+    }
+}
+
+/// The attack itself is slow: each octet comes well before any timer between two reads.
+#[expect(clippy::disallowed_methods, reason = "this waits for nothing")]
+fn between_drops() {
+    std::thread::sleep(Duration::from_millis(100));
+}
+
+/// A ClientHello for the site, without the rest of a handshake.
+fn client_hello(setup: &Setup) -> Vec<u8> {
+    let name = rustls::pki_types::ServerName::try_from(HOST).unwrap();
+    let config = TlsClient::new(&setup.pki, None, Version::Tls13).config();
+    let mut client = rustls::ClientConnection::new(config, name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
+}
+
+#[test]
+fn a_handshake_that_is_silent_stops_or_drips_ends_in_time() {
+    let setup = Setup::with(with_limits("handshake_timeout = \"1s\""));
+    let hello = client_hello(&setup);
+    let began = Instant::now();
+    let mut silent = tcp(&setup);
+    let mut stopping = tcp(&setup);
+    stopping.write_all(&hello).unwrap();
+    let mut dripping = tcp(&setup);
+    std::thread::scope(|scope| {
+        let mut drip = dripping.try_clone().unwrap();
+        scope.spawn(move || {
+            for octet in hello {
+                if drip.write_all(&[octet]).is_err() {
+                    return;
+                }
+                between_drops();
+            }
+        });
+        still_serves(&setup);
+        for tcp in [&mut silent, &mut stopping, &mut dripping] {
+            ends(tcp);
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        wait_until("three are counted", || met(&setup.gateway, "handshake_timeout") > 2.5);
+    });
+    setup.gateway.record("a handshake that took too long", |record| {
+        record["kind"] == "authentication" && record["reason"] == "timeout" && record["outcome"] == "failed"
+    });
+    still_serves(&setup);
+}
+
+#[test]
+fn connections_of_one_address_and_in_all_are_limited_and_a_place_left_is_free() {
+    for limit in ["connections_per_address", "connections"] {
+        let setup = Setup::with(with_limits(&format!("{limit} = 3")));
+        let mut held: Vec<_> = (0..3).map(|_| connect(&setup)).collect();
+        let refused = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13).connect(&setup.gateway, HOST);
+        assert!(refused.is_err());
+        counted(&setup, limit);
+        assert_eq!(held[0].get(HOST, "/echo").unwrap().status, 200, "those who are in are served");
+        held.pop();
+        wait_until("there is a place again", || {
+            TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13)
+                .get(&setup.gateway, HOST, "/echo")
+                .is_ok_and(|(response, _)| response.status == 200)
+        });
+    }
+}
+
+#[test]
+fn new_connections_a_second_are_limited() {
+    let setup = Setup::with(with_limits("new_connections_per_second_per_address = 2"));
+    wait_until("one second had too many", || {
+        drop(tcp(&setup));
+        met(&setup.gateway, "new_connections_per_second_per_address") > 0.5
+    });
+    wait_until("the next second serves", || {
+        TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13)
+            .get(&setup.gateway, HOST, "/echo")
+            .is_ok_and(|(response, _)| response.status == 200)
+    });
+}
+
+#[test]
+fn a_header_that_drips_ends_at_header_timeout() {
+    let setup = Setup::with(with_limits("header_timeout = \"1s\""));
+    let mut dripping = connect(&setup);
+    let mut waiting = connect(&setup);
+    for octet in b"GET /echo HTTP/1.1\r\nHost: ib.localhost\r\nX-Slow: ".iter().chain(std::iter::repeat(&b'x')) {
+        if dripping.send(&[*octet]).is_err() {
+            break;
+        }
+        between_drops();
+    }
+    counted(&setup, "header_timeout");
+    assert_eq!(reached(&setup.app, "/echo"), 0);
+    assert_eq!(waiting.get(HOST, "/echo").unwrap().status, 200, "one that has not begun is not slow");
+}
+
+#[test]
+fn a_header_without_end_is_not_collected() {
+    let setup = Setup::new();
+    let before = setup.gateway.memory_high_water();
+    for _ in 0..8 {
+        let mut connection = connect(&setup);
+        let _ = connection.send(b"GET /echo HTTP/1.1\r\nHost: ib.localhost\r\nX-Large: ");
+        let flood = vec![b'x'; 64 * 1024];
+        for _ in 0..64 {
+            if connection.send(&flood).is_err() {
+                break;
+            }
+        }
+        connection.read_to_its_end();
+    }
+    wait_until("each is counted", || met(&setup.gateway, "request_header_bytes") > 7.5);
+    let grown = setup.gateway.memory_high_water() - before;
+    assert!(grown < 16 << 20, "{grown} octets more");
+    still_serves(&setup);
+}
+
+#[test]
+fn an_idle_connection_ends_at_idle_timeout_before_and_after_a_request() {
+    let setup = Setup::with(with_limits("idle_timeout = \"1s\""));
+    let mut fresh = connect(&setup);
+    let mut used = connect(&setup);
+    let mut busy = connect(&setup);
+    assert_eq!(used.get(HOST, "/echo").unwrap().status, 200);
+    busy.send(b"GET /slow?seconds=3 HTTP/1.1\r\nHost: ib.localhost\r\n\r\n").unwrap();
+    fresh.read_to_its_end();
+    used.read_to_its_end();
+    wait_until("two are counted", || met(&setup.gateway, "idle_timeout") > 1.5);
+    assert_eq!(busy.receive().unwrap().status, 200, "one with a request under way is not idle");
+}
+
+#[test]
+fn a_body_that_stops_coming_is_408() {
+    let setup = Setup::with(with_limits("body_idle_timeout = \"1s\""));
+    let mut connection = connect(&setup);
+    connection.send(b"POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 10\r\n\r\nabc").unwrap();
+    assert_eq!(connection.receive().unwrap().status, 408);
+    connection.read_to_its_end();
+    counted(&setup, "body_idle_timeout");
+    still_serves(&setup);
+}
+
+#[test]
+fn a_client_that_does_not_read_its_answer_is_given_up() {
+    let setup = Setup::with(with_limits("body_idle_timeout = \"1s\""));
+    let mut connection = connect(&setup);
+    connection.send(b"GET /download?bytes=500000000 HTTP/1.1\r\nHost: ib.localhost\r\n\r\n").unwrap();
+    counted(&setup, "body_idle_timeout");
+    still_serves(&setup);
+}
+
+#[test]
+fn request_timeout_ends_what_moves_slowly_on_either_side_and_leaves_websockets_alone() {
+    let setup = Setup::with(with_limits("request_timeout = \"1s\""));
+    let mut socket = crate::common::WebSocket::open(connect(&setup), HOST);
+    // The upstream does not answer.
+    assert_eq!(connect(&setup).get(HOST, "/slow?seconds=60").unwrap().status, 504);
+    wait_until("it is counted", || met(&setup.gateway, "request_timeout") > 0.5);
+    // It answers and goes on.
+    assert!(connect(&setup).get(HOST, "/stream?seconds=60").is_err(), "the answer breaks off");
+    wait_until("it is counted", || met(&setup.gateway, "request_timeout") > 1.5);
+    // The client goes on.
+    let mut connection = connect(&setup);
+    connection.send(b"POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 100000\r\n\r\n").unwrap();
+    while met(&setup.gateway, "request_timeout") < 2.5 && connection.send(b"x").is_ok() {}
+    assert_eq!(connection.receive().unwrap().status, 408);
+    assert_eq!(socket.echo("still here").unwrap(), "still here");
+    still_serves(&setup);
+}
+
+#[test]
+fn a_connection_ends_in_good_order_after_its_requests() {
+    let setup = Setup::with(with_limits("requests_per_connection = 3"));
+    let mut connection = connect(&setup);
+    let answers: Vec<_> = (0..3).map(|_| connection.get(HOST, "/echo").unwrap()).collect();
+    let closing: Vec<_> = answers.iter().map(|answer| answer.header("connection") == Some("close")).collect();
+    assert_eq!(closing, [false, false, true]);
+    connection.read_to_its_end();
+    counted(&setup, "requests_per_connection");
+    still_serves(&setup);
+}
+
+#[test]
+fn a_large_body_over_the_limit_still_gets_its_answer() {
+    let setup = Setup::with(with_limits("request_body_bytes = \"64KiB\""));
+    let body = setup.pki.path("body");
+    std::fs::write(&body, vec![b'x'; 8 << 20]).unwrap();
+    let upload = format!("@{}", body.display());
+    let url = setup.gateway.url(HOST, "/upload");
+    for arguments in [
+        &["--http1.1", "-H", "Expect:", "--data-binary", &upload, &url][..],
+        &["--http1.1", "-H", "Expect:", "-H", "Transfer-Encoding: chunked", "--data-binary", &upload, &url],
+        &["--http1.1", "--data-binary", &upload, &url],
+        &["--http2", "--data-binary", &upload, &url],
+    ] {
+        let answer = crate::common::curl(&setup.gateway, &setup.pki, Some("client-good"), arguments);
+        assert_eq!(answer.status(), 413, "{arguments:?}: {answer:?}");
+    }
+    assert!(met(&setup.gateway, "request_body_bytes") > 3.5);
+    still_serves(&setup);
+}
