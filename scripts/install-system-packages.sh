@@ -3,14 +3,16 @@
 # With --check it only says.
 set -eu
 
-# command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl and curl are the tests' real clients.
-needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl'
+# command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl, curl and NSS's tools are the tests' real clients,
+# and pkilint is installed from PyPI with python3.
+needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools python3:python3'
 
 missing=''
 for pair in $needed; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
 if ! command -v cargo >/dev/null 2>&1; then
     echo "cargo is missing: install Rust 1.88 or newer from https://rustup.rs" >&2

@@ -1,5 +1,7 @@
 //! The command line: one file a subcommand.
 
+#[cfg(feature = "issuer")]
+mod ca;
 mod check;
 mod demo;
 mod gateway;
@@ -22,6 +24,8 @@ enum Command {
     Check(check::Arguments),
     Verify(verify::Arguments),
     Demo(demo::Arguments),
+    #[cfg(feature = "issuer")]
+    Ca(ca::Arguments),
 }
 
 /// Runs the command line.
@@ -31,5 +35,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        #[cfg(feature = "issuer")]
+        Command::Ca(arguments) => ca::run(&arguments),
     }
 }

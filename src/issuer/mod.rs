@@ -28,7 +28,10 @@
 //! # What differs from bank to bank
 //! [`profile`]: one TOML file a product, in `config/profiles/`. No rule of one product is written in code.
 //!
+//! What is signed, and how its status is published: [`ca`].
+//!
 //! *Invariant*: `issuer` and `gateway` never name each other. *Invariant*: `lifecycle` is pure.
 
+pub mod ca;
 pub mod lifecycle;
 pub mod profile;

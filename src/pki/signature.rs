@@ -53,6 +53,15 @@ pub fn verify_certificate(certificate: &[u8], issuer_key: &[u8]) -> Result<(), S
     verify(issuer_key, algorithm, signed, signature)
 }
 
+/// Whether a signature over a message is that of a key; `key` is a whole SubjectPublicKeyInfo, `algorithm` the content of
+/// an AlgorithmIdentifier. For what a key's owner signs to prove that it is theirs (PKCS#10).
+///
+/// # Errors
+/// [`SignatureError`] when it is not, or when its algorithm is not relied on.
+pub fn verify_message(key: &[u8], algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    verify(key, algorithm, message, signature)
+}
+
 /// `key` is a whole SubjectPublicKeyInfo, `algorithm` the content of an AlgorithmIdentifier.
 pub(super) fn verify(key: &[u8], algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
     let (key_algorithm, key) = public_key(key).map_err(SignatureError::Key)?;

@@ -1,0 +1,257 @@
+//! From request to answer.
+
+use super::answer::{Answer, Basic, CertificateStatus, ResponseError};
+use super::cache::AnswerCache;
+use super::request::{CertificateId, HashAlgorithm, Nonce, OcspRequest, RequestError};
+use crate::issuer::ca::key::SigningKey;
+use crate::pki::certificate::Certificate;
+use crate::pki::der::{Reader, tag};
+use crate::pki::serial::SerialNumber;
+use crate::pki::signature::verify_certificate;
+use crate::pki::time::Timestamp;
+use aws_lc_rs::digest;
+use std::fmt;
+
+/// Where the status of a certificate is known.
+pub trait StatusLookup {
+    /// The status of a certificate of the responder's authority.
+    ///
+    /// # Errors
+    /// [`StatusUnavailable`] when it cannot be told now: the answer is then `tryLater`, never `good`.
+    fn status(&self, serial: &SerialNumber) -> Result<CertificateStatus, StatusUnavailable>;
+}
+
+/// The status cannot be told now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusUnavailable;
+
+/// Who signs the answers (RFC 6960 section 4.2.2.2).
+pub enum Signer {
+    /// The authority with its own key.
+    Authority(Box<dyn SigningKey>),
+    /// A responder with a certificate of the authority, so that the authority's key need not be there.
+    Delegate {
+        /// Its certificate: id-kp-OCSPSigning.
+        certificate: Certificate,
+        /// Its key.
+        key: Box<dyn SigningKey>,
+    },
+}
+
+/// Whether a nonce makes a new answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NoncePolicy {
+    /// Answer from the cache without it (RFC 5019 section 2.2.1): a flood of requests costs no signatures.
+    #[default]
+    Ignore,
+    /// Echo it: each such request costs a signature. For use behind a rate limit.
+    Echo,
+}
+
+/// Answers for one authority.
+pub struct Responder {
+    signer: Signer,
+    signer_key_hash: Vec<u8>,
+    names: [(HashAlgorithm, Vec<u8>, Vec<u8>); 2],
+    /// Seconds that an answer holds.
+    holds: i64,
+    nonces: NoncePolicy,
+    cache: AnswerCache,
+}
+
+/// Why a signer cannot answer for an authority.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponderError {
+    /// The key is not that of the certificate.
+    OtherKey,
+    /// The delegate's certificate is not of this authority.
+    OtherAuthority,
+    /// The delegate's certificate does not say id-kp-OCSPSigning alone.
+    Purpose,
+    /// A public key cannot be read.
+    Key,
+    /// An answer must hold for a second at least.
+    Holds,
+}
+
+impl Responder {
+    /// For an authority; `holds_seconds` is from thisUpdate to nextUpdate of each answer.
+    ///
+    /// # Errors
+    /// [`ResponderError`].
+    pub fn new(
+        authority: &Certificate,
+        signer: Signer,
+        holds_seconds: u32,
+        nonces: NoncePolicy,
+        cache: AnswerCache,
+    ) -> Result<Self, ResponderError> {
+        if holds_seconds == 0 {
+            return Err(ResponderError::Holds);
+        }
+        let info = match &signer {
+            Signer::Authority(key) => check_key(authority, &**key)?,
+            Signer::Delegate { certificate, key } => {
+                verify_certificate(certificate.der(), authority.subject_public_key_info())
+                    .map_err(|_| ResponderError::OtherAuthority)?;
+                if certificate.issuer() != authority.subject() {
+                    return Err(ResponderError::OtherAuthority);
+                }
+                check_purpose(certificate)?;
+                check_key(certificate, &**key)?
+            }
+        };
+        let signer_key_hash = hash(HashAlgorithm::Sha1, key_octets(info)?);
+        let key = key_octets(authority.subject_public_key_info())?;
+        let name = |algorithm| (algorithm, hash(algorithm, authority.subject().der()), hash(algorithm, key));
+        let names = [name(HashAlgorithm::Sha1), name(HashAlgorithm::Sha256)];
+        Ok(Self { signer, signer_key_hash, names, holds: i64::from(holds_seconds), nonces, cache })
+    }
+
+    /// Answers the body of a POST.
+    ///
+    /// # Errors
+    /// [`ResponseError`], which is an answer as well.
+    pub fn post(&self, body: &[u8], statuses: &dyn StatusLookup, now: Timestamp) -> Result<Answer, ResponseError> {
+        self.answer(OcspRequest::from_der(body), statuses, now)
+    }
+
+    /// Answers a GET; `encoded` is what follows the responder's path.
+    ///
+    /// # Errors
+    /// [`ResponseError`], which is an answer as well.
+    pub fn get(&self, encoded: &str, statuses: &dyn StatusLookup, now: Timestamp) -> Result<Answer, ResponseError> {
+        self.answer(OcspRequest::from_path(encoded), statuses, now)
+    }
+
+    /// The cache, to forget and to renew.
+    pub const fn cache(&self) -> &AnswerCache {
+        &self.cache
+    }
+
+    /// Signs anew what will soon be over; gives how many. For a background task.
+    ///
+    /// # Errors
+    /// [`ResponseError`] at the first answer that could not be made.
+    pub fn refresh(
+        &self,
+        statuses: &dyn StatusLookup,
+        now: Timestamp,
+        horizon: Timestamp,
+        limit: usize,
+    ) -> Result<usize, ResponseError> {
+        let due = self.cache.due(now, horizon, limit);
+        for (serial, algorithm) in &due {
+            self.make(&self.id(*serial, *algorithm), statuses, now)?;
+        }
+        Ok(due.len())
+    }
+
+    fn answer(
+        &self,
+        request: Result<OcspRequest, RequestError>,
+        statuses: &dyn StatusLookup,
+        now: Timestamp,
+    ) -> Result<Answer, ResponseError> {
+        let OcspRequest { id, nonce } = request.map_err(|_| ResponseError::MalformedRequest)?;
+        if self.id(id.serial, id.algorithm) != id {
+            return Err(ResponseError::Unauthorized);
+        }
+        if let (NoncePolicy::Echo, Some(nonce)) = (self.nonces, &nonce) {
+            let status = statuses.status(&id.serial).map_err(|_| ResponseError::TryLater)?;
+            return self.sign(&id, status, Some(nonce), now);
+        }
+        match self.cache.get(&id.serial, id.algorithm, now) {
+            Some(answer) => Ok(answer),
+            None => self.make(&id, statuses, now),
+        }
+    }
+
+    fn make(&self, id: &CertificateId, statuses: &dyn StatusLookup, now: Timestamp) -> Result<Answer, ResponseError> {
+        let epoch = self.cache.epoch();
+        let status = statuses.status(&id.serial).map_err(|_| ResponseError::TryLater)?;
+        let answer = self.sign(id, status, None, now)?;
+        // Of serial numbers that do not exist there is no end, and one may exist tomorrow.
+        if status != CertificateStatus::Unknown {
+            self.cache.keep(epoch, id.serial, id.algorithm, &answer);
+        }
+        Ok(answer)
+    }
+
+    fn sign(
+        &self,
+        id: &CertificateId,
+        status: CertificateStatus,
+        nonce: Option<&Nonce>,
+        now: Timestamp,
+    ) -> Result<Answer, ResponseError> {
+        let (key, delegate) = match &self.signer {
+            Signer::Authority(key) => (key, None),
+            Signer::Delegate { certificate, key } => (key, Some(certificate)),
+        };
+        // A delegate whose time is over signs nothing that anybody would take.
+        if delegate.is_some_and(|delegate| now < delegate.not_before() || now > delegate.not_after()) {
+            return Err(ResponseError::InternalError);
+        }
+        let next_update = now.plus_seconds(self.holds);
+        let next_update = delegate.map_or(next_update, |delegate| next_update.min(delegate.not_after()));
+        let signer_key_hash = &self.signer_key_hash;
+        let basic = Basic { id, status, nonce, this_update: now, next_update, signer_key_hash, delegate };
+        basic.sign(&**key).map_err(|_| ResponseError::InternalError)
+    }
+
+    /// The CertID of a certificate of this authority.
+    fn id(&self, serial: SerialNumber, algorithm: HashAlgorithm) -> CertificateId {
+        let [sha1, sha256] = &self.names;
+        let (_, name, key) = if algorithm == HashAlgorithm::Sha1 { sha1 } else { sha256 };
+        CertificateId { algorithm, issuer_name_hash: name.clone(), issuer_key_hash: key.clone(), serial }
+    }
+}
+
+fn check_key<'a>(certificate: &'a Certificate, key: &dyn SigningKey) -> Result<&'a [u8], ResponderError> {
+    let info = certificate.subject_public_key_info();
+    if info == key.public_key_info() { Ok(info) } else { Err(ResponderError::OtherKey) }
+}
+
+/// id-kp-OCSPSigning and nothing else: a user's certificate must not sign answers.
+fn check_purpose(certificate: &Certificate) -> Result<(), ResponderError> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate.der()).map_err(|_| ResponderError::Purpose)?;
+    let usage = parsed.extended_key_usage().ok().flatten().ok_or(ResponderError::Purpose)?.value;
+    let others = usage.any || usage.client_auth || usage.server_auth || usage.code_signing || usage.time_stamping;
+    if usage.ocsp_signing && !others && usage.other.is_empty() { Ok(()) } else { Err(ResponderError::Purpose) }
+}
+
+/// The content of the BIT STRING, without the octet of unused bits.
+fn key_octets(info: &[u8]) -> Result<&[u8], ResponderError> {
+    let read = || {
+        let mut fields = Reader::new(info).inside(tag::SEQUENCE, "subjectPublicKeyInfo")?;
+        fields.any("algorithm")?;
+        fields.element(tag::BIT_STRING, "subjectPublicKey")
+    };
+    match read().map_err(|_: crate::pki::crl::DerError| ResponderError::Key)?.content {
+        [0, key @ ..] => Ok(key),
+        _ => Err(ResponderError::Key),
+    }
+}
+
+fn hash(algorithm: HashAlgorithm, octets: &[u8]) -> Vec<u8> {
+    let algorithm = match algorithm {
+        HashAlgorithm::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
+        HashAlgorithm::Sha256 => &digest::SHA256,
+    };
+    digest::digest(algorithm, octets).as_ref().to_vec()
+}
+
+impl fmt::Display for ResponderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OtherKey => "the key is not the one of the OCSP signer's certificate",
+            Self::OtherAuthority => "the OCSP signer's certificate is not of this CA",
+            Self::Purpose => "the OCSP signer's certificate is not for OCSP signing alone",
+            Self::Key => "a public key cannot be read",
+            Self::Holds => "an answer must hold for a second at least",
+        })
+    }
+}
+
+impl std::error::Error for ResponderError {}

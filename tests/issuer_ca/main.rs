@@ -1,0 +1,11 @@
+//! The certification authority against the tools that the products' users and other banks have: OpenSSL, NSS, pkilint.
+
+mod certificates;
+mod command_line;
+mod key_files;
+mod lints;
+mod lists;
+mod ocsp;
+mod p12;
+mod requests;
+mod support;
