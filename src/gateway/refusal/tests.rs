@@ -173,16 +173,3 @@ fn a_405_says_what_is_allowed_and_a_busy_service_when_to_come_back() {
         assert_eq!(header(&page, "retry-after"), busy.then_some("30"), "{problem:?}");
     }
 }
-
-/// Writes a page to look at: `PAGE_FOLDER=/tmp/pages cargo test -- --ignored pages_to_look_at`.
-#[test]
-#[ignore = "for people"]
-fn pages_to_look_at() {
-    let folder = std::path::PathBuf::from(std::env::var_os("PAGE_FOLDER").unwrap());
-    for problem in Problem::all() {
-        for language in Language::ALL {
-            let (_, body) = rendered(problem, language, Format::Html, Some("https://portal.example.jp/"));
-            std::fs::write(folder.join(format!("{}.{}.html", problem.name(), language.tag())), body).unwrap();
-        }
-    }
-}
