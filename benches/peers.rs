@@ -122,7 +122,7 @@ impl Bench {
              server {{
                  listen {address} ssl;
                  keepalive_requests 1000000;
-                 ssl_certificate {certificate}; ssl_certificate_key {key};
+                 ssl_protocols TLSv1.3; ssl_certificate {certificate}; ssl_certificate_key {key};
                  ssl_client_certificate {root}; ssl_verify_client on; ssl_verify_depth 3; ssl_crl {lists};
                  location / {{ proxy_pass http://ib; proxy_http_version 1.1; proxy_set_header Connection '';
                                proxy_set_header X-Subject $ssl_client_s_dn; proxy_set_header X-Serial $ssl_client_serial; }}
