@@ -56,8 +56,8 @@ impl RevokedIndex {
         let bucket_count = list.revoked_octets() / OCTETS_PER_BUCKET + 1;
         let mut index = Self { serial_octets: 1, rows: Vec::new(), buckets: vec![0; bucket_count + 1] };
         let mut entries = 0_usize;
-        for entry in list.entries() {
-            let serial = entry?.serial;
+        for serial in list.serials() {
+            let serial = serial?;
             index.serial_octets = index.serial_octets.max(serial.as_bytes().len());
             let bucket = index.bucket(&extend(&serial));
             if let Some(count) = index.buckets.get_mut(bucket) {

@@ -37,6 +37,29 @@ pub enum RevocationReason {
     AaCompromise = 10,
 }
 
+/// The serials of a list's entries in their order, and nothing else of them read: for who only counts. Ends at the
+/// first error.
+pub(super) fn serials(revoked: &[u8]) -> impl Iterator<Item = Result<SerialNumber, CrlError>> {
+    let mut rest = Reader::new(revoked);
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let serial = serial(&mut rest).map(|(serial, _)| serial);
+        if serial.is_err() {
+            rest = Reader::new(&[]);
+        }
+        Some(serial)
+    })
+}
+
+/// The next entry's serial, and what follows it.
+fn serial<'a>(rest: &mut Reader<'a>) -> Result<(SerialNumber, Reader<'a>), CrlError> {
+    let mut entry = rest.inside(tag::SEQUENCE, "an entry")?;
+    let serial = entry.element(tag::INTEGER, "userCertificate")?;
+    Ok((SerialNumber::from_der_content(serial.content).map_err(|_| CrlError::Serial)?, entry))
+}
+
 /// The walk over a list's entries; ends at the first error.
 #[derive(Clone, Debug)]
 pub struct Entries<'a> {
@@ -59,9 +82,7 @@ impl<'a> Entries<'a> {
     }
 
     fn read(&mut self) -> Result<Entry, CrlError> {
-        let mut entry = self.rest.inside(tag::SEQUENCE, "an entry")?;
-        let serial = entry.element(tag::INTEGER, "userCertificate")?;
-        let serial = SerialNumber::from_der_content(serial.content).map_err(|_| CrlError::Serial)?;
+        let (serial, mut entry) = serial(&mut self.rest)?;
         let revoked_at = der::time(entry.any("revocationDate")?, "revocationDate")?;
         let reason = match entry.optional(tag::SEQUENCE, "crlEntryExtensions")? {
             None => RevocationReason::Unspecified,

@@ -13,6 +13,7 @@ pub use super::der::DerError;
 
 use super::der::{self, Reader, tag};
 use super::fingerprint::sha256;
+use super::serial::SerialNumber;
 use super::signature;
 use super::time::Timestamp;
 use std::cmp::Ordering;
@@ -152,6 +153,11 @@ impl<'a> CertificateList<'a> {
     /// Walks the entries in their order. It can be called again.
     pub fn entries(&self) -> Entries<'a> {
         Entries::new(self.revoked, self.extended, &self.header.scope)
+    }
+
+    /// The serials of the entries in their order, at a third of a walk's cost; the rest of them is not looked at.
+    pub fn serials(&self) -> impl Iterator<Item = Result<SerialNumber, CrlError>> + use<'a> {
+        entries::serials(self.revoked)
     }
 
     /// Checks the signature over tbsCertList.
