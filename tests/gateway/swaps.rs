@@ -3,6 +3,7 @@
 
 use crate::common::{Http2, Setup, Signal, TestPki, TlsClient, Version, wait_until};
 use crate::lists::{ListBuilder, many_entries, pem, sequential_serial};
+use crate::support::with_limits;
 use sekisho::pki::certificate::Certificate;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -10,6 +11,11 @@ use std::time::{Duration, Instant};
 
 const HOST: &str = "ib.localhost";
 const PUBLISHED: &str = r#"sekisho_reloads_total{outcome="published"}"#;
+
+/// A gateway whose connections live as long as the test: none ends for having had its requests.
+fn set_up() -> Setup {
+    Setup::with(with_limits("requests_per_connection = 1000000"))
+}
 
 /// Makes requests of a good client in every way until `done`; panics with the first that fails. Gives their number.
 fn serve_until(done: &AtomicBool, setup: &Setup, way: usize) -> usize {
@@ -19,12 +25,7 @@ fn serve_until(done: &AtomicBool, setup: &Setup, way: usize) -> usize {
     let mut http2 = Http2::connect(&client, &setup.gateway, HOST).unwrap();
     let mut served = 0;
     while !done.load(Ordering::SeqCst) {
-        let answer = kept.get(HOST, "/echo").unwrap();
-        assert_eq!(answer.status, 200, "kept-alive");
-        if answer.header("connection") == Some("close") {
-            // It has had its `requests_per_connection`.
-            kept = client.connect(&setup.gateway, HOST).unwrap();
-        }
+        assert_eq!(kept.get(HOST, "/echo").unwrap().status, 200, "kept-alive");
         assert_eq!(http2.get(HOST, "/echo").unwrap().0, 200, "HTTP/2");
         assert_eq!(client.get(&setup.gateway, HOST, "/echo").unwrap().0.status, 200, "new connection");
         served += 3;
@@ -55,7 +56,7 @@ fn second_hand(setup: &Setup) -> sekisho::demo::pki::PkiDir {
 
 #[test]
 fn two_hundred_lists_are_swapped_under_load_and_no_good_request_fails() {
-    let setup = Setup::new();
+    let setup = set_up();
     let mut pki = second_hand(&setup);
     under_load(&setup, || {
         for round in 0..200 {
@@ -87,7 +88,7 @@ fn long_list(pki: &TestPki, entries: usize, also: &[u8]) -> String {
 
 #[test]
 fn a_list_of_a_hundred_thousand_is_taken_up_while_requests_run() {
-    let setup = Setup::new();
+    let setup = set_up();
     setup.pki.client("client-leaving", "00009876543 leaving 1635");
     let (_, mut leaving) =
         TlsClient::new(&setup.pki, Some("client-leaving"), Version::Tls13).get(&setup.gateway, HOST, "/echo").unwrap();
