@@ -15,7 +15,7 @@ done
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"
 if ! command -v cargo >/dev/null 2>&1; then
-    echo "cargo is missing: install Rust 1.88 or newer from https://rustup.rs" >&2
+    echo "cargo is missing: install Rust 1.94 or newer from https://rustup.rs" >&2
     exit 1
 fi
 if [ -z "$missing" ]; then

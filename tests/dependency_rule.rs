@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "gateway/refusal",
     "issuer/ca",
     "issuer/lifecycle",
+    "issuer/audit",
 ];
 
 /// The exceptions: the cache of verified chains, and the files with the authorities' keys.
@@ -80,10 +81,18 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rcgen", &["demo"]),
     ("p12_keystore", &["demo", "issuer/ca/p12"]),
     ("zeroize", &["issuer", "cli"]),
-    // Only the demo makes servers.
-    ("hyper", &["demo"]),
-    ("hyper_util", &["demo"]),
-    ("http_body_util", &["demo"]),
+    // The gateway's HTTP is pingora's.
+    ("hyper", &["demo", "issuer"]),
+    ("hyper_util", &["demo", "issuer"]),
+    ("http_body_util", &["demo", "issuer"]),
+    ("axum", &["issuer"]),
+    ("utoipa", &["issuer/api"]),
+    ("utoipa_axum", &["issuer/api"]),
+    ("sqlx", &["issuer/store"]),
+    ("argon2", &["issuer/authenticate"]),
+    ("totp_rs", &["issuer/authenticate"]),
+    ("reqwest", &["issuer/authenticate"]),
+    ("lettre", &["issuer/outbox"]),
     ("tokio_tungstenite", &["demo"]),
     ("time", &["demo"]),
 ];

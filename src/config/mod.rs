@@ -7,6 +7,8 @@ pub mod defaults;
 pub(crate) mod file;
 mod gateway;
 mod header_names;
+#[cfg(feature = "issuer")]
+pub mod issuer;
 mod pool;
 pub(crate) mod reader;
 mod route;

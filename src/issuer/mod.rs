@@ -32,6 +32,11 @@
 //!
 //! *Invariant*: `issuer` and `gateway` never name each other. *Invariant*: `lifecycle` is pure.
 
+pub mod audit;
+pub mod authenticate;
 pub mod ca;
 pub mod lifecycle;
 pub mod profile;
+pub mod secret;
+pub mod service;
+pub mod store;

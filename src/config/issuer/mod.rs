@@ -1,0 +1,5 @@
+//! The issuer's configuration file.
+
+mod types;
+
+pub use types::*;

@@ -1,0 +1,226 @@
+//! The store: contracts, users, certificates, statuses, audit log and outbox, in SQLite or PostgreSQL (S14).
+//!
+//! One method is one transaction. [`Store::change`] is the way of every act: it reads what the act meets, lets a pure
+//! closure decide, and writes what that gives, all of it or nothing. Acts that wait are done in one transaction one
+//! after the other, each seeing what the ones before it wrote (group commit); all writers of all nodes take the lock of
+//! the audit chain's head first, so that they are serialised and the chain has no forks.
+
+mod rows;
+
+pub use rows::*;
+
+use crate::issuer::audit::{Entry, Record};
+use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use async_trait::async_trait;
+use std::fmt;
+use std::sync::Arc;
+
+/// What an act makes of what it found. Pure and short: it holds up every writer.
+pub type Decide = Box<dyn FnOnce(&Found) -> Write + Send>;
+
+/// Where everything is kept.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Reads, decides and writes in one transaction. When this returns `Ok` what the closure gave is committed and
+    /// durable; after an error nothing of it is, but for [`StoreError::Unknown`].
+    async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError>;
+
+    /// What [`Self::change`] would find, without a lock: to know which proofs to ask for.
+    async fn find(&self, ask: &Ask) -> Result<Found, StoreError>;
+
+    /// Contracts by ID, after `after`.
+    async fn contracts(&self, after: Option<&ContractId>, limit: u32) -> Result<Vec<ContractRow>, StoreError>;
+    /// Users of a contract by ID, after `after`.
+    async fn users(
+        &self,
+        contract: &ContractId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<UserRow>, StoreError>;
+    /// A certificate that was begun.
+    async fn certificate(&self, serial: &SerialNumber) -> Result<Option<CertificateRow>, StoreError>;
+    /// The completed certificate of that SHA-256 fingerprint: whom a gateway's assertion names.
+    async fn certificate_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError>;
+    /// Users for whom a certificate was begun before `before` and neither completed nor interrupted: left by a crash.
+    async fn under_way(&self, before: Timestamp, limit: u32) -> Result<Vec<UserKey>, StoreError>;
+    /// Users who hold a certificate that ends in the span, in the order of (end, user), after `after`.
+    async fn expiring(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<&(Timestamp, UserKey)>,
+        limit: u32,
+    ) -> Result<Vec<UserRow>, StoreError>;
+
+    /// Changes of status after that sequence number, of all authorities, in order.
+    async fn statuses(&self, after: u64, limit: u32) -> Result<Vec<StatusRow>, StoreError>;
+    /// The last change of status of a certificate.
+    async fn status(&self, serial: &SerialNumber) -> Result<Option<StatusRow>, StoreError>;
+    /// Takes the next number of a part's lists, for ever: it is used up even when no list comes of it.
+    async fn take_list_number(&self, authority: &str, part: u16, this_update: Timestamp) -> Result<u64, StoreError>;
+    /// The last number taken of each part.
+    async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError>;
+
+    /// Records of the audit log from that sequence number on.
+    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError>;
+    /// The newest records about a contract or one user of it, before `before` (a sequence number), newest first.
+    async fn history(
+        &self,
+        contract: &ContractId,
+        user: Option<&UserId>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError>;
+
+    /// The factors that are kept of a user, those of the contract (`user` empty in [`CredentialRow`]) among them.
+    async fn credentials(&self, user: &UserKey) -> Result<Vec<CredentialRow>, StoreError>;
+    /// Uses up a time step of a one-time password; whether it was later than every one used before.
+    async fn use_time_step(&self, user: &UserKey, step: u64) -> Result<Fresh, StoreError>;
+
+    /// Takes notices that are due for this node until `until`, so that no other sends them meanwhile.
+    async fn take_notices(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<NoticeRow>, StoreError>;
+    /// It was handed to the mail server.
+    async fn notice_sent(&self, id: u64, at: Timestamp) -> Result<(), StoreError>;
+    /// It was not; when to try next, `None` to give up.
+    async fn notice_failed(&self, id: u64, next: Option<Timestamp>, why: &str) -> Result<(), StoreError>;
+    /// The newest notices of a user, for the screen.
+    async fn notices(&self, user: &UserKey, limit: u32) -> Result<Vec<NoticeRow>, StoreError>;
+
+    /// Whether it answers.
+    async fn ping(&self) -> Result<(), StoreError>;
+    /// Ends the writer once what waits is written.
+    async fn close(&self);
+}
+
+/// [`Store::change`] with a result, which is given only once it is committed.
+///
+/// # Errors
+/// As [`Store::change`].
+pub async fn change<T: Send + 'static>(
+    store: &dyn Store,
+    ask: Ask,
+    decide: impl FnOnce(&Found) -> (Write, T) + Send + 'static,
+) -> Result<T, StoreError> {
+    let (sender, receiver) = tokio::sync::oneshot::channel();
+    let decide = Box::new(move |found: &Found| {
+        let (write, result) = decide(found);
+        // Nobody waits any more: the client went away. What was decided is written all the same.
+        let _ = sender.send(result);
+        write
+    });
+    store.change(ask, decide).await?;
+    receiver.await.map_err(|_| StoreError::Unavailable("the store did not decide".into()))
+}
+
+/// What an act wants to know; everything is read in its transaction.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The contract.
+    pub contract: ContractId,
+    /// The target.
+    pub user: Option<UserId>,
+    /// The acting user, who may be of another contract.
+    pub actor: Option<UserKey>,
+    /// The client's address, whose wrong tries are counted.
+    pub address: Option<Arc<str>>,
+    /// SHA-256 of a subjectPublicKeyInfo that is to be certified.
+    pub public_key: Option<[u8; 32]>,
+    /// Caller and idempotency key.
+    pub idempotency: Option<IdempotencyKey>,
+    /// Whether [`Found::everyone`] is wanted.
+    pub everyone: Everyone,
+}
+
+/// Whether an act concerns every user of the contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Everyone {
+    /// No.
+    #[default]
+    No,
+    /// Those who hold a certificate or have something under way.
+    WithCertificates,
+}
+
+/// What there is.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The contract; `None`: there is none.
+    pub contract: Option<ContractRow>,
+    /// The target.
+    pub user: Option<UserRow>,
+    /// The acting user; the same record where they are the target.
+    pub actor: Option<UserRow>,
+    /// Wrong tries from the address; zero where there were none.
+    pub address: crate::issuer::lifecycle::Counter,
+    /// Whether the public key was ever certified or about to be.
+    pub public_key: Fresh,
+    /// What the request with this idempotency key left, if it came before.
+    pub before: Option<IdempotencyRow>,
+    /// Every user concerned, where asked for.
+    pub everyone: Vec<UserRow>,
+}
+
+/// What an act writes: all of it in its transaction, or nothing. The default writes nothing.
+#[derive(Debug, Default)]
+pub struct Write {
+    /// Put in, or in the place of what was there.
+    pub contract: Option<ContractRow>,
+    /// Put in, or in the place of what was there.
+    pub users: Vec<UserRow>,
+    /// Wrong tries from the address of [`Ask::address`].
+    pub address: Option<crate::issuer::lifecycle::Counter>,
+    /// A certificate that is to be signed. A serial that was ever used fails the act with [`StoreError::SerialTaken`].
+    pub intent: Option<CertificateRow>,
+    /// The certificate of a recorded intent.
+    pub certificate: Option<CompletedRow>,
+    /// Changes of status, in this order.
+    pub statuses: Vec<StatusChange>,
+    /// Notices; one whose event was told before is not put in again.
+    pub notices: Vec<NewNotice>,
+    /// Factors; each in the place of what was there.
+    pub credentials: Vec<CredentialRow>,
+    /// What a repeat of the request is to find; in the place of what was there.
+    pub idempotency: Option<IdempotencyRow>,
+    /// Records of the audit log, in this order.
+    pub audit: Vec<Entry>,
+}
+
+/// Whether something was seen before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fresh {
+    /// Never.
+    Yes,
+    /// It was.
+    No,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// It does not answer, is full or refuses; nothing was written. What happened, for the log.
+    Unavailable(Arc<str>),
+    /// The connection broke during the commit: it may have been written or not. For the log.
+    Unknown(Arc<str>),
+    /// Too many acts wait; nothing was written.
+    Busy,
+    /// The serial was used before; nothing was written.
+    SerialTaken,
+    /// What is kept cannot be read: a defect or another program's work. For the log.
+    Corrupt(Arc<str>),
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unavailable(why) => write!(f, "the store is not available: {why}"),
+            Self::Unknown(why) => write!(f, "the store did not say whether it wrote: {why}"),
+            Self::Busy => f.write_str("too many acts wait for the store"),
+            Self::SerialTaken => f.write_str("the serial number was used before"),
+            Self::Corrupt(why) => write!(f, "what the store keeps cannot be read: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}

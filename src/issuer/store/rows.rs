@@ -1,0 +1,210 @@
+//! What is kept.
+
+use crate::issuer::lifecycle::{Contract, Intent, User, UserId, UserKey};
+use crate::issuer::profile::{Factor, NoticeEvent};
+use crate::pki::crl::RevocationReason;
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use std::sync::Arc;
+
+/// A contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractRow {
+    /// ID, feature, one-time passwords, wrong tries.
+    pub contract: Contract,
+    /// The profile's name.
+    pub profile: Arc<str>,
+    /// When it was put in.
+    pub since: Timestamp,
+}
+
+/// A user and how to reach them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRow {
+    /// The lifecycle's record.
+    pub user: User,
+    /// How to reach them.
+    pub contact: Contact,
+    /// When they were put in.
+    pub since: Timestamp,
+}
+
+/// How to reach a user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// Their name, as they are addressed.
+    pub name: Option<Arc<str>>,
+    /// Where mail goes; without it notices are on the screen only.
+    pub mail: Option<Arc<str>>,
+    /// In which language.
+    pub language: Language,
+}
+
+/// Languages of everything users read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Language {
+    /// 日本語, `ja`.
+    #[default]
+    Japanese,
+    /// `en`.
+    English,
+}
+
+/// A certificate from its intent on. Rows stay for ever: a serial is never used twice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateRow {
+    /// Whose.
+    pub user: UserKey,
+    /// The authority's name in the configuration.
+    pub authority: Arc<str>,
+    /// What was to be signed.
+    pub intent: Intent,
+    /// SHA-256 of its subjectPublicKeyInfo.
+    pub public_key: [u8; 32],
+    /// When it was begun.
+    pub begun_at: Timestamp,
+    /// Its DER, once it was completed.
+    pub der: Option<Arc<[u8]>>,
+}
+
+/// A certificate that was signed, to be put to its intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedRow {
+    /// Which intent.
+    pub serial: SerialNumber,
+    /// The DER; its SHA-256 is kept as the fingerprint.
+    pub der: Arc<[u8]>,
+}
+
+/// A change of a certificate's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusChange {
+    /// The authority's name in the configuration.
+    pub authority: Arc<str>,
+    /// Which certificate.
+    pub serial: SerialNumber,
+    /// What it is from now on.
+    pub status: Status,
+    /// When.
+    pub at: Timestamp,
+    /// Its notAfter.
+    pub not_after: Timestamp,
+}
+
+/// What a certificate is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// Revoked, for ever.
+    Revoked(RevocationReason),
+    /// The user is suspended: `certificateHold`, until released.
+    Held,
+    /// The hold is over.
+    Released,
+}
+
+/// A change of status in its order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusRow {
+    /// From 1, growing; numbers may be left out, but never come later than a greater one was seen.
+    pub sequence: u64,
+    /// The change.
+    pub change: StatusChange,
+}
+
+/// The last number taken of a part's lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListNumberRow {
+    /// Which part.
+    pub part: u16,
+    /// CRLNumber.
+    pub number: u64,
+    /// thisUpdate.
+    pub this_update: Timestamp,
+}
+
+/// A notice to be put into the outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewNotice {
+    /// To whom.
+    pub to: UserKey,
+    /// What it tells.
+    pub about: NoticeAbout,
+    /// What makes it the same notice: `issued/<serial>`, `expiry/<serial>/40`. Only the first is kept.
+    pub once: Arc<str>,
+    /// The certificate, where there is one.
+    pub serial: Option<SerialNumber>,
+    /// Its last second of validity.
+    pub not_after: Option<Timestamp>,
+    /// When it was put in.
+    pub at: Timestamp,
+}
+
+/// What a notice tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeAbout {
+    /// An act.
+    Event(NoticeEvent),
+    /// The certificate ends in at most so many days.
+    Expiry(u16),
+}
+
+/// A notice in the outbox, with what is needed to send it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeRow {
+    /// Its number.
+    pub id: u64,
+    /// What it is.
+    pub notice: NewNotice,
+    /// The contract's profile.
+    pub profile: Arc<str>,
+    /// How to reach the user, as of now.
+    pub contact: Contact,
+    /// Attempts to send it so far.
+    pub attempts: u32,
+    /// When it was handed to the mail server.
+    pub sent_at: Option<Timestamp>,
+}
+
+/// A factor that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialRow {
+    /// The contract's or the user's.
+    pub of: CredentialOwner,
+    /// Which.
+    pub factor: Factor,
+    /// A PHC string of Argon2id, or an encrypted seed of one-time passwords. Never plain.
+    pub verifier: String,
+}
+
+/// Whose factor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CredentialOwner {
+    /// One for the whole contract: ご契約先確認暗証番号.
+    Contract(crate::issuer::lifecycle::ContractId),
+    /// The user's own.
+    User(UserKey),
+}
+
+/// An idempotency key is one caller's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdempotencyKey {
+    /// The caller's name, or the user's contract and ID.
+    pub caller: Arc<str>,
+    /// The key.
+    pub key: Arc<str>,
+}
+
+/// What a request left for its repeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyRow {
+    /// Whose.
+    pub key: IdempotencyKey,
+    /// SHA-256 of what was asked: another request under the same key is refused.
+    pub request: [u8; 32],
+    /// The user it was about.
+    pub user: Option<UserId>,
+    /// The certificate that it began, if it did.
+    pub serial: Option<SerialNumber>,
+    /// When. Rows may be forgotten a day later.
+    pub at: Timestamp,
+}
