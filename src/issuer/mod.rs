@@ -37,6 +37,7 @@ pub mod authenticate;
 pub mod ca;
 pub mod lifecycle;
 pub mod profile;
+pub mod profiles;
 pub mod secret;
 pub mod service;
 pub mod store;
