@@ -34,6 +34,7 @@
 
 pub mod audit;
 pub mod authenticate;
+pub mod authorities;
 pub mod ca;
 pub mod lifecycle;
 pub mod profile;
