@@ -36,6 +36,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod ca;
 pub mod lifecycle;
+pub mod listen;
 pub mod profile;
 pub mod secret;
 pub mod service;
