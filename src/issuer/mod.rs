@@ -34,8 +34,10 @@
 
 pub mod audit;
 pub mod authenticate;
+pub mod authorities;
 pub mod ca;
 pub mod lifecycle;
+pub mod listen;
 pub mod profile;
 pub mod secret;
 pub mod service;
