@@ -37,6 +37,7 @@ pub mod authenticate;
 pub mod authorities;
 pub mod ca;
 pub mod lifecycle;
+pub mod listen;
 pub mod profile;
 pub mod profiles;
 pub mod secret;
