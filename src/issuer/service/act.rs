@@ -5,6 +5,7 @@ use super::plan::{Outcome, Plan};
 use super::{Act, By, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
 use crate::clock;
 use crate::issuer::authenticate::{Caller, Right};
+use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::lifecycle::{Effect, PublicReason, UserKey};
 use crate::issuer::store::{Ask, Everyone, Found, IdempotencyKey, IdempotencyRow, StoreError};
 use crate::pki::time::Timestamp;
@@ -117,8 +118,14 @@ impl Service {
 
     /// The certificates that a client sends beside its own.
     pub(super) fn chain(&self, authority: &str) -> Vec<Arc<[u8]>> {
-        self.parts.authorities.named(authority).map_or_else(Vec::new, |authority| authority.chain_without_root())
+        self.parts.authorities.named(authority).map_or_else(Vec::new, |authority| chain(authority))
     }
+}
+
+/// The authority's certificate and those above it, without the root: whoever checks has that.
+pub(super) fn chain(authority: &IssuingAuthority) -> Vec<Arc<[u8]>> {
+    let certificates = std::iter::once(authority.authority.certificate()).chain(authority.chain_without_root());
+    certificates.map(|certificate| certificate.der().as_ref().into()).collect()
 }
 
 /// What the acts of the lifecycle want to know.

@@ -1,5 +1,6 @@
 //! From a recorded intent to a certificate in its user's hands.
 
+use super::act::chain;
 use super::key::Key;
 use super::plan::{Plan, name};
 use super::write::{self, Context};
@@ -44,7 +45,7 @@ impl Service {
             // It was revoked, locked or suspended while it was being signed.
             None => return Err(Refused::Rules(PublicReason::NotPossibleNow)),
         }
-        let chain = plan.authority.chain_without_root();
+        let chain = chain(&plan.authority);
         done.delivered = Some(Delivered { serial: intent.serial, certificate, chain, p12 });
         Ok(done)
     }
