@@ -41,6 +41,7 @@ pub mod lifecycle;
 pub mod listen;
 mod metrics;
 pub mod profile;
+pub mod profiles;
 pub mod secret;
 pub mod service;
 pub mod store;
