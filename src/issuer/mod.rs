@@ -39,6 +39,7 @@ pub mod ca;
 pub mod lifecycle;
 pub mod listen;
 pub mod profile;
+pub mod profiles;
 pub mod secret;
 pub mod service;
 pub mod store;
