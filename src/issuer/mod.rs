@@ -34,10 +34,14 @@
 
 pub mod audit;
 pub mod authenticate;
+pub mod authorities;
 pub mod ca;
+mod counted;
 pub mod lifecycle;
 pub mod listen;
+mod metrics;
 pub mod profile;
+pub mod profiles;
 pub mod secret;
 pub mod service;
 pub mod store;

@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{
 };
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Kinds of key an authority may have: what every client of the products verifies, at 128 and 192 bits of strength.
@@ -151,6 +152,21 @@ impl SigningKey for FileKey {
         parts.iter().for_each(|part| context.update(part));
         let signature = self.pair.sign_digest(&context.finish()).map_err(|_| SigningError)?;
         Ok(signature.as_ref().to_vec())
+    }
+}
+
+/// A key that several sign with: certificates and lists, and OCSP answers.
+impl<K: SigningKey + ?Sized> SigningKey for Arc<K> {
+    fn kind(&self) -> KeyKind {
+        (**self).kind()
+    }
+
+    fn public_key_info(&self) -> &[u8] {
+        (**self).public_key_info()
+    }
+
+    fn sign(&self, parts: &[&[u8]]) -> Result<Vec<u8>, SigningError> {
+        (**self).sign(parts)
     }
 }
 
