@@ -155,8 +155,8 @@ pub struct GatewayKeys {
     pub user_audiences: Vec<String>,
     /// `jwks_file` or `jwks_url`.
     pub jwks: Placed<JwksSource>,
-    /// `jwks_ca`: PEM of the CAs that the server of `jwks_url` may have its certificate of; absent: those that the system
-    /// trusts. `http://` is for loopback addresses only.
+    /// `jwks_ca`: PEM of the CAs that the server of an `https://` `jwks_url` may have its certificate of; there with such
+    /// a URL and only then. `http://` is for loopback addresses only.
     pub jwks_ca: Option<Placed<PathBuf>>,
 }
 
