@@ -38,6 +38,7 @@ pub mod authorities;
 pub mod ca;
 pub mod lifecycle;
 pub mod profile;
+pub mod publish;
 pub mod secret;
 pub mod service;
 pub mod store;
