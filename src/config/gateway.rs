@@ -117,7 +117,8 @@ fn assertion(mut section: Section<'_>) -> Assertion {
     assertion
 }
 
-fn address(item: &Item<'_>) -> Option<SocketAddr> {
+/// An IP address and a port to listen on.
+pub(super) fn address(item: &Item<'_>) -> Option<SocketAddr> {
     let address = item.as_str().and_then(|text| text.parse().ok());
     if address.is_none() {
         item.refuse_type("an address", "an IP address and a port: \"127.0.0.1:8443\" or \"[::1]:8443\"");
@@ -125,7 +126,8 @@ fn address(item: &Item<'_>) -> Option<SocketAddr> {
     address
 }
 
-fn log_target(item: &Item<'_>) -> Option<LogTarget> {
+/// Where records go.
+pub(super) fn log_target(item: &Item<'_>) -> Option<LogTarget> {
     match item.as_str() {
         Some("stdout") => return Some(LogTarget::Stdout),
         Some("off") => return Some(LogTarget::Off),
@@ -142,22 +144,22 @@ fn log_target(item: &Item<'_>) -> Option<LogTarget> {
 
 /// Two listeners on one address would be a failure at start, after the old process has drained.
 fn refuse_shared_addresses(section: &Section<'_>, gateway: &Gateway) {
-    let same = |one: &SocketAddr, other: &SocketAddr| {
-        let covers = one.ip().is_unspecified() || other.ip().is_unspecified() || one.ip() == other.ip();
-        one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && covers
-    };
-    // Port 0 takes a free one each time.
-    let fixed = |address: &&SocketAddr| address.port() != 0;
-    for (index, address) in gateway.listen.iter().enumerate().filter(|(_, address)| fixed(address)) {
-        if let Some(earlier) = gateway.listen.iter().take(index).find(|earlier| same(earlier, address)) {
+    for (index, address) in gateway.listen.iter().enumerate() {
+        if let Some(earlier) = gateway.listen.iter().take(index).find(|earlier| overlap(earlier, address)) {
             let message = format!("{address} is already listened on as {earlier}; remove one");
             section.document.refuse(&section.place_of("listen"), message);
         }
     }
-    if gateway.listen.iter().filter(fixed).any(|address| same(address, &gateway.admin)) {
+    if gateway.listen.iter().any(|address| overlap(address, &gateway.admin)) {
         let message = format!("{} is also an address of listen; give the admin side one of its own", gateway.admin);
         section.document.refuse(&section.place_of("admin"), message);
     }
+}
+
+/// Whether two listeners cannot both have their address. Port 0 takes a free one each time.
+pub(super) fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let covers = one.ip().is_unspecified() || other.ip().is_unspecified() || one.ip() == other.ip();
+    one.port() != 0 && one.port() == other.port() && one.is_ipv4() == other.is_ipv4() && covers
 }
 
 /// `threads = 0` is one a core.

@@ -163,7 +163,12 @@ mod tests {
         .unwrap();
         let mut count = 0;
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/config")).unwrap() {
-            let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                // The issuer's readers have a reference of their own.
+                continue;
+            }
+            let source = std::fs::read_to_string(path).unwrap();
             let production = source.split("#[cfg(test)]").next().unwrap();
             for key in asks.captures_iter(production).map(|found| found[1].to_owned()) {
                 count += 1;

@@ -202,6 +202,13 @@ impl<'d> Section<'d> {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
+    /// Whether a table below this one has the key.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn has_below(&self, table: &str, key: &str) -> bool {
+        let below = self.table.and_then(|this| this.get(table)).and_then(|value| value.get_ref().as_table());
+        below.is_some_and(|below| below.contains_key(key))
+    }
+
     /// The place of a key of this table: its own line if it is there, else the table's.
     pub(crate) fn place_of(&self, key: &str) -> Place {
         let line = self.table.and_then(|table| table.get_key_value(key)).map(|(key, _)| key.span().start);

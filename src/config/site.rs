@@ -161,7 +161,7 @@ fn known_ca(item: &Item<'_>, authorities: &Authorities) -> Option<String> {
 }
 
 /// An absolute http or https URL that a page may link to.
-fn portal_url(item: &Item<'_>) -> Option<String> {
+pub(super) fn portal_url(item: &Item<'_>) -> Option<String> {
     /// What browsers and mail programs still carry.
     const LONGEST_URL: usize = 2_048;
     let url = text(item)?;

@@ -168,3 +168,37 @@ fn an_init_that_fails_leaves_nothing() {
         assert_eq!(names(folder), ["file", "open", "root-passphrase"], "{expected}");
     }
 }
+
+#[test]
+fn a_successor_has_a_new_key_and_another_name_below_the_same_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    secret(&folder.join("root-passphrase"), "a passphrase of a file");
+    assert!(ca(folder, INIT).0);
+    assert!(ca(folder, &with("--folder", "another")).0);
+    let rotate = |current: &str, name: &str| {
+        let line = [
+            &["rotate", "--current", current, "--name", name][..],
+            &["--issuer-certificate", "pki/root/root.pem", "--issuer-key", "pki/root/root.key"],
+            &["--root-passphrase-file", "root-passphrase", "--folder", "next"],
+            &["--country", "JP", "--organization", "Test Bank"],
+            &["--passphrase-variable", "SEKISHO_TEST_PASSPHRASE"],
+        ]
+        .concat();
+        ca(folder, &line)
+    };
+    for (current, name, expected) in [
+        ("pki/issuing/issuing.pem", "Test Issuing", "needs another name"),
+        ("another/issuing/issuing.pem", "Test Issuing G2", "not issued by the CA that is to sign its successor"),
+        ("none.pem", "Test Issuing G2", "No such file"),
+    ] {
+        let (made, shown) = rotate(current, name);
+        assert!(!made && shown.contains(expected) && shown.trim_end().lines().count() == 1, "{shown}");
+        assert!(!folder.join("next").exists(), "nothing is left behind");
+    }
+    let (made, shown) = rotate("pki/issuing/issuing.pem", "Test Issuing G2");
+    assert!(made && shown.contains("to succeed") && shown.contains("next:"), "{shown}");
+    succeeds(folder, "openssl verify -x509_strict -CAfile pki/root/root.pem next/issuing.pem");
+    let key = |file: &str| succeeds(folder, &format!("openssl x509 -in {file} -noout -pubkey"));
+    assert_ne!(key("pki/issuing/issuing.pem"), key("next/issuing.pem"));
+}

@@ -133,6 +133,26 @@ pub struct Ask {
     pub everyone: Everyone,
 }
 
+impl Ask {
+    /// About a contract alone.
+    pub fn about(contract: ContractId) -> Self {
+        Self {
+            contract,
+            user: None,
+            actor: None,
+            address: None,
+            public_key: None,
+            idempotency: None,
+            everyone: Everyone::No,
+        }
+    }
+
+    /// About one user.
+    pub fn on(user: &UserKey) -> Self {
+        Self { user: Some(user.user.clone()), ..Self::about(user.contract.clone()) }
+    }
+}
+
 /// Whether an act concerns every user of the contract.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Everyone {

@@ -1,0 +1,121 @@
+//! Addresses of the service: plain TCP or TLS with optional client certificates, HTTP/1.1 and HTTP/2 on it.
+//!
+//! [`Listener::bind`], then [`serve`]. Handlers learn who is at the other end by [`axum::extract::ConnectInfo`] of
+//! [`Peer`].
+
+mod progress;
+mod serve;
+mod tls;
+
+pub use serve::serve;
+pub use tls::server_config;
+
+use rustls::ServerConfig;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The address it connects from: of a proxy, where there is one.
+    pub address: SocketAddr,
+    /// SHA-256 of its client certificate, which was verified up to `client_ca` and is valid as of the request.
+    pub certificate: Option<[u8; 32]>,
+}
+
+/// What a peer may take of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// Connections at a time; further ones wait in the kernel's backlog.
+    pub connections: usize,
+    /// From accept to the end of the TLS handshake.
+    pub handshake: Duration,
+    /// A connection on which no octet moves so long, in either direction, is closed; and the longest that the header of
+    /// an HTTP/1 request may take.
+    pub idle: Duration,
+}
+
+impl ConnectionLimits {
+    /// A handshake is two round trips and one signature; ten seconds are enough for satellites.
+    pub const HANDSHAKE: Duration = Duration::from_secs(10);
+
+    /// Longer than the gateway (and most other clients) keeps a connection in its pool, so that the client closes first
+    /// and no request meets a closing connection. Handlers answer well before.
+    pub const IDLE: Duration = Duration::from_secs(75);
+
+    /// The usual limits with so many connections.
+    pub const fn new(connections: usize) -> Self {
+        Self { connections, handshake: Self::HANDSHAKE, idle: Self::IDLE }
+    }
+}
+
+/// A bound address.
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    limits: ConnectionLimits,
+    slots: Arc<Semaphore>,
+}
+
+/// The first and the longest wait after an accept that failed for want of something (file descriptors, memory): the
+/// error stays until a connection ends, and trying without a pause would burn a core.
+const BACK_OFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(1)];
+
+impl Listener {
+    /// Binds the address; with `tls` (of [`server_config`]) it speaks TLS only.
+    ///
+    /// # Errors
+    /// The address is not this machine's, in use or not allowed.
+    pub async fn bind(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        limits: ConnectionLimits,
+    ) -> io::Result<Self> {
+        let tcp = TcpListener::bind(address).await?;
+        let address = tcp.local_addr()?;
+        let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
+        Ok(Self { tcp, address, tls: tls.map(TlsAcceptor::from), limits, slots })
+    }
+
+    /// The address it is bound to, with the port that port 0 became.
+    pub fn local_address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The next connection, once there is room for it. Cancel safe.
+    async fn accept(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+        let [mut wait, longest] = BACK_OFF;
+        loop {
+            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
+                // Never closed; were it, nothing more is accepted.
+                std::future::pending::<()>().await;
+                continue;
+            };
+            match self.tcp.accept().await {
+                Ok((tcp, address)) => {
+                    // Answers are written whole; waiting to fill a segment only delays them. Not vital where it fails.
+                    let _ = tcp.set_nodelay(true);
+                    return (tcp, address, slot);
+                }
+                Err(error) if is_of_the_connection(&error) => {}
+                Err(error) => {
+                    tracing::error!(%error, address = %self.address, "no connection can be accepted; trying again");
+                    tokio::time::sleep(wait).await;
+                    wait = (wait * 2).min(longest);
+                }
+            }
+        }
+    }
+}
+
+/// The peer was gone before it was accepted; the next one is not concerned.
+fn is_of_the_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}

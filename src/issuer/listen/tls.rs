@@ -1,0 +1,56 @@
+//! TLS of the API: the service's certificate, and clients' where they have one.
+
+use crate::config::issuer::ApiTls;
+use crate::config::{ConfigError, Placed};
+use crate::pki::pem;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The TLS of `[issuer.tls]`: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1 by ALPN. A client may come without a certificate;
+/// one that presents a certificate which does not lead to `client_ca`, is not valid now or is not for client
+/// authentication does not get through the handshake.
+///
+/// Sessions are not resumed: rustls does not verify the certificate again when one is.
+///
+/// # Errors
+/// The first file that cannot be used, with its place in the configuration.
+pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, ConfigError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let chain = pem::certificates(&read(&tls.certificate)?).map_err(|error| unusable(&tls.certificate, &error))?;
+    let key = pem::private_key(&read(&tls.key)?).map_err(|error| unusable(&tls.key, &error))?;
+    let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
+        let certificate = tls.certificate.value.display();
+        unusable(&tls.key, &format!("does not go with the certificate {certificate}: {error}"))
+    })?;
+    let mut roots = RootCertStore::empty();
+    for certificate in pem::certificates(&read(&tls.client_ca)?).map_err(|error| unusable(&tls.client_ca, &error))? {
+        roots.add(certificate).map_err(|error| unusable(&tls.client_ca, &error))?;
+    }
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| unusable(&tls.client_ca, &error))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+        .map_err(|error| unusable(&tls.certificate, &error))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+fn read(path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {
+    let path_of: &Path = &path.value;
+    std::fs::read(path_of).map_err(|error| unusable(path, &format!("cannot be read: {error}")))
+}
+
+fn unusable(path: &Placed<PathBuf>, why: &dyn Display) -> ConfigError {
+    ConfigError { place: path.place.clone(), message: format!("{}: {why}", path.value.display()) }
+}
