@@ -53,15 +53,16 @@ impl BuiltIn {
         Self { store, secret, turns, computations: Arc::default() }
     }
 
-    /// What is to be kept of a factor as it was typed, or of a seed in base32: for [`CredentialRow::verifier`].
+    /// What is to be kept of a factor as it was typed, or of a seed in base32: for [`CredentialRow::verifier`]. Blocks for
+    /// one Argon2 computation, which is the desk's and does not wait for a turn among those of users.
     ///
     /// # Errors
     /// [`CannotKeep`].
-    pub async fn verifier(&self, of: &CredentialOwner, factor: Factor, text: &str) -> Result<String, CannotKeep> {
+    pub fn verifier(&self, of: &CredentialOwner, factor: Factor, text: &str) -> Result<String, CannotKeep> {
         match (factor, of) {
             (Factor::CurrentCertificate, _) => Err(CannotKeep::NotAFactorToKeep),
             (Factor::ContractConfirmationPin, CredentialOwner::User(_)) => Err(CannotKeep::NotTheirs),
-            (Factor::ContractConfirmationPin, CredentialOwner::Contract(_)) => self.phc(text).await,
+            (Factor::ContractConfirmationPin, CredentialOwner::Contract(_)) => self.phc(text),
             (_, CredentialOwner::Contract(_)) => Err(CannotKeep::NotTheirs),
             (Factor::OneTimePassword, CredentialOwner::User(user)) => {
                 let seed = one_time_password::seed(text).ok_or(CannotKeep::Seed)?;
@@ -71,7 +72,7 @@ impl BuiltIn {
             (
                 Factor::LoginPassword | Factor::Pin | Factor::ExecutionPassword | Factor::ConfirmationPassword,
                 CredentialOwner::User(_),
-            ) => self.phc(text).await,
+            ) => self.phc(text),
         }
     }
 
@@ -80,19 +81,12 @@ impl BuiltIn {
         self.computations.load(Ordering::Relaxed)
     }
 
-    async fn phc(&self, text: &str) -> Result<String, CannotKeep> {
+    fn phc(&self, text: &str) -> Result<String, CannotKeep> {
         if !(1..=LONGEST_TEXT).contains(&text.len()) {
             return Err(CannotKeep::Length);
         }
-        let text = Zeroizing::new(text.to_owned());
-        let computed = self.in_turn(move |count| {
-            count.fetch_add(1, Ordering::Relaxed);
-            password::hash(text.as_bytes())
-        });
-        computed
-            .await
-            .map_err(|error| CannotKeep::Unavailable(error.0))?
-            .map_err(|why| CannotKeep::Unavailable(why.into()))
+        self.computations.fetch_add(1, Ordering::Relaxed);
+        password::hash(text.as_bytes()).map_err(|why| CannotKeep::Unavailable(why.into()))
     }
 
     /// Computes on a thread that may block, when it is its turn. The turn lasts until it is done, also when nobody waits
