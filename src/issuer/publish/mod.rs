@@ -25,8 +25,8 @@
 //! that comes with the node's next list, [`POLL`] later.
 
 mod answers;
-mod follow;
 mod folder;
+mod follow;
 mod http;
 mod ledger;
 mod rate;
@@ -215,6 +215,11 @@ impl Publisher {
     }
 }
 
+/// Returns once the shutdown says so, or its sender is gone.
+async fn over(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|is_over| *is_over).await;
+}
+
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Publisher(caught up to {})", self.caught_up_to())
@@ -234,7 +239,10 @@ impl fmt::Display for StartError {
             Self::List { authority, error } => write!(f, "no list of authority {authority}: {error}"),
             Self::Folder { file, error } => write!(f, "{}: {error}", file.display()),
             Self::Parts { authority, part } => {
-                write!(f, "authority {authority} had lists of part {part} and now has fewer parts; they must not change")
+                write!(
+                    f,
+                    "authority {authority} had lists of part {part} and now has fewer parts; they must not change"
+                )
             }
             Self::Responder { authority, error } => write!(f, "no OCSP answers of authority {authority}: {error}"),
         }
