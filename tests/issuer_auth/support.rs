@@ -16,9 +16,12 @@ use sekisho::issuer::listen::{ConnectionLimits, Listener, Peer, serve, server_co
 use sekisho::pki::fingerprint::sha256;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use sekisho::issuer::lifecycle::{ContractId, UserId, UserKey};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
@@ -205,5 +208,116 @@ impl Running {
     pub async fn stop(self) {
         self.shutdown.send(true).unwrap();
         tokio::time::timeout(DEADLINE, self.served).await.expect("it stops").unwrap();
+    }
+}
+
+pub fn user(contract: &str, user: &str) -> UserKey {
+    UserKey { contract: ContractId::new(contract).unwrap(), user: UserId::new(user).unwrap() }
+}
+
+/// An HTTP server that says what it was given, whatever it is asked, and keeps what it was asked.
+pub struct Canned {
+    address: SocketAddr,
+    requests: Arc<Mutex<Vec<String>>>,
+    answer: Arc<Mutex<String>>,
+    task: JoinHandle<()>,
+}
+
+/// What it does after it said it.
+#[derive(Clone, Copy)]
+enum Then {
+    Close,
+    Hold,
+    /// Says it one octet at a time.
+    Trickle,
+}
+
+impl Canned {
+    pub async fn start(answer: String) -> Self {
+        Self::with(answer, Then::Close).await
+    }
+
+    pub async fn hold(answer: String) -> Self {
+        Self::with(answer, Then::Hold).await
+    }
+
+    pub async fn trickle(answer: String) -> Self {
+        Self::with(answer, Then::Trickle).await
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().unwrap().clone()
+    }
+
+    /// Says something else from now on.
+    pub fn say(&self, answer: String) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    async fn with(answer: String, then: Then) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (requests, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(answer)));
+        let (kept, said) = (Arc::clone(&requests), Arc::clone(&answer));
+        let task = tokio::spawn(async move {
+            let mut held = tokio::task::JoinSet::new();
+            loop {
+                let (mut tcp, _) = listener.accept().await.unwrap();
+                let (kept, said) = (Arc::clone(&kept), Arc::clone(&said));
+                held.spawn(async move {
+                    let Some(request) = read_request(&mut tcp).await else { return };
+                    kept.lock().unwrap().push(request);
+                    let answer = said.lock().unwrap().clone().into_bytes();
+                    match then {
+                        Then::Trickle => {
+                            for octet in answer {
+                                if tcp.write_all(&[octet]).await.is_err() {
+                                    return;
+                                }
+                                tokio::time::sleep(Duration::from_millis(50)).await;
+                            }
+                        }
+                        Then::Close => drop(tcp.write_all(&answer).await),
+                        Then::Hold => {
+                            drop(tcp.write_all(&answer).await);
+                            std::future::pending::<()>().await;
+                        }
+                    }
+                });
+            }
+        });
+        Self { address, requests, answer, task }
+    }
+}
+
+impl Drop for Canned {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Header and body, whose length it says.
+async fn read_request(tcp: &mut TcpStream) -> Option<String> {
+    let mut request = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&request).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                let (name, value) = line.split_once(':')?;
+                name.eq_ignore_ascii_case("content-length").then(|| value.trim().parse::<usize>().unwrap())
+            });
+            if body.len() >= length.unwrap_or(0) {
+                return Some(text);
+            }
+        }
+        let mut part = [0; 4096];
+        match tcp.read(&mut part).await {
+            Ok(0) | Err(_) => return None,
+            Ok(octets) => request.extend_from_slice(&part[..octets]),
+        }
     }
 }
