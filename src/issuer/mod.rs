@@ -38,6 +38,7 @@ pub mod authorities;
 pub mod ca;
 pub mod lifecycle;
 pub mod listen;
+pub mod outbox;
 pub mod profile;
 pub mod profiles;
 pub mod secret;
