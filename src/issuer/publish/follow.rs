@@ -64,8 +64,7 @@ impl Follower {
         let desk = |authority: &Arc<IssuingAuthority>| {
             let seconds = |duration: Duration| i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
             let config = &authority.config;
-            let times =
-                Times { lifetime: seconds(config.crl_lifetime), interval: seconds(config.crl_interval) };
+            let times = Times { lifetime: seconds(config.crl_lifetime), interval: seconds(config.crl_interval) };
             let ledger = Ledger::new(config.parts, times);
             Desk { authority: Arc::clone(authority), ledger, failures: HashMap::new() }
         };
@@ -176,7 +175,9 @@ impl Follower {
                 }
             }
             // Between taking the numbers and making the lists: see the module's words on several nodes.
-            if !numbers.is_empty() && let Err(error) = self.read().await {
+            if !numbers.is_empty()
+                && let Err(error) = self.read().await
+            {
                 first.get_or_insert((Arc::clone(&authority.name), Unpublished::Store(error)));
                 numbers.drain(..).for_each(|(part, ..)| self.failed(place, part));
             }
@@ -212,9 +213,8 @@ impl Follower {
         let (publisher, authority) = (Arc::clone(&self.publisher), Arc::clone(authority));
         // Signing reads every entry, writing waits for the disk.
         let work = move || {
-            let sign = |list: crate::issuer::ca::crl::UnsignedList| {
-                list.sign(&authority.authority).map_err(Unpublished::List)
-            };
+            let sign =
+                |list: crate::issuer::ca::crl::UnsignedList| list.sign(&authority.authority).map_err(Unpublished::List);
             let full = sign(lists.full)?;
             let delta = lists.delta.map(sign).transpose()?;
             publisher.shelf.put(&authority.name, Which::Full, &full);

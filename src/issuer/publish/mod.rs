@@ -25,8 +25,8 @@
 //! that comes with the node's next list, [`POLL`] later.
 
 mod answers;
-mod follow;
 mod folder;
+mod follow;
 mod http;
 mod ledger;
 mod rate;
@@ -234,7 +234,10 @@ impl fmt::Display for StartError {
             Self::List { authority, error } => write!(f, "no list of authority {authority}: {error}"),
             Self::Folder { file, error } => write!(f, "{}: {error}", file.display()),
             Self::Parts { authority, part } => {
-                write!(f, "authority {authority} had lists of part {part} and now has fewer parts; they must not change")
+                write!(
+                    f,
+                    "authority {authority} had lists of part {part} and now has fewer parts; they must not change"
+                )
             }
             Self::Responder { authority, error } => write!(f, "no OCSP answers of authority {authority}: {error}"),
         }

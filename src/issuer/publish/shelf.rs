@@ -54,9 +54,8 @@ impl Shelf {
     pub(super) fn new(authorities: &Authorities) -> Self {
         let shown = |authority: &Arc<crate::issuer::authorities::IssuingAuthority>| {
             let certificates = std::iter::once(authority.authority.certificate()).chain(&authority.chain);
-            let item = |certificate| {
-                Arc::new(Item { kept: Kept::certificate(certificate), dated: Dated::Alone, facts: None })
-            };
+            let item =
+                |certificate| Arc::new(Item { kept: Kept::certificate(certificate), dated: Dated::Alone, facts: None });
             let parts = std::iter::repeat_with(Part::default).take(usize::from(authority.config.parts.get()));
             (
                 Arc::clone(&authority.name),
@@ -70,9 +69,8 @@ impl Shelf {
     pub(super) fn put(&self, authority: &str, which: Which, list: &SignedList) {
         let Some(slot) = self.slot(authority, list.facts.part.value(), which) else { return };
         // The first since the start may follow one of the same second from before it.
-        let differs = |before: &Arc<Item>| {
-            before.facts.is_some_and(|facts| facts.this_update != list.facts.this_update)
-        };
+        let differs =
+            |before: &Arc<Item>| before.facts.is_some_and(|facts| facts.this_update != list.facts.this_update);
         let dated = if slot.load().as_ref().is_some_and(differs) { Dated::Alone } else { Dated::LikeTheOneBefore };
         let kept = Kept::revocation_list(list, LIST_MAX_AGE_SECONDS);
         slot.store(Some(Arc::new(Item { kept, dated, facts: Some(list.facts) })));
