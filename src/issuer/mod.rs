@@ -41,6 +41,7 @@ mod counted;
 pub mod lifecycle;
 pub mod listen;
 mod metrics;
+pub mod outbox;
 pub mod profile;
 pub mod profiles;
 pub mod publish;

@@ -1,6 +1,6 @@
 //! OCSP answers from the store.
 
-use super::{Publisher, StartError};
+use super::{Publisher, StartError, over};
 use crate::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
 use crate::issuer::ca::ocsp::{
@@ -132,7 +132,7 @@ pub(super) async fn refresh(publisher: Arc<Publisher>, mut shutdown: watch::Rece
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => publisher.answers.renew().await,
-            _ = shutdown.wait_for(|is_over| *is_over) => return,
+            () = over(&mut shutdown) => return,
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::folder;
 use super::ledger::{Ledger, Times};
 use super::shelf::Which;
-use super::{GATHER, POLL, Publisher, StartError};
+use super::{GATHER, POLL, Publisher, StartError, over};
 use crate::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
-use crate::issuer::ca::crl::{CrlNumber, ListError, Lists, PartIndex, SignedList};
+use crate::issuer::ca::crl::{CrlNumber, ListError, Lists, PartIndex, SignedList, UnsignedList};
 use crate::issuer::store::{Store, StoreError};
+use crate::pki::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,7 +105,7 @@ impl Follower {
             let is_last = tokio::select! {
                 () = wake.notified() => false,
                 () = tokio::time::sleep_until(next) => false,
-                _ = shutdown.wait_for(|is_over| *is_over) => true,
+                () = over(&mut shutdown) => true,
             };
             let unread = self.read().await.err();
             let begin = Instant::now();
@@ -158,44 +159,8 @@ impl Follower {
     async fn publish(&mut self) -> Option<(Arc<str>, Unpublished)> {
         let mut first = None;
         for place in 0..self.desks.len() {
-            let Some(desk) = self.desks.get(place) else { continue };
-            let authority = Arc::clone(&desk.authority);
-            let (now, instant) = (clock::now(), Instant::now());
-            let mut owed = desk.ledger.owed(now);
-            owed.retain(|part| desk.failures.get(part).is_none_or(|failure| failure.until <= instant));
-            let mut numbers = Vec::with_capacity(owed.len());
-            for part in owed {
-                let this_update = desk.ledger.this_update(part, now);
-                match self.store.take_list_number(&authority.name, part.value(), this_update).await {
-                    Ok(number) => numbers.push((part, CrlNumber::from_stored(number), this_update)),
-                    Err(error) => {
-                        first.get_or_insert((Arc::clone(&authority.name), Unpublished::Store(error)));
-                        self.failed(place, part);
-                    }
-                }
-            }
-            // Between taking the numbers and making the lists: see the module's words on several nodes.
-            if !numbers.is_empty()
-                && let Err(error) = self.read().await
-            {
-                first.get_or_insert((Arc::clone(&authority.name), Unpublished::Store(error)));
-                numbers.drain(..).for_each(|(part, ..)| self.failed(place, part));
-            }
-            for (part, number, this_update) in numbers {
-                let Some(desk) = self.desks.get_mut(place) else { continue };
-                let lists = desk.ledger.prepare(&authority.authority, part, number, this_update);
-                let published = match lists {
-                    Ok(lists) => self.put(&authority, lists).await,
-                    Err(error) => Err(Unpublished::List(error)),
-                };
-                match published {
-                    Ok(()) => self.succeeded(place, part),
-                    Err(why) => {
-                        first.get_or_insert((Arc::clone(&authority.name), why));
-                        self.failed(place, part);
-                    }
-                }
-            }
+            let failure = self.publish_one(place).await;
+            first = first.or(failure);
         }
         if first.is_none() && !self.has_owed() {
             self.publisher.caught_up.send_if_modified(|caught_up| {
@@ -203,6 +168,48 @@ impl Follower {
                 *caught_up = self.seen;
                 is_new
             });
+        }
+        first
+    }
+
+    /// One authority's.
+    async fn publish_one(&mut self, place: usize) -> Option<(Arc<str>, Unpublished)> {
+        let authority = Arc::clone(&self.desks.get(place)?.authority);
+        let named = |why| (Arc::clone(&authority.name), why);
+        let mut first = None;
+        let mut numbers = Vec::new();
+        for (part, this_update) in self.desks.get(place)?.due() {
+            match self.store.take_list_number(&authority.name, part.value(), this_update).await {
+                Ok(number) => numbers.push((part, CrlNumber::from_stored(number), this_update)),
+                Err(error) => {
+                    first.get_or_insert(named(Unpublished::Store(error)));
+                    self.desks.get_mut(place)?.failed(part);
+                }
+            }
+        }
+        // Between taking the numbers and making the lists: see the module's words on several nodes.
+        if !numbers.is_empty()
+            && let Err(error) = self.read().await
+        {
+            first.get_or_insert(named(Unpublished::Store(error)));
+            for (part, ..) in numbers.drain(..) {
+                self.desks.get_mut(place)?.failed(part);
+            }
+        }
+        for (part, number, this_update) in numbers {
+            let lists = self.desks.get_mut(place)?.ledger.prepare(&authority.authority, part, number, this_update);
+            let published = match lists {
+                Ok(lists) => self.put(&authority, lists).await,
+                Err(error) => Err(Unpublished::List(error)),
+            };
+            let desk = self.desks.get_mut(place)?;
+            match published {
+                Ok(()) => drop(desk.failures.remove(&part)),
+                Err(why) => {
+                    first.get_or_insert(named(why));
+                    desk.failed(part);
+                }
+            }
         }
         first
     }
@@ -229,20 +236,6 @@ impl Follower {
         tokio::task::spawn_blocking(work).await.unwrap_or(Err(Unpublished::List(ListError::Signing)))
     }
 
-    fn succeeded(&mut self, place: usize, part: PartIndex) {
-        if let Some(desk) = self.desks.get_mut(place) {
-            desk.failures.remove(&part);
-        }
-    }
-
-    fn failed(&mut self, place: usize, part: PartIndex) {
-        if let Some(desk) = self.desks.get_mut(place) {
-            desk.ledger.owe(part);
-            let wait = desk.failures.get(&part).map_or(FIRST_RETRY, |failure| failure.wait * 2).min(LONGEST_RETRY);
-            desk.failures.insert(part, Failure { wait, until: Instant::now() + wait });
-        }
-    }
-
     /// Readiness and the log. A failure is over when nothing waits for another try.
     fn report(&self, unread: Option<StoreError>, unpublished: Option<String>) {
         match unread.map(|error| error.to_string()).or(unpublished) {
@@ -265,6 +258,23 @@ impl Follower {
             desk.ledger.owed(now).into_iter().map(of_part).min()
         };
         self.desks.iter().filter_map(until).min().unwrap_or(instant)
+    }
+}
+
+impl Desk {
+    /// Parts that are owed and not waiting after a failure, and thisUpdate of their next lists.
+    fn due(&self) -> Vec<(PartIndex, Timestamp)> {
+        let (now, instant) = (clock::now(), Instant::now());
+        let may_try = |part: &PartIndex| self.failures.get(part).is_none_or(|failure| failure.until <= instant);
+        let owed = self.ledger.owed(now).into_iter().filter(may_try);
+        owed.map(|part| (part, self.ledger.this_update(part, now))).collect()
+    }
+
+    /// A part's lists did not get out: they are made again, as a full list.
+    fn failed(&mut self, part: PartIndex) {
+        self.ledger.owe(part);
+        let wait = self.failures.get(&part).map_or(FIRST_RETRY, |failure| failure.wait * 2).min(LONGEST_RETRY);
+        self.failures.insert(part, Failure { wait, until: Instant::now() + wait });
     }
 }
 

@@ -97,20 +97,26 @@ impl Ledger {
                 self.holds.remove(&serial);
                 let revoked = Revoked { serial, at, reason: reason.into(), not_after };
                 if self.register.revoke(&revoked).is_ok() {
-                    self.touch(index, |part| drop(part.changed.remove(&serial)));
+                    self.touch(index, |part| {
+                        let _ = part.changed.remove(&serial);
+                    });
                 }
             }
             Status::Held => {
                 if !self.register.is_listed(&serial) && !self.holds.contains_key(&serial) {
                     self.holds.insert(serial, Held { at, not_after, part: index });
                     let hold = Hold { serial, at, state: HoldState::Held };
-                    self.touch(index, |part| drop(part.changed.insert(serial, hold)));
+                    self.touch(index, |part| {
+                        let _ = part.changed.insert(serial, hold);
+                    });
                 }
             }
             Status::Released => {
                 if self.holds.remove(&serial).is_some() {
                     let hold = Hold { serial, at, state: HoldState::Released };
-                    self.touch(index, |part| drop(part.changed.insert(serial, hold)));
+                    self.touch(index, |part| {
+                        let _ = part.changed.insert(serial, hold);
+                    });
                 }
             }
         }

@@ -215,6 +215,11 @@ impl Publisher {
     }
 }
 
+/// Returns once the shutdown says so, or its sender is gone.
+async fn over(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|is_over| *is_over).await;
+}
+
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Publisher(caught up to {})", self.caught_up_to())
