@@ -32,6 +32,7 @@
 //!
 //! *Invariant*: `issuer` and `gateway` never name each other. *Invariant*: `lifecycle` is pure.
 
+pub mod api;
 pub mod audit;
 pub mod authenticate;
 pub mod authorities;
