@@ -38,9 +38,21 @@ fn answer(body: &str) -> String {
 #[tokio::test]
 async fn a_clear_answer_is_taken_as_it_is() {
     for (body, right, wrong) in [
-        (r#"{"results":{"login-password":"right","one-time-password":"right"}}"#, vec![LoginPassword, OneTimePassword], vec![]),
-        (r#"{"results":{"one-time-password":"right","login-password":"wrong"}}"#, vec![OneTimePassword], vec![LoginPassword]),
-        (r#"{"results":{"login-password":"wrong","one-time-password":"wrong"}}"#, vec![], vec![LoginPassword, OneTimePassword]),
+        (
+            r#"{"results":{"login-password":"right","one-time-password":"right"}}"#,
+            vec![LoginPassword, OneTimePassword],
+            vec![],
+        ),
+        (
+            r#"{"results":{"one-time-password":"right","login-password":"wrong"}}"#,
+            vec![OneTimePassword],
+            vec![LoginPassword],
+        ),
+        (
+            r#"{"results":{"login-password":"wrong","one-time-password":"wrong"}}"#,
+            vec![],
+            vec![LoginPassword, OneTimePassword],
+        ),
         (
             r#"{"results":{"pin":"wrong","login-password":"right","one-time-password":"right"},"trace":1}"#,
             vec![LoginPassword, OneTimePassword],
@@ -67,7 +79,10 @@ async fn the_question_has_the_wanted_factors_that_were_typed_and_nothing_else() 
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /check?bank=1 HTTP/1.1\r\n"), "{head}");
     let head = head.to_lowercase();
-    assert!(head.contains("\r\nauthorization: bearer s3cret") && head.contains("\r\ncontent-type: application/json"), "{head}");
+    assert!(
+        head.contains("\r\nauthorization: bearer s3cret") && head.contains("\r\ncontent-type: application/json"),
+        "{head}"
+    );
     let expected = json!({ "contract": "C/1", "user": "u\"1", "factors": { "login-password": "a\"b" } });
     assert_eq!(serde_json::from_str::<Value>(body).unwrap(), expected);
 }
@@ -169,16 +184,13 @@ async fn over_https_only_a_server_of_the_named_ca_is_asked() {
     let files = TlsFiles::new();
     let router = Router::new().route("/", post(|| async { r#"{"results":{"login-password":"right"}}"# }));
     let tls = sekisho::issuer::listen::server_config(&files.config()).unwrap();
-    let listener =
-        Listener::bind("127.0.0.1:0".parse().unwrap(), Some(tls), ConnectionLimits::new(10)).await.unwrap();
+    let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Some(tls), ConnectionLimits::new(10)).await.unwrap();
     let url = format!("https://127.0.0.1:{}/", listener.local_address().port());
     let (stop, stopping) = watch::channel(false);
     let served = tokio::spawn(serve(listener, router, stopping, PATIENT));
     let check = |ca: &str| {
         let delegated = Delegated::new(&url, PATIENT, None, Some(&placed(files.path(ca)))).unwrap();
-        async move {
-            delegated.check(&user("C1", "u1"), &factors(&[(LoginPassword, "x")]), &[LoginPassword], NOW).await
-        }
+        async move { delegated.check(&user("C1", "u1"), &factors(&[(LoginPassword, "x")]), &[LoginPassword], NOW).await }
     };
     write(&files.path(""), "server-ca.pem", &files.server_ca.pem);
     assert_eq!(check("server-ca.pem").await, Ok(Checked { right: vec![LoginPassword], wrong: vec![] }));
