@@ -42,6 +42,7 @@ pub mod listen;
 mod metrics;
 pub mod profile;
 pub mod profiles;
+pub mod publish;
 pub mod secret;
 pub mod service;
 pub mod store;
