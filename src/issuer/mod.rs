@@ -32,6 +32,7 @@
 //!
 //! *Invariant*: `issuer` and `gateway` never name each other. *Invariant*: `lifecycle` is pure.
 
+pub mod api;
 pub mod audit;
 pub mod authenticate;
 pub mod authorities;
@@ -40,6 +41,7 @@ mod counted;
 pub mod lifecycle;
 pub mod listen;
 mod metrics;
+pub mod outbox;
 pub mod profile;
 pub mod profiles;
 pub mod publish;
