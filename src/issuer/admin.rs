@@ -42,8 +42,8 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         admin.metrics.list(&ListFacts {
             authority: &authority,
             part: facts.part.value(),
-            number: facts.number,
-            entries: facts.entries,
+            // A number is 20 octets wide and counted from 1.
+            number: facts.number.to_string().parse().unwrap_or(i64::MAX),
             this_update: facts.this_update.unix(),
             next_update: facts.next_update.unix(),
         });

@@ -180,7 +180,7 @@ impl Issuer {
             mail: config.mail.clone(),
             wake: Arc::clone(&wakes.notices),
             shutdown: rest.subscribe(),
-        });
+        })?;
         let recovery = recover_always(Arc::clone(&service), config.clone(), rest.subscribe());
         let background = vec![tokio::spawn(outbox), tokio::spawn(recovery)];
         let authenticator = Arc::new(authenticator);
@@ -237,7 +237,7 @@ impl Issuer {
     }
 
     fn public(&self) -> Router {
-        let router = publish::router(Arc::clone(&self.publisher), self.config.limits.clone());
+        let router = publish::router(Arc::clone(&self.publisher), &self.config.limits);
         observed(router, self.access("public"))
     }
 

@@ -76,15 +76,22 @@ fn nothing_secret_is_in_the_logs() {
     let (person, registered) = bank.register("C1", "u1", "service-manager");
     let secret = registered["acquisition_password"].as_str().unwrap().to_owned();
     // Wrong ones, right ones, malformed ones.
-    person.act_with(None, &person, "acquire", json!({ "acquisition_password": "9999888877776666", "key": 3 })).problem();
+    person
+        .act_with(None, &person, "acquire", json!({ "acquisition_password": "9999888877776666", "key": 3 }))
+        .problem();
     person.try_acquire(Some("1111222233334444"), &["login-password"], &crate::support::NewKey::new()).problem();
     let (_, p12) = person.acquire_p12(Some(&secret), &["login-password"], "p12-Passw0rd");
     assert!(!p12.is_empty());
     let (status, plan) = {
         let output = issuer.output();
         let hidden = crate::support::SECRETS.iter().copied().chain([
-            secret.as_str(), "p12-Passw0rd", "1111222233334444", "9999888877776666", "correct horse",
-            "AAECAwQFBgcICQoL", "PRIVATE KEY",
+            secret.as_str(),
+            "p12-Passw0rd",
+            "1111222233334444",
+            "9999888877776666",
+            "correct horse",
+            "AAECAwQFBgcICQoL",
+            "PRIVATE KEY",
         ]);
         for text in hidden {
             assert!(!output.contains(text), "{text:?} is in the log:\n{output}");

@@ -83,7 +83,8 @@ fn a_passphrase_file_that_others_may_read_is_one_line() {
 
 #[test]
 fn a_passphrase_can_come_from_the_environment_and_its_absence_is_one_line() {
-    let change = |plan: Plan| plan.with("passphrase_file = \"ca/passphrase\"", "passphrase_variable = \"SEKISHO_TEST_PASS\"");
+    let change =
+        |plan: Plan| plan.with("passphrase_file = \"ca/passphrase\"", "passphrase_variable = \"SEKISHO_TEST_PASS\"");
     refused_with(&change(Plan::new(&["bizstation"])), &["authority[0].passphrase_variable", "SEKISHO_TEST_PASS"]);
     let issuer = change(Plan::new(&["bizstation"]));
     let issuer = issuer.start_with_variable("SEKISHO_TEST_PASS", "correct horse battery staple");
@@ -159,7 +160,8 @@ fn a_port_that_is_taken_is_one_line_with_its_key() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     for key in ["listen", "public_listen", "admin"] {
-        let plan = Plan::new(&["bizstation"]).with(&format!("\n{key} = \"127.0.0.1:0\""), &format!("\n{key} = \"{address}\""));
+        let plan =
+            Plan::new(&["bizstation"]).with(&format!("\n{key} = \"127.0.0.1:0\""), &format!("\n{key} = \"{address}\""));
         refused_with(&plan, &[&format!("issuer.{key}"), &address, "in use"]);
         assert!(!plan.path("issuer.db").exists(), "it touched the store before it could serve");
     }

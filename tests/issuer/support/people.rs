@@ -1,8 +1,8 @@
 //! Who acts: the bank's desk, its IB system, and users with their secrets and certificates.
 
 use super::client::{Answer, Client, new_key};
-use super::plan::Issuer;
 use super::gateway_key::GatewayKey;
+use super::plan::Issuer;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -78,7 +78,8 @@ impl Bank {
     pub fn open_with(&self, profile: &str, contract: &str, one_time_password: &str) {
         let body = json!({ "id": contract, "profile": profile, "one_time_password": one_time_password, "staff": staff("paper-form") });
         self.desk.post("/v1/contracts", &body).done();
-        let body = json!({ "credentials": { "contract-confirmation-pin": CONTRACT_PIN }, "staff": staff("staff-desk") });
+        let body =
+            json!({ "credentials": { "contract-confirmation-pin": CONTRACT_PIN }, "staff": staff("staff-desk") });
         self.desk.put(&format!("/v1/contracts/{contract}/credentials"), &body).done();
     }
 
@@ -146,7 +147,12 @@ impl Bank {
     pub fn history(&self, person: &Person) -> Vec<(String, String)> {
         let listed = self.ib.get(&format!("/v1/contracts/{}/users/{}/history", person.contract, person.user)).done();
         let text = |entry: &Value, field: &str| entry[field].as_str().unwrap().to_owned();
-        listed["items"].as_array().unwrap().iter().map(|entry| (text(entry, "command"), text(entry, "result"))).collect()
+        listed["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|entry| (text(entry, "command"), text(entry, "result")))
+            .collect()
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::PROFILES;
 use crate::common::binary;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -126,8 +128,13 @@ fn make(folder: &Path) {
         for (_, name) in &PROFILES[1..] {
             scope.spawn(|| {
                 let common_name = format!("Test Issuing CA {name}");
-                let above =
-                    ["issue-intermediate", "--issuer-certificate", "made/root/root.pem", "--issuer-key", "made/root/root.key"];
+                let above = [
+                    "issue-intermediate",
+                    "--issuer-certificate",
+                    "made/root/root.pem",
+                    "--issuer-key",
+                    "made/root/root.key",
+                ];
                 run(&[&above[..], &["--folder", name, "--name", &common_name], &passphrases].concat());
             });
         }

@@ -1,10 +1,10 @@
 //! What is to be started, and what runs.
 
+use super::authority_of;
 use super::client::Client;
 use super::gateway_key::{GatewayKey, USER_AUDIENCE};
 use super::people::Bank;
 use super::pki::{self, Pki};
-use super::authority_of;
 use crate::common::{PATIENCE, Signal, binary, wait_until};
 use sekisho::demo::process::{Output, ServerProcess, StartError};
 use serde_json::Value;
@@ -185,7 +185,8 @@ impl Issuer {
     #[track_caller]
     fn plain_get(&self, kind: &str, path: &str) -> (u16, Vec<u8>) {
         let url = format!("http://{}{path}", self.address(kind));
-        let output = Command::new("curl").args(["-sS", "--max-time", "20", "-w", "\n%{http_code}", &url]).output().unwrap();
+        let output =
+            Command::new("curl").args(["-sS", "--max-time", "20", "-w", "\n%{http_code}", &url]).output().unwrap();
         let end = output.stdout.iter().rposition(|octet| *octet == b'\n').expect("curl's status");
         let status = std::str::from_utf8(&output.stdout[end + 1..]).unwrap().parse().unwrap();
         (status, output.stdout[..end].to_vec())
