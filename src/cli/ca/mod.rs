@@ -1,6 +1,7 @@
 //! `sekisho ca`: certification authorities, made once and by hand.
 
 mod files;
+mod revocation_list;
 mod rotate;
 
 use crate::clock;
@@ -28,6 +29,7 @@ enum Command {
     Init(Box<Init>),
     IssueIntermediate(Box<IssueIntermediate>),
     Rotate(Box<rotate::Rotate>),
+    IssueCrl(Box<revocation_list::IssueCrl>),
 }
 
 /// Make a root and an issuing CA below it. Take FOLDER/root offline afterwards: only the issuing CA's files are needed.
@@ -162,6 +164,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Command::Init(init) => init.run(),
         Command::IssueIntermediate(issue) => issue.run(),
         Command::Rotate(rotate) => rotate.run(),
+        Command::IssueCrl(issue) => issue.run(),
     };
     match outcome {
         Ok(report) => {
@@ -216,7 +219,7 @@ impl Init {
 impl IssueIntermediate {
     fn run(&self) -> Result<String, String> {
         let passphrase = self.passphrase.read()?;
-        let issuer = self.issuer.authority(&self.points)?;
+        let issuer = self.issuer.authority(self.points.publication()?)?;
         let folder = NewFolder::begin(&self.folder)?;
         let wanted = Wanted {
             name: self.subject.name(&self.name)?,
@@ -232,11 +235,11 @@ impl IssueIntermediate {
 }
 
 impl Signer {
-    fn authority(&self, points: &Points) -> Result<Authority, String> {
+    fn authority(&self, points: PublicationPoints) -> Result<Authority, String> {
         let certificate = read_certificate(&self.issuer_certificate)?;
         let key = key_file::load(&self.issuer_key, &self.issuer_passphrase.read()?)
             .map_err(|error| format!("{}: {error}", self.issuer_key.display()))?;
-        Authority::new(certificate, Box::new(key), points.publication()?)
+        Authority::new(certificate, Box::new(key), points)
             .map_err(|error| format!("{}: {error}", self.issuer_certificate.display()))
     }
 }

@@ -43,7 +43,7 @@ impl Rotate {
         let about = |error: &str| format!("{}: {error}", self.current.display());
         let current = read_certificate(&self.current)?;
         let passphrase = self.passphrase.read()?;
-        let issuer = self.issuer.authority(&self.points)?;
+        let issuer = self.issuer.authority(self.points.publication()?)?;
         verify_certificate(current.der(), issuer.certificate().subject_public_key_info())
             .map_err(|_| about("it was not issued by the CA that is to sign its successor"))?;
         let constraints = current.basic_constraints().filter(|constraints| constraints.ca);

@@ -4,8 +4,8 @@ use super::act::{ask, idempotency};
 use super::{Act, By, Done, Refused, Request, Service, entry, refusal, write};
 use crate::clock;
 use crate::issuer::audit::ActResult;
+use crate::issuer::authenticate::CannotKeep;
 use crate::issuer::lifecycle::{PublicReason, UserKey};
-use crate::issuer::profile::Factor;
 use crate::issuer::store::{ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, UserRow, Write};
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
@@ -53,14 +53,12 @@ impl Service {
         };
         let mut rows = Vec::new();
         for (factor, text) in &factors.0 {
-            let of_contract = *factor == Factor::ContractConfirmationPin;
-            if of_contract != request.user.is_none() || *factor == Factor::CurrentCertificate {
-                return Err(Refused::Request("credentials", format!("{} is not theirs", factor.word()).into()));
-            }
-            let (built_in, of_it, factor, text) = (Arc::clone(built_in), of.clone(), *factor, text.clone());
-            let made = tokio::task::spawn_blocking(move || built_in.verifier(&of_it, factor, &text)).await;
-            let made = made.map_err(|_| Refused::Unavailable("hashing was stopped".into()))?;
-            let verifier = made.map_err(|error| Refused::Request("credentials", error.to_string().into()))?;
+            let made = built_in.verifier(&of, *factor, text).await;
+            let verifier = made.map_err(|error| match error {
+                CannotKeep::Unavailable(why) => Refused::Unavailable(why),
+                other => Refused::Request("credentials", other.to_string().into()),
+            })?;
+            let factor = *factor;
             rows.push(CredentialRow { of: of.clone(), factor, verifier });
         }
         Ok(rows)

@@ -12,7 +12,7 @@ use std::sync::Arc;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Why a certificate is revoked for ever: the reasons of RFC 5280 section 5.3.1 without those that can be undone and
-/// those of CAs.
+/// that of attribute authorities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "RFC 5280 section 5.3.1 defines them")]
 pub enum Reason {
@@ -23,6 +23,7 @@ pub enum Reason {
     Superseded,
     CessationOfOperation,
     PrivilegeWithdrawn,
+    CaCompromise,
 }
 
 /// A certificate that is revoked.
@@ -210,6 +211,7 @@ impl From<Reason> for RevocationReason {
             Reason::Superseded => Self::Superseded,
             Reason::CessationOfOperation => Self::CessationOfOperation,
             Reason::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+            Reason::CaCompromise => Self::CaCompromise,
         }
     }
 }
@@ -223,8 +225,8 @@ impl From<RevocationReason> for Reason {
             RevocationReason::Superseded => Self::Superseded,
             RevocationReason::CessationOfOperation => Self::CessationOfOperation,
             RevocationReason::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+            RevocationReason::CaCompromise => Self::CaCompromise,
             RevocationReason::Unspecified
-            | RevocationReason::CaCompromise
             | RevocationReason::CertificateHold
             | RevocationReason::RemoveFromCrl
             | RevocationReason::AaCompromise => Self::Unspecified,
