@@ -183,14 +183,19 @@ fn urls_and_times_that_would_not_work_are_refused() {
     };
     let sixteen = std::num::NonZeroU16::new(16).unwrap();
     for (expected, change) in [
-        ("authority[0].crl_url: ", &(|config: &mut AuthorityConfig| config.parts = sixteen) as &dyn Fn(&mut AuthorityConfig)),
+        (
+            "authority[0].crl_url: ",
+            &(|config: &mut AuthorityConfig| config.parts = sixteen) as &dyn Fn(&mut AuthorityConfig),
+        ),
         ("authority[0].crl_url: ", &|config: &mut AuthorityConfig| config.crl_url = "https://a/x.crl".to_owned()),
         ("authority[0].delta_url: ", &|config: &mut AuthorityConfig| config.delta_url = Some(config.crl_url.clone())),
         ("authority[0].ocsp_url: ", &|config: &mut AuthorityConfig| config.ocsp_url = Some("ldap://a".to_owned())),
         ("authority[0].ca_issuers_url: ", &|config: &mut AuthorityConfig| config.ca_issuers_url = Some(String::new())),
         ("authority[0].crl_interval: ", &|config: &mut AuthorityConfig| config.crl_interval = config.crl_lifetime),
         ("authority[0].crl_interval: ", &|config: &mut AuthorityConfig| config.crl_interval = Duration::from_millis(1)),
-        ("authority[0].ocsp_lifetime: ", &|config: &mut AuthorityConfig| config.ocsp_lifetime = Duration::from_millis(999)),
+        ("authority[0].ocsp_lifetime: ", &|config: &mut AuthorityConfig| {
+            config.ocsp_lifetime = Duration::from_millis(999)
+        }),
     ] {
         let text = said(change);
         assert!(text.starts_with(expected), "{text}");

@@ -2,9 +2,9 @@
 
 mod authorities;
 mod lists;
-mod memory;
 mod ocsp;
 mod public;
 mod start;
 mod support;
+mod switch;
 mod trouble;

@@ -1,6 +1,6 @@
 //! An authority in memory, a store, and publication over a real listener.
 
-use crate::memory::Memory;
+use crate::switch::Switch;
 use sekisho::clock;
 use sekisho::config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
 use sekisho::config::{Place, Placed};
@@ -54,7 +54,7 @@ pub struct Hierarchy {
 pub struct World {
     pub hierarchy: Hierarchy,
     pub folder: tempfile::TempDir,
-    pub store: Arc<Memory>,
+    pub store: Arc<Switch>,
     pub config: AuthorityConfig,
     pub limits: IssuerLimits,
     pub wake: Arc<Notify>,
@@ -142,7 +142,7 @@ impl World {
             connections: 64,
             password_checks: 1,
         };
-        let store = Arc::new(Memory::open(folder.path()).await);
+        let store = Arc::new(Switch::open(folder.path()).await);
         let wake = Arc::new(Notify::new());
         let world = Self { hierarchy, folder, store, config, limits, wake, users: 0.into() };
         world.put_contract().await;
@@ -151,7 +151,8 @@ impl World {
 
     /// As a process that starts anew.
     pub async fn reopen(&mut self) {
-        // In memory nothing is lost.
+        self.store = Arc::new(Switch::open(self.folder.path()).await);
+        self.wake = Arc::new(Notify::new());
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
