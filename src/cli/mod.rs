@@ -5,6 +5,8 @@ mod ca;
 mod check;
 mod demo;
 mod gateway;
+#[cfg(feature = "issuer")]
+mod issuer;
 mod verify;
 
 use clap::Parser as _;
@@ -25,6 +27,8 @@ enum Command {
     Verify(verify::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
+    Issuer(issuer::Arguments),
+    #[cfg(feature = "issuer")]
     Ca(ca::Arguments),
 }
 
@@ -35,6 +39,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        #[cfg(feature = "issuer")]
+        Command::Issuer(arguments) => issuer::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Ca(arguments) => ca::run(&arguments),
     }
