@@ -2,6 +2,7 @@
 
 mod authorities;
 mod lists;
+mod million;
 mod ocsp;
 mod public;
 mod start;
