@@ -5,5 +5,6 @@ mod common;
 
 mod support;
 
+mod crash;
 mod operation;
 mod start;

@@ -74,7 +74,7 @@ pub(super) async fn switch_on(
     State(shared): State<Arc<Shared>>,
     call: Call<PlainBody>,
 ) -> Result<Json<ContractView>, Problem> {
-    on_contract(&shared, call, |()| Act::SwitchOn).await
+    switch(&shared, call, Act::SwitchOn).await
 }
 
 /// Switches it off; the profile says what becomes of the certificates. By staff.
@@ -86,7 +86,7 @@ pub(super) async fn switch_off(
     State(shared): State<Arc<Shared>>,
     call: Call<PlainBody>,
 ) -> Result<Json<ContractView>, Problem> {
-    on_contract(&shared, call, |()| Act::SwitchOff).await
+    switch(&shared, call, Act::SwitchOff).await
 }
 
 /// Sets the factors that a contract has as a whole; by staff.
@@ -98,7 +98,7 @@ pub(super) async fn equip_contract(
     State(shared): State<Arc<Shared>>,
     call: Call<EquipContractBody>,
 ) -> Result<StatusCode, Problem> {
-    on_contract(&shared, call, |(credentials,)| Act::Equip(credentials.into())).await?;
+    call.perform(&shared, |(credentials,), _| Ok(Act::Equip(credentials.into()))).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -114,12 +114,8 @@ pub(super) async fn contract_history(
     super::users::history(&shared, &look, None).await
 }
 
-async fn on_contract<B: super::body::ActBody>(
-    shared: &Arc<Shared>,
-    call: Call<B>,
-    act: impl FnOnce(B::Own) -> Act,
-) -> Result<Json<ContractView>, Problem> {
-    let (_, done) = call.perform(shared, |own, _| Ok(act(own))).await?;
+async fn switch(shared: &Arc<Shared>, call: Call<PlainBody>, act: Act) -> Result<Json<ContractView>, Problem> {
+    let (_, done) = call.perform(shared, |(), _| Ok(act)).await?;
     Ok(Json(shared.contract_view(&done.contract)))
 }
 
