@@ -6,6 +6,7 @@
 mod http;
 mod http2;
 mod process;
+pub mod python;
 mod tls;
 mod tools;
 

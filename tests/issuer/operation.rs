@@ -1,7 +1,7 @@
 //! The issuer as operators see it: readiness, metrics, records, stopping.
 
 use crate::common::wait_until;
-use crate::support::{Issuer, Plan};
+use crate::support::Issuer;
 use serde_json::json;
 
 #[test]
@@ -61,8 +61,9 @@ fn every_request_has_a_record_with_its_reference_and_nothing_of_its_body() {
     bank.open("bizstation", "C1");
     let answer = bank.ib.get("/v1/contracts/C1?limit=hunter2");
     let reference = answer.header("sekisho-reference").unwrap().to_owned();
-    let record = issuer.record("the request", |record| record["reference"] == reference.as_str());
-    assert_eq!((record["kind"].as_str(), record["method"].as_str()), (Some("request"), Some("GET")));
+    let record =
+        issuer.record("the request", |record| record["kind"] == "request" && record["reference"] == reference.as_str());
+    assert_eq!(record["method"], "GET");
     assert_eq!((record["listener"].as_str(), record["path"].as_str()), (Some("api"), Some("/v1/contracts/C1")));
     assert_eq!(record["status"], answer.status);
     assert!(!issuer.output().contains("hunter2"));
@@ -128,6 +129,9 @@ fn a_stop_lets_the_request_under_way_finish_and_refuses_new_ones() {
                         match client.try_send(reqwest::Method::POST, "/v1/contracts/C1/users", &headers, body) {
                             Ok(answer) => told.push((user, answer.status == 201)),
                             Err(_) => break,
+                        }
+                        if told.last().is_some_and(|(_, was_done)| !was_done) {
+                            break;
                         }
                     }
                     told

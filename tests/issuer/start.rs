@@ -1,8 +1,8 @@
 //! What keeps an issuer from starting, each in one line.
 
-use crate::support::{Issuer, Plan};
+use crate::support::Plan;
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 
 /// The lines of its output that are no log records.
 fn said(output: &str) -> Vec<&str> {
@@ -62,7 +62,7 @@ fn a_key_that_others_may_read_is_one_line() {
     let plan = Plan::new(&["bizstation"]);
     plan.own_authorities();
     with_mode(&plan, "ca/biz/issuing.key", 0o640);
-    refused_by_check_too(&plan, &["authority[0].key", "issuing.key", "0640", "0600"]);
+    refused_by_check_too(&plan, &["authority[0].key", "issuing.key", "0640", "chmod 600"]);
 }
 
 #[test]

@@ -122,20 +122,7 @@ pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// Where pkilint's programs are; installed once below the target folder. None when the package index cannot be reached.
+/// Where pkilint's programs are. None when the package index cannot be reached.
 pub fn pkilint() -> Option<PathBuf> {
-    const REQUIREMENT: &str = "pkilint==0.13.3";
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pkilint");
-    let programs = folder.join("bin");
-    if !programs.join("lint_crl").exists() {
-        succeeds(Path::new("/"), &format!("python3 -m venv {}", folder.display()));
-        let installed = tool(&programs, &format!("./pip install --quiet {REQUIREMENT}"));
-        if !installed.status.success() {
-            let message = text(&installed);
-            let unreachable = message.contains("NewConnectionError") || message.contains("Could not find a version");
-            assert!(unreachable, "pip: {message}");
-            return None;
-        }
-    }
-    Some(programs)
+    crate::python::environment("pkilint", "pkilint==0.13.3", "lint_crl")
 }

@@ -153,6 +153,12 @@ impl Answer {
         self.json()
     }
 
+    /// Asserts that it says yes and nothing more.
+    #[track_caller]
+    pub fn accepted(&self) {
+        assert_eq!(self.status, 204, "{self}");
+    }
+
     /// The name of the problem that a refusal is.
     #[track_caller]
     pub fn problem(&self) -> String {

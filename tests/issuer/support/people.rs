@@ -67,20 +67,21 @@ impl Bank {
         Self { desk: issuer.service("desk"), ib: issuer.service("ib"), gateway }
     }
 
-    /// Opens a contract with one-time passwords, and sets its confirmation PIN.
+    /// Opens a contract with one-time passwords, sets its confirmation PIN and switches its feature on.
     #[track_caller]
     pub fn open(&self, profile: &str, contract: &str) {
-        self.open_with(profile, contract, "used");
+        self.open_off(profile, contract, "used");
+        self.switch(contract, "on").done();
     }
 
-    /// Opens a contract; `one_time_password` is `used` or `not-used`.
+    /// Opens a contract whose feature is off; `one_time_password` is `used` or `not-used`.
     #[track_caller]
-    pub fn open_with(&self, profile: &str, contract: &str, one_time_password: &str) {
+    pub fn open_off(&self, profile: &str, contract: &str, one_time_password: &str) {
         let body = json!({ "id": contract, "profile": profile, "one_time_password": one_time_password, "staff": staff("paper-form") });
         self.desk.post("/v1/contracts", &body).done();
         let body =
             json!({ "credentials": { "contract-confirmation-pin": CONTRACT_PIN }, "staff": staff("staff-desk") });
-        self.desk.put(&format!("/v1/contracts/{contract}/credentials"), &body).done();
+        self.desk.put(&format!("/v1/contracts/{contract}/credentials"), &body).accepted();
     }
 
     /// Registers a user by a form, sets everything they know, and gives the answer to the registration.
@@ -103,7 +104,7 @@ impl Bank {
             "execution-password": EXECUTION_PASSWORD, "confirmation-password": CONFIRMATION_PASSWORD,
         });
         let body = json!({ "credentials": credentials, "staff": staff("staff-desk") });
-        self.desk.put(&format!("/v1/contracts/{contract}/users/{user}/credentials"), &body).done();
+        self.desk.put(&format!("/v1/contracts/{contract}/users/{user}/credentials"), &body).accepted();
     }
 
     /// A user who is there already.

@@ -5,7 +5,7 @@ use crate::common::binary;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -126,7 +126,7 @@ fn make(folder: &Path) {
     std::fs::rename(folder.join("made/issuing"), folder.join(first)).unwrap();
     std::thread::scope(|scope| {
         for (_, name) in &PROFILES[1..] {
-            scope.spawn(|| {
+            scope.spawn(move || {
                 let common_name = format!("Test Issuing CA {name}");
                 let above = [
                     "issue-intermediate",

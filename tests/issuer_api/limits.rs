@@ -1,0 +1,64 @@
+//! How often, how long and how much.
+
+use crate::support::{Issuer, Plan};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Command, Stdio};
+
+fn narrow(from: &str, to: &str) -> Issuer {
+    Plan::new(&["bizstation"]).with(from, to).start()
+}
+
+#[test]
+fn a_caller_beyond_its_rate_is_refused_and_others_are_served() {
+    let issuer = narrow("requests_per_second = 10000\nburst = 10000", "requests_per_second = 1\nburst = 3");
+    let (reader, desk) = (issuer.service("reader"), issuer.service("desk"));
+    let answers: Vec<_> = (0..8).map(|_| reader.get("/v1/contracts")).collect();
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
+    assert!(answers[..3].iter().all(|answer| answer.status == 200) && refused.len() >= 2, "{answers:?}");
+    for answer in refused {
+        answer.refused(429, "rate-limited");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+    }
+    desk.get("/v1/contracts").done();
+}
+
+#[test]
+fn strangers_beyond_the_rate_of_their_address_are_told_so_and_known_callers_are_served() {
+    let issuer = narrow("requests_per_second = 10000\nburst = 10000", "requests_per_second = 1\nburst = 3");
+    let stranger = issuer.client(None);
+    let answers: Vec<_> = (0..8).map(|_| stranger.get("/v1/contracts")).collect();
+    for answer in &answers[..3] {
+        answer.refused(401, "not-authenticated");
+    }
+    assert!(answers.iter().any(|answer| answer.status == 429), "{answers:?}");
+    issuer.service("reader").get("/v1/contracts").done();
+}
+
+#[test]
+fn a_request_that_does_not_end_is_ended() {
+    let issuer = Plan::new(&["bizstation"]).with("[limits]\n", "[limits]\nrequest_timeout = \"1s\"\n").start();
+    let service = issuer.plan.pki.service_named("desk");
+    issuer.plan.write("service.pem", &service.certificate);
+    issuer.plan.write("service.key", &service.key);
+    let port = issuer.address("api").port();
+    let mut slow = Command::new("curl")
+        .current_dir(issuer.plan.path(""))
+        .args(["-sS", "-i", "--http1.1", "--max-time", "20", "-X", "POST", "-T", "-"])
+        .args(["-H", "content-type: application/json", "-H", "idempotency-key: slow"])
+        .args(["--cacert", "services-ca.pem", "--cert", "service.pem", "--key", "service.key"])
+        .args(["--resolve", &format!("issuer.localhost:{port}:127.0.0.1")])
+        .arg(format!("https://issuer.localhost:{port}/v1/contracts"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = slow.stdin.take().unwrap();
+    stdin.write_all(b"{\"id\":").unwrap();
+    let mut head = BufReader::new(slow.stdout.take().unwrap()).lines();
+    let told = |wanted: &str| head.by_ref().map(Result::unwrap).find(|line| line.to_lowercase().contains(wanted));
+    let told: Vec<_> = [" 503", "retry-after", "urn:sekisho:problem:timeout"].into_iter().map(told).collect();
+    assert!(told.iter().all(Option::is_some), "{told:?}");
+    drop(stdin);
+    let _ = slow.kill();
+    let _ = slow.wait();
+}

@@ -1,0 +1,15 @@
+//! The issuer's HTTP API as its callers meet it: the built issuer over real sockets.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../issuer/support/mod.rs"]
+mod support;
+
+mod callers;
+mod document;
+mod fuzzing;
+mod limits;
+mod reading;
+mod refusals;
+mod repeats;
