@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand.
 
 #[cfg(feature = "issuer")]
+mod audit;
+#[cfg(feature = "issuer")]
 mod ca;
 mod check;
 mod demo;
@@ -26,6 +28,8 @@ enum Command {
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
     Ca(ca::Arguments),
+    #[cfg(feature = "issuer")]
+    Audit(audit::Arguments),
 }
 
 /// Runs the command line.
@@ -37,5 +41,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Ca(arguments) => ca::run(&arguments),
+        #[cfg(feature = "issuer")]
+        Command::Audit(arguments) => audit::run(&arguments),
     }
 }

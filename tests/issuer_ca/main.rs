@@ -1,5 +1,8 @@
 //! The certification authority against the tools that the products' users and other banks have: OpenSSL, NSS, pkilint.
 
+#[path = "../common/python.rs"]
+mod python;
+
 mod certificates;
 mod command_line;
 mod key_files;

@@ -10,7 +10,7 @@ use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, download, serial};
 use sekisho::pki::certificate::Certificate;
 use sekisho::pki::time::Timestamp;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// A root and an issuing CA below it.
@@ -120,22 +120,4 @@ pub fn fails(folder: &Path, line: &str) -> String {
 
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// Where pkilint's programs are; installed once below the target folder. None when the package index cannot be reached.
-pub fn pkilint() -> Option<PathBuf> {
-    const REQUIREMENT: &str = "pkilint==0.13.3";
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pkilint");
-    let programs = folder.join("bin");
-    if !programs.join("lint_crl").exists() {
-        succeeds(Path::new("/"), &format!("python3 -m venv {}", folder.display()));
-        let installed = tool(&programs, &format!("./pip install --quiet {REQUIREMENT}"));
-        if !installed.status.success() {
-            let message = text(&installed);
-            let unreachable = message.contains("NewConnectionError") || message.contains("Could not find a version");
-            assert!(unreachable, "pip: {message}");
-            return None;
-        }
-    }
-    Some(programs)
 }

@@ -99,7 +99,11 @@ impl Server {
         }
     }
 
-    async fn handshake(&self, acceptor: &TlsAcceptor, io: Watched<TcpStream>) -> io::Result<TlsStream<Watched<TcpStream>>> {
+    async fn handshake(
+        &self,
+        acceptor: &TlsAcceptor,
+        io: Watched<TcpStream>,
+    ) -> io::Result<TlsStream<Watched<TcpStream>>> {
         let mut shutdown = self.shutdown.clone();
         tokio::select! {
             done = tokio::time::timeout(self.limits.handshake, acceptor.accept(io)) => done?,
