@@ -72,7 +72,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("pingora_load_balancing", &["gateway"]),
     ("pingora_http", &["gateway"]),
     ("moka", &["gateway/verify/cache"]),
-    ("prometheus", &["gateway/metrics", "telemetry"]),
+    ("prometheus", &["gateway/metrics", "issuer/metrics", "telemetry"]),
     ("toml", &["config"]),
     ("clap", &["cli"]),
     ("notify", &["trust", "gateway/reload"]),

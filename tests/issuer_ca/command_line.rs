@@ -168,3 +168,85 @@ fn an_init_that_fails_leaves_nothing() {
         assert_eq!(names(folder), ["file", "open", "root-passphrase"], "{expected}");
     }
 }
+
+#[test]
+fn a_successor_has_a_new_key_and_another_name_below_the_same_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    secret(&folder.join("root-passphrase"), "a passphrase of a file");
+    assert!(ca(folder, INIT).0);
+    assert!(ca(folder, &with("--folder", "another")).0);
+    let rotate = |current: &str, name: &str| {
+        let line = [
+            &["rotate", "--current", current, "--name", name][..],
+            &["--issuer-certificate", "pki/root/root.pem", "--issuer-key", "pki/root/root.key"],
+            &["--root-passphrase-file", "root-passphrase", "--folder", "next"],
+            &["--country", "JP", "--organization", "Test Bank"],
+            &["--passphrase-variable", "SEKISHO_TEST_PASSPHRASE"],
+        ]
+        .concat();
+        ca(folder, &line)
+    };
+    for (current, name, expected) in [
+        ("pki/issuing/issuing.pem", "Test Issuing", "needs another name"),
+        ("another/issuing/issuing.pem", "Test Issuing G2", "not issued by the CA that is to sign its successor"),
+        ("none.pem", "Test Issuing G2", "No such file"),
+    ] {
+        let (made, shown) = rotate(current, name);
+        assert!(!made && shown.contains(expected) && shown.trim_end().lines().count() == 1, "{shown}");
+        assert!(!folder.join("next").exists(), "nothing is left behind");
+    }
+    let (made, shown) = rotate("pki/issuing/issuing.pem", "Test Issuing G2");
+    assert!(made && shown.contains("to succeed") && shown.contains("next:"), "{shown}");
+    succeeds(folder, "openssl verify -x509_strict -CAfile pki/root/root.pem next/issuing.pem");
+    let key = |file: &str| succeeds(folder, &format!("openssl x509 -in {file} -noout -pubkey"));
+    assert_ne!(key("pki/issuing/issuing.pem"), key("next/issuing.pem"));
+}
+
+#[test]
+fn a_roots_list_goes_on_from_the_one_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    secret(&folder.join("root-passphrase"), "a passphrase of a file");
+    assert!(ca(folder, INIT).0);
+    assert!(ca(folder, &with("--folder", "another")).0);
+    let list = |more: &[&str]| {
+        let line = [
+            &["issue-crl", "--issuer-certificate", "pki/root/root.pem", "--issuer-key", "pki/root/root.key"][..],
+            &["--root-passphrase-file", "root-passphrase"],
+            more,
+        ]
+        .concat();
+        ca(folder, &line)
+    };
+    let (made, shown) = list(&["--first", "--out", "1.crl"]);
+    assert!(made && shown.contains("number 1, 0 revoked"), "{shown}");
+    let revoke = &["--revoke", "pki/issuing/issuing.pem", "--reason", "ca-compromise"];
+    let (made, shown) = list(&[&["--previous", "1.crl", "--out", "2.crl"], &revoke[..]].concat());
+    assert!(made && shown.contains("number 2, 1 revoked"), "{shown}");
+    let (made, shown) = list(&["--previous", "2.crl", "--out", "3.crl"]);
+    assert!(made && shown.contains("number 3, 1 revoked"), "{shown}");
+    let text = succeeds(folder, "openssl crl -in 3.crl -inform DER -noout -text -CAfile pki/root/root.pem");
+    assert!(text.contains("CA Compromise"), "{text}");
+    succeeds(folder, "openssl crl -in 3.crl -inform DER -out 3.pem");
+    let check = "openssl verify -crl_check -CAfile pki/root/root.pem -CRLfile";
+    fails(folder, &format!("{check} 3.pem pki/issuing/issuing.pem"));
+    succeeds(folder, "openssl crl -in 1.crl -inform DER -out 1.pem");
+    succeeds(folder, &format!("{check} 1.pem pki/issuing/issuing.pem"));
+
+    for (more, expected) in [
+        (vec!["--out", "4.crl"], "--previous"),
+        (vec!["--previous", "3.crl", "--out", "3.crl"], "File exists"),
+        (vec!["--previous", "pki/root/root.pem", "--out", "4.crl"], "root.pem"),
+        ([&["--previous", "3.crl", "--out", "4.crl"], &revoke[..]].concat(), "issuing.pem"),
+        (vec!["--first", "--revoke", "another/issuing/issuing.pem", "--out", "4.crl"], "not issued by this CA"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        command.args(["ca", "issue-crl", "--issuer-certificate", "pki/root/root.pem"]).current_dir(folder);
+        command.args(["--issuer-key", "pki/root/root.key", "--root-passphrase-file", "root-passphrase"]).args(&more);
+        let output = command.output().unwrap();
+        let shown = crate::support::text(&output);
+        assert!(!output.status.success() && shown.contains(expected), "{expected}: {shown}");
+        assert!(!folder.join("4.crl").exists(), "nothing is left behind");
+    }
+}

@@ -17,13 +17,12 @@ use sekisho::issuer::store::{
 use sekisho::pki::serial::SerialNumber;
 use sekisho::pki::time::Timestamp;
 use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// How long anything that should happen may take on a slow machine.
@@ -45,7 +44,7 @@ macro_rules! mail_server_or_skip {
 /// aiosmtpd in a process of its own.
 pub struct MailServer {
     process: Child,
-    told: Lines<BufReader<ChildStdout>>,
+    told: mpsc::UnboundedReceiver<Value>,
     pub port: u16,
 }
 
@@ -77,10 +76,16 @@ impl MailServer {
             .arg(script)
             .arg(options.to_string())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let told = BufReader::new(process.stdout.take().unwrap()).lines();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let (tell, told) = mpsc::unbounded_channel();
+        // Until it ends.
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                let _ = tell.send(serde_json::from_str(&line.unwrap()).unwrap());
+            }
+        });
         let mut server = Self { process, told, port: 0 };
         let listening = server.next("listening").await;
         server.port = u16::try_from(listening["port"].as_u64().unwrap()).unwrap();
@@ -89,32 +94,36 @@ impl MailServer {
 
     /// The next thing it tells, whatever it is.
     pub async fn any(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.told.next_line()).await.expect("the mail server is silent");
-        serde_json::from_str(&line.unwrap().expect("the mail server ended")).unwrap()
+        let told = tokio::time::timeout(PATIENCE, self.told.recv()).await.expect("the mail server is silent");
+        told.expect("the mail server ended")
     }
 
     /// The next thing of that kind; connections are passed over.
-    #[track_caller]
-    pub fn next(&mut self, kind: &'static str) -> impl Future<Output = Value> {
-        async move {
-            loop {
-                let told = self.any().await;
-                if told["event"] == kind {
-                    return told;
-                }
-                assert_eq!(told["event"], "connection", "waited for {kind}: {told}");
+    pub async fn next(&mut self, kind: &str) -> Value {
+        loop {
+            let told = self.any().await;
+            if told["event"] == kind {
+                return told;
             }
+            assert_eq!(told["event"], "connection", "waited for {kind}: {told}");
         }
     }
 
     /// Ends it, and gives out all that it told and nobody read.
     pub async fn stop(mut self) -> Vec<Value> {
-        self.process.start_kill().unwrap();
+        self.process.kill().unwrap();
         let mut rest = Vec::new();
-        while let Some(line) = self.told.next_line().await.unwrap() {
-            rest.push(serde_json::from_str(&line).unwrap());
+        while let Some(told) = self.told.recv().await {
+            rest.push(told);
         }
         rest
+    }
+}
+
+impl Drop for MailServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

@@ -1,6 +1,8 @@
 //! `sekisho ca`: certification authorities, made once and by hand.
 
 mod files;
+mod revocation_list;
+mod rotate;
 
 use crate::clock;
 use crate::issuer::ca::authority::PublicUrl;
@@ -26,6 +28,8 @@ pub(super) struct Arguments {
 enum Command {
     Init(Box<Init>),
     IssueIntermediate(Box<IssueIntermediate>),
+    Rotate(Box<rotate::Rotate>),
+    IssueCrl(Box<revocation_list::IssueCrl>),
 }
 
 /// Make a root and an issuing CA below it. Take FOLDER/root offline afterwards: only the issuing CA's files are needed.
@@ -65,9 +69,9 @@ struct Init {
     points: Points,
 }
 
-/// Make a CA below another.
+/// The CA that signs, on the machine where its key is.
 #[derive(Debug, clap::Args)]
-struct IssueIntermediate {
+struct Signer {
     /// Certificate of the CA above, PEM.
     #[arg(long, value_name = "FILE")]
     issuer_certificate: PathBuf,
@@ -76,6 +80,13 @@ struct IssueIntermediate {
     issuer_key: PathBuf,
     #[command(flatten)]
     issuer_passphrase: RootPassphrase,
+}
+
+/// Make a CA below another.
+#[derive(Debug, clap::Args)]
+struct IssueIntermediate {
+    #[command(flatten)]
+    issuer: Signer,
     /// Folder to make; it must not be there, or be empty.
     #[arg(long)]
     folder: PathBuf,
@@ -152,6 +163,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let outcome = match &arguments.command {
         Command::Init(init) => init.run(),
         Command::IssueIntermediate(issue) => issue.run(),
+        Command::Rotate(rotate) => rotate.run(),
+        Command::IssueCrl(issue) => issue.run(),
     };
     match outcome {
         Ok(report) => {
@@ -206,7 +219,7 @@ impl Init {
 impl IssueIntermediate {
     fn run(&self) -> Result<String, String> {
         let passphrase = self.passphrase.read()?;
-        let issuer = self.issuer()?;
+        let issuer = self.issuer.authority(self.points.publication()?)?;
         let folder = NewFolder::begin(&self.folder)?;
         let wanted = Wanted {
             name: self.subject.name(&self.name)?,
@@ -219,17 +232,24 @@ impl IssueIntermediate {
         folder.finish()?;
         Ok(format!("made {}\n{}", self.folder.display(), line(&made.certificate)))
     }
+}
 
-    fn issuer(&self) -> Result<Authority, String> {
-        let path = &self.issuer_certificate;
-        let about = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        let bytes = std::fs::read(path).map_err(|error| about(&error))?;
-        let first = pem::certificates(&bytes).map_err(|error| about(&error.message))?.swap_remove(0);
-        let certificate = Certificate::parse(&first).map_err(|error| about(&format!("{error:?}")))?;
+impl Signer {
+    fn authority(&self, points: PublicationPoints) -> Result<Authority, String> {
+        let certificate = read_certificate(&self.issuer_certificate)?;
         let key = key_file::load(&self.issuer_key, &self.issuer_passphrase.read()?)
             .map_err(|error| format!("{}: {error}", self.issuer_key.display()))?;
-        Authority::new(certificate, Box::new(key), self.points.publication()?).map_err(|error| about(&error))
+        Authority::new(certificate, Box::new(key), points)
+            .map_err(|error| format!("{}: {error}", self.issuer_certificate.display()))
     }
+}
+
+/// The first certificate of a PEM file.
+fn read_certificate(path: &Path) -> Result<Certificate, String> {
+    let about = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| about(&error))?;
+    let first = pem::certificates(&bytes).map_err(|error| about(&error.message))?.swap_remove(0);
+    Certificate::parse(&first).map_err(|error| about(&format!("{error:?}")))
 }
 
 impl Subject {

@@ -6,7 +6,7 @@ use crate::config::defaults as gateway_defaults;
 use crate::config::issuer::defaults;
 use crate::config::reader::{Document, Item, Section, Unique};
 use crate::config::types::Placed;
-use crate::config::values::{list, name, one_of, path, placed, some_of, text};
+use crate::config::values::{list, name, one_of, path, placed, placed_path, some_of, text};
 use std::net::IpAddr;
 
 /// `[[service]]`.
@@ -87,7 +87,19 @@ pub(super) fn gateway(mut section: Section<'_>) -> GatewayKeys {
         audience: section.required("audience", audience_advice, text),
         user_audiences: section.or("user_audiences", Vec::new(), |item| list(item, text)),
         jwks: jwks(&mut section),
+        jwks_ca: section.optional("jwks_ca", placed_path),
     };
+    let is_https = matches!(&gateway.jwks.value, JwksSource::Url(url) if url.starts_with("https://"));
+    match (is_https, section.has("jwks_ca")) {
+        (true, false) => {
+            section.refuse_missing("jwks_ca", "write the PEM file of its server's CAs; system roots are never used");
+        }
+        (false, true) => {
+            let message = "is only for a jwks_url of https; remove it";
+            section.document.refuse(&section.place_of("jwks_ca"), message);
+        }
+        _ => {}
+    }
     if gateway.header == gateway.user_header {
         let message = "is also header; the caller's own assertion and one it hands on must not be confused";
         section.document.refuse(&section.place_of("user_header"), message);
@@ -109,16 +121,19 @@ fn jwks(section: &mut Section<'_>) -> Placed<JwksSource> {
     let file = section.optional("jwks_file", |item| Some(placed(item, JwksSource::File(path(item)?))));
     let url = section.optional("jwks_url", |item| {
         let url = text(item)?;
-        match plain_http_host(&url) {
-            Some(host) if is_loopback(&host) => Some(placed(item, JwksSource::Url(url))),
-            _ => {
-                item.refuse(format!(
-                    "{url:?} is not an http:// URL on a loopback address: whoever can change the keys on their way is \
-                     believed to be anybody; write jwks_file for a gateway on another machine"
-                ));
-                None
-            }
+        let is_safe = if url.starts_with("https://") {
+            url.parse::<http::Uri>().is_ok_and(|uri| uri.host().is_some_and(|host| !host.is_empty()))
+        } else {
+            plain_http_host(&url).is_some_and(|host| is_loopback(&host))
+        };
+        if !is_safe {
+            item.refuse(format!(
+                "{url:?} is neither an https:// URL nor an http:// one on a loopback address: whoever can change the \
+                 keys on their way is believed to be anybody"
+            ));
+            return None;
         }
+        Some(placed(item, JwksSource::Url(url)))
     });
     match (section.has("jwks_file"), section.has("jwks_url")) {
         (false, false) => section.refuse_missing("jwks_file", "write where the gateway's public keys are, or jwks_url"),

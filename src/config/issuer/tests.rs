@@ -16,8 +16,9 @@ fn uncommented() -> String {
 
 /// The same with `kind = "delegated"` and its keys in force: what cannot stand beside the defaults.
 fn delegated() -> String {
-    let text = uncommented().replace("kind = \"built-in\"", "kind = \"delegated\"").replace("#:jwks", "# jwks");
-    text.replace("#:", "")
+    let text =
+        uncommented().replace("kind = \"built-in\"", "kind = \"delegated\"").replace("#:jwks_file", "# jwks_file");
+    text.replace("http://127.0.0.1:9443/", "https://gateway.example.internal/").replace("#:", "")
 }
 
 fn read(text: &str) -> (IssuerConfig, Vec<KeyUse>) {
@@ -259,9 +260,15 @@ fn passwords_and_keys_cross_no_network_in_clear() {
     let errors = errors_of(&delegated().replace("ca = \"ib-ca.pem\"", ""));
     assert!(errors.len() == 1 && errors[0].starts_with("credentials.ca: is missing"), "{errors:?}");
     let jwks = "http://127.0.0.1:9443/.well-known/jwks.json";
-    for url in ["http://gateway.example.jp/jwks", "https://127.0.0.1/jwks", "http://127.0.0.1@evil.example/", "jwks"] {
-        refused_at(jwks, url, "gateway.jwks_url", "loopback");
+    for url in ["http://gateway.example.jp/jwks", "https:///jwks", "http://127.0.0.1@evil.example/", "jwks"] {
+        let errors = refused(jwks, url);
+        let about = errors.iter().find(|error| error.starts_with("gateway.jwks_url: ")).expect(url);
+        assert!(about.contains("loopback"), "{errors:?}");
     }
+    let errors = errors_of(&delegated().replace("jwks_ca = ", "# "));
+    assert!(errors.len() == 1 && errors[0].starts_with("gateway.jwks_ca: is missing"), "{errors:?}");
+    let errors = refused("#:jwks_ca", "jwks_ca");
+    assert!(errors.len() == 1 && errors[0].starts_with("gateway.jwks_ca: is only for"), "{errors:?}");
     assert!(read(&REFERENCE.replace(jwks, "http://[::1]:9443/jwks")).0.gateway.is_some());
     refused_at("jwks_url = ", "jwks_file = \"x\"\njwks_url = ", "gateway.jwks_url", "keep one");
 }

@@ -155,6 +155,9 @@ pub struct GatewayKeys {
     pub user_audiences: Vec<String>,
     /// `jwks_file` or `jwks_url`.
     pub jwks: Placed<JwksSource>,
+    /// `jwks_ca`: PEM of the CAs that the server of an `https://` `jwks_url` may have its certificate of; there with such
+    /// a URL and only then. `http://` is for loopback addresses only.
+    pub jwks_ca: Option<Placed<PathBuf>>,
 }
 
 /// Where the gateway's public keys are.

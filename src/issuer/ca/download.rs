@@ -38,6 +38,17 @@ pub struct Download {
     pub cache: CacheHeaders,
 }
 
+/// What is served again and again: its digest is computed once, its headers for each request.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    media_type: MediaType,
+    body: Arc<[u8]>,
+    etag: String,
+    made: Timestamp,
+    until: Timestamp,
+    max_age_seconds: i64,
+}
+
 /// Values of the headers of RFC 5019 section 6.2, and of ETag.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CacheHeaders {
@@ -62,22 +73,47 @@ impl MediaType {
     }
 }
 
+impl Kept {
+    /// An authority's certificate.
+    pub fn certificate(certificate: &Certificate) -> Self {
+        let body: Arc<[u8]> = certificate.der().as_ref().into();
+        let (made, until) = (certificate.not_before(), certificate.not_after());
+        let etag = etag(&body);
+        Self { media_type: MediaType::Certificate, body, etag, made, until, max_age_seconds: CERTIFICATE_MAX_AGE }
+    }
+
+    /// A list; see [`Download::revocation_list`].
+    pub fn revocation_list(list: &SignedList, max_age_seconds: u32) -> Self {
+        let body: Arc<[u8]> = list.der.as_slice().into();
+        let (made, until) = (list.facts.this_update, list.facts.next_update);
+        let etag = etag(&body);
+        let max_age_seconds = i64::from(max_age_seconds);
+        Self { media_type: MediaType::RevocationList, body, etag, made, until, max_age_seconds }
+    }
+
+    /// The body.
+    pub const fn body(&self) -> &Arc<[u8]> {
+        &self.body
+    }
+
+    /// It and its headers as of now.
+    pub fn at(&self, now: Timestamp) -> Download {
+        let until = now.plus_seconds(self.max_age_seconds).min(self.until);
+        let cache = CacheHeaders::until(self.etag.clone(), self.made, until, now);
+        Download { media_type: self.media_type, body: Arc::clone(&self.body), cache }
+    }
+}
+
 impl Download {
     /// An authority's certificate.
     pub fn certificate(certificate: &Certificate, now: Timestamp) -> Self {
-        let body: Arc<[u8]> = certificate.der().as_ref().into();
-        let until = now.plus_seconds(CERTIFICATE_MAX_AGE).min(certificate.not_after());
-        let cache = CacheHeaders::until(&body, certificate.not_before(), until, now);
-        Self { media_type: MediaType::Certificate, body, cache }
+        Kept::certificate(certificate).at(now)
     }
 
     /// A list. A new one may come before nextUpdate, as revocations do: `max_age_seconds` bounds how long a cache may
     /// hide it.
     pub fn revocation_list(list: &SignedList, max_age_seconds: u32, now: Timestamp) -> Self {
-        let body: Arc<[u8]> = list.der.as_slice().into();
-        let until = now.plus_seconds(i64::from(max_age_seconds)).min(list.facts.next_update);
-        let cache = CacheHeaders::until(&body, list.facts.this_update, until, now);
-        Self { media_type: MediaType::RevocationList, body, cache }
+        Kept::revocation_list(list, max_age_seconds).at(now)
     }
 
     /// An OCSP answer or the error that there is instead of one. Both have status 200: the error is in the body.
@@ -86,7 +122,7 @@ impl Download {
         match answer {
             Ok(answer) => {
                 let until = now.plus_seconds(i64::from(max_age_seconds)).min(answer.next_update);
-                let cache = CacheHeaders::until(&answer.der, answer.this_update, until, now);
+                let cache = CacheHeaders::until(etag(&answer.der), answer.this_update, until, now);
                 Self { media_type, body: Arc::clone(&answer.der), cache }
             }
             Err(error) => Self { media_type, body: error.der().into(), cache: CacheHeaders::no_store() },
@@ -95,20 +131,16 @@ impl Download {
 }
 
 impl CacheHeaders {
-    fn until(body: &[u8], made: Timestamp, until: Timestamp, now: Timestamp) -> Self {
+    fn until(etag: String, made: Timestamp, until: Timestamp, now: Timestamp) -> Self {
         let age = until.unix().saturating_sub(now.unix()).max(0);
         if age == 0 {
             return Self::no_store();
         }
-        let etag = sha256(&[body]).iter().take(ETAG_OCTETS).fold(String::new(), |mut etag, octet| {
-            let _ = write!(etag, "{octet:02x}");
-            etag
-        });
         Self {
             cache_control: format!("max-age={age}, public, no-transform, must-revalidate"),
             last_modified: Some(HttpDate(made).to_string()),
             expires: Some(HttpDate(until).to_string()),
-            etag: Some(format!("\"{etag}\"")),
+            etag: Some(etag),
         }
     }
 
@@ -116,6 +148,29 @@ impl CacheHeaders {
         Self { cache_control: "no-store".to_owned(), last_modified: None, expires: None, etag: None }
     }
 }
+
+/// An entity tag (RFC 9110 section 8.8.3), quoted.
+fn etag(body: &[u8]) -> String {
+    let digits = sha256(&[body]).iter().take(ETAG_OCTETS).fold(String::new(), |mut digits, octet| {
+        let _ = write!(digits, "{octet:02x}");
+        digits
+    });
+    format!("\"{digits}\"")
+}
+
+/// A date of HTTP in its one form that is sent today (RFC 9110 section 5.6.7); `None` for another form, or a date that
+/// does not exist.
+pub fn http_date(text: &str) -> Option<Timestamp> {
+    let (_, date) = text.split_once(", ")?;
+    let mut words = date.split(' ');
+    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let at = Timestamp::from_rfc_3339(&format!("{year}-{month:02}-{day}T{time}Z"))?;
+    // The weekday, `GMT` and nothing after it.
+    (HttpDate(at).to_string() == text).then_some(at)
+}
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// One PEM block (RFC 7468: lines of 64).
 pub fn pem(label: &str, der: &[u8]) -> String {
@@ -137,7 +192,6 @@ struct HttpDate(Timestamp);
 impl fmt::Display for HttpDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
         // 1970-01-01 was a Thursday.
         let weekday = usize::try_from(self.0.unix().div_euclid(86_400).rem_euclid(7)).unwrap_or_default();
         let weekday = DAYS.get(weekday).unwrap_or(&"Thu");
@@ -160,7 +214,25 @@ mod tests {
             ("1970-01-01T00:00:00Z", "Thu, 01 Jan 1970 00:00:00 GMT"),
             ("2026-11-22T03:00:00Z", "Sun, 22 Nov 2026 03:00:00 GMT"),
         ] {
-            assert_eq!(HttpDate(Timestamp::from_rfc_3339(at).unwrap()).to_string(), expected);
+            let at = Timestamp::from_rfc_3339(at).unwrap();
+            assert_eq!(HttpDate(at).to_string(), expected);
+            assert_eq!(http_date(expected), Some(at));
+        }
+    }
+
+    #[test]
+    fn what_is_no_date_of_http_is_none() {
+        for wrong in [
+            "",
+            "Sun, 06 Nov 1994 08:49:37",
+            "Sun, 06 Nov 1994 08:49:37 UTC",
+            "Mon, 06 Nov 1994 08:49:37 GMT",
+            "Sun, 31 Feb 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37 GMT ",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:60 GMT",
+        ] {
+            assert_eq!(http_date(wrong), None, "{wrong}");
         }
     }
 

@@ -88,6 +88,11 @@ impl ProvenRequest {
         Ok(Self { key, subject })
     }
 
+    /// The key whose possession was proven, whoever the request names.
+    pub const fn key(&self) -> &SubjectKey {
+        &self.key
+    }
+
     /// The key, once it is clear that the request is not made in somebody else's name: every commonName it has must be
     /// the one that the certificate will have. A request without one names nobody.
     ///

@@ -98,7 +98,6 @@ pub(super) enum Shown {
     Certificate(SerialNumber),
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the issuer's authentication, their only caller, is not written yet"))]
 impl Proof {
     /// A password, PIN or one-time password of `of` was right at `at`, and not locked.
     ///

@@ -2,7 +2,7 @@
 
 use crate::issuer::authenticate::{Caller, Factors, ShownCertificate};
 use crate::issuer::lifecycle::{ContractId, PublicReason, StaffChannel, StaffPair, UserId, UserKey};
-use crate::issuer::profile::{Factor, RoleName, SecretDelivery};
+use crate::issuer::profile::{Factor, Operation, RoleName, SecretDelivery};
 use crate::issuer::store::{Contact, ContractRow, UserRow};
 use crate::pki::crl::RevocationReason;
 use crate::pki::serial::SerialNumber;
@@ -83,6 +83,39 @@ pub enum Act {
     Delete,
     SwitchOn,
     SwitchOff,
+}
+
+impl Act {
+    /// What the matrix is asked; `None` for what is kept beside the lifecycle.
+    pub fn operation(&self) -> Option<Operation> {
+        match self {
+            Self::Open { .. } | Self::Reach(_) | Self::Equip(_) => None,
+            Self::Register { .. } => Some(Operation::Register),
+            Self::Offer => Some(Operation::Offer),
+            Self::Reissue => Some(Operation::Reissue),
+            Self::Acquire { .. } => Some(Operation::Acquire),
+            Self::Renew(_) => Some(Operation::Renew),
+            Self::Revoke(_) => Some(Operation::Revoke),
+            Self::Continue => Some(Operation::Continue),
+            Self::Lock => Some(Operation::Lock),
+            Self::Unlock => Some(Operation::Unlock),
+            Self::Suspend => Some(Operation::Suspend),
+            Self::Resume => Some(Operation::Resume),
+            Self::Delete => Some(Operation::Delete),
+            Self::SwitchOn => Some(Operation::SwitchOn),
+            Self::SwitchOff => Some(Operation::SwitchOff),
+        }
+    }
+
+    /// The name in audit records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Open { .. } => "open",
+            Self::Reach(_) => "reach",
+            Self::Equip(_) => "equip",
+            other => other.operation().map_or("", Operation::word),
+        }
+    }
 }
 
 /// Whose key is certified.

@@ -5,8 +5,23 @@
 //! after the other, each seeing what the ones before it wrote (group commit); all writers of all nodes take the lock of
 //! the audit chain's head first, so that they are serialised and the chain has no forks.
 
+mod batch;
+mod columns;
+mod database;
+mod migrate;
+mod open;
+mod overlay;
+mod prune;
+mod queries;
 mod rows;
+mod sql_store;
+mod statement;
+mod tables;
+mod user_columns;
+mod words;
+mod writer;
 
+pub use open::{OpenError, open, plans};
 pub use rows::*;
 
 use crate::issuer::audit::{Entry, Record};
@@ -131,6 +146,26 @@ pub struct Ask {
     pub idempotency: Option<IdempotencyKey>,
     /// Whether [`Found::everyone`] is wanted.
     pub everyone: Everyone,
+}
+
+impl Ask {
+    /// About a contract alone.
+    pub fn about(contract: ContractId) -> Self {
+        Self {
+            contract,
+            user: None,
+            actor: None,
+            address: None,
+            public_key: None,
+            idempotency: None,
+            everyone: Everyone::No,
+        }
+    }
+
+    /// About one user.
+    pub fn on(user: &UserKey) -> Self {
+        Self { user: Some(user.user.clone()), ..Self::about(user.contract.clone()) }
+    }
 }
 
 /// Whether an act concerns every user of the contract.

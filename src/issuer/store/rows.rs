@@ -186,7 +186,7 @@ pub enum CredentialOwner {
 }
 
 /// An idempotency key is one caller's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdempotencyKey {
     /// The caller's name, or the user's contract and ID.
     pub caller: Arc<str>,

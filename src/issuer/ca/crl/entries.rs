@@ -12,7 +12,7 @@ use std::sync::Arc;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Why a certificate is revoked for ever: the reasons of RFC 5280 section 5.3.1 without those that can be undone and
-/// those of CAs.
+/// that of attribute authorities.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "RFC 5280 section 5.3.1 defines them")]
 pub enum Reason {
@@ -23,6 +23,7 @@ pub enum Reason {
     Superseded,
     CessationOfOperation,
     PrivilegeWithdrawn,
+    CaCompromise,
 }
 
 /// A certificate that is revoked.
@@ -36,6 +37,26 @@ pub struct Revoked {
     pub reason: Reason,
     /// Its notAfter: some time later it may leave the list.
     pub not_after: Timestamp,
+}
+
+/// A certificate on hold, or one that was: what can be undone, and so never enters the register.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Its serial number.
+    pub serial: SerialNumber,
+    /// Since when.
+    pub at: Timestamp,
+    /// Whether it still is.
+    pub state: HoldState,
+}
+
+/// Whether a hold is in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldState {
+    /// It is: `certificateHold`.
+    Held,
+    /// It is over: `removeFromCRL`, in delta lists only (RFC 5280 section 5.3.1).
+    Released,
 }
 
 /// Why a revocation is not taken.
@@ -151,13 +172,25 @@ impl Slice {
     }
 }
 
-/// One entry (RFC 5280 sections 5.1.2.6 and 5.3.1); `unspecified` has no extension.
+/// Entries of holds, one after the other.
+pub(super) fn encode_holds(holds: &[Hold]) -> Vec<u8> {
+    let reason = |hold: &Hold| match hold.state {
+        HoldState::Held => RevocationReason::CertificateHold,
+        HoldState::Released => RevocationReason::RemoveFromCrl,
+    };
+    holds.iter().flat_map(|hold| encode_entry(&hold.serial, hold.at, reason(hold))).collect()
+}
+
 fn encode(revoked: &Revoked) -> Vec<u8> {
+    encode_entry(&revoked.serial, revoked.at, revoked.reason.into())
+}
+
+/// One entry (RFC 5280 sections 5.1.2.6 and 5.3.1); `unspecified` has no extension.
+fn encode_entry(serial: &SerialNumber, at: Timestamp, reason: RevocationReason) -> Vec<u8> {
     build(|w| {
         w.sequence(|entry| {
-            entry.element(tag::INTEGER, revoked.serial.as_bytes());
-            entry.time(revoked.at);
-            let reason = RevocationReason::from(revoked.reason);
+            entry.element(tag::INTEGER, serial.as_bytes());
+            entry.time(at);
             if reason != RevocationReason::Unspecified {
                 entry.sequence(|extensions| {
                     extensions.extension(oid::REASON_CODE, Criticality::NotCritical, |value| {
@@ -178,6 +211,25 @@ impl From<Reason> for RevocationReason {
             Reason::Superseded => Self::Superseded,
             Reason::CessationOfOperation => Self::CessationOfOperation,
             Reason::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+            Reason::CaCompromise => Self::CaCompromise,
+        }
+    }
+}
+
+/// Reasons that are not an end user's, or can be undone, are listed as unspecified: revoked all the same.
+impl From<RevocationReason> for Reason {
+    fn from(reason: RevocationReason) -> Self {
+        match reason {
+            RevocationReason::KeyCompromise => Self::KeyCompromise,
+            RevocationReason::AffiliationChanged => Self::AffiliationChanged,
+            RevocationReason::Superseded => Self::Superseded,
+            RevocationReason::CessationOfOperation => Self::CessationOfOperation,
+            RevocationReason::PrivilegeWithdrawn => Self::PrivilegeWithdrawn,
+            RevocationReason::CaCompromise => Self::CaCompromise,
+            RevocationReason::Unspecified
+            | RevocationReason::CertificateHold
+            | RevocationReason::RemoveFromCrl
+            | RevocationReason::AaCompromise => Self::Unspecified,
         }
     }
 }

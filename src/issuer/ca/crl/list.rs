@@ -29,6 +29,7 @@ pub enum ListKind {
 pub struct UnsignedList {
     head: Vec<u8>,
     entries: Slice,
+    /// Entries of holds, then the extensions.
     tail: Vec<u8>,
     facts: SignedFacts,
     issuer: AuthorityKey,
@@ -83,6 +84,7 @@ impl UnsignedList {
         points: Option<&DistributionPoints>,
         facts: SignedFacts,
         entries: Slice,
+        holds: Vec<u8>,
     ) -> Self {
         let certificate = authority.certificate();
         let algorithm = authority.key().kind().signature_algorithm();
@@ -95,8 +97,9 @@ impl UnsignedList {
             w.time(facts.next_update);
         });
         // revokedCertificates is absent when there are none (section 5.1.2.6).
-        let entries_header = if entries.len() == 0 { Vec::new() } else { header(tag::SEQUENCE, entries.len()) };
-        let tail = build(|w| {
+        let entries_octets = entries.len() + holds.len();
+        let entries_header = if entries_octets == 0 { Vec::new() } else { header(tag::SEQUENCE, entries_octets) };
+        let extensions = build(|w| {
             w.nest(tag::CONTEXT_0, |explicit| {
                 explicit.sequence(|extensions| {
                     write_authority_identifier(extensions, authority.identifier());
@@ -110,6 +113,7 @@ impl UnsignedList {
                 });
             });
         });
+        let tail = [holds, extensions].concat();
         let length = fields.len() + entries_header.len() + entries.len() + tail.len();
         let head = [header(tag::SEQUENCE, length), fields, entries_header].concat();
         Self { head, entries, tail, facts, issuer: certificate.authority_key() }

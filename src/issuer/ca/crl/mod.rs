@@ -9,10 +9,10 @@ mod number;
 mod points;
 mod register;
 
-pub use entries::{Reason, RevokeError, Revoked};
+pub use entries::{Hold, HoldState, Reason, RevokeError, Revoked};
 pub use list::{ListError, ListKind, SignedFacts, SignedList, UnsignedList};
 pub use number::CrlNumber;
 pub use points::{DistributionPoints, PartCount, PartIndex};
-pub use register::{Due, Published, RevocationRegister};
+pub use register::{Due, Holds, Lists, NextBase, Published, RevocationRegister};
 
 pub(super) use points::write_points;

@@ -67,6 +67,11 @@ impl DistributionPoints {
         self.template.replace(PART, &part.0.to_string())
     }
 
+    /// Whether deltas are published.
+    pub const fn has_deltas(&self) -> bool {
+        self.delta.is_some()
+    }
+
     /// The URL of a part's delta list, when deltas are published.
     pub fn delta_url(&self, part: PartIndex) -> Option<String> {
         self.delta.as_ref().map(|delta| delta.replace(PART, &part.0.to_string()))

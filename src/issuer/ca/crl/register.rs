@@ -1,7 +1,7 @@
 //! What is revoked under one authority: the source of its lists.
 
 use super::super::authority::Authority;
-use super::entries::{Entries, RevokeError, Revoked};
+use super::entries::{Entries, Hold, RevokeError, Revoked, encode_holds};
 use super::list::{ListError, ListKind, SignedFacts, SignedList, UnsignedList};
 use super::number::CrlNumber;
 use super::points::{DistributionPoints, PartCount, PartIndex};
@@ -40,6 +40,34 @@ struct Base {
     number: CrlNumber,
     this_update: Timestamp,
     place: usize,
+}
+
+/// What is on hold in a part, beside what the register has: kept by the caller, since it can be undone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Holds<'a> {
+    /// Every hold in force: for the full list.
+    pub held: &'a [Hold],
+    /// Holds that began or ended since the base: for the delta. Not those that a revocation ended.
+    pub changed: &'a [Hold],
+}
+
+/// What the next deltas build on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextBase {
+    /// What they built on so far, if there is something.
+    Same,
+    /// The full list that is made.
+    This,
+}
+
+/// A full list, and the delta list of the same number: the same as the full one to whoever has a list since its base
+/// (RFC 5280 section 5.2.3).
+#[derive(Debug)]
+pub struct Lists {
+    /// The full list.
+    pub full: UnsignedList,
+    /// The delta list, where the authority publishes some.
+    pub delta: Option<UnsignedList>,
 }
 
 /// When a list is made and when the next one comes at the latest.
@@ -138,7 +166,46 @@ impl RevocationRegister {
         let place = part.entries.len();
         part.base = Some(Base { number, this_update: due.this_update, place });
         part.publish(facts);
-        Ok(UnsignedList::new(authority, points, facts, part.entries.since(0)))
+        Ok(UnsignedList::new(authority, points, facts, part.entries.since(0), Vec::new()))
+    }
+
+    /// Prepares a part's full list with its holds and, where deltas are published, the delta of the same number.
+    ///
+    /// The first full list since the start is the base of its own delta, which is then empty: whoever has an older full
+    /// list cannot use it and fetches the new one. Entries leave as in [`Self::full`], when the base moves.
+    ///
+    /// # Errors
+    /// [`ListError`] when number or time would go back.
+    pub fn lists(
+        &mut self,
+        authority: &Authority,
+        part: PartIndex,
+        number: CrlNumber,
+        due: Due,
+        holds: Holds<'_>,
+        next: NextBase,
+    ) -> Result<Lists, ListError> {
+        let facts = self.facts(part, ListKind::Full, number, due)?;
+        let points = self.points(authority)?;
+        let part = self.parts.get_mut(usize::from(part.value())).ok_or(ListError::NoSuchPart)?;
+        let full = UnsignedList::new(authority, points, facts, part.entries.since(0), encode_holds(holds.held));
+        let before = part.base;
+        let this = Base { number, this_update: due.this_update, place: part.entries.len() };
+        let base = *part.base.get_or_insert(this);
+        let delta = points.is_some_and(DistributionPoints::has_deltas).then(|| {
+            let facts = SignedFacts { kind: ListKind::Delta { base: base.number }, ..facts };
+            // Since a base that is this very list nothing changed.
+            let changed = if before.is_some() { holds.changed } else { &[] };
+            UnsignedList::new(authority, points, facts, part.entries.since(base.place), encode_holds(changed))
+        });
+        if let (NextBase::This, Some(before)) = (next, before) {
+            for serial in part.entries.forget(before.place, before.this_update) {
+                self.revoked.remove(&serial);
+            }
+            part.base = Some(Base { place: part.entries.len(), ..this });
+        }
+        part.publish(facts);
+        Ok(Lists { full, delta })
     }
 
     /// Prepares a part's delta list: what was revoked since its full list.
@@ -158,7 +225,7 @@ impl RevocationRegister {
         let points = self.points(authority)?;
         let part = self.parts.get_mut(index).ok_or(ListError::NoSuchPart)?;
         part.publish(facts);
-        Ok(UnsignedList::new(authority, points, facts, part.entries.since(base.place)))
+        Ok(UnsignedList::new(authority, points, facts, part.entries.since(base.place), Vec::new()))
     }
 
     /// Prepares and signs a part's full list under the next number, for callers without a store.

@@ -22,6 +22,11 @@ pub enum CertificateStatus {
         /// Why.
         reason: Reason,
     },
+    /// On hold: revoked with certificateHold, until it is good again (RFC 6960 section 2.2).
+    Held {
+        /// Since when.
+        at: Timestamp,
+    },
     /// Never issued here.
     Unknown,
 }
@@ -145,13 +150,17 @@ fn write_id(single: &mut Writer, id: &CertificateId) {
 fn write_status(single: &mut Writer, status: CertificateStatus) {
     match status {
         CertificateStatus::Good => single.element(more::IMPLICIT_0, &[]),
-        CertificateStatus::Revoked { at, reason } => single.nest(more::CONTEXT_1, |revoked| {
-            revoked.generalized_time(at);
-            let reason = RevocationReason::from(reason);
-            if reason != RevocationReason::Unspecified {
-                revoked.nest(tag::CONTEXT_0, |explicit| explicit.element(tag::ENUMERATED, &[reason.code()]));
-            }
-        }),
+        CertificateStatus::Revoked { at, reason } => write_revoked(single, at, reason.into()),
+        CertificateStatus::Held { at } => write_revoked(single, at, RevocationReason::CertificateHold),
         CertificateStatus::Unknown => single.element(more::IMPLICIT_2, &[]),
     }
+}
+
+fn write_revoked(single: &mut Writer, at: Timestamp, reason: RevocationReason) {
+    single.nest(more::CONTEXT_1, |revoked| {
+        revoked.generalized_time(at);
+        if reason != RevocationReason::Unspecified {
+            revoked.nest(tag::CONTEXT_0, |explicit| explicit.element(tag::ENUMERATED, &[reason.code()]));
+        }
+    });
 }

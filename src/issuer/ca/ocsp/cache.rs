@@ -19,8 +19,21 @@ pub struct AnswerCache {
 
 #[derive(Debug, Default)]
 struct State {
-    answers: HashMap<(SerialNumber, HashAlgorithm), Answer>,
+    answers: HashMap<(SerialNumber, HashAlgorithm), Kept>,
     epoch: Epoch,
+}
+
+#[derive(Debug)]
+struct Kept {
+    answer: Answer,
+    demand: Demand,
+}
+
+/// Whether somebody asked since an answer was made: what nobody asks for is not made anew for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Demand {
+    None,
+    Asked,
 }
 
 /// Counts the changes of status: an answer that was begun before one may be of the time before it.
@@ -41,8 +54,10 @@ impl AnswerCache {
 
     /// An answer that holds now.
     pub(super) fn get(&self, serial: &SerialNumber, algorithm: HashAlgorithm, now: Timestamp) -> Option<Answer> {
-        let state = self.lock();
-        let answer = state.answers.get(&(*serial, algorithm))?;
+        let mut state = self.lock();
+        let kept = state.answers.get_mut(&(*serial, algorithm))?;
+        kept.demand = Demand::Asked;
+        let answer = &kept.answer;
         (answer.this_update <= now && now < answer.next_update).then(|| answer.clone())
     }
 
@@ -52,12 +67,19 @@ impl AnswerCache {
     }
 
     /// Keeps an answer, unless a status changed since `epoch` or there is no room.
-    pub(super) fn keep(&self, epoch: Epoch, serial: SerialNumber, algorithm: HashAlgorithm, answer: &Answer) {
+    pub(super) fn keep(
+        &self,
+        epoch: Epoch,
+        serial: SerialNumber,
+        algorithm: HashAlgorithm,
+        answer: &Answer,
+        demand: Demand,
+    ) {
         let mut state = self.lock();
         let key = (serial, algorithm);
         let has_room = state.answers.len() < self.limit || state.answers.contains_key(&key);
         if state.epoch == epoch && has_room {
-            state.answers.insert(key, answer.clone());
+            state.answers.insert(key, Kept { answer: answer.clone(), demand });
         }
     }
 
@@ -69,12 +91,13 @@ impl AnswerCache {
         state.answers.remove(&(*serial, HashAlgorithm::Sha256));
     }
 
-    /// Lets go of answers that are over, and names those that will be by `horizon`, at most `limit`: for a task that
-    /// renews them before somebody waits.
+    /// Lets go of answers that are over, and names those that will be by `horizon` and that somebody asked for since
+    /// they were made, at most `limit`: for a task that renews them before somebody waits.
     pub fn due(&self, now: Timestamp, horizon: Timestamp, limit: usize) -> Vec<(SerialNumber, HashAlgorithm)> {
         let mut state = self.lock();
-        state.answers.retain(|_, answer| answer.next_update > now);
-        let due = state.answers.iter().filter(|(_, answer)| answer.next_update <= horizon);
+        state.answers.retain(|_, kept| kept.answer.next_update > now);
+        let is_due = |kept: &Kept| kept.answer.next_update <= horizon && kept.demand == Demand::Asked;
+        let due = state.answers.iter().filter(|(_, kept)| is_due(kept));
         due.map(|(key, _)| *key).take(limit).collect()
     }
 

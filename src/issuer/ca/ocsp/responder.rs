@@ -1,7 +1,7 @@
 //! From request to answer.
 
 use super::answer::{Answer, Basic, CertificateStatus, ResponseError};
-use super::cache::AnswerCache;
+use super::cache::{AnswerCache, Demand, Epoch};
 use super::request::{CertificateId, HashAlgorithm, Nonce, OcspRequest, RequestError};
 use crate::issuer::ca::key::SigningKey;
 use crate::pki::certificate::Certificate;
@@ -46,6 +46,31 @@ pub enum NoncePolicy {
     Ignore,
     /// Echo it: each such request costs a signature. For use behind a rate limit.
     Echo,
+}
+
+/// What a request comes to before anybody looked at a status.
+#[derive(Debug)]
+pub enum Asked {
+    /// An answer that is kept.
+    Answered(Answer),
+    /// The status is to be looked up and told to [`Responder::tell`].
+    Pending(Pending),
+}
+
+/// A question whose answer is not there. It remembers which changes of status were known when it was asked.
+#[derive(Debug)]
+pub struct Pending {
+    id: CertificateId,
+    nonce: Option<Nonce>,
+    epoch: Epoch,
+    demand: Demand,
+}
+
+impl Pending {
+    /// Whose status is asked for.
+    pub const fn serial(&self) -> &SerialNumber {
+        &self.id.serial
+    }
 }
 
 /// Answers for one authority.
@@ -140,11 +165,53 @@ impl Responder {
         horizon: Timestamp,
         limit: usize,
     ) -> Result<usize, ResponseError> {
-        let due = self.cache.due(now, horizon, limit);
-        for (serial, algorithm) in &due {
-            self.make(&self.id(*serial, *algorithm), statuses, now)?;
+        let due = self.due(now, horizon, limit);
+        for pending in &due {
+            let status = statuses.status(pending.serial()).map_err(|_| ResponseError::TryLater)?;
+            self.tell(pending, status, now)?;
         }
         Ok(due.len())
+    }
+
+    /// Begins a request, for callers whose look-up of a status waits: [`OcspRequest::from_der`] of a POST's body or
+    /// [`OcspRequest::from_path`] of what follows the responder's path in a GET.
+    ///
+    /// # Errors
+    /// [`ResponseError`], which is an answer as well.
+    pub fn ask(&self, request: Result<OcspRequest, RequestError>, now: Timestamp) -> Result<Asked, ResponseError> {
+        let OcspRequest { id, nonce } = request.map_err(|_| ResponseError::MalformedRequest)?;
+        if self.id(id.serial, id.algorithm) != id {
+            return Err(ResponseError::Unauthorized);
+        }
+        let nonce = nonce.filter(|_| self.nonces == NoncePolicy::Echo);
+        if nonce.is_none()
+            && let Some(answer) = self.cache.get(&id.serial, id.algorithm, now)
+        {
+            return Ok(Asked::Answered(answer));
+        }
+        Ok(Asked::Pending(Pending { id, nonce, epoch: self.cache.epoch(), demand: Demand::Asked }))
+    }
+
+    /// Answers what was asked, with the status that was looked up since. It is kept unless a status changed meanwhile.
+    ///
+    /// # Errors
+    /// [`ResponseError`], which is an answer as well.
+    pub fn tell(&self, pending: &Pending, status: CertificateStatus, now: Timestamp) -> Result<Answer, ResponseError> {
+        let Pending { id, nonce, epoch, demand } = pending;
+        let answer = self.sign(id, status, nonce.as_ref(), now)?;
+        // Of serial numbers that do not exist there is no end, and one may exist tomorrow.
+        if nonce.is_none() && status != CertificateStatus::Unknown {
+            self.cache.keep(*epoch, id.serial, id.algorithm, &answer, *demand);
+        }
+        Ok(answer)
+    }
+
+    /// What will soon be over and is asked for, to be told anew: for a background task.
+    pub fn due(&self, now: Timestamp, horizon: Timestamp, limit: usize) -> Vec<Pending> {
+        let epoch = self.cache.epoch();
+        let pending =
+            |(serial, algorithm)| Pending { id: self.id(serial, algorithm), nonce: None, epoch, demand: Demand::None };
+        self.cache.due(now, horizon, limit).into_iter().map(pending).collect()
     }
 
     fn answer(
@@ -153,29 +220,13 @@ impl Responder {
         statuses: &dyn StatusLookup,
         now: Timestamp,
     ) -> Result<Answer, ResponseError> {
-        let OcspRequest { id, nonce } = request.map_err(|_| ResponseError::MalformedRequest)?;
-        if self.id(id.serial, id.algorithm) != id {
-            return Err(ResponseError::Unauthorized);
+        match self.ask(request, now)? {
+            Asked::Answered(answer) => Ok(answer),
+            Asked::Pending(pending) => {
+                let status = statuses.status(pending.serial()).map_err(|_| ResponseError::TryLater)?;
+                self.tell(&pending, status, now)
+            }
         }
-        if let (NoncePolicy::Echo, Some(nonce)) = (self.nonces, &nonce) {
-            let status = statuses.status(&id.serial).map_err(|_| ResponseError::TryLater)?;
-            return self.sign(&id, status, Some(nonce), now);
-        }
-        match self.cache.get(&id.serial, id.algorithm, now) {
-            Some(answer) => Ok(answer),
-            None => self.make(&id, statuses, now),
-        }
-    }
-
-    fn make(&self, id: &CertificateId, statuses: &dyn StatusLookup, now: Timestamp) -> Result<Answer, ResponseError> {
-        let epoch = self.cache.epoch();
-        let status = statuses.status(&id.serial).map_err(|_| ResponseError::TryLater)?;
-        let answer = self.sign(id, status, None, now)?;
-        // Of serial numbers that do not exist there is no end, and one may exist tomorrow.
-        if status != CertificateStatus::Unknown {
-            self.cache.keep(epoch, id.serial, id.algorithm, &answer);
-        }
-        Ok(answer)
     }
 
     fn sign(

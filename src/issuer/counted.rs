@@ -1,0 +1,193 @@
+//! The store and the credentials, with everything that passes through them counted.
+
+use super::audit::{ActResult, Record};
+use super::authenticate::{Checked, Credentials, CredentialsUnavailable, Factors};
+use super::lifecycle::{ContractId, UserId, UserKey};
+use super::metrics::{Metrics, NoticeFate};
+use super::profile::Factor;
+use super::store::{
+    Ask, CertificateRow, ContractRow, CredentialRow, Decide, Found, Fresh, ListNumberRow, NoticeRow, StatusRow, Store,
+    StoreError, UserRow,
+};
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use async_trait::async_trait;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::oneshot;
+
+/// A store whose transactions, acts and notices are counted.
+pub(super) struct CountedStore {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Credentials whose checks are counted.
+pub(super) struct CountedCredentials {
+    pub(super) credentials: Arc<dyn Credentials>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// What a change wrote, as far as it is counted.
+#[derive(Default)]
+struct Written {
+    acts: Vec<(Arc<str>, &'static str)>,
+    notices: usize,
+}
+
+#[async_trait]
+impl Store for CountedStore {
+    async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError> {
+        let began = Instant::now();
+        let (sender, receiver) = oneshot::channel();
+        let watched: Decide = Box::new(move |found: &Found| {
+            let write = decide(found);
+            let acts = write.audit.iter().map(|entry| match entry.result {
+                ActResult::Done => (Arc::clone(&entry.command), "done"),
+                ActResult::Refused(_) => (Arc::clone(&entry.command), "refused"),
+            });
+            // Nobody waits any more: the caller went away, and the act is not counted.
+            let _ = sender.send(Written { acts: acts.collect(), notices: write.notices.len() });
+            write
+        });
+        let outcome = self.store.change(ask, watched).await;
+        self.metrics.store_changed(outcome.as_ref().map(|()| ()), began.elapsed());
+        if outcome.is_ok() {
+            let written = receiver.await.unwrap_or_default();
+            written.acts.iter().for_each(|(command, result)| self.metrics.act(command, result));
+            self.metrics.notices(NoticeFate::New, written.notices);
+        }
+        outcome
+    }
+
+    async fn take_notices(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<NoticeRow>, StoreError> {
+        let taken = self.store.take_notices(now, until, limit).await?;
+        self.metrics.notices_waiting(taken.len());
+        Ok(taken)
+    }
+
+    async fn notice_sent(&self, id: u64, at: Timestamp) -> Result<(), StoreError> {
+        self.store.notice_sent(id, at).await?;
+        self.metrics.notices(NoticeFate::Sent, 1);
+        Ok(())
+    }
+
+    async fn notice_failed(&self, id: u64, next: Option<Timestamp>, why: &str) -> Result<(), StoreError> {
+        self.store.notice_failed(id, next, why).await?;
+        self.metrics.notices(if next.is_some() { NoticeFate::Retried } else { NoticeFate::GivenUp }, 1);
+        Ok(())
+    }
+
+    // The rest passes as it is.
+
+    async fn find(&self, ask: &Ask) -> Result<Found, StoreError> {
+        self.store.find(ask).await
+    }
+
+    async fn contracts(&self, after: Option<&ContractId>, limit: u32) -> Result<Vec<ContractRow>, StoreError> {
+        self.store.contracts(after, limit).await
+    }
+
+    async fn users(
+        &self,
+        contract: &ContractId,
+        after: Option<&UserId>,
+        limit: u32,
+    ) -> Result<Vec<UserRow>, StoreError> {
+        self.store.users(contract, after, limit).await
+    }
+
+    async fn certificate(&self, serial: &SerialNumber) -> Result<Option<CertificateRow>, StoreError> {
+        self.store.certificate(serial).await
+    }
+
+    async fn certificate_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError> {
+        self.store.certificate_by_fingerprint(fingerprint).await
+    }
+
+    async fn under_way(&self, before: Timestamp, limit: u32) -> Result<Vec<UserKey>, StoreError> {
+        self.store.under_way(before, limit).await
+    }
+
+    async fn expiring(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        after: Option<&(Timestamp, UserKey)>,
+        limit: u32,
+    ) -> Result<Vec<UserRow>, StoreError> {
+        self.store.expiring(from, to, after, limit).await
+    }
+
+    async fn statuses(&self, after: u64, limit: u32) -> Result<Vec<StatusRow>, StoreError> {
+        self.store.statuses(after, limit).await
+    }
+
+    async fn status(&self, serial: &SerialNumber) -> Result<Option<StatusRow>, StoreError> {
+        self.store.status(serial).await
+    }
+
+    async fn take_list_number(&self, authority: &str, part: u16, this_update: Timestamp) -> Result<u64, StoreError> {
+        self.store.take_list_number(authority, part, this_update).await
+    }
+
+    async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError> {
+        self.store.list_numbers(authority).await
+    }
+
+    async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
+        self.store.audit(from, limit).await
+    }
+
+    async fn history(
+        &self,
+        contract: &ContractId,
+        user: Option<&UserId>,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.store.history(contract, user, before, limit).await
+    }
+
+    async fn credentials(&self, user: &UserKey) -> Result<Vec<CredentialRow>, StoreError> {
+        self.store.credentials(user).await
+    }
+
+    async fn use_time_step(&self, user: &UserKey, step: u64) -> Result<Fresh, StoreError> {
+        self.store.use_time_step(user, step).await
+    }
+
+    async fn notices(&self, user: &UserKey, limit: u32) -> Result<Vec<NoticeRow>, StoreError> {
+        self.store.notices(user, limit).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+
+    async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+#[async_trait]
+impl Credentials for CountedCredentials {
+    async fn check(
+        &self,
+        user: &UserKey,
+        factors: &Factors,
+        wanted: &[Factor],
+        now: Timestamp,
+    ) -> Result<Checked, CredentialsUnavailable> {
+        match self.credentials.check(user, factors, wanted, now).await {
+            Ok(checked) => {
+                self.metrics.credentials_checked(checked.right.len(), checked.wrong.len());
+                Ok(checked)
+            }
+            Err(unavailable) => {
+                self.metrics.credentials_unavailable();
+                Err(unavailable)
+            }
+        }
+    }
+}

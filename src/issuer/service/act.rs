@@ -1,0 +1,161 @@
+//! The acts of the lifecycle, in the order of their steps.
+
+use super::key::Key;
+use super::plan::{Outcome, Plan};
+use super::{Act, By, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
+use crate::clock;
+use crate::issuer::authenticate::{Caller, Right};
+use crate::issuer::authorities::IssuingAuthority;
+use crate::issuer::lifecycle::{Effect, PublicReason, UserKey};
+use crate::issuer::store::{Ask, Everyone, Found, IdempotencyKey, IdempotencyRow, StoreError};
+use crate::pki::time::Timestamp;
+use std::sync::Arc;
+
+/// Times that a serial number is drawn anew when the store has seen it: with 128 random bits, none is ever needed.
+const SERIAL_TRIES: u32 = 3;
+
+impl Service {
+    /// See the module.
+    pub(super) async fn act(&self, request: Request) -> Result<Done, Refused> {
+        let now = clock::now();
+        self.may_speak(&request, now).await?;
+        let found = self.store().find(&ask(&request, None)).await?;
+        let Some(contract) = &found.contract else { return Err(self.no_such_contract(&request, now).await) };
+        let (profile, authority) = self.rules(contract)?;
+        let key = self.read_key(&request, &profile, now).await?;
+        let proofs = self.prove(&request, &profile, &found, now).await?;
+        let key = key.make().await?;
+        let plan = Plan::new(request, profile, authority, proofs, key.as_ref().map(Key::request), now);
+        let plan = Arc::new(plan);
+        let (outcome, found) = self.decide(&plan, key.as_ref()).await?;
+        match outcome {
+            Outcome::Decided(decision) => {
+                if let Some(reason) = &decision.refusal {
+                    return Err(Refused::Rules(reason.public(&plan.command(&found))));
+                }
+                let mut done = plan.done(&found, &decision);
+                for effect in &decision.effects {
+                    match (effect, &plan.target) {
+                        (Effect::ShowSecret { offer, to, .. }, Some(user)) => {
+                            let digits = plan.profile.acquisition.secret.as_ref().map_or(0, |secret| secret.digits);
+                            let secret = self.parts.secret.acquisition_secret(user, *offer, digits);
+                            done.secret = Some(ShownSecret { secret, to: *to });
+                        }
+                        (Effect::Sign(intent), Some(user)) => {
+                            let Some(key) = key else { return Err(Refused::Key) };
+                            return self.make(&plan, user, intent, key, done).await;
+                        }
+                        _ => {}
+                    }
+                }
+                Ok(done)
+            }
+            Outcome::Denied(reason, command) => Err(Refused::Rules(reason.public(&command))),
+            Outcome::NotAKey => Err(Refused::Key),
+            Outcome::KeyReused => Err(Refused::IdempotencyKeyReused),
+            Outcome::Repeated(before) => self.repeat(&plan, &found, &before).await,
+        }
+    }
+
+    /// Whether this caller may speak for whom the request says acts.
+    pub(super) async fn may_speak(&self, request: &Request, now: Timestamp) -> Result<(), Refused> {
+        let allowed = match (&request.by, &request.caller) {
+            (By::Staff(..), caller) => caller.has(Right::Desk),
+            // Nobody acts on another contract: not a word about what is in it.
+            (By::User { key, .. }, _) if key.contract != request.contract => false,
+            (By::User { key, certificate }, Caller::User(shown)) => {
+                shown.of == *key && certificate.as_ref() == Some(shown)
+            }
+            (By::User { key, certificate }, caller) => {
+                caller.has(Right::Online) && certificate.as_ref().is_none_or(|shown| shown.of == *key)
+            }
+        };
+        if allowed {
+            return Ok(());
+        }
+        self.record(entry(request, now, refusal("the caller may not speak for them"))).await?;
+        Err(Refused::Rules(PublicReason::NotPermitted))
+    }
+
+    /// Decides in one transaction; draws another serial should the store know this one.
+    async fn decide(&self, plan: &Arc<Plan>, key: Option<&Key>) -> Result<(Outcome, Found), Refused> {
+        let mut left = SERIAL_TRIES;
+        loop {
+            let issuing = key.map(|_| plan.issuing()).transpose()?;
+            let decide = {
+                let (plan, secret) = (Arc::clone(plan), Arc::clone(&self.parts.secret));
+                move |found: &Found| {
+                    let (write, outcome) = plan.decide(found, issuing, &secret);
+                    (write, (outcome, found.clone()))
+                }
+            };
+            match self.change(ask(&plan.request, plan.public_key), decide).await {
+                Err(StoreError::SerialTaken) if left > 0 => left -= 1,
+                other => return Ok(other?),
+            }
+        }
+    }
+
+    /// The repeat of a request that was done: the same answer where it can be given.
+    async fn repeat(&self, plan: &Plan, found: &Found, before: &IdempotencyRow) -> Result<Done, Refused> {
+        let mut done = plan.standing(found);
+        let Some(serial) = before.serial else { return Ok(done) };
+        let Some(row) = self.store().certificate(&serial).await? else { return Err(Refused::NotRepeatable) };
+        let under_way = || {
+            let next = found.user.as_ref().map(|row| &row.user.next);
+            next.and_then(|next| next.intent()).is_some_and(|intent| intent.serial == serial)
+        };
+        match row.der {
+            Some(certificate) if !plan.wants_p12() => {
+                let chain = self.chain(&row.authority);
+                done.delivered = Some(Delivered { serial, certificate, chain, p12: None });
+                Ok(done)
+            }
+            None if under_way() => Err(Refused::InProgress),
+            _ => Err(Refused::NotRepeatable),
+        }
+    }
+
+    /// The certificates that a client sends beside its own.
+    pub(super) fn chain(&self, authority: &str) -> Vec<Arc<[u8]>> {
+        self.parts.authorities.named(authority).map_or_else(Vec::new, |authority| chain(authority))
+    }
+}
+
+/// The authority's certificate and those above it, without the root: whoever checks has that.
+pub(super) fn chain(authority: &IssuingAuthority) -> Vec<Arc<[u8]>> {
+    let certificates = std::iter::once(authority.authority.certificate()).chain(authority.chain_without_root());
+    certificates.map(|certificate| certificate.der().as_ref().into()).collect()
+}
+
+/// What the acts of the lifecycle want to know.
+pub(super) fn ask(request: &Request, public_key: Option<[u8; 32]>) -> Ask {
+    let actor = match &request.by {
+        By::User { key, .. } => Some(key.clone()),
+        By::Staff(..) => None,
+    };
+    Ask {
+        contract: request.contract.clone(),
+        user: request.user.clone(),
+        actor,
+        address: request.address.clone(),
+        public_key,
+        idempotency: idempotency(request),
+        everyone: if matches!(request.act, Act::SwitchOff) { Everyone::WithCertificates } else { Everyone::No },
+    }
+}
+
+/// An idempotency key is its caller's: a user's, and not that of the gateway they came through.
+pub(super) fn idempotency(request: &Request) -> Option<IdempotencyKey> {
+    let key = Arc::clone(request.idempotency.as_ref()?);
+    let caller = match &request.caller {
+        Caller::Service { name, .. } => Arc::clone(name),
+        Caller::User(shown) => named(&shown.of),
+    };
+    Some(IdempotencyKey { caller, key })
+}
+
+/// IDs have no `/`… they may: a line break they have not.
+fn named(user: &UserKey) -> Arc<str> {
+    format!("{}\n{}", user.contract, user.user).into()
+}

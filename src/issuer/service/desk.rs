@@ -1,0 +1,109 @@
+//! What staff keep beside the lifecycle: contracts, how to reach users, their factors.
+
+use super::act::{ask, idempotency};
+use super::{Act, By, Done, Refused, Request, Service, entry, refusal, write};
+use crate::clock;
+use crate::issuer::audit::ActResult;
+use crate::issuer::authenticate::CannotKeep;
+use crate::issuer::lifecycle::{PublicReason, UserKey};
+use crate::issuer::store::{ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, UserRow, Write};
+use crate::pki::time::Timestamp;
+use std::sync::Arc;
+
+/// How it went inside the transaction.
+enum Kept {
+    Done(Box<Done>),
+    Refused(Refused),
+}
+
+impl Service {
+    /// See the module; by the bank's staff alone.
+    pub(super) async fn keep(&self, request: Request) -> Result<Done, Refused> {
+        let now = clock::now();
+        self.may_speak(&request, now).await?;
+        if matches!(request.by, By::User { .. }) {
+            self.record(entry(&request, now, refusal("by staff only"))).await?;
+            return Err(Refused::Rules(PublicReason::NotPermitted));
+        }
+        if let Act::Open { profile, .. } = &request.act {
+            let known =
+                self.parts.profiles.get(profile).filter(|_| self.parts.authorities.of_profile(profile).is_some());
+            let profile = known.ok_or_else(|| Refused::Request("profile", "there is no such profile".into()))?;
+            if !profile.identifiers.contract_id.accepts(request.contract.as_str()) {
+                return Err(Refused::Request("id", "not a contract ID of the profile".into()));
+            }
+        }
+        let credentials = self.verifiers(&request).await?;
+        let ask = ask(&request, None);
+        let kept = self.change(ask, move |found| keep(&request, credentials, found, now)).await?;
+        match kept {
+            Kept::Done(done) => Ok(*done),
+            Kept::Refused(refused) => Err(refused),
+        }
+    }
+
+    /// What is kept of the factors that are to be set: hashing takes its time, so before the transaction.
+    async fn verifiers(&self, request: &Request) -> Result<Vec<CredentialRow>, Refused> {
+        let Act::Equip(factors) = &request.act else { return Ok(Vec::new()) };
+        let elsewhere = || Refused::Request("credentials", "they are kept by the IB system".into());
+        let built_in = self.parts.built_in.as_ref().ok_or_else(elsewhere)?;
+        let of = match &request.user {
+            Some(user) => CredentialOwner::User(UserKey { contract: request.contract.clone(), user: user.clone() }),
+            None => CredentialOwner::Contract(request.contract.clone()),
+        };
+        let mut rows = Vec::new();
+        for (factor, text) in &factors.0 {
+            let made = built_in.verifier(&of, *factor, text).await;
+            let verifier = made.map_err(|error| match error {
+                CannotKeep::Unavailable(why) => Refused::Unavailable(why),
+                other => Refused::Request("credentials", other.to_string().into()),
+            })?;
+            let factor = *factor;
+            rows.push(CredentialRow { of: of.clone(), factor, verifier });
+        }
+        Ok(rows)
+    }
+}
+
+fn keep(request: &Request, credentials: Vec<CredentialRow>, found: &Found, now: Timestamp) -> (Write, Kept) {
+    let refused = |why: &str, refused| {
+        (Write { audit: vec![entry(request, now, refusal(why))], ..Write::default() }, Kept::Refused(refused))
+    };
+    if let Some(before) = &found.before {
+        if before.request != request.digest {
+            return refused("the idempotency key was another request's", Refused::IdempotencyKeyReused);
+        }
+        let Some(contract) = found.contract.clone() else { return refused("it is gone", Refused::NotRepeatable) };
+        return (Write::default(), Kept::Done(Box::new(done(contract, found.user.clone()))));
+    }
+    let mut write = Write { audit: vec![entry(request, now, ActResult::Done)], credentials, ..Write::default() };
+    write.idempotency = idempotency(request).map(|key| IdempotencyRow {
+        key,
+        request: request.digest,
+        user: request.user.clone(),
+        serial: None,
+        at: now,
+    });
+    let not_there = Refused::Rules(PublicReason::NotPermitted);
+    match (&request.act, &found.contract, &found.user) {
+        (Act::Open { .. }, Some(_), _) => refused("the contract is open", Refused::AlreadyThere),
+        (Act::Open { profile, .. }, None, _) => {
+            let contract = write::new_contract(&request.contract, request);
+            let row = ContractRow { contract, profile: Arc::clone(profile), since: now };
+            write.contract = Some(row.clone());
+            (write, Kept::Done(Box::new(done(row, None))))
+        }
+        (_, None, _) => refused("there is no such contract", not_there),
+        (_, Some(_), None) if request.user.is_some() => refused("there is no such user", not_there),
+        (Act::Reach(contact), Some(contract), Some(user)) => {
+            let row = UserRow { contact: contact.clone(), ..user.clone() };
+            write.users.push(row.clone());
+            (write, Kept::Done(Box::new(done(contract.clone(), Some(row)))))
+        }
+        (_, Some(contract), user) => (write, Kept::Done(Box::new(done(contract.clone(), user.clone())))),
+    }
+}
+
+fn done(contract: ContractRow, user: Option<UserRow>) -> Done {
+    Done { contract, user, secret: None, delivered: None }
+}

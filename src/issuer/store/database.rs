@@ -1,0 +1,398 @@
+//! Two databases behind one face: connections, transactions, values and rows.
+
+use super::StoreError;
+use super::statement::{Dialect, Statement};
+use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::{Column as _, Either, Postgres, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
+use std::time::Duration;
+
+/// Binds, runs and reads: the same words for either driver's types.
+macro_rules! run {
+    ($connection:expr, $sql:expr, $parameters:expr) => {{
+        use futures_util::TryStreamExt as _;
+        let mut query = sqlx::query($sql);
+        for parameter in $parameters {
+            query = match parameter {
+                Value::Null => query.bind(None::<i64>),
+                Value::Int(number) => query.bind(number),
+                Value::Text(text) => query.bind(text),
+                Value::Bytes(octets) => query.bind(octets),
+            };
+        }
+        let (mut rows, mut changed) = (Vec::new(), 0);
+        #[allow(deprecated, reason = "the only way to have both the rows and how many were changed")]
+        let mut stream = query.fetch_many(&mut **$connection);
+        while let Some(step) = stream.try_next().await? {
+            match step {
+                Either::Left(result) => changed += result.rows_affected(),
+                Either::Right(row) => {
+                    let mut columns = Vec::with_capacity(row.len());
+                    for column in row.columns() {
+                        let raw = row.try_get_raw(column.ordinal())?;
+                        let value = if raw.is_null() {
+                            Value::Null
+                        } else {
+                            match raw.type_info().name() {
+                                "INTEGER" | "INT8" => Value::Int(row.try_get(column.ordinal())?),
+                                "BLOB" | "BYTEA" => Value::Bytes(row.try_get(column.ordinal())?),
+                                "INT4" => Value::Int(row.try_get::<i32, _>(column.ordinal())?.into()),
+                                _ => Value::Text(row.try_get(column.ordinal())?),
+                            }
+                        };
+                        columns.push(value);
+                    }
+                    rows.push(Columns(columns.into_iter()));
+                }
+            }
+        }
+        Ok::<_, sqlx::Error>((rows, changed))
+    }};
+}
+
+/// How long a caller waits for a connection before the database counts as gone: requests are answered within seconds.
+pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Connections that write. SQLite has one writer; with PostgreSQL the group commit has one, and the other is for what
+/// is no act: list numbers, time steps, notices.
+const POSTGRES_WRITERS: u32 = 2;
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Value {
+    Null,
+    Int(i64),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// The columns of one row, in the order in which they were asked for.
+#[derive(Debug)]
+pub(super) struct Columns(std::vec::IntoIter<Value>);
+
+/// What is kept is not what this program writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Corrupt(pub(super) &'static str);
+
+/// An open database.
+#[derive(Debug)]
+pub(super) enum Database {
+    Sqlite(Pools<Sqlite>),
+    Postgres(Pools<Postgres>),
+}
+
+/// Connections for readers and for writers, apart: a writer never waits for readers.
+#[derive(Debug)]
+pub(super) struct Pools<D: sqlx::Database> {
+    pub(super) reading: sqlx::Pool<D>,
+    pub(super) writing: sqlx::Pool<D>,
+}
+
+/// One connection out of a pool.
+pub(super) enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
+/// A transaction; rolled back when dropped.
+pub(super) enum Transaction {
+    Sqlite(sqlx::Transaction<'static, Sqlite>),
+    Postgres(sqlx::Transaction<'static, Postgres>),
+}
+
+/// Whatever statements can be run on.
+pub(super) enum On<'a> {
+    Sqlite(&'a mut sqlx::SqliteConnection),
+    Postgres(&'a mut sqlx::PgConnection),
+}
+
+impl Database {
+    /// Which one it is.
+    pub(super) fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// A connection that reads.
+    pub(super) async fn reading(&self) -> Result<Connection, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pools) => Connection::Sqlite(pools.reading.acquire().await?),
+            Self::Postgres(pools) => Connection::Postgres(pools.reading.acquire().await?),
+        })
+    }
+
+    /// A connection that writes.
+    pub(super) async fn writing(&self) -> Result<Connection, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pools) => Connection::Sqlite(pools.writing.acquire().await?),
+            Self::Postgres(pools) => Connection::Postgres(pools.writing.acquire().await?),
+        })
+    }
+
+    /// A transaction that sees one state of the database.
+    pub(super) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pools) => Transaction::Sqlite(pools.reading.begin().await?),
+            Self::Postgres(pools) => {
+                Transaction::Postgres(pools.reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
+            }
+        })
+    }
+
+    /// A transaction that writes. In SQLite it has the lock of all writers; in PostgreSQL every statement sees what was
+    /// committed before it, so that what comes after the lock of the head sees all that was written under that lock.
+    pub(super) async fn transaction(&self) -> Result<Transaction, sqlx::Error> {
+        Ok(match self {
+            Self::Sqlite(pools) => Transaction::Sqlite(pools.writing.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Postgres(pools) => {
+                Transaction::Postgres(pools.writing.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?)
+            }
+        })
+    }
+
+    /// Closes every connection.
+    pub(super) async fn close(&self) {
+        match self {
+            Self::Sqlite(pools) => pools.close().await,
+            Self::Postgres(pools) => pools.close().await,
+        }
+    }
+}
+
+impl<D: sqlx::Database> Pools<D> {
+    async fn close(&self) {
+        self.reading.close().await;
+        self.writing.close().await;
+    }
+}
+
+impl Pools<Sqlite> {
+    /// Pools for a file that is there.
+    pub(super) fn sqlite(options: sqlx::sqlite::SqliteConnectOptions, readers: u32) -> Self {
+        let pool = || PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
+        let reading = options.clone().pragma("query_only", "ON");
+        Self {
+            reading: pool().max_connections(readers.max(1)).connect_lazy_with(reading),
+            writing: pool().max_connections(1).connect_lazy_with(options),
+        }
+    }
+}
+
+impl Pools<Postgres> {
+    /// Pools for a server; each connection is set up by `session`.
+    pub(super) fn postgres(options: &sqlx::postgres::PgConnectOptions, connections: u32, session: &'static str) -> Self {
+        let pool = || {
+            PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
+                Box::pin(async move { sqlx::raw_sql(session).execute(connection).await.map(drop) })
+            })
+        };
+        Self {
+            reading: pool().max_connections(connections.max(1)).connect_lazy_with(options.clone()),
+            writing: pool().max_connections(POSTGRES_WRITERS).connect_lazy_with(options.clone()),
+        }
+    }
+}
+
+impl Connection {
+    /// To run statements on.
+    pub(super) fn on(&mut self) -> On<'_> {
+        match self {
+            Self::Sqlite(connection) => On::Sqlite(connection),
+            Self::Postgres(connection) => On::Postgres(connection),
+        }
+    }
+
+    /// Whether it answers.
+    pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        use sqlx::Connection as _;
+        match self {
+            Self::Sqlite(connection) => connection.ping().await,
+            Self::Postgres(connection) => connection.ping().await,
+        }
+    }
+}
+
+impl Transaction {
+    /// To run statements on.
+    pub(super) fn on(&mut self) -> On<'_> {
+        match self {
+            Self::Sqlite(transaction) => On::Sqlite(transaction),
+            Self::Postgres(transaction) => On::Postgres(transaction),
+        }
+    }
+
+    /// Makes it last.
+    ///
+    /// # Errors
+    /// [`StoreError::Unknown`], unless SQLite says for certain that nothing was written.
+    pub(super) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
+                if wrote_nothing(&error) { unavailable(&error) } else { unknown(&error) }
+            }),
+            Self::Postgres(transaction) => transaction.commit().await.map_err(|error| unknown(&error)),
+        }
+    }
+}
+
+impl On<'_> {
+    /// The rows of a statement.
+    pub(super) async fn rows(
+        &mut self,
+        statement: &'static Statement,
+        parameters: Vec<Value>,
+    ) -> Result<Vec<Columns>, sqlx::Error> {
+        Ok(self.run(statement, parameters).await?.0)
+    }
+
+    /// How many rows a statement changed.
+    pub(super) async fn execute(
+        &mut self,
+        statement: &'static Statement,
+        parameters: Vec<Value>,
+    ) -> Result<u64, sqlx::Error> {
+        Ok(self.run(statement, parameters).await?.1)
+    }
+
+    async fn run(
+        &mut self,
+        statement: &'static Statement,
+        parameters: Vec<Value>,
+    ) -> Result<(Vec<Columns>, u64), sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => run!(connection, statement.text(Dialect::Sqlite), parameters),
+            Self::Postgres(connection) => run!(connection, statement.text(Dialect::Postgres), parameters),
+        }
+    }
+
+    /// Runs a script of several statements without parameters.
+    pub(super) async fn script(&mut self, script: String) -> Result<(), sqlx::Error> {
+        let script = sqlx::raw_sql(sqlx::AssertSqlSafe(script));
+        match self {
+            Self::Sqlite(connection) => script.execute(&mut **connection).await.map(drop),
+            Self::Postgres(connection) => script.execute(&mut **connection).await.map(drop),
+        }
+    }
+
+    /// How the database would go about a statement.
+    pub(super) async fn plan(&mut self, statement: &'static Statement) -> Result<String, sqlx::Error> {
+        let parameters = statement.samples();
+        let (rows, _) = match self {
+            Self::Sqlite(connection) => {
+                let sql = format!("EXPLAIN QUERY PLAN {}", statement.text(Dialect::Sqlite));
+                run!(connection, sqlx::AssertSqlSafe(sql), parameters)
+            }
+            Self::Postgres(connection) => {
+                let sql = format!("EXPLAIN {}", statement.text(Dialect::Postgres));
+                run!(connection, sqlx::AssertSqlSafe(sql), parameters)
+            }
+        }?;
+        let lines = rows.into_iter().filter_map(|row| row.0.filter_map(Value::into_text).next_back());
+        Ok(lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+impl Columns {
+    /// The next column, an integer.
+    pub(super) fn int(&mut self) -> Result<i64, Corrupt> {
+        self.maybe_int()?.ok_or(Corrupt("a number is missing"))
+    }
+
+    /// The next column, an integer or nothing.
+    pub(super) fn maybe_int(&mut self) -> Result<Option<i64>, Corrupt> {
+        match self.0.next() {
+            Some(Value::Int(number)) => Ok(Some(number)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Corrupt("not a number")),
+        }
+    }
+
+    /// The next column, a text.
+    pub(super) fn text(&mut self) -> Result<String, Corrupt> {
+        self.maybe_text()?.ok_or(Corrupt("a text is missing"))
+    }
+
+    /// The next column, a text or nothing.
+    pub(super) fn maybe_text(&mut self) -> Result<Option<String>, Corrupt> {
+        match self.0.next() {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Corrupt("not a text")),
+        }
+    }
+
+    /// The next column, octets.
+    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Corrupt> {
+        self.maybe_bytes()?.ok_or(Corrupt("octets are missing"))
+    }
+
+    /// The next column, octets or nothing.
+    pub(super) fn maybe_bytes(&mut self) -> Result<Option<Vec<u8>>, Corrupt> {
+        match self.0.next() {
+            Some(Value::Bytes(octets)) => Ok(Some(octets)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(Corrupt("not octets")),
+        }
+    }
+}
+
+impl Value {
+    fn into_text(self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<&[u8]> for Value {
+    fn from(octets: &[u8]) -> Self {
+        Self::Bytes(octets.to_vec())
+    }
+}
+
+impl<T: Into<Self>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+impl From<Corrupt> for StoreError {
+    fn from(Corrupt(what): Corrupt) -> Self {
+        Self::Corrupt(what.into())
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        unavailable(&error)
+    }
+}
+
+fn unavailable(error: &sqlx::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string().into())
+}
+
+fn unknown(error: &sqlx::Error) -> StoreError {
+    StoreError::Unknown(error.to_string().into())
+}
+
+/// SQLITE_BUSY and SQLITE_FULL at a COMMIT: the transaction still stands or was rolled back. After an error of input or
+/// output what was written may turn up when the file is opened again.
+fn wrote_nothing(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| matches!(code & 0xff, 5 | 13))
+}

@@ -1,0 +1,47 @@
+//! The schema: made and brought up to date when the store is opened, by one node at a time.
+
+use super::database::{Database, On};
+use super::open::OpenError;
+use super::statement::{Dialect, Kind, Statement};
+use std::sync::LazyLock;
+
+/// The schema's versions in their order; version n is the n-th. A migration that was released never changes.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/1.sql")];
+
+/// Brings the schema up to date.
+///
+/// # Errors
+/// [`OpenError::Newer`] when a later program made it; [`OpenError::Store`].
+pub(super) async fn migrate(database: &Database) -> Result<(), OpenError> {
+    let mut transaction = database.transaction().await?;
+    let mut on = transaction.on();
+    if database.dialect() == Dialect::Postgres {
+        // Two nodes that start at once: the second waits here and finds all done. SQLite's writers wait at BEGIN.
+        on.rows(&LOCK, Vec::new()).await?;
+    }
+    let version = version(&mut on, database.dialect()).await?;
+    let Some(missing) = MIGRATIONS.get(version..) else {
+        return Err(OpenError::Newer { found: version, known: MIGRATIONS.len() });
+    };
+    for (number, script) in missing.iter().enumerate().map(|(index, script)| (version + index + 1, script)) {
+        on.script(database.dialect().schema(script)).await?;
+        on.execute(&ADD_VERSION, vec![super::words::int(number as u64).into()]).await?;
+    }
+    Ok(transaction.commit().await?)
+}
+
+async fn version(on: &mut On<'_>, dialect: Dialect) -> Result<usize, OpenError> {
+    on.script(dialect.schema("CREATE TABLE IF NOT EXISTS schema_versions (version BIGINT PRIMARY KEY)")).await?;
+    let mut found = on.rows(&VERSION, Vec::new()).await?;
+    let version = found.pop().map_or(Ok(None), |mut row| row.maybe_int()).map_err(super::StoreError::from)?;
+    // A number that is none is not ours.
+    usize::try_from(version.unwrap_or(0)).map_err(|_| OpenError::Newer { found: usize::MAX, known: MIGRATIONS.len() })
+}
+
+/// Any number that no other program takes on this database: "sekisho" in ASCII.
+static LOCK: LazyLock<Statement> =
+    LazyLock::new(|| Statement::new("SELECT CAST(pg_advisory_xact_lock(32481134326802543) AS TEXT)", &[]));
+static VERSION: LazyLock<Statement> =
+    LazyLock::new(|| Statement::new("SELECT max(version) FROM schema_versions", &[]));
+static ADD_VERSION: LazyLock<Statement> =
+    LazyLock::new(|| Statement::new("INSERT INTO schema_versions (version) VALUES ($1)", &[Kind::Int]));

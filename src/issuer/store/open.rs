@@ -1,0 +1,148 @@
+//! Opens the store.
+
+use super::database::{Database, Pools};
+use super::sql_store::SqlStore;
+use super::{Store, StoreError, migrate};
+use crate::config::issuer::{StoreConfig, StoreUrl};
+use crate::issuer::audit::Broken;
+use crate::issuer::secret::ServiceSecret;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use std::fmt;
+use std::fs::OpenOptions;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a writer of SQLite waits for one of another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What each connection to PostgreSQL begins with.
+///
+/// A commit is on disk before it is answered, whatever the server's default. A node that is gone must not keep the
+/// head's lock: the server ends what stands idle or too long. Every query is by an index; a plan that was made while
+/// the tables were small must not walk them when they have grown.
+const SESSION: &str = "
+    SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+    SET idle_in_transaction_session_timeout = '10s';
+    SET statement_timeout = '15s';
+    SET enable_seqscan = off;
+    SET enable_hashjoin = off;
+    SET enable_mergejoin = off;
+";
+
+/// Why the store cannot be opened. One line, never the URL.
+#[derive(Debug)]
+pub enum OpenError {
+    /// The URL cannot be understood.
+    Url,
+    /// The file cannot be made or opened.
+    File(std::io::Error),
+    /// Others than its owner may read or write the file; its mode.
+    TooOpen(u32),
+    /// A later program made the schema: its version and the last one known here.
+    Newer {
+        /// The version that is there.
+        found: usize,
+        /// The last one known.
+        known: usize,
+    },
+    /// The end of the audit log is not what this secret makes: it is another secret's, or it was changed.
+    Audit(Broken),
+    /// The head of the audit log is not at its last record.
+    Head,
+    /// It does not answer or cannot be read.
+    Store(StoreError),
+}
+
+/// Opens the store, makes it where there is none, and brings its schema up to date.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open(config: &StoreConfig, secret: Arc<ServiceSecret>) -> Result<Arc<dyn Store>, OpenError> {
+    let database = database(config)?;
+    migrate::migrate(&database).await?;
+    let store = SqlStore::start(database, secret, config).await?;
+    Ok(Arc::new(store))
+}
+
+/// How the database goes about each statement that looks for rows: its name and the plan. Every one is by an index.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn plans(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, OpenError> {
+    let database = database(config)?;
+    let mut connection = database.writing().await?;
+    let mut plans = Vec::new();
+    for (name, statement) in super::queries::all() {
+        plans.push((name, connection.on().plan(statement).await?));
+    }
+    drop(connection);
+    database.close().await;
+    Ok(plans)
+}
+
+fn database(config: &StoreConfig) -> Result<Database, OpenError> {
+    match &config.url.value {
+        StoreUrl::Sqlite(path) => sqlite(path, config.connections),
+        StoreUrl::Postgres(url) => {
+            let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
+            let options = options.application_name("sekisho").disable_statement_logging();
+            Ok(Database::Postgres(Pools::postgres(&options, config.connections, SESSION)))
+        }
+    }
+}
+
+fn sqlite(path: &Path, readers: u32) -> Result<Database, OpenError> {
+    // Made here, so that it is nobody else's from its first moment; SQLite gives its other files the same mode.
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let mode = file.and_then(|file| file.metadata()).map_err(OpenError::File)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(OpenError::TooOpen(mode));
+    }
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        // After a burst the log gives its room back.
+        .pragma("journal_size_limit", "67108864")
+        .disable_statement_logging();
+    Ok(Database::Sqlite(Pools::sqlite(options, readers)))
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url => f.write_str("the store's URL cannot be understood"),
+            Self::File(error) => write!(f, "the store's file cannot be opened: {error}"),
+            Self::TooOpen(mode) => write!(f, "the store's file has mode {mode:04o}: others can read it; make it 0600"),
+            Self::Newer { found, known } => {
+                write!(f, "the store has schema {found}, made by a later program; this one knows {known}")
+            }
+            Self::Audit(broken) => {
+                write!(f, "the audit log does not end as this secret_file makes it ({broken}): another file, or changed")
+            }
+            Self::Head => f.write_str("the head of the audit log is not at its last record"),
+            Self::Store(error) => write!(f, "{}", error.to_string().replace('\n', " ")),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<sqlx::Error> for OpenError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
