@@ -162,7 +162,8 @@ impl Batch {
         self.pending_keys.clear();
         let pending = std::mem::take(&mut self.pending);
         let writes = pending.iter().filter_map(|(index, _)| self.done.get(*index)?.as_ref().ok());
-        let serials: BTreeSet<_> = writes.flat_map(serials).filter(|serial| !self.serials.contains_key(serial)).collect();
+        let serials: BTreeSet<_> =
+            writes.flat_map(serials).filter(|serial| !self.serials.contains_key(serial)).collect();
         for mut row in each(on, &SERIALS, serials.iter().map(|serial| vec![serial.as_bytes().into()])).await? {
             self.serials.insert(words::serial(&row.bytes()?)?, row.int()? != 0);
         }
@@ -187,7 +188,8 @@ impl Batch {
         let completed = writes.iter().filter_map(|write| write.certificate.as_ref());
         put(on, &COMPLETE, completed.map(columns::completed).collect()).await?;
         let statuses = writes.iter().flat_map(|write| &write.statuses);
-        put(on, &PUT_STATUSES, statuses.map(|change| columns::status(next(&mut ends.status), change)).collect()).await?;
+        put(on, &PUT_STATUSES, statuses.map(|change| columns::status(next(&mut ends.status), change)).collect())
+            .await?;
         let notices = writes.iter().flat_map(|write| &write.notices);
         put(on, &PUT_NOTICES, notices.map(|notice| columns::notice(next(&mut ends.notice), notice)).collect()).await?;
         // The last one of a factor counts; a statement may not touch a row twice.

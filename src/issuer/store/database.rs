@@ -134,9 +134,9 @@ impl Database {
     pub(super) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
         Ok(match self {
             Self::Sqlite(pools) => Transaction::Sqlite(pools.reading.begin().await?),
-            Self::Postgres(pools) => {
-                Transaction::Postgres(pools.reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?)
-            }
+            Self::Postgres(pools) => Transaction::Postgres(
+                pools.reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
+            ),
         })
     }
 
@@ -181,7 +181,11 @@ impl Pools<Sqlite> {
 
 impl Pools<Postgres> {
     /// Pools for a server; each connection is set up by `session`.
-    pub(super) fn postgres(options: &sqlx::postgres::PgConnectOptions, connections: u32, session: &'static str) -> Self {
+    pub(super) fn postgres(
+        options: &sqlx::postgres::PgConnectOptions,
+        connections: u32,
+        session: &'static str,
+    ) -> Self {
         let pool = || {
             PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).after_connect(move |connection, _| {
                 Box::pin(async move { sqlx::raw_sql(session).execute(connection).await.map(drop) })
@@ -228,9 +232,10 @@ impl Transaction {
     /// [`StoreError::Unknown`], unless SQLite says for certain that nothing was written.
     pub(super) async fn commit(self) -> Result<(), StoreError> {
         match self {
-            Self::Sqlite(transaction) => transaction.commit().await.map_err(|error| {
-                if wrote_nothing(&error) { unavailable(&error) } else { unknown(&error) }
-            }),
+            Self::Sqlite(transaction) => transaction
+                .commit()
+                .await
+                .map_err(|error| if wrote_nothing(&error) { unavailable(&error) } else { unknown(&error) }),
             Self::Postgres(transaction) => transaction.commit().await.map_err(|error| unknown(&error)),
         }
     }

@@ -41,7 +41,6 @@ async fn version(on: &mut On<'_>, dialect: Dialect) -> Result<usize, OpenError> 
 /// Any number that no other program takes on this database: "sekisho" in ASCII.
 static LOCK: LazyLock<Statement> =
     LazyLock::new(|| Statement::new("SELECT CAST(pg_advisory_xact_lock(32481134326802543) AS TEXT)", &[]));
-static VERSION: LazyLock<Statement> =
-    LazyLock::new(|| Statement::new("SELECT max(version) FROM schema_versions", &[]));
+static VERSION: LazyLock<Statement> = LazyLock::new(|| Statement::new("SELECT max(version) FROM schema_versions", &[]));
 static ADD_VERSION: LazyLock<Statement> =
     LazyLock::new(|| Statement::new("INSERT INTO schema_versions (version) VALUES ($1)", &[Kind::Int]));

@@ -125,7 +125,10 @@ impl fmt::Display for OpenError {
                 write!(f, "the store has schema {found}, made by a later program; this one knows {known}")
             }
             Self::Audit(broken) => {
-                write!(f, "the audit log does not end as this secret_file makes it ({broken}): another file, or changed")
+                write!(
+                    f,
+                    "the audit log does not end as this secret_file makes it ({broken}): another file, or changed"
+                )
             }
             Self::Head => f.write_str("the head of the audit log is not at its last record"),
             Self::Store(error) => write!(f, "{}", error.to_string().replace('\n', " ")),

@@ -144,7 +144,8 @@ impl Overlay {
         if !of.into_iter().all(is_there) {
             return Err(Corrupt("a factor of a contract that was not read"));
         }
-        let is_known = |key: &UserKey| write.users.iter().any(|row| row.user.key == *key) || self.users.contains_key(key);
+        let is_known =
+            |key: &UserKey| write.users.iter().any(|row| row.user.key == *key) || self.users.contains_key(key);
         if !write.intent.iter().all(|row| is_known(&row.user)) {
             return Err(Corrupt("a certificate of a user who was not read"));
         }
@@ -155,7 +156,10 @@ impl Overlay {
     pub(super) fn changed(&self) -> [(&'static Statement, Vec<Vec<Value>>); 4] {
         let Changed { contracts, users, addresses, idempotency } = &self.changed;
         [
-            (&*PUT_CONTRACTS, contracts.iter().filter_map(|id| self.contracts.get(id)).map(columns::contract).collect()),
+            (
+                &*PUT_CONTRACTS,
+                contracts.iter().filter_map(|id| self.contracts.get(id)).map(columns::contract).collect(),
+            ),
             (&*PUT_USERS, users.iter().filter_map(|key| self.users.get(key)).map(user_columns::encode).collect()),
             (
                 &*PUT_ADDRESSES,

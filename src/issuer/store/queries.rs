@@ -11,7 +11,10 @@ use std::sync::LazyLock;
 type Lazy = LazyLock<Statement>;
 
 pub(super) static CONTRACTS_AFTER: Lazy = LazyLock::new(|| {
-    statement(&format!("SELECT {} FROM contracts WHERE id > $1 ORDER BY id LIMIT $2", CONTRACTS.columns()), &[Text, Int])
+    statement(
+        &format!("SELECT {} FROM contracts WHERE id > $1 ORDER BY id LIMIT $2", CONTRACTS.columns()),
+        &[Text, Int],
+    )
 });
 pub(super) static USERS_AFTER: Lazy = LazyLock::new(|| {
     let columns = USERS.columns();
@@ -64,9 +67,8 @@ pub(super) static AUDIT_FROM: Lazy = LazyLock::new(|| {
 });
 pub(super) static HISTORY_OF_CONTRACT: Lazy = LazyLock::new(|| {
     let columns = AUDIT.columns();
-    let words = format!(
-        "SELECT {columns} FROM audit WHERE contract = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3"
-    );
+    let words =
+        format!("SELECT {columns} FROM audit WHERE contract = $1 AND sequence < $2 ORDER BY sequence DESC LIMIT $3");
     statement(&words, &[Text, Int, Int])
 });
 pub(super) static HISTORY_OF_USER: Lazy = LazyLock::new(|| {
@@ -104,8 +106,7 @@ pub(super) static NOTICE_SENT: Lazy = LazyLock::new(|| {
     statement(words, &[Int, Int])
 });
 pub(super) static NOTICE_FAILED: Lazy = LazyLock::new(|| {
-    let words =
-        "UPDATE outbox SET due = $2, attempts = attempts + 1, failure = $3 WHERE id = $1 AND sent_at IS NULL";
+    let words = "UPDATE outbox SET due = $2, attempts = attempts + 1, failure = $3 WHERE id = $1 AND sent_at IS NULL";
     statement(words, &[Int, Int, Text])
 });
 pub(super) static NOTICES_OF: Lazy = LazyLock::new(|| {

@@ -80,13 +80,15 @@ impl Statement {
     /// The rows of a table whose first columns are one of those given.
     pub(super) fn by_keys(table: &Table, keys: usize) -> Self {
         let equal = table.columns.iter().enumerate().take(keys);
-        let equal: Vec<_> = equal.map(|(index, (name, kind))| format!("t.{name} = {{{index}:{}}}", kind.word())).collect();
+        let equal: Vec<_> =
+            equal.map(|(index, (name, kind))| format!("t.{name} = {{{index}:{}}}", kind.word())).collect();
         Self::select_each(table, &equal.join(" AND "))
     }
 
     /// The rows of a table, `t`, for which a condition holds with one of the rows given.
     pub(super) fn select_each(table: &Table, condition: &str) -> Self {
-        let words = format!("SELECT {} FROM {{each}} CROSS JOIN {} t WHERE {condition}", table.columns_of("t"), table.name);
+        let words =
+            format!("SELECT {} FROM {{each}} CROSS JOIN {} t WHERE {condition}", table.columns_of("t"), table.name);
         Self::new(&words, &[Kind::Rows])
     }
 

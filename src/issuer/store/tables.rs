@@ -125,24 +125,11 @@ pub(super) const CREDENTIALS: Table = Table {
 pub(super) const IDEMPOTENCY: Table = Table {
     name: "idempotency",
     keys: 2,
-    columns: &[
-        ("caller", Text),
-        ("key", Text),
-        ("request", Bytes),
-        ("user_id", Text),
-        ("serial", Bytes),
-        ("at", Int),
-    ],
+    columns: &[("caller", Text), ("key", Text), ("request", Bytes), ("user_id", Text), ("serial", Bytes), ("at", Int)],
 };
 
 pub(super) const ADDRESSES: Table = Table {
     name: "addresses",
     keys: 1,
-    columns: &[
-        ("address", Text),
-        ("wrong", Int),
-        ("wrong_first_at", Int),
-        ("wrong_locked_at", Int),
-        ("last_at", Int),
-    ],
+    columns: &[("address", Text), ("wrong", Int), ("wrong_first_at", Int), ("wrong_locked_at", Int), ("last_at", Int)],
 };

@@ -5,8 +5,8 @@ use super::statement::hex;
 use super::words::{self, counter, identifier, reason, seconds, serial};
 use super::{Contact, UserRow};
 use crate::issuer::lifecycle::{
-    ActorName, Certificate, ContractId, Held, Intent, Lock, Next, Offer, RequestId, Revoked, SecretDigest,
-    StaffId, StaffPair, User, UserId, UserKey,
+    ActorName, Certificate, ContractId, Held, Intent, Lock, Next, Offer, RequestId, Revoked, SecretDigest, StaffId,
+    StaffPair, User, UserId, UserKey,
 };
 use crate::issuer::profile::RoleName;
 use crate::pki::serial::SerialNumber;
@@ -53,9 +53,7 @@ pub(super) fn decode(columns: &mut Columns) -> Result<UserRow, Corrupt> {
     let standing = words::read(&words::STANDING, &columns.text()?)?;
     let lock = match (columns.maybe_int()?, columns.maybe_text()?) {
         (None, None) => Lock::Open,
-        (Some(at), Some(by)) => {
-            Lock::Locked { at: Timestamp::from_unix(at), by: words::read(&words::LOCKED_BY, &by)? }
-        }
+        (Some(at), Some(by)) => Lock::Locked { at: Timestamp::from_unix(at), by: words::read(&words::LOCKED_BY, &by)? },
         _ => return Err(Corrupt("a lock in part")),
     };
     let wrong_tries = counter(columns)?;

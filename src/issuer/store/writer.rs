@@ -87,7 +87,9 @@ async fn run(
         // The time by which a row is old is that of the acts, not this node's.
         let newest = write(&database, &secret, waiting.drain(..)).await;
         transactions = transactions.wrapping_add(1);
-        if transactions.is_multiple_of(PRUNE_EVERY) && let Some(now) = newest {
+        if transactions.is_multiple_of(PRUNE_EVERY)
+            && let Some(now) = newest
+        {
             // It is tried again later; nothing depends on it.
             let _ = prune::prune(&database, now).await;
         }
