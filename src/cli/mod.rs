@@ -7,6 +7,8 @@ mod ca;
 mod check;
 mod demo;
 mod gateway;
+#[cfg(feature = "issuer")]
+mod issuer;
 mod verify;
 
 use clap::Parser as _;
@@ -27,6 +29,8 @@ enum Command {
     Verify(verify::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
+    Issuer(issuer::Arguments),
+    #[cfg(feature = "issuer")]
     Ca(ca::Arguments),
     #[cfg(feature = "issuer")]
     Audit(audit::Arguments),
@@ -39,6 +43,8 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        #[cfg(feature = "issuer")]
+        Command::Issuer(arguments) => issuer::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Ca(arguments) => ca::run(&arguments),
         #[cfg(feature = "issuer")]

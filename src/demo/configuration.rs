@@ -14,6 +14,17 @@ pub struct Addresses {
     pub upstream: SocketAddr,
 }
 
+/// What the configuration has about an issuance service behind the gateway.
+#[derive(Clone, Debug, Default)]
+pub struct IssuerPart {
+    /// Its CAs, its pool and the key of the assertions; empty without one.
+    pub tables: String,
+    /// Further names in the IB site's list of CAs.
+    pub authorities: &'static [&'static str],
+    /// Routes of the IB site.
+    pub routes: &'static str,
+}
+
 /// The name of the configuration file in the PKI's folder.
 pub const FILE: &str = "sekisho.toml";
 
@@ -21,8 +32,10 @@ pub const FILE: &str = "sekisho.toml";
 pub const IDENTITY: &str = "(?<contract_id>[0-9]{11}) (?:(?<user_id>[A-Za-z0-9]{1,30}) )?1635";
 
 /// `sekisho.toml` for a PKI folder; paths in it are relative to that folder.
-pub fn render(addresses: &Addresses) -> String {
+pub fn render(addresses: &Addresses, issuer: &IssuerPart) -> String {
     let Addresses { listen, admin, upstream } = addresses;
+    let IssuerPart { tables, authorities, routes } = issuer;
+    let further: String = authorities.iter().map(|name| format!(", \"{name}\"")).collect();
     format!(
         r#"# Written by `sekisho demo`; every key with its default and reason is in config/sekisho.toml.
 
@@ -31,7 +44,7 @@ listen = ["{listen}"]
 admin = "{admin}"
 access_log = {{ file = "access.log" }}
 watch_files = true
-
+{tables}
 [[ca]]
 name = "root"
 certificate = "root-ca.pem"
@@ -55,9 +68,9 @@ server_names = ["ib.localhost"]
 certificate = "ib.localhost.pem"
 key = "ib.localhost.key"
 client_auth = "required"
-ca = ["root"]
+ca = ["root"{further}]
 refusal = "alert"
-
+{routes}
 [[site.route]]
 path = "/"
 pool = "ib"
@@ -96,9 +109,9 @@ require = ["certificate"]
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write(folder: &Path, addresses: &Addresses) -> std::io::Result<std::path::PathBuf> {
+pub fn write(folder: &Path, addresses: &Addresses, issuer: &IssuerPart) -> std::io::Result<std::path::PathBuf> {
     let path = folder.join(FILE);
-    std::fs::write(&path, render(addresses))?;
+    std::fs::write(&path, render(addresses, issuer))?;
     Ok(path)
 }
 
@@ -111,7 +124,7 @@ mod tests {
     fn the_demo_serves_a_configuration_without_errors() {
         let local = |port| SocketAddr::from(([127, 0, 0, 1], port));
         let addresses = Addresses { listen: local(8443), admin: local(9443), upstream: local(8081) };
-        let config = config::parse(&render(&addresses), FILE, Path::new("/certs")).unwrap();
+        let config = config::parse(&render(&addresses, &IssuerPart::default()), FILE, Path::new("/certs")).unwrap();
         assert_eq!(config.gateway.listen, [local(8443)]);
         let styles: Vec<_> = config.sites.iter().map(|site| site.refusal).collect();
         assert_eq!(styles, [RefusalStyle::Alert, RefusalStyle::Page]);

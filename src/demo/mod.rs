@@ -1,8 +1,11 @@
-//! `sekisho demo`: a development PKI, a demo IB application, and a gateway between it and curl.
+//! `sekisho demo`: a development PKI, a demo IB application, an issuance service with four contracts, and a gateway
+//! between them and curl.
 
 pub mod app;
 pub mod check;
 pub mod configuration;
+#[cfg(feature = "issuer")]
+pub mod issuer;
 pub mod pki;
 pub mod process;
 
@@ -27,6 +30,8 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 struct Demo {
     pki: PkiDir,
     gateway: GatewayProcess,
+    #[cfg(feature = "issuer")]
+    issuer: issuer::Issuer,
     _application: App,
     runtime: tokio::runtime::Runtime,
 }
@@ -52,6 +57,8 @@ pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
         pki::P12_PASSWORD,
         target.gateway.port()
     );
+    #[cfg(feature = "issuer")]
+    demo.show_issuer(folder)?;
     println!("Metrics and readiness: http://{}/metrics, /livez, /readyz", demo.gateway.admin());
     println!("Access and authentication records: {}/access.log", folder.display());
     println!("Ctrl-C ends it.");
@@ -84,6 +91,11 @@ pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
         })
         .collect();
     results.extend(check::check_live_revocation(&mut demo.pki, target));
+    #[cfg(feature = "issuer")]
+    results.extend(demo.issuer.walk(target.gateway).into_iter().map(|step| {
+        let said = |seen| format!("{seen}\n     {}", step.command);
+        (step.claim, step.result.map_err(said))
+    }));
     let failed = results.iter().filter(|(_, result)| result.is_err()).count();
     for (claim, result) in &results {
         match result {
@@ -94,6 +106,8 @@ pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
     println!("{} passed, {failed} failed", results.len() - failed);
     if failed > 0 {
         println!("What the gateway said last:\n{}", demo.gateway.last_lines(20));
+        #[cfg(feature = "issuer")]
+        println!("What the issuer said last:\n{}", demo.issuer.last_lines(20));
     }
     Ok(if failed == 0 { Passed::All } else { Passed::Some })
 }
@@ -117,13 +131,51 @@ impl Demo {
         let runtime = tokio::runtime::Runtime::new()?;
         let application = runtime.block_on(App::start(([127, 0, 0, 1], 0).into()))?;
         let upstream = application.address().ok_or("the application has no address")?;
-        let config = configuration::write(folder, &Addresses { listen, admin, upstream })?;
+        #[cfg(feature = "issuer")]
+        let (issuer, part) = {
+            let issuer = issuer::Issuer::start(&pki, issuer_addresses(listen), output)?;
+            let part = issuer.of_gateway();
+            (issuer, part)
+        };
+        #[cfg(not(feature = "issuer"))]
+        let part = configuration::IssuerPart::default();
+        let config = configuration::write(folder, &Addresses { listen, admin, upstream }, &part)?;
         let gateway = GatewayProcess::start(&std::env::current_exe()?, &config, output, PATIENCE)?;
-        Ok(Self { pki, gateway, _application: application, runtime })
+        Ok(Self {
+            pki,
+            gateway,
+            #[cfg(feature = "issuer")]
+            issuer,
+            _application: application,
+            runtime,
+        })
     }
 
     fn target(&self) -> Target<'_> {
         Target { gateway: self.gateway.tls(), certificates: self.pki.folder() }
+    }
+
+    /// The contracts, a walk through a certificate's life, and where to go on by oneself.
+    #[cfg(feature = "issuer")]
+    fn show_issuer(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        println!("\n電子証明書の一生 / A certificate's life, once for each product:\n");
+        for step in self.issuer.walk(self.gateway.tls()) {
+            let verdict = if step.result.is_ok() { "ok" } else { "FAILED" };
+            println!("# {} ... {verdict}", step.claim);
+            if !step.command.is_empty() {
+                println!("{}", step.command);
+            }
+            if let Err(seen) = step.result {
+                println!("#   {seen}");
+            }
+        }
+        println!("\n利用者一覧 / Every contract's users:\n\n{}", self.issuer.table()?);
+        println!("Their certificates, where the walk or the demo acquired one: {}/issuer/users/", folder.display());
+        println!(
+            "CA certificates, revocation lists, OCSP: http://{}/ca/hokugin.cer, /crl/hokugin/0.crl",
+            self.issuer.public()
+        );
+        Ok(())
     }
 
     /// Lets the gateway end by itself; one that does not is killed when this is dropped.
@@ -131,6 +183,16 @@ impl Demo {
         self.gateway.signal(Signal::Terminate);
         self.gateway.wait_for_end(STOP_PATIENCE);
     }
+}
+
+/// The issuer's addresses beside the gateway's: 8445, 8080 and 9445 with 8443; free ones with free ones.
+#[cfg(feature = "issuer")]
+fn issuer_addresses(gateway: SocketAddr) -> issuer::Addresses {
+    let beside = |distance: i32| {
+        let port = i32::from(gateway.port()).checked_add(distance).and_then(|port| u16::try_from(port).ok());
+        SocketAddr::from(([127, 0, 0, 1], if gateway.port() == 0 { 0 } else { port.unwrap_or(0) }))
+    };
+    issuer::Addresses { api: beside(2), public: beside(-363), admin: beside(1002) }
 }
 
 /// Waits for Ctrl-C or SIGTERM: by default the latter would end us and leave the gateway behind.

@@ -1,8 +1,9 @@
-//! The gateway as a child process: started from this same binary, ready when it says so, gone when dropped.
+//! Gateway and issuer as child processes: started from this same binary, ready when they say so, gone when dropped.
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -24,25 +25,31 @@ pub enum Output {
     Show,
 }
 
-/// Signals a gateway understands.
+/// Signals a server understands, and one that it does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGHUP: reload.
     Reload,
     /// SIGTERM: drain and end.
     Terminate,
+    /// SIGKILL: no more time for anything.
+    Kill,
+}
+
+/// A running server that tells its addresses as JSON log lines with message `listening` and fields `kind` and
+/// `address`.
+#[derive(Debug)]
+pub struct ServerProcess {
+    child: Child,
+    lines: Arc<Lines>,
+    addresses: Vec<(String, SocketAddr)>,
 }
 
 /// A running gateway process.
 #[derive(Debug)]
-pub struct GatewayProcess {
-    child: Child,
-    lines: Arc<Lines>,
-    tls: Vec<SocketAddr>,
-    admin: SocketAddr,
-}
+pub struct GatewayProcess(ServerProcess);
 
-/// The gateway did not come up: why, with everything it said.
+/// The server did not come up: why, with everything it said.
 #[derive(Debug)]
 pub struct StartError {
     /// Its exit status, if it ended.
@@ -64,18 +71,21 @@ struct Written {
     open_streams: usize,
 }
 
-impl GatewayProcess {
-    /// Starts `BINARY gateway --config CONFIG` and waits until it listens and `/readyz` answers 200.
-    ///
-    /// The gateway tells its addresses as JSON log lines with message `listening` and fields `kind` (`tls`, `admin`)
-    /// and `address`.
+impl ServerProcess {
+    /// Starts the command and waits until it listens on an address of each kind, `admin` among them, and `/readyz`
+    /// there answers 200.
     ///
     /// # Errors
     /// [`StartError`] when it ends, or is not ready within `patience`.
-    pub fn start(binary: &Path, config: &Path, output: Output, patience: Duration) -> Result<Self, StartError> {
-        let started = Self::listening(binary, config, output, patience)?;
+    pub fn start(
+        command: &mut Command,
+        kinds: &[&str],
+        output: Output,
+        patience: Duration,
+    ) -> Result<Self, StartError> {
+        let started = Self::listening(command, kinds, output, patience)?;
         let deadline = Instant::now() + patience;
-        while http_status(started.admin, "/readyz") != Some(200) {
+        while http_status(started.address("admin"), "/readyz") != Some(200) {
             if Instant::now() > deadline {
                 return Err(StartError { status: None, output: started.output() + "\n/readyz never answered 200" });
             }
@@ -84,46 +94,40 @@ impl GatewayProcess {
         Ok(started)
     }
 
-    /// As [`Self::start`], but content with a gateway that listens and is not ready.
+    /// As [`Self::start`], but content with a server that listens and is not ready.
     ///
     /// # Errors
     /// [`StartError`] when it ends, or does not listen within `patience`.
-    pub fn listening(binary: &Path, config: &Path, output: Output, patience: Duration) -> Result<Self, StartError> {
+    pub fn listening(
+        command: &mut Command,
+        kinds: &[&str],
+        output: Output,
+        patience: Duration,
+    ) -> Result<Self, StartError> {
         let failed = |error: std::io::Error| StartError { status: None, output: error.to_string() };
-        let mut child = Command::new(binary)
-            .args(["gateway", "--config"])
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(failed)?;
+        let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().map_err(failed)?;
         let lines = Arc::new(Lines::default());
         Lines::follow(&lines, child.stdout.take(), output);
         Lines::follow(&lines, child.stderr.take(), output);
-        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut started = Self { child, lines, tls: Vec::new(), admin: unknown };
-        let admin = started.lines.wait_for(patience, |line| listening_address(line, "admin"));
-        let tls = started.lines.wait_for(patience, |line| listening_address(line, "tls"));
-        let (Some(admin), Some(_)) = (admin, tls) else {
+        let mut started = Self { child, lines, addresses: Vec::new() };
+        let listens = |kind: &&str| {
+            let address_of_kind = |line: &str| listening_address(line).filter(|(known, _)| known == kind);
+            started.lines.wait_for(patience, address_of_kind).is_some()
+        };
+        if !kinds.iter().all(listens) {
             // It ended or hangs: in both cases no line will come. One that closed its streams is about to end.
             let status = started.wait_for_end(Duration::from_secs(2));
             return Err(StartError { status, output: started.output() });
-        };
-        started.admin = admin;
-        started.tls = started.lines.lock().lines.iter().filter_map(|line| listening_address(line, "tls")).collect();
+        }
+        started.addresses = started.lines.lock().lines.iter().filter_map(|line| listening_address(line)).collect();
         Ok(started)
     }
 
-    /// The first TLS address.
-    pub fn tls(&self) -> SocketAddr {
-        // `listening` saw one before it made this value.
-        self.tls.first().copied().unwrap_or(self.admin)
-    }
-
-    /// The admin address.
-    pub fn admin(&self) -> SocketAddr {
-        self.admin
+    /// The first address of a kind that it was waited for.
+    pub fn address(&self, kind: &str) -> SocketAddr {
+        let found = self.addresses.iter().find(|(known, _)| known == kind);
+        found.map_or(SocketAddr::from(([127, 0, 0, 1], 0)), |(_, address)| *address)
     }
 
     /// Everything it wrote, both streams.
@@ -148,6 +152,7 @@ impl GatewayProcess {
         let name = match signal {
             Signal::Reload => "HUP",
             Signal::Terminate => "TERM",
+            Signal::Kill => "KILL",
         };
         // The shell's own `kill`: a machine without procps has it too.
         let _ = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.child.id())]).status();
@@ -164,10 +169,58 @@ impl GatewayProcess {
     }
 }
 
-impl Drop for GatewayProcess {
+impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl GatewayProcess {
+    /// Starts `BINARY gateway --config CONFIG` and waits until it listens and `/readyz` answers 200.
+    ///
+    /// # Errors
+    /// [`StartError`] when it ends, or is not ready within `patience`.
+    pub fn start(binary: &Path, config: &Path, output: Output, patience: Duration) -> Result<Self, StartError> {
+        ServerProcess::start(&mut Self::command(binary, config), &["admin", "tls"], output, patience).map(Self)
+    }
+
+    /// As [`Self::start`], but content with a gateway that listens and is not ready.
+    ///
+    /// # Errors
+    /// [`StartError`] when it ends, or does not listen within `patience`.
+    pub fn listening(binary: &Path, config: &Path, output: Output, patience: Duration) -> Result<Self, StartError> {
+        ServerProcess::listening(&mut Self::command(binary, config), &["admin", "tls"], output, patience).map(Self)
+    }
+
+    fn command(binary: &Path, config: &Path) -> Command {
+        let mut command = Command::new(binary);
+        command.args(["gateway", "--config"]).arg(config);
+        command
+    }
+
+    /// The first TLS address.
+    pub fn tls(&self) -> SocketAddr {
+        self.0.address("tls")
+    }
+
+    /// The admin address.
+    pub fn admin(&self) -> SocketAddr {
+        self.0.address("admin")
+    }
+}
+
+impl Deref for GatewayProcess {
+    type Target = ServerProcess;
+
+    fn deref(&self) -> &ServerProcess {
+        &self.0
+    }
+}
+
+impl DerefMut for GatewayProcess {
+    fn deref_mut(&mut self) -> &mut ServerProcess {
+        &mut self.0
     }
 }
 
@@ -200,11 +253,14 @@ fn pause() {
     thread::sleep(POLL);
 }
 
-/// The address of a `listening` line of that kind; fields flattened or below `fields`.
-fn listening_address(line: &str, kind: &str) -> Option<SocketAddr> {
+/// Kind and address of a `listening` line; fields flattened or below `fields`.
+fn listening_address(line: &str) -> Option<(String, SocketAddr)> {
     let record: serde_json::Value = serde_json::from_str(line).ok()?;
     let field = |name: &str| record.get(name).or_else(|| record.get("fields")?.get(name))?.as_str();
-    (field("message") == Some("listening") && field("kind") == Some(kind)).then(|| field("address")?.parse().ok())?
+    if field("message") != Some("listening") {
+        return None;
+    }
+    Some((field("kind")?.to_owned(), field("address")?.parse().ok()?))
 }
 
 impl Lines {
@@ -254,8 +310,8 @@ impl Lines {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
-            Some(status) => write!(f, "the gateway ended ({status}):\n{}", self.output),
-            None => write!(f, "the gateway did not come up:\n{}", self.output),
+            Some(status) => write!(f, "it ended ({status}):\n{}", self.output),
+            None => write!(f, "it did not come up:\n{}", self.output),
         }
     }
 }
@@ -268,13 +324,13 @@ mod tests {
 
     #[test]
     fn a_listening_line_is_read_in_both_shapes_of_log_and_no_other_line() {
-        let address = Some(SocketAddr::from(([127, 0, 0, 1], 8443)));
+        let address = Some(("tls".to_owned(), SocketAddr::from(([127, 0, 0, 1], 8443))));
         let flat = r#"{"level":"INFO","message":"listening","kind":"tls","address":"127.0.0.1:8443"}"#;
         let nested = r#"{"fields":{"message":"listening","kind":"tls","address":"127.0.0.1:8443"}}"#;
-        assert_eq!(listening_address(flat, "tls"), address);
-        assert_eq!(listening_address(nested, "tls"), address);
-        assert_eq!(listening_address(flat, "admin"), None);
-        assert_eq!(listening_address("listening 127.0.0.1:8443", "tls"), None);
+        assert_eq!(listening_address(flat), address);
+        assert_eq!(listening_address(nested), address);
+        assert_eq!(listening_address(&flat.replace("listening", "resting")), None);
+        assert_eq!(listening_address("listening 127.0.0.1:8443"), None);
     }
 
     #[test]

@@ -28,7 +28,6 @@ pub(super) struct Metrics {
     notices: IntCounterVec,
     notices_waiting: IntGauge,
     list_number: IntGaugeVec,
-    list_entries: IntGaugeVec,
     list_this_update: IntGaugeVec,
     list_next_update: IntGaugeVec,
     dropped_records: IntGauge,
@@ -39,8 +38,7 @@ pub(super) struct Metrics {
 pub(super) struct ListFacts<'a> {
     pub(super) authority: &'a str,
     pub(super) part: u16,
-    pub(super) number: u64,
-    pub(super) entries: usize,
+    pub(super) number: i64,
     /// Seconds since 1970.
     pub(super) this_update: i64,
     pub(super) next_update: i64,
@@ -121,7 +119,6 @@ impl Metrics {
                 "Notices that are due and not yet sent, as of the outbox's last round; as many as a round takes at most.",
             )?,
             list_number: gauges("sekisho_issuer_list_number", "CRLNumber of the list that is published.")?,
-            list_entries: gauges("sekisho_issuer_list_entries", "Certificates on the list that is published.")?,
             list_this_update: gauges(
                 "sekisho_issuer_list_this_update_seconds",
                 "thisUpdate of the list that is published, seconds since 1970.",
@@ -198,8 +195,7 @@ impl Metrics {
     pub(super) fn list(&self, list: &ListFacts<'_>) {
         let part = list.part.to_string();
         let labels = [list.authority, &part];
-        self.list_number.with_label_values(&labels).set(i64::try_from(list.number).unwrap_or(i64::MAX));
-        self.list_entries.with_label_values(&labels).set(i64::try_from(list.entries).unwrap_or(i64::MAX));
+        self.list_number.with_label_values(&labels).set(list.number);
         self.list_this_update.with_label_values(&labels).set(list.this_update);
         self.list_next_update.with_label_values(&labels).set(list.next_update);
     }
@@ -237,7 +233,7 @@ mod tests {
         metrics.request("public", "/crl/{authority}/{file}", "GET", 304, Duration::from_millis(1));
         metrics.credentials_checked(2, 1);
         metrics.notices(NoticeFate::GivenUp, 1);
-        let list = ListFacts { authority: "biz", part: 3, number: 7, entries: 2, this_update: 10, next_update: 20 };
+        let list = ListFacts { authority: "biz", part: 3, number: 7, this_update: 10, next_update: 20 };
         metrics.list(&list);
         let text = String::from_utf8(metrics.render()).unwrap();
         for line in [

@@ -32,6 +32,9 @@
 //!
 //! *Invariant*: `issuer` and `gateway` never name each other. *Invariant*: `lifecycle` is pure.
 
+mod access;
+mod admin;
+pub mod api;
 pub mod audit;
 pub mod authenticate;
 pub mod authorities;
@@ -44,6 +47,9 @@ pub mod outbox;
 pub mod profile;
 pub mod profiles;
 pub mod publish;
+mod run;
 pub mod secret;
 pub mod service;
 pub mod store;
+
+pub use run::{check, run};

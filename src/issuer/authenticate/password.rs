@@ -59,3 +59,48 @@ pub(super) fn matches(text: &[u8], kept: &str) -> Result<Matches, String> {
         Err(error) => Err(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_password_matches_itself_alone_and_has_the_recommended_parameters() {
+        let kept = hash(b"correct horse").unwrap();
+        assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
+        assert_ne!(kept, hash(b"correct horse").unwrap(), "a salt came twice");
+        assert_eq!(matches(b"correct horse", &kept), Ok(Matches::Yes));
+        for wrong in [&b"correct horsf"[..], b"", b"correct horse ", b"Correct horse"] {
+            assert_eq!(matches(wrong, &kept), Ok(Matches::No));
+        }
+    }
+
+    #[test]
+    fn nobodys_password_costs_what_everybodys_does() {
+        let cost = |kept: &str| {
+            let kept = PasswordHash::new(kept).unwrap();
+            let parameters = Params::try_from(&kept).unwrap();
+            let lengths = (kept.salt.unwrap().len(), kept.hash.unwrap().len());
+            (kept.algorithm, parameters.m_cost(), parameters.t_cost(), parameters.p_cost(), lengths)
+        };
+        assert_eq!(cost(NOBODYS), cost(&hash(b"x").unwrap()));
+        assert_eq!(matches(b"", NOBODYS), Ok(Matches::No));
+    }
+
+    #[test]
+    fn what_was_not_kept_here_is_an_error_and_not_a_wrong_password() {
+        let kept = hash(b"x").unwrap();
+        for other in [
+            "",
+            "x",
+            "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW",
+            &kept.replace("argon2id", "argon2i"),
+            &kept.replace("argon2id", "argon2d"),
+            &kept.replace("m=19456", "m=4194304"),
+            &kept.replace("t=2", "t=4000000"),
+            &kept[..kept.rfind('$').unwrap()],
+        ] {
+            assert!(matches(b"x", other).is_err(), "{other}");
+        }
+    }
+}

@@ -203,3 +203,7 @@ impl Ledger {
         self.parts.get_mut(usize::from(index.value()))
     }
 }
+
+#[cfg(test)]
+#[path = "ledger_tests.rs"]
+mod tests;

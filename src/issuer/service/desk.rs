@@ -53,12 +53,13 @@ impl Service {
         };
         let mut rows = Vec::new();
         for (factor, text) in &factors.0 {
-            let made = built_in.verifier(&of, *factor, text).await;
+            let (built_in, of_one, factor, text) = (Arc::clone(built_in), of.clone(), *factor, text.clone());
+            let made = tokio::task::spawn_blocking(move || built_in.verifier(&of_one, factor, &text)).await;
+            let made = made.map_err(|_| Refused::Unavailable("a verifier could not be computed".into()))?;
             let verifier = made.map_err(|error| match error {
                 CannotKeep::Unavailable(why) => Refused::Unavailable(why),
                 other => Refused::Request("credentials", other.to_string().into()),
             })?;
-            let factor = *factor;
             rows.push(CredentialRow { of: of.clone(), factor, verifier });
         }
         Ok(rows)

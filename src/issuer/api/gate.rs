@@ -1,0 +1,140 @@
+//! What every request goes through, in this order: reference number, who calls, limit of the caller or of strangers,
+//! the time it may take; and every answer: problems written, headers set, one line in the log.
+
+use super::Shared;
+use super::call::Asked;
+use super::problem::{Kind, Problem};
+use super::reference;
+use crate::clock;
+use crate::issuer::authenticate::{Caller, NotAuthenticated};
+use crate::issuer::lifecycle::UserKey;
+use crate::issuer::listen::Peer;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The header with the reference number.
+const REFERENCE: HeaderName = HeaderName::from_static("sekisho-reference");
+
+/// Characters of a path in the log: IDs are at most 64 each.
+const LONGEST_PATH: usize = 256;
+
+/// Whom a bucket is of.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) enum Who {
+    Service(Arc<str>),
+    User(UserKey),
+}
+
+/// The gate.
+pub(super) async fn gate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let path: String = request.uri().path().chars().take(LONGEST_PATH).collect();
+    let Some(reference) = reference::generate() else {
+        return Problem::new(Kind::Unavailable).because("no randomness").render("-");
+    };
+    let (caller, response) = match admit(&shared, request, &reference).await {
+        Err(problem) => (None, problem.into_response()),
+        Ok((caller, request)) => {
+            let left = shared.limits.request_timeout.saturating_sub(started.elapsed());
+            let answered = tokio::time::timeout(left, next.run(request)).await;
+            (Some(caller), answered.unwrap_or_else(|_| Problem::new(Kind::Timeout).into_response()))
+        }
+    };
+    let (response, why) = written(response, &reference);
+    let status = response.status().as_u16();
+    let (caller, milliseconds) = (caller.as_ref().map(Caller::name), started.elapsed().as_millis());
+    let caller = caller.as_deref().unwrap_or("nobody");
+    match why {
+        Some(why) if response.status().is_server_error() => {
+            tracing::error!(%reference, caller, %method, path, status, milliseconds, why, "request failed");
+        }
+        Some(why) => tracing::info!(%reference, caller, %method, path, status, milliseconds, why, "request refused"),
+        None => tracing::debug!(%reference, caller, %method, path, status, milliseconds, "request done"),
+    }
+    response
+}
+
+/// Who calls, if they may come now.
+async fn admit(shared: &Shared, request: Request, reference: &Arc<str>) -> Result<(Caller, Request), Problem> {
+    let unknown = || Problem::new(Kind::NotAuthenticated).because("the connection's peer is not known");
+    let peer = *request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer).ok_or_else(unknown)?;
+    let (mut parts, body) = request.into_parts();
+    let caller = match shared.authenticator.caller(&peer, &parts, clock::now()).await {
+        Ok(caller) => caller,
+        Err(why @ NotAuthenticated::Unavailable(_)) => {
+            return Err(Problem::new(Kind::Unavailable).because(why.for_log().to_string()));
+        }
+        Err(why @ NotAuthenticated::Refused(_)) => {
+            // After the look and not before it: a look costs one signature at most, and many users come from the
+            // gateway's one address; what one of them cannot prove must not shut the others out.
+            shared.strangers.take(network(peer.address.ip()), Instant::now()).map_err(too_many)?;
+            return Err(Problem::new(Kind::NotAuthenticated).because(why.for_log().to_string()));
+        }
+    };
+    let who = match &caller {
+        Caller::Service { name, .. } => Who::Service(Arc::clone(name)),
+        Caller::User(shown) => Who::User(shown.of.clone()),
+    };
+    shared.callers.take(who, Instant::now()).map_err(too_many)?;
+    parts.extensions.insert(Asked { caller: caller.clone(), reference: Arc::clone(reference) });
+    Ok((caller, Request::from_parts(parts, body)))
+}
+
+fn too_many(seconds: u64) -> Problem {
+    Problem { retry_after: Some(seconds), ..Problem::new(Kind::RateLimited) }
+}
+
+/// One address, or the network that one IPv6 host has to itself.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// The answer as it is sent, and why it is no acceptance.
+fn written(mut response: Response, reference: &str) -> (Response, Option<String>) {
+    let problem = response.extensions_mut().remove::<Arc<Problem>>();
+    let refused = response.status().is_client_error() || response.status().is_server_error();
+    let problem = problem.or_else(|| refused.then(|| Arc::new(Problem::new(Kind::of(response.status())))));
+    let why = problem.as_ref().map(|problem| problem.why());
+    if let Some(problem) = problem {
+        let mut rendered = problem.render(reference);
+        if let Some(allow) = response.headers_mut().remove(header::ALLOW) {
+            rendered.headers_mut().insert(header::ALLOW, allow);
+        }
+        response = rendered;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if let Ok(reference) = HeaderValue::from_str(reference) {
+        headers.insert(REFERENCE, reference);
+    }
+    (response, why)
+}
+
+/// There is no such path.
+pub(super) async fn not_found() -> Problem {
+    Problem::new(Kind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_one_ipv6_network_share_a_bucket() {
+        let of = |text: &str| network(text.parse().unwrap());
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
+        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
+}

@@ -1,0 +1,159 @@
+//! The HTTP API (S13): JSON over axum, its OpenAPI 3.1 document made from the same code.
+//!
+//! # The way of a request
+//! ```text
+//! gate (reference number → who calls → limits → time) → Call or Look (path, query, headers, body)
+//!     → handler → Service → answer or Problem → gate (problem written, headers, log)
+//! ```
+//!
+//! *Invariant*: nothing is believed of a request but what the authenticator says of its caller. *Invariant*: every
+//! refusal is a [`problem`], and what it was exactly goes to the log and not to the caller. *Invariant*: what the
+//! document says of a text is what is enforced ([`text`]).
+
+mod acts;
+mod answer;
+mod body;
+mod buckets;
+mod call;
+mod contracts;
+mod document;
+mod gate;
+mod idempotency;
+mod page;
+mod problem;
+mod reference;
+mod text;
+mod told;
+mod users;
+
+use super::authenticate::{Authenticator, Caller};
+use super::profile::Profile;
+use super::service::{Done, Service};
+use super::store::ContractRow;
+use crate::clock;
+use crate::config::issuer::IssuerLimits;
+use answer::{ContractView, DoneView};
+use axum::Router;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use problem::{Kind, Problem};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// Where the document is.
+const DOCUMENT: &str = "/v1/openapi.json";
+
+/// What the API is made of.
+#[derive(Clone)]
+pub struct ApiState {
+    /// Does what is asked.
+    pub service: Arc<Service>,
+    /// Knows who asks.
+    pub authenticator: Arc<Authenticator>,
+    /// How much may be asked.
+    pub limits: IssuerLimits,
+}
+
+/// The API. It is served with [`axum::extract::ConnectInfo`] of [`super::listen::Peer`]; without it nobody is known and
+/// everything is refused.
+pub fn router(state: ApiState) -> Router {
+    let (routes, document) = parts();
+    let shared = Arc::new(Shared::new(state, &document));
+    routes
+        .fallback(gate::not_found)
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), gate::gate))
+        .with_state(shared)
+}
+
+/// The API's OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    parts().1
+}
+
+/// The routes and the document, from the same lines.
+fn parts() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
+    let (routes, mut document) = OpenApiRouter::with_openapi(document::beginning())
+        .routes(routes!(show_document))
+        .routes(routes!(contracts::list_contracts, contracts::open_contract))
+        .routes(routes!(contracts::show_contract))
+        .routes(routes!(contracts::switch_on))
+        .routes(routes!(contracts::switch_off))
+        .routes(routes!(contracts::equip_contract))
+        .routes(routes!(contracts::contract_history))
+        .routes(routes!(users::list_users, users::register_user))
+        .routes(routes!(users::show_user))
+        .routes(routes!(users::reach_user))
+        .routes(routes!(users::equip_user))
+        .routes(routes!(users::show_certificate))
+        .routes(routes!(users::user_history))
+        .routes(routes!(users::user_notices))
+        .routes(routes!(acts::offer))
+        .routes(routes!(acts::reissue))
+        .routes(routes!(acts::acquire))
+        .routes(routes!(acts::renew))
+        .routes(routes!(acts::revoke))
+        .routes(routes!(acts::continue_))
+        .routes(routes!(acts::lock))
+        .routes(routes!(acts::unlock))
+        .routes(routes!(acts::suspend))
+        .routes(routes!(acts::resume))
+        .routes(routes!(acts::delete))
+        .split_for_parts();
+    document::complete(&mut document);
+    (routes, document)
+}
+
+/// What the handlers share.
+struct Shared {
+    service: Arc<Service>,
+    authenticator: Arc<Authenticator>,
+    limits: IssuerLimits,
+    callers: buckets::Buckets<gate::Who>,
+    strangers: buckets::Buckets<IpAddr>,
+    document: Bytes,
+}
+
+impl Shared {
+    fn new(state: ApiState, document: &utoipa::openapi::OpenApi) -> Self {
+        let ApiState { service, authenticator, limits } = state;
+        let (rate, burst, now) = (limits.requests_per_second, limits.burst, Instant::now());
+        Self {
+            service,
+            authenticator,
+            callers: buckets::Buckets::new(rate, burst, now),
+            strangers: buckets::Buckets::new(rate, burst, now),
+            limits,
+            document: serde_json::to_vec(document).unwrap_or_default().into(),
+        }
+    }
+
+    /// The profile of a contract.
+    fn profile(&self, contract: &ContractRow) -> Result<&Profile, Problem> {
+        let unknown = || Problem::new(Kind::Unavailable).because(format!("no profile {:?}", contract.profile));
+        self.service.profile(contract).map(|profile| &**profile).ok_or_else(unknown)
+    }
+
+    fn contract_view(&self, contract: &ContractRow) -> ContractView {
+        ContractView::new(contract, self.service.profile(contract).map(|profile| &**profile))
+    }
+
+    fn done_view(&self, done: Done, caller: &Caller) -> Result<DoneView, Problem> {
+        let contract = done.contract.clone();
+        DoneView::new(done, self.profile(&contract)?, caller, clock::now())
+    }
+}
+
+/// Shows this document.
+#[utoipa::path(
+    get, path = "/v1/openapi.json", tag = "document",
+    responses((status = 200, description = "The document.", body = serde_json::Value))
+)]
+async fn show_document(State(shared): State<Arc<Shared>>, look: call::Look) -> Result<impl IntoResponse, Problem> {
+    look.no_query()?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], shared.document.clone()))
+}

@@ -1,0 +1,350 @@
+//! The issuer's life: files, store, recovery, publication, listeners, and the way back.
+
+use super::access::{Access, observed};
+use super::admin::{self, Admin};
+use super::api::{self, ApiState};
+use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated};
+use super::authorities::Authorities;
+use super::counted::{CountedCredentials, CountedStore};
+use super::listen::{self, ConnectionLimits, Listener};
+use super::metrics::Metrics;
+use super::outbox::{self, OutboxParts};
+use super::profiles::Profiles;
+use super::publish::{self, Publisher};
+use super::secret::ServiceSecret;
+use super::service::{Service, ServiceParts, Wakes};
+use super::store::{self, Store};
+use crate::clock;
+use crate::config::issuer::{CredentialsConfig, IssuerConfig, StoreUrl};
+use crate::config::{ConfigError, Place};
+use crate::telemetry::log::RecordLog;
+use axum::Router;
+use rustls::ServerConfig;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long the runtime waits for work that cannot be ended (a password hash, a blocked disk) once all else is done.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// How long background tasks may take to end what they are at: a mail that is on its way, a list that is written.
+const TASK_WAIT: Duration = Duration::from_secs(5);
+
+/// How often intents that nobody works on any more are looked for.
+const RECOVERY_INTERVAL: Duration = Duration::from_secs(15);
+
+/// Runs an issuer until it is told to stop (SIGTERM, SIGINT) and has drained.
+///
+/// # Errors
+/// Every error of the files that the configuration names, or the first of the machine and the store, at start; the
+/// issuer then has served nobody.
+pub fn run(config: IssuerConfig) -> Result<(), Vec<ConfigError>> {
+    let files = Files::load(&config)?;
+    let records = RecordLog::open(&config.issuer.log).map_err(|error| at_start(&format!("issuer.log: {error}")))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("issuer")
+        .build()
+        .map_err(|error| at_start(&format!("no runtime: {error}")))?;
+    let outcome = runtime.block_on(async {
+        let bound = Bound::bind(&config, files.tls.clone()).await?;
+        let issuer = Issuer::start(config, files, Arc::new(records)).await?;
+        issuer.serve(bound).await
+    });
+    runtime.shutdown_timeout(LAST_WAIT);
+    outcome
+}
+
+/// Reads everything that the configuration names and opens nothing but files: what `--check` does.
+///
+/// # Errors
+/// Every error of the files that the configuration names.
+pub fn check(config: &IssuerConfig) -> Result<(), Vec<ConfigError>> {
+    Files::load(config).map(|_| ())
+}
+
+/// What the configuration's files hold.
+struct Files {
+    profiles: Arc<Profiles>,
+    authorities: Arc<Authorities>,
+    secret: Arc<ServiceSecret>,
+    tls: Option<Arc<ServerConfig>>,
+}
+
+impl Files {
+    fn load(config: &IssuerConfig) -> Result<Self, Vec<ConfigError>> {
+        // A second installation (tests) finds the same one in place.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut errors = Vec::new();
+        let profiles = keep(&mut errors, Profiles::load(&config.profiles));
+        let authorities = keep(&mut errors, Authorities::load(&config.authorities, clock::now()));
+        let secret_file = &config.issuer.secret_file;
+        let secret = ServiceSecret::load(&secret_file.value).map_err(|error| {
+            let message = format!("{}: {error}", secret_file.value.display());
+            vec![ConfigError { place: secret_file.place.clone(), message }]
+        });
+        let secret = keep(&mut errors, secret);
+        let tls = config.issuer.tls.as_ref().map(|tls| listen::server_config(tls).map_err(|error| vec![error]));
+        let tls = keep(&mut errors, tls.transpose());
+        if let (Some(profiles), Some(authorities)) = (&profiles, &authorities) {
+            let place = config.profiles.first().map(|file| file.place.clone()).unwrap_or_default();
+            let names = profiles.names().map(|name| &**name);
+            keep(&mut errors, authorities.check_profiles(names, &place));
+        }
+        match (profiles, authorities, secret, tls) {
+            (Some(profiles), Some(authorities), Some(secret), Some(tls)) if errors.is_empty() => Ok(Self {
+                profiles: Arc::new(profiles),
+                authorities: Arc::new(authorities),
+                secret: Arc::new(secret),
+                tls,
+            }),
+            _ => Err(errors),
+        }
+    }
+}
+
+/// The three addresses.
+struct Bound {
+    api: Listener,
+    public: Listener,
+    admin: Listener,
+}
+
+impl Bound {
+    /// Binds every address, or none.
+    async fn bind(config: &IssuerConfig, tls: Option<Arc<ServerConfig>>) -> Result<Self, Vec<ConfigError>> {
+        let limits = ConnectionLimits::new(config.limits.connections);
+        let bind = async |key: &str, address: SocketAddr, tls| {
+            Listener::bind(address, tls, limits)
+                .await
+                .map_err(|error| at_start(&format!("issuer.{key}: {address}: {error}")))
+        };
+        let mut errors = Vec::new();
+        let api = keep(&mut errors, bind("listen", config.issuer.listen, tls).await);
+        let public = keep(&mut errors, bind("public_listen", config.issuer.public_listen, None).await);
+        let admin = keep(&mut errors, bind("admin", config.issuer.admin, None).await);
+        match (api, public, admin) {
+            (Some(api), Some(public), Some(admin)) => Ok(Self { api, public, admin }),
+            _ => Err(errors),
+        }
+    }
+}
+
+/// An issuer that has everything it needs.
+struct Issuer {
+    config: IssuerConfig,
+    store: Arc<dyn Store>,
+    service: Arc<Service>,
+    authenticator: Arc<Authenticator>,
+    publisher: Arc<Publisher>,
+    metrics: Arc<Metrics>,
+    records: Arc<RecordLog>,
+    /// Ends the listeners.
+    stop: watch::Sender<bool>,
+    /// Ends what works in the background, once the listeners have drained.
+    rest: watch::Sender<bool>,
+    background: Vec<JoinHandle<()>>,
+}
+
+impl Issuer {
+    /// Opens the store, ends what a crash left, publishes what is revoked, and starts what works in the background.
+    async fn start(config: IssuerConfig, files: Files, records: Arc<RecordLog>) -> Result<Self, Vec<ConfigError>> {
+        let metrics = Arc::new(Metrics::new().map_err(|error| at_start(&error.to_string()))?);
+        let opened = store::open(&config.store, Arc::clone(&files.secret)).await;
+        let opened = opened.map_err(|error| at(&config.store.url.place, &error))?;
+        let store: Arc<dyn Store> = Arc::new(CountedStore { store: opened, metrics: Arc::clone(&metrics) });
+        let authenticator = Authenticator::new(Arc::clone(&store), &config.services, config.gateway.as_ref());
+        let authenticator = authenticator.map_err(|error| vec![error])?;
+        let (credentials, built_in) = credentials(&config, &store, &files.secret)?;
+        let wakes = Arc::new(Wakes::default());
+        let service = Arc::new(Service::new(ServiceParts {
+            store: Arc::clone(&store),
+            profiles: Arc::clone(&files.profiles),
+            authorities: Arc::clone(&files.authorities),
+            credentials: Arc::new(CountedCredentials { credentials, metrics: Arc::clone(&metrics) }),
+            built_in,
+            secret: files.secret,
+            wakes: Arc::clone(&wakes),
+        }));
+        recover(&service, &config).await.map_err(|why| at_start(&why))?;
+        let (stop, rest) = (watch::Sender::new(false), watch::Sender::new(false));
+        let statuses = Arc::clone(&wakes.statuses);
+        let publisher = Publisher::start(Arc::clone(&store), files.authorities, statuses, rest.subscribe()).await;
+        let publisher = publisher.map_err(|error| at_start(&error.to_string()))?;
+        let outbox = outbox::run(OutboxParts {
+            store: Arc::clone(&store),
+            profiles: files.profiles,
+            mail: config.mail.clone(),
+            wake: Arc::clone(&wakes.notices),
+            shutdown: rest.subscribe(),
+        })?;
+        let recovery = recover_always(Arc::clone(&service), config.clone(), rest.subscribe());
+        let background = vec![tokio::spawn(outbox), tokio::spawn(recovery)];
+        let authenticator = Arc::new(authenticator);
+        Ok(Self { config, store, service, authenticator, publisher, metrics, records, stop, rest, background })
+    }
+
+    /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
+    async fn serve(self, bound: Bound) -> Result<(), Vec<ConfigError>> {
+        let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
+        let signals = signals.map_err(|error| at_start(&format!("signals cannot be heard: {error}")))?;
+        let drain = self.config.issuer.drain_timeout;
+        for (kind, listener) in [("api", &bound.api), ("public", &bound.public), ("admin", &bound.admin)] {
+            tracing::info!(kind, address = %listener.local_address(), "listening");
+        }
+        let api = tokio::spawn(listen::serve(bound.api, self.api(), self.stop.subscribe(), drain));
+        let public = tokio::spawn(listen::serve(bound.public, self.public(), self.stop.subscribe(), drain));
+        // It answers to the end: a load balancer has to be told that we are draining.
+        let admin = tokio::spawn(listen::serve(bound.admin, self.admin(), self.rest.subscribe(), Duration::ZERO));
+        stop_signal(signals).await;
+        tracing::info!("stopping: no new connections, requests under way may finish");
+        self.stop.send_replace(true);
+        for task in [api, public] {
+            note_end("a listener", task.await);
+        }
+        self.finish(admin).await;
+        Ok(())
+    }
+
+    /// Ends what works in the background, then the store.
+    async fn finish(self, admin: JoinHandle<()>) {
+        self.rest.send_replace(true);
+        let tasks = async {
+            for task in self.background {
+                note_end("a background task", task.await);
+            }
+            self.publisher.join().await;
+            note_end("a listener", admin.await);
+        };
+        if tokio::time::timeout(TASK_WAIT, tasks).await.is_err() {
+            tracing::warn!("background tasks did not end in time and are dropped");
+        }
+        self.store.close().await;
+        self.records.flush();
+        tracing::info!("stopped");
+    }
+
+    fn api(&self) -> Router {
+        let router = api::router(ApiState {
+            service: Arc::clone(&self.service),
+            authenticator: Arc::clone(&self.authenticator),
+            limits: self.config.limits.clone(),
+        });
+        observed(router, self.access("api"))
+    }
+
+    fn public(&self) -> Router {
+        let router = publish::router(Arc::clone(&self.publisher), &self.config.limits);
+        observed(router, self.access("public"))
+    }
+
+    fn admin(&self) -> Router {
+        admin::router(Admin {
+            store: Arc::clone(&self.store),
+            publisher: Arc::clone(&self.publisher),
+            metrics: Arc::clone(&self.metrics),
+            records: Arc::clone(&self.records),
+            stopping: self.stop.subscribe(),
+        })
+    }
+
+    fn access(&self, listener: &'static str) -> Access {
+        Access { listener, metrics: Arc::clone(&self.metrics), records: Arc::clone(&self.records) }
+    }
+}
+
+/// Who checks factors; and the same once more where they are built in and can be set.
+type CheckedBy = (Arc<dyn Credentials>, Option<Arc<BuiltIn>>);
+
+fn credentials(
+    config: &IssuerConfig,
+    store: &Arc<dyn Store>,
+    secret: &Arc<ServiceSecret>,
+) -> Result<CheckedBy, Vec<ConfigError>> {
+    match &config.credentials {
+        CredentialsConfig::BuiltIn => {
+            let checks = config.limits.password_checks;
+            let built_in = Arc::new(BuiltIn::new(Arc::clone(store), Arc::clone(secret), checks));
+            Ok((Arc::clone(&built_in) as Arc<dyn Credentials>, Some(built_in)))
+        }
+        CredentialsConfig::Delegated { url, timeout, authorization, ca } => {
+            let delegated = Delegated::new(url, *timeout, authorization.as_ref(), ca.as_ref());
+            Ok((Arc::new(delegated.map_err(|error| vec![error])?), None))
+        }
+    }
+}
+
+/// Interrupts what a crash left. An embedded store has one node, this one, which has not begun anything yet; beside
+/// other nodes only what is older than any request can be is nobody's.
+async fn recover(service: &Service, config: &IssuerConfig) -> Result<(), String> {
+    let age = match config.store.url.value {
+        // In the same second too.
+        StoreUrl::Sqlite(_) => -1,
+        StoreUrl::Postgres(_) => oldest_request(config),
+    };
+    recover_older(service, age).await
+}
+
+/// Goes on looking: a request that was given up between its two transactions leaves its intent, as another node's crash
+/// does.
+async fn recover_always(service: Arc<Service>, config: IssuerConfig, mut rest: watch::Receiver<bool>) {
+    let age = oldest_request(&config);
+    loop {
+        tokio::select! {
+            _ = rest.wait_for(|rest| *rest) => return,
+            () = tokio::time::sleep(RECOVERY_INTERVAL) => {}
+        }
+        if let Err(error) = recover_older(&service, age).await {
+            tracing::warn!(error, "acts that were left half done cannot be looked for");
+        }
+    }
+}
+
+async fn recover_older(service: &Service, age: i64) -> Result<(), String> {
+    match service.recover(clock::now().plus_seconds(-age)).await {
+        Ok(0) => Ok(()),
+        Ok(interrupted) => {
+            tracing::warn!(interrupted, "certificates that were begun and not completed are interrupted");
+            Ok(())
+        }
+        Err(refused) => Err(format!("{refused:?}")),
+    }
+}
+
+/// Seconds after which no request is worked on any more, clocks of nodes that differ included.
+fn oldest_request(config: &IssuerConfig) -> i64 {
+    let seconds = config.limits.request_timeout.as_secs().saturating_mul(2).saturating_add(1);
+    i64::try_from(seconds).unwrap_or(i64::MAX / 2)
+}
+
+/// SIGTERM and SIGINT.
+async fn stop_signal((mut terminate, mut interrupt): (Signal, Signal)) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn note_end(what: &str, ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        tracing::error!(%error, "{what} failed");
+    }
+}
+
+/// The value, or nothing and its errors among the others.
+fn keep<T>(errors: &mut Vec<ConfigError>, outcome: Result<T, Vec<ConfigError>>) -> Option<T> {
+    outcome.map_err(|found| errors.extend(found)).ok()
+}
+
+/// An error of the machine we start on.
+fn at_start(message: &str) -> Vec<ConfigError> {
+    let place = Place { file: "start".into(), ..Place::default() };
+    vec![ConfigError { place, message: message.to_owned() }]
+}
+
+fn at(place: &Place, error: &dyn std::fmt::Display) -> Vec<ConfigError> {
+    vec![ConfigError { place: place.clone(), message: error.to_string() }]
+}

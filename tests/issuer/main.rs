@@ -1,0 +1,10 @@
+//! The built issuer over real sockets: a bank's services, its users with their certificates, and its desk before it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod support;
+
+mod crash;
+mod operation;
+mod start;

@@ -1,0 +1,159 @@
+//! A store in which certificates were put, right ones and such as no store should give, and which can fail. Everything
+//! else is not asked of it here.
+
+use async_trait::async_trait;
+use sekisho::issuer::audit::Record;
+use sekisho::issuer::lifecycle::{ContractId, Intent, UserId, UserKey};
+use sekisho::issuer::store::{
+    Ask, CertificateRow, ContractRow, CredentialRow, Decide, Found, Fresh, ListNumberRow, NoticeRow, StatusRow, Store,
+    StoreError, UserRow,
+};
+use sekisho::pki::fingerprint::sha256;
+use sekisho::pki::serial::SerialNumber;
+use sekisho::pki::time::Timestamp;
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+#[derive(Default)]
+pub struct Planted {
+    certificates: Mutex<HashMap<[u8; 32], CertificateRow>>,
+    credentials: Mutex<Vec<CredentialRow>>,
+    used_steps: Mutex<HashMap<UserKey, u64>>,
+    fails: Mutex<Option<StoreError>>,
+}
+
+/// A completed certificate of a user.
+pub fn certificate(user: &UserKey, serial: u8, der: &[u8]) -> CertificateRow {
+    let intent = Intent {
+        serial: SerialNumber::from_der_content(&[serial]).unwrap(),
+        common_name: format!("{} {}", user.contract, user.user),
+        organizational_unit: None,
+        organization: None,
+        not_before: Timestamp::from_unix(0),
+        not_after: Timestamp::from_unix(4_000_000_000),
+        issue_number: 1,
+    };
+    CertificateRow {
+        user: user.clone(),
+        authority: "issuing".into(),
+        intent,
+        public_key: [0; 32],
+        begun_at: Timestamp::from_unix(0),
+        der: Some(der.into()),
+    }
+}
+
+impl Planted {
+    pub fn plant(&self, row: CertificateRow) {
+        let fingerprint = sha256(&[row.der.as_deref().unwrap()]);
+        self.plant_at(fingerprint, row);
+    }
+
+    /// Also where it does not belong.
+    pub fn plant_at(&self, fingerprint: [u8; 32], row: CertificateRow) {
+        self.certificates.lock().unwrap().insert(fingerprint, row);
+    }
+
+    pub fn keep(&self, row: CredentialRow) {
+        self.credentials.lock().unwrap().push(row);
+    }
+
+    pub fn fail(&self, error: Option<StoreError>) {
+        *self.fails.lock().unwrap() = error;
+    }
+
+    fn failing(&self) -> Result<(), StoreError> {
+        self.fails.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
+}
+
+#[async_trait]
+impl Store for Planted {
+    async fn certificate_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError> {
+        self.failing()?;
+        Ok(self.certificates.lock().unwrap().get(fingerprint).cloned())
+    }
+
+    /// All that is kept, whosever it is: the one who asks must look.
+    async fn credentials(&self, _: &UserKey) -> Result<Vec<CredentialRow>, StoreError> {
+        self.failing()?;
+        Ok(self.credentials.lock().unwrap().clone())
+    }
+
+    async fn use_time_step(&self, user: &UserKey, step: u64) -> Result<Fresh, StoreError> {
+        self.failing()?;
+        let mut used = self.used_steps.lock().unwrap();
+        let last = used.entry(user.clone()).or_insert(0);
+        let fresh = if step > *last { Fresh::Yes } else { Fresh::No };
+        *last = step.max(*last);
+        Ok(fresh)
+    }
+
+    async fn change(&self, _: Ask, _: Decide) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn find(&self, _: &Ask) -> Result<Found, StoreError> {
+        unreachable!()
+    }
+    async fn contracts(&self, _: Option<&ContractId>, _: u32) -> Result<Vec<ContractRow>, StoreError> {
+        unreachable!()
+    }
+    async fn users(&self, _: &ContractId, _: Option<&UserId>, _: u32) -> Result<Vec<UserRow>, StoreError> {
+        unreachable!()
+    }
+    async fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateRow>, StoreError> {
+        unreachable!()
+    }
+    async fn under_way(&self, _: Timestamp, _: u32) -> Result<Vec<UserKey>, StoreError> {
+        unreachable!()
+    }
+    async fn expiring(
+        &self,
+        _: Timestamp,
+        _: Timestamp,
+        _: Option<&(Timestamp, UserKey)>,
+        _: u32,
+    ) -> Result<Vec<UserRow>, StoreError> {
+        unreachable!()
+    }
+    async fn statuses(&self, _: u64, _: u32) -> Result<Vec<StatusRow>, StoreError> {
+        unreachable!()
+    }
+    async fn status(&self, _: &SerialNumber) -> Result<Option<StatusRow>, StoreError> {
+        unreachable!()
+    }
+    async fn take_list_number(&self, _: &str, _: u16, _: Timestamp) -> Result<u64, StoreError> {
+        unreachable!()
+    }
+    async fn list_numbers(&self, _: &str) -> Result<Vec<ListNumberRow>, StoreError> {
+        unreachable!()
+    }
+    async fn audit(&self, _: u64, _: u32) -> Result<Vec<Record>, StoreError> {
+        unreachable!()
+    }
+    async fn history(
+        &self,
+        _: &ContractId,
+        _: Option<&UserId>,
+        _: Option<u64>,
+        _: u32,
+    ) -> Result<Vec<Record>, StoreError> {
+        unreachable!()
+    }
+    async fn take_notices(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<NoticeRow>, StoreError> {
+        unreachable!()
+    }
+    async fn notice_sent(&self, _: u64, _: Timestamp) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn notice_failed(&self, _: u64, _: Option<Timestamp>, _: &str) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn notices(&self, _: &UserKey, _: u32) -> Result<Vec<NoticeRow>, StoreError> {
+        unreachable!()
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn close(&self) {}
+}
