@@ -1,4 +1,5 @@
-use crate::support::{Hierarchy, name, now, pkilint, points, text, tool};
+use crate::python;
+use crate::support::{Hierarchy, name, now, points, text, tool};
 use sekisho::issuer::ca::KeyKind;
 use sekisho::issuer::ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
@@ -32,10 +33,7 @@ fn lint(programs: &Path, folder: &Path, line: &str) {
 
 #[test]
 fn pkilint_finds_no_error_in_certificates_lists_and_ocsp_answers() {
-    let Some(programs) = pkilint() else {
-        eprintln!("SKIPPED: pkilint is not installed and the package index cannot be reached");
-        return;
-    };
+    let Some(programs) = python::programs("pkilint==0.13.3", "pkilint") else { return };
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (kind, parts) in [(KeyKind::EcdsaP256, 4), (KeyKind::EcdsaP384, 1)] {
