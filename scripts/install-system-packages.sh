@@ -4,8 +4,9 @@
 set -eu
 
 # command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl, curl and NSS's tools are the tests' real clients,
+# faketime takes an issuer to the end of a certificate's year,
 # and pkilint is installed from PyPI with python3. PostgreSQL is one of the issuer's two databases.
-needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools python3:python3'
+needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools faketime:faketime python3:python3'
 
 missing=''
 for pair in $needed; do

@@ -6,5 +6,6 @@ mod common;
 mod support;
 
 mod crash;
+mod flows_bizstation;
 mod operation;
 mod start;
