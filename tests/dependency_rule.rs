@@ -33,6 +33,10 @@ const PURE: &[&str] = &[
     "issuer/ca",
     "issuer/lifecycle",
     "issuer/audit",
+    "issuer/authenticate/assertion",
+    "issuer/authenticate/key_set",
+    "issuer/authenticate/one_time_password",
+    "issuer/authenticate/password",
     "issuer/outbox/text",
 ];
 

@@ -1,6 +1,8 @@
 //! The command line: one file a subcommand.
 
 #[cfg(feature = "issuer")]
+mod audit;
+#[cfg(feature = "issuer")]
 mod ca;
 mod check;
 mod demo;
@@ -30,6 +32,8 @@ enum Command {
     Issuer(issuer::Arguments),
     #[cfg(feature = "issuer")]
     Ca(ca::Arguments),
+    #[cfg(feature = "issuer")]
+    Audit(audit::Arguments),
 }
 
 /// Runs the command line.
@@ -43,5 +47,7 @@ pub fn main() -> ExitCode {
         Command::Issuer(arguments) => issuer::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Ca(arguments) => ca::run(&arguments),
+        #[cfg(feature = "issuer")]
+        Command::Audit(arguments) => audit::run(&arguments),
     }
 }

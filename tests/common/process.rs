@@ -1,7 +1,7 @@
 //! A gateway process under test.
 
 use super::{PATIENCE, TestApp, TestPki};
-use sekisho::demo::configuration::{self, Addresses};
+use sekisho::demo::configuration::{self, Addresses, IssuerPart};
 use sekisho::demo::process::{GatewayProcess, Output, Signal, StartError};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -41,7 +41,7 @@ impl Setup {
     pub fn configuration(app: &TestApp) -> String {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let addresses = Addresses { listen: any, admin: any, upstream: app.address().unwrap() };
-        let rendered = configuration::render(&addresses);
+        let rendered = configuration::render(&addresses, &IssuerPart::default());
         let changed = rendered.replace("access_log = { file = \"access.log\" }", "access_log = \"stdout\"");
         assert_ne!(rendered, changed, "the demo's configuration has another access_log");
         changed

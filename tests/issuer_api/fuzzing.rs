@@ -16,7 +16,7 @@ const KEPT: usize = 6;
 
 #[test]
 fn schemathesis_finds_no_server_error_and_no_breach_of_the_document() {
-    let Some(programs) = python::environment("schemathesis", SCHEMATHESIS, "schemathesis") else {
+    let Some(programs) = python::programs(SCHEMATHESIS, "schemathesis") else {
         eprintln!("SKIPPED: Schemathesis is not installed and the package index cannot be reached");
         return;
     };

@@ -10,5 +10,6 @@ mod gateway;
 mod keys;
 mod listen;
 mod planted;
+mod stored;
 mod support;
 mod tokens;

@@ -10,7 +10,7 @@ use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, download, serial};
 use sekisho::pki::certificate::Certificate;
 use sekisho::pki::time::Timestamp;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 /// A root and an issuing CA below it.
@@ -120,9 +120,4 @@ pub fn fails(folder: &Path, line: &str) -> String {
 
 pub fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
-}
-
-/// Where pkilint's programs are. None when the package index cannot be reached.
-pub fn pkilint() -> Option<PathBuf> {
-    crate::python::environment("pkilint", "pkilint==0.13.3", "lint_crl")
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 /// A client of the API.
 #[derive(Clone, Debug)]
-pub struct Api {
+pub(super) struct Api {
     name: String,
     address: SocketAddr,
     authority: PathBuf,
@@ -20,20 +20,20 @@ pub struct Api {
 
 /// What was answered, and what was done for it.
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     /// The status; 0: none came.
-    pub status: u16,
+    pub(super) status: u16,
     /// The body; null where it is not JSON.
-    pub body: Value,
+    pub(super) body: Value,
     /// The command line, as one types it.
-    pub command: String,
+    pub(super) command: String,
     /// What curl said.
-    pub errors: String,
+    pub(super) errors: String,
 }
 
 impl Api {
     /// As the IB application.
-    pub fn new(address: SocketAddr, certificates: &Path) -> Self {
+    pub(super) fn new(address: SocketAddr, certificates: &Path) -> Self {
         let file = |name: &str| certificates.join(name);
         Self {
             name: SERVER.to_owned(),
@@ -45,18 +45,18 @@ impl Api {
     }
 
     /// As a user with that certificate, through the gateway.
-    pub fn through(&self, gateway: SocketAddr, site: &str, certificate: PathBuf, key: PathBuf) -> Self {
+    pub(super) fn through(&self, gateway: SocketAddr, site: &str, certificate: PathBuf, key: PathBuf) -> Self {
         let authority = self.authority.clone();
         Self { name: site.to_owned(), address: gateway, authority, certificate, key }
     }
 
     /// GET.
-    pub fn get(&self, path: &str) -> Answer {
+    pub(super) fn get(&self, path: &str) -> Answer {
         self.run(&[], path, None)
     }
 
     /// POST or PUT of JSON; `once` is the idempotency key.
-    pub fn send(&self, method: &str, path: &str, once: Option<&str>, body: &Value) -> Answer {
+    pub(super) fn send(&self, method: &str, path: &str, once: Option<&str>, body: &Value) -> Answer {
         let key = once.map(|once| format!("Idempotency-Key: {once}"));
         let mut arguments = vec!["--request", method, "--header", "Content-Type: application/json"];
         if let Some(key) = &key {
@@ -109,18 +109,18 @@ impl Api {
 
 impl Answer {
     /// The answer where it is a good one.
-    pub fn done(self) -> Result<Self, String> {
+    pub(super) fn done(self) -> Result<Self, String> {
         if (200..300).contains(&self.status) { Ok(self) } else { Err(self.seen()) }
     }
 
     /// A text field of the body.
-    pub fn text(&self, pointer: &str) -> Result<String, String> {
+    pub(super) fn text(&self, pointer: &str) -> Result<String, String> {
         let found = self.body.pointer(pointer).and_then(Value::as_str);
         found.map(str::to_owned).ok_or_else(|| format!("no {pointer} in it: {}", self.seen()))
     }
 
     /// What was seen, on one line.
-    pub fn seen(&self) -> String {
+    pub(super) fn seen(&self) -> String {
         format!("{} {} {}", self.status, self.body, self.errors)
     }
 }

@@ -24,7 +24,7 @@ const IDENTITIES: [(&str, &str); 4] = [
 
 /// `issuer.toml`, the profiles beside it, and its path. The fingerprint of the IB application's certificate is taken
 /// from its file.
-pub fn write(folder: &Path, site: &str, addresses: Addresses) -> Result<PathBuf, Box<dyn std::error::Error>> {
+pub(super) fn write(folder: &Path, site: &str, addresses: Addresses) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let profiles = folder.join("profiles");
     std::fs::create_dir_all(&profiles)?;
     for (name, text) in PROFILES {
@@ -104,7 +104,7 @@ publish_folder = "published"
 }
 
 /// What the gateway's configuration says about the issuer: its CAs, where to reach it, and the key of the assertions.
-pub fn of_gateway(issuer: SocketAddr) -> IssuerPart {
+pub(super) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
     let routes = "\n[[site.route]]\npath = \"/v1/\"\npool = \"issuer\"\nrequire = [\"certificate\"]\n";
     IssuerPart { tables: tables(issuer), authorities: &["bank-root"], routes }
 }

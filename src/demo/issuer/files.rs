@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder within the development PKI's.
-pub const FOLDER: &str = "issuer";
+pub(super) const FOLDER: &str = "issuer";
 
 /// Name of an authority and commonName of its certificate; the first is made with the root.
-pub const AUTHORITIES: [(&str, &str); 4] = [
+pub(super) const AUTHORITIES: [(&str, &str); 4] = [
     ("bizstation", "Sekisho Demo BizSTATION CA"),
     ("anser-bizsol", "Sekisho Demo AnserBizSOL CA"),
     ("shinkin", "Sekisho Demo Shinkin CA"),
@@ -28,23 +28,23 @@ pub const AUTHORITIES: [(&str, &str); 4] = [
 
 /// The issuer's files.
 #[derive(Clone, Debug)]
-pub struct Files {
+pub(super) struct Files {
     certificates: PathBuf,
     folder: PathBuf,
 }
 
 /// Where an acquired certificate and its key go.
 #[derive(Clone, Debug)]
-pub struct Acquired {
+pub(super) struct Acquired {
     /// The user's certificate and those above it, PEM.
-    pub certificate: PathBuf,
+    pub(super) certificate: PathBuf,
     /// PEM.
-    pub key: PathBuf,
+    pub(super) key: PathBuf,
 }
 
 impl Files {
     /// Finds them, or makes them. The store is always made anew: a demo begins with the users it shows.
-    pub fn ensure(pki: &PkiDir, binary: &Path, now: Timestamp) -> Result<Self, Box<dyn Error>> {
+    pub(super) fn ensure(pki: &PkiDir, binary: &Path, now: Timestamp) -> Result<Self, Box<dyn Error>> {
         let files = Self { certificates: pki.folder().to_owned(), folder: pki.path(FOLDER) };
         if !files.folder.join("complete").exists() {
             if files.folder.exists() {
@@ -64,17 +64,17 @@ impl Files {
     }
 
     /// The issuer's folder.
-    pub fn folder(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The development PKI's folder.
-    pub fn certificates(&self) -> &Path {
+    pub(super) fn certificates(&self) -> &Path {
         &self.certificates
     }
 
     /// Where a user's certificate of that count goes.
-    pub fn of(&self, life: &Life, user: &str, count: u32) -> Acquired {
+    pub(super) fn of(&self, life: &Life, user: &str, count: u32) -> Acquired {
         let file = |kind: &str| self.folder.join(format!("users/{}-{user}-{count}.{kind}", life.profile));
         Acquired { certificate: file("pem"), key: file("key") }
     }
@@ -169,7 +169,7 @@ impl Files {
 }
 
 /// Runs a command to its end.
-pub fn succeeded(command: &mut Command) -> Result<(), Box<dyn Error>> {
+pub(super) fn succeeded(command: &mut Command) -> Result<(), Box<dyn Error>> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(());

@@ -2,32 +2,32 @@
 
 /// One contract's life.
 #[derive(Debug)]
-pub struct Life {
+pub(super) struct Life {
     /// The profile's name, also its authority's.
-    pub profile: &'static str,
+    pub(super) profile: &'static str,
     /// The contract's ID.
-    pub contract: &'static str,
+    pub(super) contract: &'static str,
     /// User ID and role of who looks after the others.
-    pub keeper: (&'static str, &'static str),
+    pub(super) keeper: (&'static str, &'static str),
     /// The others' role.
-    pub role: &'static str,
+    pub(super) role: &'static str,
     /// The first factor of an acquisition.
-    pub first_factor: &'static str,
+    pub(super) first_factor: &'static str,
     /// Whether an acquisition takes a one-time password.
-    pub token: Token,
+    pub(super) token: Token,
     /// What opens an acquisition.
-    pub opens: Opens,
+    pub(super) opens: Opens,
     /// What the keeper proves, beside their certificate, to act on others.
-    pub step_up: &'static str,
+    pub(super) step_up: &'static str,
     /// Who revokes for good.
-    pub revoker: Revoker,
+    pub(super) revoker: Revoker,
     /// How a walking user gets the key.
-    pub key: Key,
+    pub(super) key: Key,
 }
 
 /// Whether there is a token ワンタイムパスワード.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Token {
+pub(super) enum Token {
     /// There is.
     Asked,
     /// There is none.
@@ -36,7 +36,7 @@ pub enum Token {
 
 /// What opens an acquisition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opens {
+pub(super) enum Opens {
     /// An offer with a secret of 16 digits.
     Secret,
     /// An offer.
@@ -47,7 +47,7 @@ pub enum Opens {
 
 /// Who revokes for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Revoker {
+pub(super) enum Revoker {
     /// The contract's keeper, through the gateway.
     Keeper,
     /// The bank's desk.
@@ -56,7 +56,7 @@ pub enum Revoker {
 
 /// Where a private key is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Key {
+pub(super) enum Key {
     /// By the client, who sends a certification request.
     Client,
     /// By the service, handed over in a .p12 file without a password.
@@ -64,12 +64,12 @@ pub enum Key {
 }
 
 /// What every user types, so that whoever plays with the demo can be any of them.
-pub const FIRST_FACTOR: &str = "demo-first-factor";
+pub(super) const FIRST_FACTOR: &str = "demo-first-factor";
 /// The keepers' second.
-pub const STEP_UP: &str = "demo-step-up";
+pub(super) const STEP_UP: &str = "demo-step-up";
 
 /// The four.
-pub const LIVES: &[Life] = &[
+pub(super) const LIVES: &[Life] = &[
     Life {
         profile: "bizstation",
         contract: "B0001234",

@@ -4,13 +4,13 @@ use crate::pki::time::Timestamp;
 use aws_lc_rs::hmac;
 
 /// The seed of every demo user, in base32 and as octets.
-pub const SEED: (&str, &[u8; 20]) = ("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", b"12345678901234567890");
+pub(super) const SEED: (&str, &[u8; 20]) = ("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", b"12345678901234567890");
 
 /// Seconds of a step.
 const STEP: i64 = 30;
 
 /// What the token shows at that moment.
-pub fn at(moment: Timestamp) -> String {
+pub(super) fn at(moment: Timestamp) -> String {
     let step = u64::try_from(moment.unix() / STEP).unwrap_or_default();
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, SEED.1);
     let tag = hmac::sign(&key, &step.to_be_bytes());

@@ -13,12 +13,12 @@ use std::process::Command;
 const TRIES: u32 = 5;
 
 /// The maker and checker of the bank's desk, and the way an order came to them.
-pub fn staff(channel: &str) -> Value {
+pub(super) fn staff(channel: &str) -> Value {
     json!({ "maker": "t0123", "checker": "t0456", "channel": channel })
 }
 
 /// What is as it was long ago: the contract, users whose certificate or offer is over, users who may renew.
-pub fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, then: Timestamp) -> Result<(), String> {
+pub(super) fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, then: Timestamp) -> Result<(), String> {
     if is_long_ago {
         open(api, life)?;
         let secret = register(api, life, "expired", life.role)?;
@@ -34,7 +34,7 @@ pub fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, then: Timestamp) -
 }
 
 /// Everybody else.
-pub fn today(api: &Api, files: &Files, life: &Life, now: Timestamp) -> Result<(), String> {
+pub(super) fn today(api: &Api, files: &Files, life: &Life, now: Timestamp) -> Result<(), String> {
     open(api, life)?;
     let (keeper, role) = life.keeper;
     let secret = register(api, life, keeper, role)?;
@@ -67,17 +67,16 @@ pub fn today(api: &Api, files: &Files, life: &Life, now: Timestamp) -> Result<()
 
 /// Opens the contract, if it is not open, and switches its certificates on.
 fn open(api: &Api, life: &Life) -> Result<(), String> {
+    if api.get(&format!("/v1/contracts/{}", life.contract)).status == 200 {
+        return Ok(());
+    }
     let body = json!({
         "id": life.contract,
         "profile": life.profile,
         "one_time_password": if life.token == Token::Asked { "used" } else { "not-used" },
         "staff": staff("paper-form"),
     });
-    let answer = api.send("POST", "/v1/contracts", Some(&format!("open-{}", life.contract)), &body);
-    if answer.status == 200 && answer.body.pointer("/feature").and_then(Value::as_str) == Some("on") {
-        return Ok(());
-    }
-    answer.done()?;
+    api.send("POST", "/v1/contracts", Some(&format!("open-{}", life.contract)), &body).done()?;
     let on = format!("/v1/contracts/{}/switch-on", life.contract);
     api.send("POST", &on, None, &json!({ "staff": staff("paper-form") })).done()?;
     if life.step_up == "contract-confirmation-pin" {
@@ -104,12 +103,12 @@ fn register(api: &Api, life: &Life, user: &str, role: &str) -> Result<Option<Str
 }
 
 /// The acquisition secret that an answer shows.
-pub fn secret(life: &Life, answer: &Answer) -> Result<Option<String>, String> {
+pub(super) fn secret(life: &Life, answer: &Answer) -> Result<Option<String>, String> {
     if life.opens == Opens::Secret { answer.text("/acquisition_password").map(Some) } else { Ok(None) }
 }
 
 /// Sets a user's factors, by the desk.
-pub fn equip(api: &Api, life: &Life, user: &str) -> Result<Answer, String> {
+pub(super) fn equip(api: &Api, life: &Life, user: &str) -> Result<Answer, String> {
     let mut credentials = json!({ life.first_factor: FIRST_FACTOR });
     if let Some(credentials) = credentials.as_object_mut() {
         if life.token == Token::Asked {
@@ -124,7 +123,7 @@ pub fn equip(api: &Api, life: &Life, user: &str) -> Result<Answer, String> {
 }
 
 /// Acquires as a user; where the files go, if they are wanted.
-pub fn acquire(
+pub(super) fn acquire(
     api: &Api,
     life: &Life,
     user: &str,
@@ -186,14 +185,14 @@ fn keep(answer: &Answer, into: &Acquired) -> Result<(), String> {
 }
 
 /// An idempotency key that no other request has.
-pub fn random() -> Result<String, String> {
+pub(super) fn random() -> Result<String, String> {
     let mut octets = [0; 8];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| "no random numbers to be had")?;
     Ok(format!("{:016x}", u64::from_be_bytes(octets)))
 }
 
 /// A contract's users and their states, in both languages, as the service lists them.
-pub fn table(api: &Api, life: &Life) -> Result<String, String> {
+pub(super) fn table(api: &Api, life: &Life) -> Result<String, String> {
     let answer = api.get(&format!("/v1/contracts/{}/users", life.contract)).done()?;
     let mut table = format!("{} {}\n", life.contract, life.profile);
     for user in answer.body.pointer("/items").and_then(Value::as_array).into_iter().flatten() {

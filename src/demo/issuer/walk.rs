@@ -44,7 +44,7 @@ struct Walk<'a> {
 }
 
 /// Takes one contract's walking user through their life; ends at the first step that goes wrong.
-pub fn walk(service: &Api, files: &Files, life: &Life, gateway: SocketAddr) -> Vec<Step> {
+pub(super) fn walk(service: &Api, files: &Files, life: &Life, gateway: SocketAddr) -> Vec<Step> {
     let keeper = files.of(life, life.keeper.0, 1);
     let keeper = service.through(gateway, SITE, keeper.certificate, keeper.key);
     let mut walk = Walk { service, keeper, life, files, gateway, steps: Vec::new() };

@@ -1,32 +1,4 @@
 //! Credentials that the IB system keeps: it is asked over HTTP whether factors are right.
-//!
-//! # Protocol
-//! One request for each check, all factors together, so that the IB system can count a try as one:
-//!
-//! ```http
-//! POST /the/path/of/url HTTP/1.1
-//! Authorization: (the text of authorization_file)
-//! Content-Type: application/json
-//!
-//! {"contract":"00009876543","user":"riyousya","factors":{"login-password":"…","one-time-password":"123456"}}
-//! ```
-//!
-//! The factors' names are those of profiles (`[[permit]] proof`): `login-password`, `pin`, `one-time-password`,
-//! `execution-password`, `confirmation-password`, `contract-confirmation-pin`. The answer has status 200 and, for every
-//! factor that was sent, whether it is right:
-//!
-//! ```http
-//! HTTP/1.1 200 OK
-//! Content-Type: application/json
-//!
-//! {"results":{"login-password":"right","one-time-password":"wrong"}}
-//! ```
-//!
-//! * A user or contract that the IB system does not know has `wrong` factors; it should take as long.
-//! * The IB system uses up a one-time password that was right.
-//! * Whatever else comes (another status, a redirect, a result that is missing or neither `right` nor `wrong`, no answer
-//!   within `timeout`, more than 64 KiB) means that nobody can tell now. It is never taken for `wrong`, so that no user
-//!   is locked because the IB system is down.
 
 use super::built_in::given;
 use super::credentials::{Checked, Credentials, CredentialsUnavailable, Factors};
@@ -54,6 +26,34 @@ const MOST_ANSWER_OCTETS: usize = 64 * 1024;
 const MOST_AUTHORIZATION_OCTETS: u64 = 8 * 1024;
 
 /// Asks the IB system.
+///
+/// # Protocol
+/// One request for each check, all factors together, so that the IB system can count a try as one:
+///
+/// ```http
+/// POST /the/path/of/url HTTP/1.1
+/// Authorization: (the text of authorization_file)
+/// Content-Type: application/json
+///
+/// {"contract":"00009876543","user":"riyousya","factors":{"login-password":"…","one-time-password":"123456"}}
+/// ```
+///
+/// The factors' names are those of profiles (`[[permit]] proof`): `login-password`, `pin`, `one-time-password`,
+/// `execution-password`, `confirmation-password`, `contract-confirmation-pin`. The answer has status 200 and, for every
+/// factor that was sent, whether it is right:
+///
+/// ```http
+/// HTTP/1.1 200 OK
+/// Content-Type: application/json
+///
+/// {"results":{"login-password":"right","one-time-password":"wrong"}}
+/// ```
+///
+/// * A user or contract that the IB system does not know has `wrong` factors; it should take as long.
+/// * The IB system uses up a one-time password that was right.
+/// * Whatever else comes (another status, a redirect, a result that is missing or neither `right` nor `wrong`, no answer
+///   within `timeout`, more than 64 KiB) means that nobody can tell now. It is never taken for `wrong`, so that no user
+///   is locked because the IB system is down.
 pub struct Delegated {
     client: Client,
     url: Url,

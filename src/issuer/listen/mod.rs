@@ -45,12 +45,19 @@ impl ConnectionLimits {
     pub const HANDSHAKE: Duration = Duration::from_secs(10);
 
     /// Longer than the gateway (and most other clients) keeps a connection in its pool, so that the client closes first
-    /// and no request meets a closing connection. Handlers answer well before.
+    /// and no request meets a closing connection.
     pub const IDLE: Duration = Duration::from_secs(75);
 
     /// The usual limits with so many connections.
     pub const fn new(connections: usize) -> Self {
         Self { connections, handshake: Self::HANDSHAKE, idle: Self::IDLE }
+    }
+
+    /// The same for handlers that may think so long: an HTTP/1 connection whose answer is being made is silent, and is
+    /// not to be taken for an idle one.
+    #[must_use]
+    pub fn answering_within(self, request_timeout: Duration) -> Self {
+        Self { idle: self.idle.max(request_timeout.saturating_mul(2)), ..self }
     }
 }
 

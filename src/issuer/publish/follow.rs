@@ -109,11 +109,12 @@ impl Follower {
             };
             let unread = self.read().await.err();
             let begin = Instant::now();
-            let unpublished = if begin >= not_before || is_last {
+            // Also where nothing is owed: then everything that was read is published already.
+            let is_owed = self.has_owed();
+            let unpublished = if begin >= not_before || is_last || !is_owed {
                 let unpublished = self.publish().await;
-                let took = begin.elapsed();
-                if took > Duration::ZERO {
-                    not_before = begin + GATHER.max(took * (REST + 1));
+                if is_owed {
+                    not_before = begin + GATHER.max(begin.elapsed() * (REST + 1));
                 }
                 unpublished.map(|(authority, why)| why.describe(&authority))
             } else {
@@ -220,8 +221,7 @@ impl Follower {
         let (publisher, authority) = (Arc::clone(&self.publisher), Arc::clone(authority));
         // Signing reads every entry, writing waits for the disk.
         let work = move || {
-            let sign =
-                |list: crate::issuer::ca::crl::UnsignedList| list.sign(&authority.authority).map_err(Unpublished::List);
+            let sign = |list: UnsignedList| list.sign(&authority.authority).map_err(Unpublished::List);
             let full = sign(lists.full)?;
             let delta = lists.delta.map(sign).transpose()?;
             publisher.shelf.put(&authority.name, Which::Full, &full);

@@ -47,9 +47,9 @@ async fn handle(State(public): State<Arc<Public>>, request: Request) -> Response
     let is_head = request.method() == Method::HEAD;
     let mut response = public.respond(request).await;
     if is_head {
-        // Its length is that of the body that GET has.
+        // Its length is that of the body that GET has; 304 has none (RFC 9110 section 8.6).
         let length = axum::body::HttpBody::size_hint(response.body()).exact();
-        if let Some(length) = length {
+        if let Some(length) = length.filter(|_| response.status() != StatusCode::NOT_MODIFIED) {
             response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
         }
         *response.body_mut() = Body::empty();

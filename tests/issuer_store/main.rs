@@ -1,0 +1,8 @@
+//! The store on both databases, SQLite and PostgreSQL, the real ones.
+
+#[path = "../common/postgres.rs"]
+mod postgres;
+
+mod acts;
+mod certificates;
+mod support;
