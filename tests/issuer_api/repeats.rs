@@ -8,7 +8,6 @@ fn bizstation() -> (Issuer, Bank, Person, String) {
     let issuer = Issuer::of(&["bizstation"]);
     let bank = issuer.bank();
     bank.open("bizstation", "C1");
-    bank.switch("C1", "on").done();
     let (user, registered) = bank.register("C1", "u1", "user");
     let secret = registered["acquisition_password"].as_str().unwrap().to_owned();
     (issuer, bank, user, secret)
@@ -79,9 +78,11 @@ fn a_certificate_is_repeated_and_a_p12_file_is_not() {
 #[test]
 fn a_contract_is_opened_once() {
     let (_issuer, bank, ..) = bizstation();
-    let body = json!({ "id": "C1", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
+    let body =
+        json!({ "id": "C1", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
     bank.desk.post("/v1/contracts", &body).refused(409, "already-there");
-    let body = json!({ "id": "C2", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
+    let body =
+        json!({ "id": "C2", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
     let opened = bank.desk.post_with_key("/v1/contracts", "open-C2", &body);
     assert_eq!((opened.status, opened.header("location")), (201, Some("/v1/contracts/C2")));
     let again = bank.desk.post_with_key("/v1/contracts", "open-C2", &body);
