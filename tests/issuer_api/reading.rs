@@ -59,7 +59,10 @@ fn pages_lead_to_every_entry_once() {
             assert_eq!(answer.header("link"), link.as_deref());
             pages += 1;
         }
-        assert_eq!((found.as_slice(), pages), (expected.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice(), expected.len().div_ceil(2)));
+        assert_eq!(
+            (found.as_slice(), pages),
+            (expected.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice(), expected.len().div_ceil(2))
+        );
     }
     // History goes back, newest first.
     let all = bank.ib.get("/v1/contracts/C1/history?limit=200").done();

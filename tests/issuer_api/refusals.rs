@@ -70,10 +70,7 @@ fn a_refusal_before_anything_was_decided_is_in_the_history_with_its_reference() 
         .collect();
     let reference = |answer: &crate::support::Answer| answer.header("sekisho-reference").unwrap().to_owned();
     let (first, second, third) = (reference(&unsaid), reference(&oversized), reference(&malformed));
-    assert_eq!(
-        told,
-        [("suspend", "refused", &*first), ("lock", "refused", &*second), ("revoke", "refused", &*third)]
-    );
+    assert_eq!(told, [("suspend", "refused", &*first), ("lock", "refused", &*second), ("revoke", "refused", &*third)]);
 }
 
 #[test]
@@ -84,7 +81,8 @@ fn only_json_of_a_bounded_size_is_read() {
         bank.desk.send(Method::POST, &user.path("reissue"), headers, Some(body.as_bytes().to_vec()))
     };
     http(&[KEY, ("content-type", "text/plain")], &by_staff).refused(415, "unsupported-media-type");
-    http(&[KEY, ("content-type", "application/x-www-form-urlencoded")], "staff=x").refused(415, "unsupported-media-type");
+    http(&[KEY, ("content-type", "application/x-www-form-urlencoded")], "staff=x")
+        .refused(415, "unsupported-media-type");
     let padded = by_staff.clone() + &" ".repeat(65_536 - by_staff.len());
     assert_eq!(padded.len(), 65_536);
     http(&[KEY], &(padded.clone() + " ")).refused(413, "payload-too-large");

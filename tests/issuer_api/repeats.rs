@@ -79,9 +79,11 @@ fn a_certificate_is_repeated_and_a_p12_file_is_not() {
 #[test]
 fn a_contract_is_opened_once() {
     let (_issuer, bank, ..) = bizstation();
-    let body = json!({ "id": "C1", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
+    let body =
+        json!({ "id": "C1", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
     bank.desk.post("/v1/contracts", &body).refused(409, "already-there");
-    let body = json!({ "id": "C2", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
+    let body =
+        json!({ "id": "C2", "profile": "bizstation", "one_time_password": "used", "staff": staff("paper-form") });
     let opened = bank.desk.post_with_key("/v1/contracts", "open-C2", &body);
     assert_eq!((opened.status, opened.header("location")), (201, Some("/v1/contracts/C2")));
     let again = bank.desk.post_with_key("/v1/contracts", "open-C2", &body);
