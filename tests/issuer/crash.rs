@@ -147,7 +147,8 @@ fn notices_are_told_once(bank: &Bank, person: &Person, told: &Told) {
     }
     assert!(count.values().all(|times| *times == 1), "{count:?}");
     let newest = told.acquired.last();
-    let issued = |serial: &String| count.keys().any(|about| about.contains("issued") && about.contains(serial.as_str()));
+    let issued =
+        |serial: &String| count.keys().any(|about| about.contains("issued") && about.contains(serial.as_str()));
     assert!(newest.is_none_or(issued), "{newest:?} in {count:?}");
 }
 

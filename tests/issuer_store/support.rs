@@ -133,13 +133,7 @@ pub fn serial(number: u64) -> SerialNumber {
 }
 
 pub fn held(number: u64) -> Held {
-    Held {
-        serial: serial(number),
-        not_before: NOW,
-        not_after: NOW.plus_years(1),
-        issue_number: 3,
-        registered_at: NOW,
-    }
+    Held { serial: serial(number), not_before: NOW, not_after: NOW.plus_years(1), issue_number: 3, registered_at: NOW }
 }
 
 pub fn intent(number: u64) -> Intent {

@@ -77,19 +77,15 @@ async fn check_end(database: &Database, secret: &ServiceSecret) -> Result<(), Op
         Ok::<_, StoreError>((head, records))
     };
     let (head, records) = read.await?;
-    let end = match records.as_slice() {
-        [] => Head::START,
-        [only] => {
-            Verifier::new(secret).push(only).map_err(OpenError::Audit)?;
-            Head { sequence: only.sequence, hash: only.hash }
-        }
-        [.., before, last] => {
-            let before = Head { sequence: before.sequence, hash: before.hash };
-            Verifier::after(secret, before).push(last).map_err(OpenError::Audit)?;
-            Head { sequence: last.sequence, hash: last.hash }
-        }
+    let end = records.last().map_or(Head::START, |last| Head { sequence: last.sequence, hash: last.hash });
+    if end != head {
+        return Err(OpenError::Head);
+    }
+    let mut verifier = match records.as_slice() {
+        [.., before, _] => Verifier::after(secret, Head { sequence: before.sequence, hash: before.hash }),
+        _ => Verifier::new(secret),
     };
-    if end == head { Ok(()) } else { Err(OpenError::Head) }
+    records.last().map_or(Ok(()), |last| verifier.push(last)).map_err(OpenError::Audit)
 }
 
 #[async_trait]
