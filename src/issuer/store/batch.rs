@@ -4,10 +4,11 @@
 //! what an act of the same batch is about to sign cost one more.
 
 use super::columns;
-use super::database::{Corrupt, Database, On, Transaction, Value};
+use super::database::{Database, On, Transaction};
 use super::overlay::{Overlay, each};
 use super::statement::{Kind, Statement, There, rows};
 use super::tables::{AUDIT, CERTIFICATES, CREDENTIALS, HEAD, OUTBOX, STATUSES};
+use super::value::{Corrupt, Value};
 use super::{Ask, Decide, Everyone, IdempotencyKey, StoreError, Write, user_columns, words};
 use crate::issuer::audit::{self, Head};
 use crate::issuer::lifecycle::{ContractId, UserKey};

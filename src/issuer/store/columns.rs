@@ -1,6 +1,6 @@
 //! Every other record as columns, in the order of [`super::tables`].
 
-use super::database::{Columns, Corrupt, Value};
+use super::value::{Columns, Corrupt, Value};
 use super::words::{self, counter, digest, identifier, int, maybe_serial, reason, seconds, serial};
 use super::{
     CertificateRow, CompletedRow, ContractRow, CredentialOwner, CredentialRow, IdempotencyKey, IdempotencyRow,

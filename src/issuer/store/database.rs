@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::statement::{Dialect, Statement};
+use super::value::{Columns, Value};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Column as _, Either, Postgres, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 use std::time::Duration;
@@ -41,7 +42,7 @@ macro_rules! run {
                         };
                         columns.push(value);
                     }
-                    rows.push(Columns(columns.into_iter()));
+                    rows.push(Columns::new(columns));
                 }
             }
         }
@@ -55,23 +56,6 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that write. SQLite has one writer; with PostgreSQL the group commit has one, and the other is for what
 /// is no act: list numbers, time steps, notices.
 const POSTGRES_WRITERS: u32 = 2;
-
-/// What a column holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Value {
-    Null,
-    Int(i64),
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-/// The columns of one row, in the order in which they were asked for.
-#[derive(Debug)]
-pub(super) struct Columns(std::vec::IntoIter<Value>);
-
-/// What is kept is not what this program writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Corrupt(pub(super) &'static str);
 
 /// An open database.
 #[derive(Debug)]
@@ -293,91 +277,8 @@ impl On<'_> {
                 run!(connection, sqlx::AssertSqlSafe(sql), parameters)
             }
         }?;
-        let lines = rows.into_iter().filter_map(|row| row.0.filter_map(Value::into_text).next_back());
+        let lines = rows.into_iter().filter_map(Columns::last_text);
         Ok(lines.collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl Columns {
-    /// The next column, an integer.
-    pub(super) fn int(&mut self) -> Result<i64, Corrupt> {
-        self.maybe_int()?.ok_or(Corrupt("a number is missing"))
-    }
-
-    /// The next column, an integer or nothing.
-    pub(super) fn maybe_int(&mut self) -> Result<Option<i64>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Int(number)) => Ok(Some(number)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("not a number")),
-        }
-    }
-
-    /// The next column, a text.
-    pub(super) fn text(&mut self) -> Result<String, Corrupt> {
-        self.maybe_text()?.ok_or(Corrupt("a text is missing"))
-    }
-
-    /// The next column, a text or nothing.
-    pub(super) fn maybe_text(&mut self) -> Result<Option<String>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("not a text")),
-        }
-    }
-
-    /// The next column, octets.
-    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Corrupt> {
-        self.maybe_bytes()?.ok_or(Corrupt("octets are missing"))
-    }
-
-    /// The next column, octets or nothing.
-    pub(super) fn maybe_bytes(&mut self) -> Result<Option<Vec<u8>>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Bytes(octets)) => Ok(Some(octets)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("not octets")),
-        }
-    }
-}
-
-impl Value {
-    fn into_text(self) -> Option<String> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<&[u8]> for Value {
-    fn from(octets: &[u8]) -> Self {
-        Self::Bytes(octets.to_vec())
-    }
-}
-
-impl<T: Into<Self>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl From<Corrupt> for StoreError {
-    fn from(Corrupt(what): Corrupt) -> Self {
-        Self::Corrupt(what.into())
     }
 }
 

@@ -1,11 +1,12 @@
 //! [`Store`] over SQL.
 
 use super::columns;
-use super::database::{Columns, Corrupt, Database, Value};
+use super::database::Database;
 use super::open::OpenError;
 use super::overlay::Overlay;
 use super::queries as sql;
 use super::statement::{Statement, rows};
+use super::value::{Columns, Corrupt, Value};
 use super::words::{int, u64};
 use super::writer::Writer;
 use super::{
