@@ -77,10 +77,17 @@ pub(super) enum Connection {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A transaction; rolled back when dropped.
-pub(super) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+/// A transaction. Dropped before its end it takes its connection with it: what a connection is like after an error, a
+/// full disk or in the middle of a statement is not to be relied on, and closing it rolls back for certain.
+pub(super) struct Transaction {
+    connection: Connection,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
 }
 
 /// Whatever statements can be run on.
@@ -116,23 +123,21 @@ impl Database {
 
     /// A transaction that sees one state of the database.
     pub(super) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pools) => Transaction::Sqlite(pools.reading.begin().await?),
-            Self::Postgres(pools) => Transaction::Postgres(
-                pools.reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            ),
-        })
+        let begin = match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        Transaction::begin(self.reading().await?, begin).await
     }
 
     /// A transaction that writes. In SQLite it has the lock of all writers; in PostgreSQL every statement sees what was
     /// committed before it, so that what comes after the lock of the head sees all that was written under that lock.
     pub(super) async fn transaction(&self) -> Result<Transaction, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pools) => Transaction::Sqlite(pools.writing.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pools) => {
-                Transaction::Postgres(pools.writing.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?)
-            }
-        })
+        let begin = match self {
+            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        Transaction::begin(self.writing().await?, begin).await
     }
 
     /// Closes every connection.
@@ -202,25 +207,39 @@ impl Connection {
 }
 
 impl Transaction {
+    async fn begin(connection: Connection, begin: &str) -> Result<Self, sqlx::Error> {
+        let mut transaction = Self { connection, state: State::Open };
+        transaction.on().script(begin.to_owned()).await?;
+        Ok(transaction)
+    }
+
     /// To run statements on.
     pub(super) fn on(&mut self) -> On<'_> {
-        match self {
-            Self::Sqlite(transaction) => On::Sqlite(transaction),
-            Self::Postgres(transaction) => On::Postgres(transaction),
-        }
+        self.connection.on()
     }
 
     /// Makes it last.
     ///
     /// # Errors
     /// [`StoreError::Unknown`], unless SQLite says for certain that nothing was written.
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(transaction) => transaction
-                .commit()
-                .await
-                .map_err(|error| if wrote_nothing(&error) { unavailable(&error) } else { unknown(&error) }),
-            Self::Postgres(transaction) => transaction.commit().await.map_err(|error| unknown(&error)),
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        let committed = self.on().script("COMMIT".to_owned()).await;
+        committed.map_err(|error| match &self.connection {
+            Connection::Sqlite(_) if wrote_nothing(&error) => unavailable(&error),
+            _ => unknown(&error),
+        })?;
+        self.state = State::Ended;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.state == State::Open {
+            match &mut self.connection {
+                Connection::Sqlite(connection) => connection.close_on_drop(),
+                Connection::Postgres(connection) => connection.close_on_drop(),
+            }
         }
     }
 }

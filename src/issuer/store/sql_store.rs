@@ -75,6 +75,7 @@ async fn check_end(database: &Database, secret: &ServiceSecret) -> Result<(), Op
         let from = head.sequence.saturating_sub(1);
         let rows = on.rows(&sql::AUDIT_FROM, vec![int(from).into(), 3.into()]).await?;
         let records = rows.into_iter().map(|mut row| columns::read_record(&mut row)).collect::<Result<Vec<_>, _>>()?;
+        snapshot.commit().await?;
         Ok::<_, StoreError>((head, records))
     };
     let (head, records) = read.await?;
@@ -99,7 +100,9 @@ impl Store for SqlStore {
     async fn find(&self, ask: &Ask) -> Result<Found, StoreError> {
         refuse_nul(ask)?;
         let mut snapshot = self.database.snapshot().await?;
-        Ok(Overlay::read(&mut snapshot.on(), &[ask]).await?.found(ask))
+        let overlay = Overlay::read(&mut snapshot.on(), &[ask]).await?;
+        snapshot.commit().await?;
+        Ok(overlay.found(ask))
     }
 
     async fn contracts(&self, after: Option<&ContractId>, limit: u32) -> Result<Vec<ContractRow>, StoreError> {
