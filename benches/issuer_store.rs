@@ -55,7 +55,10 @@ async fn run(name: &str, url: StoreUrl) {
         worker.await.unwrap();
     }
     let seconds = start.elapsed().as_secs_f64();
-    println!("issuer_store/{name}: {:.0} certificates/s ({CERTIFICATES} in {seconds:.2} s)", f64::from(CERTIFICATES) / seconds);
+    println!(
+        "issuer_store/{name}: {:.0} certificates/s ({CERTIFICATES} in {seconds:.2} s)",
+        f64::from(CERTIFICATES) / seconds
+    );
     assert_eq!(store.audit(u64::from(2 * CERTIFICATES), 2).await.unwrap().len(), 1);
     store.close().await;
 }
@@ -97,7 +100,16 @@ async fn certificate(store: &dyn Store, user: UserKey) {
             der: None,
         };
         let audit = vec![entry(&of, "acquire")];
-        (Write { contract: found.contract.clone(), users: vec![row], intent: Some(begun), audit, ..Write::default() }, intent)
+        (
+            Write {
+                contract: found.contract.clone(),
+                users: vec![row],
+                intent: Some(begun),
+                audit,
+                ..Write::default()
+            },
+            intent,
+        )
     });
     let intent = intent.await.unwrap();
     let of = user.clone();

@@ -6,6 +6,9 @@ mod common;
 mod support;
 
 mod crash;
+mod flows_anser_bizsol;
 mod flows_bizstation;
+mod flows_hokugin;
+mod flows_shinkin;
 mod operation;
 mod start;

@@ -58,7 +58,8 @@ async fn a_serial_that_was_used_fails_its_act_and_no_other(database: Database) {
     assert_eq!(again, Err(StoreError::SerialTaken));
     assert_eq!(store.find(&ask("C1", Some("u2"))).await.unwrap().user.unwrap().user.issues, 0);
     assert_eq!(store.certificate(&serial(1)).await.unwrap().unwrap().user, first);
-    let told: Vec<_> = whole_audit(&*store, &database.secret).await.iter().map(|entry| entry.reference.to_string()).collect();
+    let told: Vec<_> =
+        whole_audit(&*store, &database.secret).await.iter().map(|entry| entry.reference.to_string()).collect();
     assert_eq!(told, ["begin 1", "begin 2"]);
 }
 
@@ -260,7 +261,10 @@ async fn a_notice_is_kept_once_and_taken_by_one(database: Database) {
     let taken = store.take_notices(NOW, until, 2).await.unwrap();
     let told: Vec<_> = taken.iter().map(|row| row.notice.clone()).collect();
     assert_eq!(told, [notice("u1", "a"), second]);
-    assert_eq!((&*taken[0].profile, &taken[0].contact, taken[0].attempts), ("bizstation", &user("C1", "u1").contact, 0));
+    assert_eq!(
+        (&*taken[0].profile, &taken[0].contact, taken[0].attempts),
+        ("bizstation", &user("C1", "u1").contact, 0)
+    );
     assert_eq!(taken[0].sent_at, None);
     // The third, by one of many who ask at once.
     let racing = futures_util::future::join_all((0..8).map(|_| store.take_notices(NOW, until, 10))).await;

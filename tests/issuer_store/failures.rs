@@ -22,7 +22,8 @@ fn a_full_disk_writes_nothing_and_leaves_everything_readable_until_there_is_room
     let folder = tempfile::tempdir().unwrap();
     let itself = std::env::current_exe().unwrap();
     // A file system of its own in a name space of its own: no privilege is needed.
-    let script = r#"mount -t tmpfs -o size=3m tmpfs "$1" && exec "$2" --exact failures::on_a_small_disk --ignored --nocapture"#;
+    let script =
+        r#"mount -t tmpfs -o size=3m tmpfs "$1" && exec "$2" --exact failures::on_a_small_disk --ignored --nocapture"#;
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"]).arg(folder.path()).arg(itself);
     let output = command.env(FOLDER, folder.path()).output().unwrap();
@@ -100,7 +101,8 @@ async fn lost_connections_lose_no_act_that_was_answered_and_the_next_ones_are_wr
         results.push(task.await.unwrap());
     }
     put(&*store, ask("C1", None), Write { audit: vec![entry(&key("C1", "u1"), "after")], ..Write::default() }).await;
-    let log: Vec<String> = whole_audit(&*store, &database.secret).await.iter().map(|entry| entry.reference.to_string()).collect();
+    let log: Vec<String> =
+        whole_audit(&*store, &database.secret).await.iter().map(|entry| entry.reference.to_string()).collect();
     for (written, lost, unknown) in results {
         assert!(written.iter().all(|number| log.contains(number)), "an act that was answered is lost");
         assert!(!lost.iter().any(|number| log.contains(number)), "an act that failed was written");

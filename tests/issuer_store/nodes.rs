@@ -110,7 +110,10 @@ async fn a_log_whose_end_was_changed_is_refused(database: Database) {
     with_audit(&database).await;
     database.sql("UPDATE audit SET text = replace(text, 'done', 'dome') WHERE sequence = 3");
     let refused = database.try_open().await.err().unwrap();
-    assert!(matches!(refused, OpenError::Audit(Broken::Changed { sequence: 3 }) | OpenError::Store(StoreError::Corrupt(_))), "{refused}");
+    assert!(
+        matches!(refused, OpenError::Audit(Broken::Changed { sequence: 3 }) | OpenError::Store(StoreError::Corrupt(_))),
+        "{refused}"
+    );
 }
 
 async fn a_log_whose_end_was_taken_off_is_refused(database: Database) {
