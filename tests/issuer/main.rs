@@ -3,6 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/postgres.rs"]
+mod postgres;
+
 mod support;
 
 mod crash;

@@ -9,7 +9,6 @@ fn bizstation() -> (Issuer, Bank, Person, Held, Person) {
     let issuer = Issuer::of(&["bizstation"]);
     let bank = issuer.bank();
     bank.open("bizstation", "C1");
-    bank.switch("C1", "on").done();
     let (manager, registered) = bank.register("C1", "boss", "service-manager");
     let held = manager.acquire(registered["acquisition_password"].as_str(), &["login-password"]);
     let (user, _) = bank.register("C1", "u1", "user");

@@ -28,7 +28,6 @@ fn schemathesis_finds_no_server_error_and_no_breach_of_the_document() {
     let bank = issuer.bank();
     let (mut users, mut secrets) = (Vec::new(), serde_json::Map::new());
     bank.open("bizstation", "C1");
-    bank.switch("C1", "on").done();
     for number in 0..12 {
         let (user, role) = (format!("u{number}"), ["service-manager", "reissuer", "user"][number % 3]);
         let (person, registered) = bank.register("C1", &user, role);

@@ -43,7 +43,7 @@ fn a_request_that_does_not_end_is_ended() {
     let port = issuer.address("api").port();
     let mut slow = Command::new("curl")
         .current_dir(issuer.plan.path(""))
-        .args(["-sS", "-i", "--http1.1", "--max-time", "20", "-X", "POST", "-T", "-"])
+        .args(["-sS", "-i", "--http1.1", "--max-time", "20", "-X", "POST", "-T", "."])
         .args(["-H", "content-type: application/json", "-H", "idempotency-key: slow"])
         .args(["--cacert", "services-ca.pem", "--cert", "service.pem", "--key", "service.key"])
         .args(["--resolve", &format!("issuer.localhost:{port}:127.0.0.1")])

@@ -11,7 +11,6 @@ fn anser() -> (Issuer, Bank, Vec<(Person, Held)>) {
     let issuer = Issuer::of(&["anser-bizsol"]);
     let bank = issuer.bank();
     bank.open("anser-bizsol", "C1");
-    bank.switch("C1", "on").done();
     let people = [("boss", "master"), ("clerk", "general")].map(|(user, role)| {
         let (person, _) = bank.register("C1", user, role);
         let held = person.acquire(None, &["login-password", "one-time-password"]);
@@ -31,7 +30,6 @@ fn pages_lead_to_every_entry_once() {
     for contract in ["C1", "C2", "C3"] {
         bank.open("bizstation", contract);
     }
-    bank.switch("C1", "on").done();
     for user in ["a", "b.c", "d@e", "f-g", "h_i"] {
         let body = serde_json::json!({ "id": user, "role": "user", "staff": crate::support::staff("paper-form") });
         let answer = bank.desk.post("/v1/contracts/C1/users", &body);

@@ -8,7 +8,6 @@ fn bizstation() -> (Issuer, Bank, Person, String) {
     let issuer = Issuer::of(&["bizstation"]);
     let bank = issuer.bank();
     bank.open("bizstation", "C1");
-    bank.switch("C1", "on").done();
     let (user, registered) = bank.register("C1", "u1", "user");
     let secret = registered["acquisition_password"].as_str().unwrap().to_owned();
     (issuer, bank, user, secret)

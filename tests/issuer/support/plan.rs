@@ -137,6 +137,19 @@ impl Plan {
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
+    /// Starts it with a limit on the size of each file it writes: to it that is a disk that is full.
+    #[track_caller]
+    pub fn start_with_little_room(self, kibibytes: u32) -> Issuer {
+        // Files over the limit are an error of the write and not a signal; the hard limit stays, so that the soft one
+        // can be lifted again.
+        let script = format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec \"$0\" \"$@\"");
+        let plain = self.command();
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(script).arg(plain.get_program()).args(plain.get_args());
+        let process = ServerProcess::start(&mut command, &KINDS, Output::Keep, PATIENCE);
+        Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
+    }
+
     /// Starts one that should not come up: its exit status and everything it said but its own log records.
     #[track_caller]
     pub fn refused(&self) -> (ExitStatus, String) {
@@ -177,6 +190,14 @@ impl Issuer {
     /// The bank's desk and its IB system.
     pub fn bank(&self) -> Bank {
         Bank::new(self)
+    }
+
+    /// Lifts the limit of [`Plan::start_with_little_room`].
+    #[track_caller]
+    pub fn give_room(&self) {
+        let process = self.process.id().to_string();
+        let given = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited:"]).status().unwrap();
+        assert!(given.success());
     }
 
     /// `api`, `public` or `admin`.
