@@ -11,9 +11,6 @@ const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 /// Seconds for everything.
 const BUDGET: u32 = 75;
 
-/// Users whom no request deletes on purpose, so that the others have somebody to act on.
-const KEPT: usize = 6;
-
 #[test]
 fn schemathesis_finds_no_server_error_and_no_breach_of_the_document() {
     let Some(programs) = python::programs(SCHEMATHESIS, "schemathesis") else {
@@ -41,7 +38,7 @@ fn schemathesis_finds_no_server_error_and_no_breach_of_the_document() {
     let requests: Vec<String> = (0..60).map(|_| NewKey::new().request()).collect();
     let answers = issuer.plan.path("answers.json");
     let world = json!({
-        "host": "issuer.localhost", "contracts": ["C1"], "users": users, "kept_users": users[..KEPT],
+        "host": "issuer.localhost", "contracts": ["C1"], "acquiring": users[..4], "losing": users[4..8], "doomed": users[8..],
         "secrets": secrets, "certification_requests": requests, "answers": answers,
         "login_password": crate::support::SECRETS[0], "profile": "bizstation",
         "roles": ["service-manager", "reissuer", "user"],

@@ -20,6 +20,7 @@ WORLD = json.load(open(os.environ["ISSUER_WORLD"], encoding="utf-8"))
 ANSWERS = collections.Counter()
 SECRETS = dict(WORLD["secrets"])
 REQUESTS = list(WORLD["certification_requests"])
+DOOMED = list(WORLD["doomed"])
 
 # The name in the server's certificate leads to the address that the test took.
 _resolve = socket.getaddrinfo
@@ -48,14 +49,22 @@ def before_call(ctx, case, kwargs):
     if parameters and _meant_valid(case, ParameterLocation.PATH):
         parameters["contract"] = random.choice(WORLD["contracts"])
         if "user" in parameters:
-            users = WORLD["users"] if word == "delete" or random.random() < 0.1 else WORLD["kept_users"]
-            parameters["user"] = random.choice(users)
+            parameters["user"] = random.choice(_targets(word))
     if _meant_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict):
         _fit(case.body, word, parameters)
         if _meant_valid(case, ParameterLocation.HEADER) and random.random() < 0.7:
             # Most are requests of their own; the others may meet a key that was used before.
             if "Idempotency-Key" in (case.headers or {}):
                 case.headers["Idempotency-Key"] = str(uuid.uuid4())
+
+
+def _targets(word):
+    """Acts that take something away are on users of their own, or soon nobody could do anything."""
+    if word == "delete":
+        return DOOMED
+    if word in {"lock", "suspend", "revoke", "offer"} or random.random() < 0.3:
+        return WORLD["losing"]
+    return WORLD["acquiring"]
 
 
 def _fit(body, word, parameters):
@@ -78,6 +87,8 @@ def _fit(body, word, parameters):
             body["acquisition_password"] = secret
     if word in {"acquire", "renew"}:
         body["key"] = {"csr": REQUESTS.pop()} if REQUESTS and random.random() < 0.7 else {"p12_password": ""}
+    if word == "credentials" and user[1]:
+        body["credentials"]["login-password"] = WORLD["login_password"]
     if word == "contracts":
         body["id"] = uuid.uuid4().hex[:12]
         body["profile"] = WORLD["profile"]
@@ -94,6 +105,8 @@ def after_call(ctx, case, response):
         if answer.get("acquisition_password"):
             user = answer["user"]
             SECRETS[f"{user['contract']}/{user['user']}"] = answer["acquisition_password"]
+        if response.status_code == 201 and case.operation.path.endswith("/users"):
+            DOOMED.append(answer["user"]["user"])
 
 
 @atexit.register
