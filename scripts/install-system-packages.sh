@@ -4,13 +4,23 @@
 set -eu
 
 # command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl, curl and NSS's tools are the tests' real clients,
-# and pkilint is installed from PyPI with python3.
-needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools python3:python3'
+# faketime takes an issuer to the end of a certificate's year,
+# and pkilint is installed from PyPI with python3. PostgreSQL is one of the issuer's two databases.
+needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools faketime:faketime python3:python3'
 
 missing=''
 for pair in $needed; do
     command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
 done
+# Its server is not in the PATH on Debian.
+has_postgresql() {
+    command -v initdb >/dev/null 2>&1 && return
+    for initdb in /usr/lib/postgresql/*/bin/initdb; do
+        [ -x "$initdb" ] && return
+    done
+    return 1
+}
+has_postgresql || missing="$missing postgresql"
 [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing="$missing python3-venv"
 [ -e /etc/ssl/certs/ca-certificates.crt ] || missing="$missing ca-certificates"

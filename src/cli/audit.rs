@@ -4,7 +4,7 @@ use crate::config::issuer as configuration;
 use crate::issuer::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
 use crate::issuer::lifecycle::ContractId;
 use crate::issuer::secret::ServiceSecret;
-use crate::issuer::store::{self, Store, StoreError};
+use crate::issuer::store::{self, OpenError, Store, StoreError};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
@@ -91,6 +91,8 @@ enum Failure {
     Broken(Broken),
     /// The record of that number cannot be read: it was changed into what none is.
     NoRecord(u64, String),
+    /// The store does not go on with it: its end was changed, or cut off, or another secret made it.
+    End(OpenError),
     /// Something cannot be read or written.
     Unusable(String),
 }
@@ -105,7 +107,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("sekisho audit: {failure}");
-            let broken = matches!(failure, Failure::Broken(_) | Failure::NoRecord(..));
+            let broken = matches!(failure, Failure::Broken(_) | Failure::NoRecord(..) | Failure::End(_));
             ExitCode::from(if broken { BROKEN } else { UNUSABLE })
         }
     }
@@ -226,7 +228,10 @@ fn with_store<T>(
     let runtime = runtime.map_err(|error| Failure::Unusable(error.to_string()))?;
     runtime.block_on(async {
         let opened = store::open(&config.store, Arc::clone(&secret)).await;
-        let store = opened.map_err(|error| Failure::Unusable(error.to_string()))?;
+        let store = opened.map_err(|error| match error {
+            OpenError::Audit(_) | OpenError::Head | OpenError::Store(StoreError::Corrupt(_)) => Failure::End(error),
+            error => Failure::Unusable(error.to_string()),
+        })?;
         let result = work(&*store, &secret).await;
         store.close().await;
         result
@@ -252,6 +257,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Broken(broken) => write!(f, "the log is broken: {broken}"),
             Self::NoRecord(sequence, why) => write!(f, "the log is broken: record {sequence} cannot be read: {why}"),
+            Self::End(error) => write!(f, "the log is broken: {error}"),
             Self::Unusable(why) => f.write_str(why),
         }
     }

@@ -93,8 +93,7 @@ impl Cluster {
     fn psql(&self, database: &str, statements: &str) -> String {
         let mut command = Command::new(self.programs.join("psql"));
         command.args(["-XqAt", "-v", "ON_ERROR_STOP=1", "-U", USER, "-d", database, "-h"]).arg(&self.folder);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(statements.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
@@ -147,11 +146,8 @@ fn copy(from: &Path, to: &Path) {
 
 /// PostgreSQL does not run as root: then it runs as the user its package made.
 fn as_server_user() -> Vec<String> {
-    let words: &[&str] = if is_root() {
-        &["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"]
-    } else {
-        &[]
-    };
+    let words: &[&str] =
+        if is_root() { &["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups", "--"] } else { &[] };
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 

@@ -175,7 +175,6 @@ fn history_has_what_was_told(issuer: &Issuer, all: &[Told]) {
 /// Opens the contract and registers so many users.
 fn users(bank: &Bank, count: usize) -> Vec<Told> {
     bank.open("hokugin", CONTRACT);
-    bank.switch(CONTRACT, "on").done();
     let user = |number| {
         let user = format!("u{number}");
         bank.register(CONTRACT, &user, "general");
@@ -231,4 +230,42 @@ fn die_and_come_back(mut plan: Plan, rounds: u32) {
 #[test]
 fn kill_9_at_any_moment_loses_and_doubles_nothing_that_was_told() {
     die_and_come_back(Plan::new(&["hokugin"]), 5);
+}
+
+#[test]
+fn kill_9_loses_and_doubles_nothing_over_postgresql_either() {
+    let url = crate::postgres::new_database();
+    die_and_come_back(Plan::new(&["hokugin"]).on_postgres(&url), 3);
+}
+
+#[test]
+fn a_full_disk_is_503_with_nothing_half_done_until_there_is_room() {
+    let issuer = Plan::new(&["hokugin"]).start_with_little_room(2_048);
+    let bank = issuer.bank();
+    let mut all = users(&bank, 3);
+    let never = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for told in &mut all {
+            let (bank, never) = (&bank, &never);
+            scope.spawn(move || act_until_it_dies(bank, told, never));
+        }
+    });
+    assert!(all.iter().all(|told| told.unanswered.is_some()), "the disk was not full for everybody");
+    // Reading goes on, and what was told is what is there.
+    for told in &all {
+        let user = bank.user(&person(&bank, &told.user));
+        assert!(["issued", "revoked", "not_issued", "awaiting_acquisition"].contains(&user["state"].as_str().unwrap()));
+    }
+    issuer.give_room();
+    wait_until("the store takes acts again", || {
+        let person = person(&bank, &all[0].user);
+        bank.act(&person, "lock", "staff-desk").status != 503
+    });
+    bank.act(&person(&bank, &all[0].user), "unlock", "paper-form");
+    let issuer = issuer.restart();
+    let bank = issuer.bank();
+    for told in &mut all {
+        told.settle(&bank);
+    }
+    check(&issuer, &bank, &all);
 }

@@ -3,8 +3,12 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+#[path = "../common/postgres.rs"]
+mod postgres;
+
 mod support;
 
 mod crash;
+mod flows_bizstation;
 mod operation;
 mod start;

@@ -75,7 +75,7 @@ fn pkilint_finds_no_error_in_certificates_lists_and_ocsp_answers() {
         let held = Hold { serial: serial::random().unwrap(), at, state: HoldState::Held };
         let released = Hold { serial: serial::random().unwrap(), at, state: HoldState::Released };
         let mut published = RevocationRegister::new(PartCount::new(parts).unwrap());
-        let mut lists = |register: &mut RevocationRegister, holds| {
+        let lists = |register: &mut RevocationRegister, holds| {
             let number = register.next_number(part).unwrap();
             let lists = register.lists(&hierarchy.issuing, part, number, due, holds, NextBase::Same).unwrap();
             (lists.full.sign(&hierarchy.issuing).unwrap(), lists.delta.unwrap().sign(&hierarchy.issuing).unwrap())

@@ -31,7 +31,7 @@ class Handler:
     def answer(self, step):
         answers = self.answers.get(step)
         answer = answers.pop(0) if answers else ""
-        if answer:
+        if answer and answer != "break":
             tell({"event": "refused", "step": step, "answer": answer})
         return answer
 
@@ -67,7 +67,7 @@ class Handler:
             "charset": message.get_content_charset(),
             "parts": message.is_multipart(),
             "defects": [str(defect) for defect in message.defects],
-            "body": message.get_content(),
+            "body": message.get_content().replace("\r\n", "\n"),
             "tls": session.ssl is not None or OPTIONS["tls"] == "implicit",
             "login": session.auth_data.login.decode() if session.authenticated else None,
         })
@@ -79,7 +79,7 @@ class Handler:
 def authenticate(server, session, envelope, mechanism, data):
     right = isinstance(data, LoginPassword) and [data.login.decode(), data.password.decode()] == OPTIONS["login"]
     tell({"event": "login", "right": right})
-    return AuthResult(success=right, auth_data=data if right else None)
+    return AuthResult(success=right, handled=False, auth_data=data if right else None)
 
 
 async def main():

@@ -226,7 +226,8 @@ async fn acts_of_one_batch_run_in_their_order_and_see_each_other(database: Datab
         let fresh = if after { Fresh::No } else { Fresh::Yes };
         assert_eq!(result, Ok(((number, number, number), number, fresh, usize::from(after))));
     }
-    let references: Vec<_> = whole_audit(&*store, &database.secret).await.into_iter().map(|entry| entry.reference).collect();
+    let references: Vec<_> =
+        whole_audit(&*store, &database.secret).await.into_iter().map(|entry| entry.reference).collect();
     assert_eq!(references, (1..=100).map(|number| Arc::from(number.to_string())).collect::<Vec<Arc<str>>>());
     let found = store.find(&asks).await.unwrap();
     assert_eq!((found.user.unwrap().user.issues, found.address.wrong, found.public_key), (100, 100, Fresh::No));
@@ -257,7 +258,8 @@ async fn a_write_that_cannot_stand_leaves_nothing_of_its_act_and_all_of_the_othe
         async move { store.find(&ask("C1", Some(id))).await.unwrap().user.unwrap().user.issues }
     };
     assert_eq!((issues("u1").await, issues("u2").await, issues("u3").await), (1, 0, 1));
-    let references: Vec<_> = whole_audit(&*store, &database.secret).await.into_iter().map(|entry| entry.reference).collect();
+    let references: Vec<_> =
+        whole_audit(&*store, &database.secret).await.into_iter().map(|entry| entry.reference).collect();
     assert_eq!(references, ["u1".into(), "u3".into()] as [Arc<str>; 2]);
     assert_eq!(store.contracts(None, 10).await.unwrap().len(), 1);
 }
@@ -285,7 +287,9 @@ async fn a_text_with_a_nul_fails_its_own_act_only(database: Database) {
         user.contact.name = Some("a\0b".into());
         (Write { users: vec![user], ..Write::default() }, ())
     });
-    let good = act(ask("C1", Some("u1")), |_| (Write { audit: vec![entry(&key("C1", "u1"), "nul\0")], ..Write::default() }, ()));
+    let good = act(ask("C1", Some("u1")), |_| {
+        (Write { audit: vec![entry(&key("C1", "u1"), "nul\0")], ..Write::default() }, ())
+    });
     assert_eq!(together(&store, vec![in_write, good]).await, [Err(refused.clone()), Ok(())]);
     let in_ask = Ask { address: Some("\0".into()), ..ask("C1", None) };
     assert_eq!(try_put(&*store, in_ask.clone(), Write::default()).await, Err(refused.clone()));
@@ -373,7 +377,8 @@ async fn credentials_are_replaced_and_the_contracts_own_are_among_them(database:
     put(&*store, ask("C1", None), Write { credentials, ..Write::default() }).await;
     let mut found = store.credentials(&key("C1", "u1")).await.unwrap();
     found.sort_by(|left, right| left.verifier.cmp(&right.verifier));
-    let expected = [row(own.clone(), password, "second"), row(own, other_factor, "seed"), row(shared, password, "the contract's")];
+    let expected =
+        [row(own.clone(), password, "second"), row(own, other_factor, "seed"), row(shared, password, "the contract's")];
     assert_eq!(found, expected);
     assert_eq!(store.credentials(&key("C2", "u1")).await.unwrap(), []);
 }

@@ -5,4 +5,6 @@ mod postgres;
 
 mod acts;
 mod certificates;
+mod failures;
+mod nodes;
 mod support;

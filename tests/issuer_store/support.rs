@@ -83,8 +83,8 @@ connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=5)
 for statement in sys.argv[2].split(';'):
     for row in connection.execute(statement):
         print('|'.join(str(value) for value in row))";
-                let output = std::process::Command::new("python3").args(["-c", script]).arg(path).arg(statements);
-                let output = output.output().unwrap();
+                let mut command = std::process::Command::new("python3");
+                let output = command.args(["-c", script]).arg(path).arg(statements).output().unwrap();
                 assert!(output.status.success(), "{statements}: {}", String::from_utf8_lossy(&output.stderr));
                 String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
             }
@@ -133,13 +133,7 @@ pub fn serial(number: u64) -> SerialNumber {
 }
 
 pub fn held(number: u64) -> Held {
-    Held {
-        serial: serial(number),
-        not_before: NOW,
-        not_after: NOW.plus_years(1),
-        issue_number: 3,
-        registered_at: NOW,
-    }
+    Held { serial: serial(number), not_before: NOW, not_after: NOW.plus_years(1), issue_number: 3, registered_at: NOW }
 }
 
 pub fn intent(number: u64) -> Intent {

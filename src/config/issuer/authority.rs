@@ -4,7 +4,7 @@ use super::defaults;
 use super::types::{AuthorityConfig, PassphraseSource};
 use crate::config::reader::{Document, Item, Section, Unique};
 use crate::config::types::Placed;
-use crate::config::values::{duration, integer, name, path, placed, placed_path, some_of, text};
+use crate::config::values::{duration, integer, list, name, path, placed, placed_path, text};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,8 @@ fn read_one(document: &Document, mut section: Section<'_>, taken: &mut Taken) ->
     );
     let delta_url = section.optional("delta_url", &mut list_url);
     let profiles = section.required("profiles", "write the names of the profiles it signs for", |item| {
-        some_of(item, "it would sign nothing; write the names of the profiles it signs for", |element| {
+        // None: the predecessor of another, which goes on publishing until its last certificate has ended.
+        list(item, |element| {
             let name = name(element)?;
             taken.profiles.check(document, &element.place, &name);
             Some(placed::<Arc<str>>(element, name.into()))

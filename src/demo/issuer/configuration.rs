@@ -17,9 +17,10 @@ const PROFILES: [(&str, &str); 4] = [
 /// What is in the products' common names.
 const IDENTITIES: [(&str, &str); 4] = [
     ("bizstation", "(?<contract_id>[A-Za-z0-9]{1,16}) (?<user_id>[A-Za-z0-9]{1,16})"),
-    ("anser-bizsol", "(?<user_id>[A-Za-z0-9._@-]{1,30}) A[0-9]{3} [0-9]{20}"),
+    // The login ID is the bank's own and names contract and user at once.
+    ("anser-bizsol", "(?<contract_id>(?<user_id>[A-Za-z0-9._@-]{1,30})) A[0-9]{3} [0-9]{20}"),
     ("shinkin", IDENTITY),
-    ("hokugin", "(?<user_id>[A-Za-z0-9._@-]{1,30}) A[0-9]{3} [0-9]{20}"),
+    ("hokugin", "(?<contract_id>(?<user_id>[A-Za-z0-9._@-]{1,30})) A[0-9]{3} [0-9]{20}"),
 ];
 
 /// `issuer.toml`, the profiles beside it, and its path. The fingerprint of the IB application's certificate is taken
@@ -105,7 +106,7 @@ publish_folder = "published"
 
 /// What the gateway's configuration says about the issuer: its CAs, where to reach it, and the key of the assertions.
 pub(super) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
-    let routes = "\n[[site.route]]\npath = \"/v1/\"\npool = \"issuer\"\nrequire = [\"certificate\"]\n";
+    let routes = "\n[[site.route]]\npath = \"/v1\"\npool = \"issuer\"\nrequire = [\"certificate\"]\n";
     IssuerPart { tables: tables(issuer), authorities: &["bank-root"], routes }
 }
 

@@ -62,7 +62,7 @@ impl Ladder {
         match (self.last, self.whole_at) {
             // A clock that went back makes a new beginning.
             (Some(last), Some(whole)) if last <= now && now < whole.plus_seconds(WHOLE_EVERY) => {
-                let since = |step: &u16| (last.plus_seconds(days(step)), now.plus_seconds(days(step)));
+                let since = |step: &u16| (last.plus_seconds(days(step) + 1), now.plus_seconds(days(step)));
                 Spans { whole: Whole::No, list: steps.iter().map(since).collect() }
             }
             _ => {
@@ -181,7 +181,7 @@ mod tests {
         let steps = BTreeSet::from([7, 40]);
         let spans = scanned(1_000, 1_600).spans(&steps, time(2_200));
         let at = |days: i64, seconds| time(days * DAY + seconds);
-        assert_eq!(spans.list, [(at(7, 1_600), at(7, 2_200)), (at(40, 1_600), at(40, 2_200))]);
+        assert_eq!(spans.list, [(at(7, 1_601), at(7, 2_200)), (at(40, 1_601), at(40, 2_200))]);
         assert_eq!(Ladder::new().spans(&BTreeSet::new(), time(0)).list, []);
     }
 }

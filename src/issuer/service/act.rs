@@ -98,6 +98,10 @@ impl Service {
 
     /// The repeat of a request that was done: the same answer where it can be given.
     async fn repeat(&self, plan: &Plan, found: &Found, before: &IdempotencyRow) -> Result<Done, Refused> {
+        // The secret that it showed is not shown any more; where there is none, what there is says all.
+        if plan.is_offer() && plan.profile.acquisition.secret.is_some() {
+            return Err(Refused::NotRepeatable);
+        }
         let mut done = plan.standing(found);
         let Some(serial) = before.serial else { return Ok(done) };
         let Some(row) = self.store().certificate(&serial).await? else { return Err(Refused::NotRepeatable) };

@@ -10,7 +10,8 @@ use crate::issuer::ca::public_key::SubjectKey;
 use crate::issuer::ca::request::ProvenRequest;
 use crate::issuer::ca::serial;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Decision, Effect, Intent, Issuing, OfferRequest, Proof, Reason, RequestId, Situation, UserKey,
+    self, Actor, Command, Decision, Effect, Intent, Issuing, Next, OfferRequest, Proof, Reason, RequestId, Situation,
+    UserKey,
 };
 use crate::issuer::profile::Profile;
 use crate::issuer::secret::ServiceSecret;
@@ -82,8 +83,9 @@ impl Plan {
             if before.request != self.request.digest {
                 return (self.refused("the idempotency key was another request's"), Outcome::KeyReused);
             }
-            // The lifecycle knows the repeats that show a secret.
-            if !self.is_offer() {
+            // The lifecycle knows the repeats that show a secret: those of the request whose offer is the last one. Any
+            // other was done long ago and must not be done anew, which would revoke what came after it.
+            if !self.is_offer() || !self.made_the_last_offer(found) {
                 return (Write::default(), Outcome::Repeated(before.clone()));
             }
         }
@@ -163,7 +165,17 @@ impl Plan {
         Write { audit: vec![entry(&self.request, self.now, refusal(why))], ..Write::default() }
     }
 
-    fn is_offer(&self) -> bool {
+    fn made_the_last_offer(&self, found: &Found) -> bool {
+        let next = found.user.as_ref().map(|row| &row.user.next);
+        match next {
+            Some(Next::Offered(offer) | Next::Acquiring { offer: Some(offer), .. }) => {
+                self.request.idempotency.as_ref().is_some_and(|key| *key == offer.request.0)
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_offer(&self) -> bool {
         matches!(self.request.act, Act::Offer | Act::Reissue | Act::Register { .. })
     }
 

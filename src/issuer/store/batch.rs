@@ -299,7 +299,13 @@ pub(super) static COMPLETE: LazyLock<Statement> = LazyLock::new(|| {
     Statement::new(words, &[Kind::Rows])
 });
 static PUT_CERTIFICATES: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&CERTIFICATES, There::Fails));
-static PUT_STATUSES: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&STATUSES, There::Fails));
+/// A certificate's status is its own authority's to publish, also when its profile has moved to another since.
+static PUT_STATUSES: LazyLock<Statement> = LazyLock::new(|| {
+    let its_own = "COALESCE((SELECT c.authority FROM certificates c WHERE c.serial = {2:bytes}), {1:text})";
+    let values = STATUSES.values().replace("{1:text}", its_own);
+    let words = format!("INSERT INTO statuses ({}) SELECT {values} FROM {{each}} WHERE true", STATUSES.columns());
+    Statement::new(&words, &[Kind::Rows])
+});
 static PUT_NOTICES: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&OUTBOX, There::Stays("once")));
 static PUT_CREDENTIALS: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&CREDENTIALS, There::Replaced));
 static PUT_AUDIT: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&AUDIT, There::Fails));

@@ -79,7 +79,8 @@ pub struct CompletedRow {
 /// A change of a certificate's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusChange {
-    /// The authority's name in the configuration.
+    /// The authority's name in the configuration. Of a certificate that was begun, its own is kept whatever is said
+    /// here.
     pub authority: Arc<str>,
     /// Which certificate.
     pub serial: SerialNumber,

@@ -123,7 +123,7 @@ impl Table {
         self.columns.iter().map(|(name, _)| format!("{alias}.{name}")).collect::<Vec<_>>().join(", ")
     }
 
-    fn values(&self) -> String {
+    pub(super) fn values(&self) -> String {
         let value = |(index, (_, kind)): (usize, &(&str, Kind))| format!("{{{index}:{}}}", kind.word());
         self.columns.iter().enumerate().map(value).collect::<Vec<_>>().join(", ")
     }

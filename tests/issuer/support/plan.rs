@@ -22,6 +22,7 @@ pub struct Plan {
     pub pki: Pki,
     pub gateway: Arc<GatewayKey>,
     config: String,
+    days_ahead: u32,
 }
 
 /// A running issuer; killed when dropped.
@@ -35,7 +36,8 @@ impl Plan {
     pub fn new(profiles: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (pki, gateway) = (Pki::new(), Arc::new(GatewayKey::new()));
-        let plan = Self { config: configuration(profiles, &pki), folder, pki, gateway };
+        let config = configuration(profiles, &pki);
+        let plan = Self { config, folder, pki, gateway, days_ahead: 0 };
         for profile in profiles {
             let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("config/profiles/{profile}.toml"));
             plan.write(&format!("{profile}.toml"), &std::fs::read_to_string(shipped).unwrap());
@@ -102,8 +104,22 @@ impl Plan {
         assert!(copied.success());
     }
 
+    /// With every clock so many days ahead: the issuer's by libfaketime, ours by [`GatewayKey::now`].
+    pub fn days_ahead(mut self, days: u32) -> Self {
+        self.gateway.set_days_ahead(days);
+        self.days_ahead = days;
+        self
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        let mut command = if self.days_ahead == 0 {
+            Command::new(binary())
+        } else {
+            let mut command = Command::new("faketime");
+            // Only the calendar: what is measured stays as it is.
+            command.args(["--exclude-monotonic", "-f", &format!("+{}d", self.days_ahead)]).arg(binary());
+            command
+        };
         command.args(["issuer", "--config"]).arg(self.write_config());
         command
     }
@@ -119,6 +135,19 @@ impl Plan {
     #[track_caller]
     pub fn start_with_variable(self, name: &str, value: &str) -> Issuer {
         let process = ServerProcess::start(self.command().env(name, value), &KINDS, Output::Keep, PATIENCE);
+        Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
+    }
+
+    /// Starts it with a limit on the size of each file it writes: to it that is a disk that is full.
+    #[track_caller]
+    pub fn start_with_little_room(self, kibibytes: u32) -> Issuer {
+        // Files over the limit are an error of the write and not a signal; the hard limit stays, so that the soft one
+        // can be lifted again.
+        let script = format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec \"$0\" \"$@\"");
+        let plain = self.command();
+        let mut command = Command::new("bash");
+        command.arg("-c").arg(script).arg(plain.get_program()).args(plain.get_args());
+        let process = ServerProcess::start(&mut command, &KINDS, Output::Keep, PATIENCE);
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
@@ -162,6 +191,14 @@ impl Issuer {
     /// The bank's desk and its IB system.
     pub fn bank(&self) -> Bank {
         Bank::new(self)
+    }
+
+    /// Lifts the limit of [`Plan::start_with_little_room`].
+    #[track_caller]
+    pub fn give_room(&self) {
+        let process = self.process.id().to_string();
+        let given = Command::new("prlimit").args(["--pid", &process, "--fsize=unlimited:"]).status().unwrap();
+        assert!(given.success());
     }
 
     /// `api`, `public` or `admin`.
@@ -264,6 +301,14 @@ impl Issuer {
         self.process.signal(Signal::Kill);
         self.process.wait_for_end(PATIENCE).expect("it did not end");
         self.plan
+    }
+
+    /// Stops it and starts it again so many days after the true date.
+    #[track_caller]
+    pub fn days_ahead(self, days: u32) -> Self {
+        let (status, plan) = self.stop();
+        assert!(status.success(), "{status}");
+        plan.days_ahead(days).start()
     }
 
     /// Stops it and starts it again.
