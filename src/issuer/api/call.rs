@@ -108,7 +108,8 @@ impl<B: ActBody> Call<B> {
         let caller = meta.asked.caller.clone();
         let request = match meta.request(who, own, act) {
             Ok(request) => request,
-            Err((meta, problem)) => {
+            Err(refused) => {
+                let (meta, problem) = *refused;
                 record(shared, &meta.asked, &meta.ids, meta.command, &problem).await;
                 return Err(problem);
             }
@@ -135,7 +136,7 @@ impl Meta {
         who: Who,
         own: O,
         act: impl FnOnce(O, &mut Target) -> Result<Act, Problem>,
-    ) -> Result<Request, (Self, Problem)> {
+    ) -> Result<Request, Box<(Self, Problem)>> {
         let mut target = Target { contract: self.ids.contract.clone(), user: self.ids.user.clone() };
         let caller = &self.asked.caller;
         let read = || -> Result<(By, Option<Arc<str>>, Act), Problem> {
@@ -145,10 +146,10 @@ impl Meta {
         };
         let (by, address, act) = match read() {
             Ok(read) => read,
-            Err(problem) => return Err((self, problem)),
+            Err(problem) => return Err(Box::new((self, problem))),
         };
         let Some(contract) = target.contract else {
-            return Err((self, Problem::bad("contract", "is not of its form")));
+            return Err(Box::new((self, Problem::bad("contract", "is not of its form"))));
         };
         Ok(Request {
             caller: self.asked.caller,
