@@ -163,7 +163,7 @@ impl Pools<Sqlite> {
         let reading = options.clone().pragma("query_only", "ON");
         // After some errors (a write that failed) SQLite rolls back by itself. sqlx then fails to, and would count the
         // connection as in a transaction for ever: it is given up, and a new one takes its place.
-        let writing = pool().before_acquire(|connection, _| {
+        let writing = pool().before_acquire(|connection: &mut sqlx::SqliteConnection, _| {
             use sqlx::Connection as _;
             let usable = !connection.is_in_transaction();
             Box::pin(async move { Ok(usable) })
