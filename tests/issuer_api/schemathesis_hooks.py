@@ -13,13 +13,14 @@ import random
 import socket
 import uuid
 
+import requests
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 
 WORLD = json.load(open(os.environ["ISSUER_WORLD"], encoding="utf-8"))
 ANSWERS = collections.Counter()
-SECRETS = dict(WORLD["secrets"])
 REQUESTS = list(WORLD["certification_requests"])
+DOOMED = list(WORLD["doomed"])
 
 # The name in the server's certificate leads to the address that the test took.
 _resolve = socket.getaddrinfo
@@ -33,6 +34,7 @@ socket.getaddrinfo = _to_loopback
 
 BY_PAPER = {"offer", "reissue", "unlock", "delete", "switch-on", "switch-off", "users", "contracts"}
 BY_USER = {"acquire", "renew", "continue"}
+GROUPS = list(zip([{"acquire", "reissue"}, {"revoke", "offer"}, {"lock", "unlock"}, {"suspend", "resume"}], WORLD["groups"]))
 
 
 def _meant_valid(case, location):
@@ -46,16 +48,37 @@ def before_call(ctx, case, kwargs):
     word = path.rsplit("/", 1)[-1]
     parameters = case.path_parameters or {}
     if parameters and _meant_valid(case, ParameterLocation.PATH):
-        parameters["contract"] = random.choice(WORLD["contracts"])
+        # What becomes of a contract that is switched off is another contract's.
+        parameters["contract"] = "C2" if word in {"switch-on", "switch-off"} else "C1"
         if "user" in parameters:
-            users = WORLD["users"] if word == "delete" or random.random() < 0.1 else WORLD["kept_users"]
-            parameters["user"] = random.choice(users)
+            parameters["user"] = random.choice(_targets(word))
     if _meant_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict):
         _fit(case.body, word, parameters)
         if _meant_valid(case, ParameterLocation.HEADER) and random.random() < 0.7:
             # Most are requests of their own; the others may meet a key that was used before.
             if "Idempotency-Key" in (case.headers or {}):
                 case.headers["Idempotency-Key"] = str(uuid.uuid4())
+
+
+def _targets(word):
+    """Acts that undo each other are on users of their own, or soon nobody could do anything."""
+    if word == "delete":
+        return DOOMED
+    groups = [group for acts, group in GROUPS if word in acts]
+    return groups[0] if groups and random.random() < 0.9 else random.choice(WORLD["groups"])
+
+
+def _offered(contract, user):
+    """A fresh acquisition password: without one an acquisition is refused at once."""
+    answer = requests.post(
+        f"{WORLD['url']}/v1/contracts/{contract}/users/{user}/reissue",
+        json={"staff": {"maker": "t0123", "checker": "t0456", "channel": "paper-form"}},
+        headers={"Idempotency-Key": str(uuid.uuid4())},
+        cert=("service.pem", "service.key"),
+        verify="services-ca.pem",
+        timeout=20,
+    )
+    return answer.json().get("acquisition_password")
 
 
 def _fit(body, word, parameters):
@@ -73,11 +96,13 @@ def _fit(body, word, parameters):
     else:
         body["staff"] = staff
     if word == "acquire":
-        secret = SECRETS.get("/".join(user))
+        secret = _offered(*user) if random.random() < 0.9 else None
         if secret:
             body["acquisition_password"] = secret
     if word in {"acquire", "renew"}:
         body["key"] = {"csr": REQUESTS.pop()} if REQUESTS and random.random() < 0.7 else {"p12_password": ""}
+    if word == "credentials" and user[1]:
+        body["credentials"]["login-password"] = WORLD["login_password"]
     if word == "contracts":
         body["id"] = uuid.uuid4().hex[:12]
         body["profile"] = WORLD["profile"]
@@ -91,9 +116,8 @@ def after_call(ctx, case, response):
     ANSWERS[f"{case.operation.method.upper()} {case.operation.path} {response.status_code}"] += 1
     if response.status_code in (200, 201) and case.operation.method.lower() == "post":
         answer = json.loads(response.content)
-        if answer.get("acquisition_password"):
-            user = answer["user"]
-            SECRETS[f"{user['contract']}/{user['user']}"] = answer["acquisition_password"]
+        if response.status_code == 201 and case.operation.path.endswith("/users"):
+            DOOMED.append(answer["user"]["user"])
 
 
 @atexit.register

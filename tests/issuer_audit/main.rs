@@ -38,7 +38,7 @@ fn every_change_behind_the_stores_back_is_found_at_the_first_record_it_shows_at(
         ),
         (
             "INSERT INTO audit SELECT 701, contract, user_id, text, hash FROM audit WHERE sequence = 700",
-            "record 701 or the one before it",
+            "the head of the audit log is not at its last record",
         ),
     ] {
         let log = Log::new();

@@ -2,6 +2,7 @@
 
 use super::Shared;
 use super::body::{ActBody, Who};
+use super::gate;
 use super::idempotency;
 use super::page::Page;
 use super::problem::{Kind, Problem};
@@ -20,6 +21,9 @@ use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use zeroize::Zeroizing;
+
+/// How many times the limit is read of a body that is too large before it is refused.
+const DRAINED: usize = 16;
 
 /// What the gate found out, in the request's extensions.
 #[derive(Clone)]
@@ -69,7 +73,13 @@ impl<B: ActBody> FromRequest<Arc<Shared>> for Call<B> {
 
     async fn from_request(request: axum::extract::Request, shared: &Arc<Shared>) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let (asked, ids) = asked(&mut parts).await?;
+        let (asked, ids) = match asked(&mut parts).await {
+            Ok(asked) => asked,
+            Err(problem) => {
+                gate::drain(body, shared.limits.body).await;
+                return Err(problem);
+            }
+        };
         let command = command(&parts);
         let read = read::<B>(&parts, body, &asked.caller, command, shared).await;
         match read {
@@ -98,7 +108,8 @@ impl<B: ActBody> Call<B> {
         let caller = meta.asked.caller.clone();
         let request = match meta.request(who, own, act) {
             Ok(request) => request,
-            Err((meta, problem)) => {
+            Err(refused) => {
+                let (meta, problem) = *refused;
                 record(shared, &meta.asked, &meta.ids, meta.command, &problem).await;
                 return Err(problem);
             }
@@ -125,7 +136,7 @@ impl Meta {
         who: Who,
         own: O,
         act: impl FnOnce(O, &mut Target) -> Result<Act, Problem>,
-    ) -> Result<Request, (Self, Problem)> {
+    ) -> Result<Request, Box<(Self, Problem)>> {
         let mut target = Target { contract: self.ids.contract.clone(), user: self.ids.user.clone() };
         let caller = &self.asked.caller;
         let read = || -> Result<(By, Option<Arc<str>>, Act), Problem> {
@@ -135,10 +146,10 @@ impl Meta {
         };
         let (by, address, act) = match read() {
             Ok(read) => read,
-            Err(problem) => return Err((self, problem)),
+            Err(problem) => return Err(Box::new((self, problem))),
         };
         let Some(contract) = target.contract else {
-            return Err((self, Problem::bad("contract", "is not of its form")));
+            return Err(Box::new((self, Problem::bad("contract", "is not of its form"))));
         };
         Ok(Request {
             caller: self.asked.caller,
@@ -252,6 +263,8 @@ async fn read<B: ActBody>(
     command: &str,
     shared: &Shared,
 ) -> Result<Read<B>, Problem> {
+    // The body first, whatever else is wrong: a client that still writes it does not see an answer.
+    let text = collect(body, shared.limits.body).await;
     let idempotency = idempotency::key(&parts.headers, command)?;
     if parts.uri.query().is_some() {
         return Err(Problem::bad("query", "there is none here"));
@@ -259,7 +272,7 @@ async fn read<B: ActBody>(
     if !is_json(&parts.headers) {
         return Err(Problem::new(Kind::UnsupportedMediaType));
     }
-    let text = collect(body, shared.limits.body).await?;
+    let text = text?;
     let digest = idempotency::digest(&parts.method, parts.uri.path(), &text);
     let body: B = serde_json::from_slice(&text).map_err(|error| malformed(&error))?;
     let (who, own) = body.split();
@@ -281,17 +294,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// The whole body, cleared when it is dropped, and never more than `limit` octets of it.
 async fn collect(mut body: Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let too_large = || Problem::new(Kind::PayloadTooLarge);
-    let announced = axum::body::HttpBody::size_hint(&body).lower();
-    if announced > limit as u64 {
-        return Err(too_large());
-    }
-    let mut text = Zeroizing::new(Vec::with_capacity(limit.min(4_096).max(usize::try_from(announced).unwrap_or(0))));
+    let announced = usize::try_from(axum::body::HttpBody::size_hint(&body).lower()).unwrap_or(usize::MAX);
+    let mut text = Zeroizing::new(Vec::with_capacity(announced.clamp(4_096, limit.max(4_096))));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| Problem::bad("body", "ended early").because(error.to_string()))?;
         let Some(data) = frame.data_ref() else { continue };
         if text.len().saturating_add(data.len()) > limit {
-            return Err(too_large());
+            // Somewhat too large ones get to hear it.
+            gate::drain(body, limit.saturating_mul(DRAINED)).await;
+            return Err(Problem::new(Kind::PayloadTooLarge));
         }
         text.extend_from_slice(data);
     }

@@ -9,10 +9,13 @@ use crate::clock;
 use crate::issuer::authenticate::{Caller, NotAuthenticated};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::listen::Peer;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http_body_util::BodyExt as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,14 +41,21 @@ pub(super) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
     let Some(reference) = reference::generate() else {
         return Problem::new(Kind::Unavailable).because("no randomness").render("-");
     };
-    let (caller, response) = match admit(&shared, request, &reference).await {
-        Err(problem) => (None, problem.into_response()),
-        Ok((caller, request)) => {
-            let left = shared.limits.request_timeout.saturating_sub(started.elapsed());
-            let answered = tokio::time::timeout(left, next.run(request)).await;
-            (Some(caller), answered.unwrap_or_else(|_| Problem::new(Kind::Timeout).into_response()))
+    let mut caller = None;
+    let answered = tokio::time::timeout(shared.limits.request_timeout, async {
+        let (mut parts, body) = request.into_parts();
+        match admit(&shared, &mut parts, &reference).await {
+            Ok(known) => {
+                caller = Some(known);
+                next.run(Request::from_parts(parts, body)).await
+            }
+            Err(problem) => {
+                drain(body, shared.limits.body).await;
+                problem.into_response()
+            }
         }
-    };
+    });
+    let response = answered.await.unwrap_or_else(|_| Problem::new(Kind::Timeout).into_response());
     let (response, why) = written(response, &reference);
     let status = response.status().as_u16();
     let (caller, milliseconds) = (caller.as_ref().map(Caller::name), started.elapsed().as_millis());
@@ -61,11 +71,10 @@ pub(super) async fn gate(State(shared): State<Arc<Shared>>, request: Request, ne
 }
 
 /// Who calls, if they may come now.
-async fn admit(shared: &Shared, request: Request, reference: &Arc<str>) -> Result<(Caller, Request), Problem> {
+async fn admit(shared: &Shared, parts: &mut Parts, reference: &Arc<str>) -> Result<Caller, Problem> {
     let unknown = || Problem::new(Kind::NotAuthenticated).because("the connection's peer is not known");
-    let peer = *request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer).ok_or_else(unknown)?;
-    let (mut parts, body) = request.into_parts();
-    let caller = match shared.authenticator.caller(&peer, &parts, clock::now()).await {
+    let peer = *parts.extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer).ok_or_else(unknown)?;
+    let caller = match shared.authenticator.caller(&peer, parts, clock::now()).await {
         Ok(caller) => caller,
         Err(why @ NotAuthenticated::Unavailable(_)) => {
             return Err(Problem::new(Kind::Unavailable).because(why.for_log().to_string()));
@@ -83,7 +92,7 @@ async fn admit(shared: &Shared, request: Request, reference: &Arc<str>) -> Resul
     };
     shared.callers.take(who, Instant::now()).map_err(too_many)?;
     parts.extensions.insert(Asked { caller: caller.clone(), reference: Arc::clone(reference) });
-    Ok((caller, Request::from_parts(parts, body)))
+    Ok(caller)
 }
 
 fn too_many(seconds: u64) -> Problem {
@@ -121,8 +130,28 @@ fn written(mut response: Response, reference: &str) -> (Response, Option<String>
 }
 
 /// There is no such path.
-pub(super) async fn not_found() -> Problem {
+pub(super) async fn not_found(State(shared): State<Arc<Shared>>, request: Request) -> Problem {
+    drain(request.into_body(), shared.limits.body).await;
     Problem::new(Kind::NotFound)
+}
+
+/// The path has no such method.
+pub(super) async fn method_not_allowed(State(shared): State<Arc<Shared>>, request: Request) -> Problem {
+    drain(request.into_body(), shared.limits.body).await;
+    Problem::new(Kind::MethodNotAllowed)
+}
+
+/// Reads what is left of a body that nobody wants, but no more than `most` octets: a connection that is closed while its
+/// client still writes takes the answer with it.
+pub(super) async fn drain(mut body: Body, most: usize) {
+    let mut left = most;
+    while let Some(Ok(frame)) = body.frame().await {
+        let octets = frame.data_ref().map_or(0, bytes::Bytes::len);
+        match left.checked_sub(octets) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,7 @@ pub fn router(state: ApiState) -> Router {
     let shared = Arc::new(Shared::new(state, &document));
     routes
         .fallback(gate::not_found)
+        .method_not_allowed_fallback(gate::method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&shared), gate::gate))
         .with_state(shared)
 }
