@@ -116,7 +116,8 @@ struct Bound {
 impl Bound {
     /// Binds every address, or none.
     async fn bind(config: &IssuerConfig, tls: Option<Arc<ServerConfig>>) -> Result<Self, Vec<ConfigError>> {
-        let limits = ConnectionLimits::new(config.limits.connections);
+        // A request that is being worked on is not a silent connection.
+        let limits = ConnectionLimits::new(config.limits.connections).answering_within(config.limits.request_timeout);
         let bind = async |key: &str, address: SocketAddr, tls| {
             Listener::bind(address, tls, limits)
                 .await

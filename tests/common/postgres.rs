@@ -117,7 +117,7 @@ fn template(programs: &Path) -> PathBuf {
     let tmp = PathBuf::from(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("/tmp"));
     let version = Command::new(programs.join("postgres")).arg("--version").output().unwrap().stdout;
     let version: String = String::from_utf8(version).unwrap().chars().filter(char::is_ascii_alphanumeric).collect();
-    let template = tmp.join(format!("{version}-template"));
+    let template = tmp.join(format!("{version}-template-ja"));
     let lock = std::fs::File::create(tmp.join(format!("{version}.lock"))).unwrap();
     lock.lock().unwrap();
     if !template.exists() {
@@ -129,7 +129,9 @@ fn template(programs: &Path) -> PathBuf {
             unreachable!()
         };
         let mut command = Command::new(first);
-        command.args(rest).args(["--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", "-U", USER, "-D"]);
+        // Texts in the order of a language, as in a bank's database: nothing may depend on another.
+        command.args(rest).args(["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=ja-JP"]);
+        command.args(["--no-sync", "--auth=trust", "-U", USER, "--encoding=UTF8", "-D"]);
         let output = command.arg(&made).current_dir("/").output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let part = tmp.join(format!("{version}.part"));

@@ -9,6 +9,9 @@ mod postgres;
 mod support;
 
 mod crash;
+mod flows_anser_bizsol;
 mod flows_bizstation;
+mod flows_hokugin;
+mod flows_shinkin;
 mod operation;
 mod start;

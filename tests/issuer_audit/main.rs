@@ -22,6 +22,8 @@ fn every_change_behind_the_stores_back_is_found_at_the_first_record_it_shows_at(
         ("UPDATE audit SET text = replace(text, 'R600', 'R601') WHERE sequence = 600", "record 600 or the one before it"),
         ("UPDATE audit SET text = text || ' ' WHERE sequence = 650", "record 650 cannot be read"),
         ("UPDATE audit SET text = '' WHERE sequence = 1", "record 1 cannot be read"),
+        ("UPDATE audit SET user_id = 'another' WHERE sequence = 200", "record 200 cannot be read"),
+        ("UPDATE audit SET contract = 'another' WHERE sequence = 300", "record 300 cannot be read"),
         ("UPDATE audit SET hash = zeroblob(32) WHERE sequence = 30", "record 30 or the one before it"),
         ("DELETE FROM audit WHERE sequence = 400", "record 401 comes where 400 should"),
         ("DELETE FROM audit WHERE sequence = 1", "record 2 comes where 1 should"),
@@ -36,7 +38,7 @@ fn every_change_behind_the_stores_back_is_found_at_the_first_record_it_shows_at(
         ),
         (
             "INSERT INTO audit SELECT 701, contract, user_id, text, hash FROM audit WHERE sequence = 700",
-            "record 701 or the one before it",
+            "the head of the audit log is not at its last record",
         ),
     ] {
         let log = Log::new();

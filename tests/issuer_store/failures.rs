@@ -48,7 +48,7 @@ async fn on_a_small_disk() {
         assert!(done < 10_000, "the disk is not small");
     };
     assert!(matches!(&error, StoreError::Unavailable(why) if why.contains("full")), "{error}");
-    assert!(done > 100, "{done}");
+    assert!(done > 20, "{done}");
     // Still full, and still readable.
     assert!(matches!(try_put(&*store, ask("C1", None), act(0)).await, Err(StoreError::Unavailable(_))));
     assert_eq!(store.find(&ask("C1", Some("u1"))).await.unwrap().user.unwrap().user.issues, done);

@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use sekisho::issuer::audit::Broken;
-use sekisho::issuer::store::{OpenError, Status, StatusChange, Store, StoreError, Write, change, open, plans};
+use sekisho::issuer::store::{OpenError, Status, StatusChange, Store, Write, change, open, plans};
 use sekisho::pki::crl::RevocationReason;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -108,12 +108,9 @@ async fn another_secret_is_refused(mut database: Database) {
 
 async fn a_log_whose_end_was_changed_is_refused(database: Database) {
     with_audit(&database).await;
-    database.sql("UPDATE audit SET text = replace(text, 'done', 'dome') WHERE sequence = 3");
+    database.sql("UPDATE audit SET text = replace(text, 'BRSK018', 'BRSK019') WHERE sequence = 3");
     let refused = database.try_open().await.err().unwrap();
-    assert!(
-        matches!(refused, OpenError::Audit(Broken::Changed { sequence: 3 }) | OpenError::Store(StoreError::Corrupt(_))),
-        "{refused}"
-    );
+    assert!(matches!(refused, OpenError::Audit(Broken::Changed { sequence: 3 })), "{refused}");
 }
 
 async fn a_log_whose_end_was_taken_off_is_refused(database: Database) {

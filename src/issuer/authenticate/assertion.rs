@@ -79,7 +79,7 @@ pub(super) struct Assertion {
 /// Why a token is not believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AssertionError {
-    /// More than [`MOST_OCTETS`].
+    /// More than 16 KiB.
     TooLong,
     /// Not three parts of base64url without padding, or a signature of another length.
     Form,
@@ -103,7 +103,7 @@ pub enum AssertionError {
     Expired,
     /// `nbf` or `iat` is in the future.
     NotYet,
-    /// From `iat` to `exp` there is no time, or more than [`LONGEST_LIFETIME`].
+    /// From `iat` to `exp` there is no time, or more than ten minutes.
     Lifetime,
     /// `htm` is another method.
     Method,

@@ -1,6 +1,6 @@
 //! Addresses of the service: plain TCP or TLS with optional client certificates, HTTP/1.1 and HTTP/2 on it.
 //!
-//! [`Listener::bind`], then [`serve`]. Handlers learn who is at the other end by [`axum::extract::ConnectInfo`] of
+//! [`Listener::bind`], then [`serve()`]. Handlers learn who is at the other end by [`axum::extract::ConnectInfo`] of
 //! [`Peer`].
 
 mod progress;

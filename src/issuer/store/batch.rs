@@ -4,10 +4,11 @@
 //! what an act of the same batch is about to sign cost one more.
 
 use super::columns;
-use super::database::{Corrupt, Database, On, Transaction, Value};
+use super::database::{Database, On, Transaction};
 use super::overlay::{Overlay, each};
 use super::statement::{Kind, Statement, There, rows};
 use super::tables::{AUDIT, CERTIFICATES, CREDENTIALS, HEAD, OUTBOX, STATUSES};
+use super::value::{Corrupt, Value};
 use super::{Ask, Decide, Everyone, IdempotencyKey, StoreError, Write, user_columns, words};
 use crate::issuer::audit::{self, Head};
 use crate::issuer::lifecycle::{ContractId, UserKey};
@@ -110,14 +111,14 @@ struct Batch {
     /// the serial is new.
     pending: Vec<(usize, Ask)>,
     /// What those wrote.
-    pending_keys: BTreeSet<Key>,
+    pending_keys: BTreeSet<Touched>,
     /// Serials of this batch: whether they are completed.
     serials: BTreeMap<SerialNumber, bool>,
 }
 
 /// What an act reads or writes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+enum Touched {
     Contract(ContractId),
     Users(ContractId),
     User(UserKey),
@@ -143,7 +144,7 @@ impl Batch {
             self.done.push(Err(StoreError::Unavailable("a text with a NUL".into())));
             return Ok(());
         }
-        let keys: Vec<Key> = written(&ask, &write).collect();
+        let keys: Vec<Touched> = written(&ask, &write).collect();
         if keys.iter().any(|key| self.pending_keys.contains(key)) {
             self.settle(on).await?;
         }
@@ -244,16 +245,16 @@ fn serials(write: &Write) -> impl Iterator<Item = SerialNumber> {
 }
 
 /// What an act reads.
-fn asked(ask: &Ask) -> impl Iterator<Item = Key> {
+fn asked(ask: &Ask) -> impl Iterator<Item = Touched> {
     let target = ask.user.as_ref().map(|user| UserKey { contract: ask.contract.clone(), user: user.clone() });
-    let everyone = (ask.everyone == Everyone::WithCertificates).then(|| Key::Users(ask.contract.clone()));
+    let everyone = (ask.everyone == Everyone::WithCertificates).then(|| Touched::Users(ask.contract.clone()));
     [
-        Some(Key::Contract(ask.contract.clone())),
-        target.map(Key::User),
-        ask.actor.clone().map(Key::User),
-        ask.address.clone().map(Key::Address),
-        ask.public_key.map(Key::PublicKey),
-        ask.idempotency.clone().map(Key::Idempotency),
+        Some(Touched::Contract(ask.contract.clone())),
+        target.map(Touched::User),
+        ask.actor.clone().map(Touched::User),
+        ask.address.clone().map(Touched::Address),
+        ask.public_key.map(Touched::PublicKey),
+        ask.idempotency.clone().map(Touched::Idempotency),
         everyone,
     ]
     .into_iter()
@@ -261,16 +262,16 @@ fn asked(ask: &Ask) -> impl Iterator<Item = Key> {
 }
 
 /// What an act writes and others could read.
-fn written(ask: &Ask, write: &Write) -> impl Iterator<Item = Key> {
+fn written(ask: &Ask, write: &Write) -> impl Iterator<Item = Touched> {
     let users = write.users.iter().map(|row| &row.user.key);
-    let users = users.flat_map(|key| [Key::User(key.clone()), Key::Users(key.contract.clone())]);
+    let users = users.flat_map(|key| [Touched::User(key.clone()), Touched::Users(key.contract.clone())]);
     let others = [
-        write.contract.as_ref().map(|row| Key::Contract(row.contract.id.clone())),
-        write.address.and_then(|_| ask.address.clone()).map(Key::Address),
-        write.intent.as_ref().map(|row| Key::PublicKey(row.public_key)),
-        write.idempotency.as_ref().map(|row| Key::Idempotency(row.key.clone())),
+        write.contract.as_ref().map(|row| Touched::Contract(row.contract.id.clone())),
+        write.address.and_then(|_| ask.address.clone()).map(Touched::Address),
+        write.intent.as_ref().map(|row| Touched::PublicKey(row.public_key)),
+        write.idempotency.as_ref().map(|row| Touched::Idempotency(row.key.clone())),
     ];
-    users.chain(others.into_iter().flatten()).chain(serials(write).map(Key::Serial))
+    users.chain(others.into_iter().flatten()).chain(serials(write).map(Touched::Serial))
 }
 
 /// PostgreSQL keeps no NUL in a text: one act's would fail the whole batch.

@@ -1,6 +1,6 @@
 //! Every other record as columns, in the order of [`super::tables`].
 
-use super::database::{Columns, Corrupt, Value};
+use super::value::{Columns, Corrupt, Value};
 use super::words::{self, counter, digest, identifier, int, maybe_serial, reason, seconds, serial};
 use super::{
     CertificateRow, CompletedRow, ContractRow, CredentialOwner, CredentialRow, IdempotencyKey, IdempotencyRow,
@@ -130,9 +130,13 @@ pub(super) fn record(record: &Record) -> Vec<Value> {
 
 pub(super) fn read_record(columns: &mut Columns) -> Result<Record, Corrupt> {
     let sequence = words::u64(columns.int()?)?;
-    let (_contract, _user) = (columns.text()?, columns.maybe_text()?);
+    let (contract, user) = (columns.text()?, columns.maybe_text()?);
     let text = columns.text()?;
     let entry = audit::decode(&text).map_err(|_| Corrupt("not a record of the audit log"))?;
+    // They are what the history is found by: changed, a record would be hidden from its contract and still be chained.
+    if entry.target.contract().as_str() != contract || entry.target.user().map(UserId::as_str) != user.as_deref() {
+        return Err(Corrupt("the contract or user beside a record of the audit log is not the record's"));
+    }
     Ok(Record { sequence, entry, text, hash: digest(columns)? })
 }
 

@@ -2,6 +2,7 @@
 
 use super::StoreError;
 use super::statement::{Dialect, Statement};
+use super::value::{Columns, Value};
 use sqlx::pool::{PoolConnection, PoolOptions};
 use sqlx::{Column as _, Either, Postgres, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 use std::time::Duration;
@@ -41,7 +42,7 @@ macro_rules! run {
                         };
                         columns.push(value);
                     }
-                    rows.push(Columns(columns.into_iter()));
+                    rows.push(Columns::new(columns));
                 }
             }
         }
@@ -55,23 +56,6 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections that write. SQLite has one writer; with PostgreSQL the group commit has one, and the other is for what
 /// is no act: list numbers, time steps, notices.
 const POSTGRES_WRITERS: u32 = 2;
-
-/// What a column holds.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Value {
-    Null,
-    Int(i64),
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-/// The columns of one row, in the order in which they were asked for.
-#[derive(Debug)]
-pub(super) struct Columns(std::vec::IntoIter<Value>);
-
-/// What is kept is not what this program writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Corrupt(pub(super) &'static str);
 
 /// An open database.
 #[derive(Debug)]
@@ -93,10 +77,17 @@ pub(super) enum Connection {
     Postgres(PoolConnection<Postgres>),
 }
 
-/// A transaction; rolled back when dropped.
-pub(super) enum Transaction {
-    Sqlite(sqlx::Transaction<'static, Sqlite>),
-    Postgres(sqlx::Transaction<'static, Postgres>),
+/// A transaction. Dropped before its end it takes its connection with it: what a connection is like after an error, a
+/// full disk or in the middle of a statement is not to be relied on, and closing it rolls back for certain.
+pub(super) struct Transaction {
+    connection: Connection,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    Ended,
 }
 
 /// Whatever statements can be run on.
@@ -132,23 +123,21 @@ impl Database {
 
     /// A transaction that sees one state of the database.
     pub(super) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pools) => Transaction::Sqlite(pools.reading.begin().await?),
-            Self::Postgres(pools) => Transaction::Postgres(
-                pools.reading.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?,
-            ),
-        })
+        let begin = match self {
+            Self::Sqlite(_) => "BEGIN",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        };
+        Transaction::begin(self.reading().await?, begin).await
     }
 
     /// A transaction that writes. In SQLite it has the lock of all writers; in PostgreSQL every statement sees what was
     /// committed before it, so that what comes after the lock of the head sees all that was written under that lock.
     pub(super) async fn transaction(&self) -> Result<Transaction, sqlx::Error> {
-        Ok(match self {
-            Self::Sqlite(pools) => Transaction::Sqlite(pools.writing.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pools) => {
-                Transaction::Postgres(pools.writing.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?)
-            }
-        })
+        let begin = match self {
+            Self::Sqlite(_) => "BEGIN IMMEDIATE",
+            Self::Postgres(_) => "BEGIN ISOLATION LEVEL READ COMMITTED",
+        };
+        Transaction::begin(self.writing().await?, begin).await
     }
 
     /// Closes every connection.
@@ -172,9 +161,16 @@ impl Pools<Sqlite> {
     pub(super) fn sqlite(options: sqlx::sqlite::SqliteConnectOptions, readers: u32) -> Self {
         let pool = || PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
         let reading = options.clone().pragma("query_only", "ON");
+        // After some errors (a write that failed) SQLite rolls back by itself. sqlx then fails to, and would count the
+        // connection as in a transaction for ever: it is given up, and a new one takes its place.
+        let writing = pool().before_acquire(|connection: &mut sqlx::SqliteConnection, _| {
+            use sqlx::Connection as _;
+            let usable = !connection.is_in_transaction();
+            Box::pin(async move { Ok(usable) })
+        });
         Self {
             reading: pool().max_connections(readers.max(1)).connect_lazy_with(reading),
-            writing: pool().max_connections(1).connect_lazy_with(options),
+            writing: writing.max_connections(1).connect_lazy_with(options),
         }
     }
 }
@@ -218,25 +214,39 @@ impl Connection {
 }
 
 impl Transaction {
+    async fn begin(connection: Connection, begin: &str) -> Result<Self, sqlx::Error> {
+        let mut transaction = Self { connection, state: State::Open };
+        transaction.on().script(begin.to_owned()).await?;
+        Ok(transaction)
+    }
+
     /// To run statements on.
     pub(super) fn on(&mut self) -> On<'_> {
-        match self {
-            Self::Sqlite(transaction) => On::Sqlite(transaction),
-            Self::Postgres(transaction) => On::Postgres(transaction),
-        }
+        self.connection.on()
     }
 
     /// Makes it last.
     ///
     /// # Errors
     /// [`StoreError::Unknown`], unless SQLite says for certain that nothing was written.
-    pub(super) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(transaction) => transaction
-                .commit()
-                .await
-                .map_err(|error| if wrote_nothing(&error) { unavailable(&error) } else { unknown(&error) }),
-            Self::Postgres(transaction) => transaction.commit().await.map_err(|error| unknown(&error)),
+    pub(super) async fn commit(mut self) -> Result<(), StoreError> {
+        let committed = self.on().script("COMMIT".to_owned()).await;
+        committed.map_err(|error| match &self.connection {
+            Connection::Sqlite(_) if wrote_nothing(&error) => unavailable(&error),
+            _ => unknown(&error),
+        })?;
+        self.state = State::Ended;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if self.state == State::Open {
+            match &mut self.connection {
+                Connection::Sqlite(connection) => connection.close_on_drop(),
+                Connection::Postgres(connection) => connection.close_on_drop(),
+            }
         }
     }
 }
@@ -293,91 +303,8 @@ impl On<'_> {
                 run!(connection, sqlx::AssertSqlSafe(sql), parameters)
             }
         }?;
-        let lines = rows.into_iter().filter_map(|row| row.0.filter_map(Value::into_text).next_back());
+        let lines = rows.into_iter().filter_map(Columns::last_text);
         Ok(lines.collect::<Vec<_>>().join("\n"))
-    }
-}
-
-impl Columns {
-    /// The next column, an integer.
-    pub(super) fn int(&mut self) -> Result<i64, Corrupt> {
-        self.maybe_int()?.ok_or(Corrupt("a number is missing"))
-    }
-
-    /// The next column, an integer or nothing.
-    pub(super) fn maybe_int(&mut self) -> Result<Option<i64>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Int(number)) => Ok(Some(number)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("not a number")),
-        }
-    }
-
-    /// The next column, a text.
-    pub(super) fn text(&mut self) -> Result<String, Corrupt> {
-        self.maybe_text()?.ok_or(Corrupt("a text is missing"))
-    }
-
-    /// The next column, a text or nothing.
-    pub(super) fn maybe_text(&mut self) -> Result<Option<String>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Text(text)) => Ok(Some(text)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("not a text")),
-        }
-    }
-
-    /// The next column, octets.
-    pub(super) fn bytes(&mut self) -> Result<Vec<u8>, Corrupt> {
-        self.maybe_bytes()?.ok_or(Corrupt("octets are missing"))
-    }
-
-    /// The next column, octets or nothing.
-    pub(super) fn maybe_bytes(&mut self) -> Result<Option<Vec<u8>>, Corrupt> {
-        match self.0.next() {
-            Some(Value::Bytes(octets)) => Ok(Some(octets)),
-            Some(Value::Null) => Ok(None),
-            _ => Err(Corrupt("not octets")),
-        }
-    }
-}
-
-impl Value {
-    fn into_text(self) -> Option<String> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
-        }
-    }
-}
-
-impl From<i64> for Value {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<&str> for Value {
-    fn from(text: &str) -> Self {
-        Self::Text(text.to_owned())
-    }
-}
-
-impl From<&[u8]> for Value {
-    fn from(octets: &[u8]) -> Self {
-        Self::Bytes(octets.to_vec())
-    }
-}
-
-impl<T: Into<Self>> From<Option<T>> for Value {
-    fn from(value: Option<T>) -> Self {
-        value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl From<Corrupt> for StoreError {
-    fn from(Corrupt(what): Corrupt) -> Self {
-        Self::Corrupt(what.into())
     }
 }
 

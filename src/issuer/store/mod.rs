@@ -18,6 +18,7 @@ mod sql_store;
 mod statement;
 mod tables;
 mod user_columns;
+mod value;
 mod words;
 mod writer;
 

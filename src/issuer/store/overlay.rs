@@ -1,9 +1,10 @@
 //! What the acts of one batch see: what was read for all of them, and over it what those before wrote.
 
 use super::columns;
-use super::database::{Corrupt, On, Value};
+use super::database::On;
 use super::statement::{Kind, Statement, There, rows};
 use super::tables::{ADDRESSES, CONTRACTS, IDEMPOTENCY, USERS};
+use super::value::{Corrupt, Value};
 use super::{
     Ask, ContractRow, Everyone, Found, Fresh, IdempotencyKey, IdempotencyRow, StoreError, UserRow, Write, user_columns,
 };
@@ -178,7 +179,7 @@ pub(super) async fn each(
     on: &mut On<'_>,
     statement: &'static Statement,
     keys: impl Iterator<Item = Vec<Value>>,
-) -> Result<Vec<super::database::Columns>, StoreError> {
+) -> Result<Vec<super::value::Columns>, StoreError> {
     let keys: Vec<Vec<Value>> = keys.collect();
     if keys.is_empty() {
         return Ok(Vec::new());

@@ -97,7 +97,7 @@ pub(super) static TAKE_NOTICES: Lazy = LazyLock::new(|| {
     statement(words, &[Int, Int, Int])
 });
 pub(super) static NOTICES_BY_ID: Lazy = LazyLock::new(|| {
-    let words = format!("{} CROSS JOIN {{each}}{NOTICE_JOINS} WHERE o.id = {{0:int}} ORDER BY o.id", notices());
+    let words = format!("{}{NOTICE_JOINS} WHERE o.id = {{0:int}} ORDER BY o.id", notices("{each} CROSS JOIN outbox o"));
     statement(&words, &[Rows])
 });
 pub(super) static NOTICE_SENT: Lazy = LazyLock::new(|| {
@@ -110,8 +110,10 @@ pub(super) static NOTICE_FAILED: Lazy = LazyLock::new(|| {
     statement(words, &[Int, Int, Text])
 });
 pub(super) static NOTICES_OF: Lazy = LazyLock::new(|| {
-    let words =
-        format!("{}{NOTICE_JOINS} WHERE o.contract = $1 AND o.user_id = $2 ORDER BY o.id DESC LIMIT $3", notices());
+    let words = format!(
+        "{}{NOTICE_JOINS} WHERE o.contract = $1 AND o.user_id = $2 ORDER BY o.id DESC LIMIT $3",
+        notices("outbox o")
+    );
     statement(&words, &[Text, Text, Int])
 });
 
@@ -119,9 +121,9 @@ pub(super) static NOTICES_OF: Lazy = LazyLock::new(|| {
 const NOTICE_JOINS: &str = " LEFT JOIN contracts c ON c.id = o.contract
     LEFT JOIN users u ON u.contract = o.contract AND u.id = o.user_id";
 
-fn notices() -> String {
+fn notices(from: &str) -> String {
     let columns = OUTBOX.columns_of("o");
-    format!("SELECT {columns}, coalesce(c.profile, ''), u.name, u.mail, coalesce(u.language, 'ja') FROM outbox o")
+    format!("SELECT {columns}, coalesce(c.profile, ''), u.name, u.mail, coalesce(u.language, 'ja') FROM {from}")
 }
 
 fn statement(words: &str, parameters: &'static [Kind]) -> Statement {

@@ -1,11 +1,12 @@
 //! [`Store`] over SQL.
 
 use super::columns;
-use super::database::{Columns, Corrupt, Database, Value};
+use super::database::Database;
 use super::open::OpenError;
 use super::overlay::Overlay;
 use super::queries as sql;
 use super::statement::{Statement, rows};
+use super::value::{Columns, Corrupt, Value};
 use super::words::{int, u64};
 use super::writer::Writer;
 use super::{
@@ -74,22 +75,19 @@ async fn check_end(database: &Database, secret: &ServiceSecret) -> Result<(), Op
         let from = head.sequence.saturating_sub(1);
         let rows = on.rows(&sql::AUDIT_FROM, vec![int(from).into(), 3.into()]).await?;
         let records = rows.into_iter().map(|mut row| columns::read_record(&mut row)).collect::<Result<Vec<_>, _>>()?;
+        snapshot.commit().await?;
         Ok::<_, StoreError>((head, records))
     };
     let (head, records) = read.await?;
-    let end = match records.as_slice() {
-        [] => Head::START,
-        [only] => {
-            Verifier::new(secret).push(only).map_err(OpenError::Audit)?;
-            Head { sequence: only.sequence, hash: only.hash }
-        }
-        [.., before, last] => {
-            let before = Head { sequence: before.sequence, hash: before.hash };
-            Verifier::after(secret, before).push(last).map_err(OpenError::Audit)?;
-            Head { sequence: last.sequence, hash: last.hash }
-        }
+    let end = records.last().map_or(Head::START, |last| Head { sequence: last.sequence, hash: last.hash });
+    if end != head {
+        return Err(OpenError::Head);
+    }
+    let mut verifier = match records.as_slice() {
+        [.., before, _] => Verifier::after(secret, Head { sequence: before.sequence, hash: before.hash }),
+        _ => Verifier::new(secret),
     };
-    if end == head { Ok(()) } else { Err(OpenError::Head) }
+    records.last().map_or(Ok(()), |last| verifier.push(last)).map_err(OpenError::Audit)
 }
 
 #[async_trait]
@@ -102,7 +100,9 @@ impl Store for SqlStore {
     async fn find(&self, ask: &Ask) -> Result<Found, StoreError> {
         refuse_nul(ask)?;
         let mut snapshot = self.database.snapshot().await?;
-        Ok(Overlay::read(&mut snapshot.on(), &[ask]).await?.found(ask))
+        let overlay = Overlay::read(&mut snapshot.on(), &[ask]).await?;
+        snapshot.commit().await?;
+        Ok(overlay.found(ask))
     }
 
     async fn contracts(&self, after: Option<&ContractId>, limit: u32) -> Result<Vec<ContractRow>, StoreError> {

@@ -2,7 +2,7 @@
 //!
 //! Many rows go in and out as one JSON array of arrays: one statement with one parameter, however many rows there are.
 
-use super::database::Value;
+use super::value::Value;
 use serde::ser::{Serialize, Serializer};
 use std::fmt::Write as _;
 

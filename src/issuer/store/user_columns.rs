@@ -1,7 +1,7 @@
 //! A user as columns: the slot is in columns, what is under way is JSON.
 
-use super::database::{Columns, Corrupt, Value};
 use super::statement::hex;
+use super::value::{Columns, Corrupt, Value};
 use super::words::{self, counter, identifier, reason, seconds, serial};
 use super::{Contact, UserRow};
 use crate::issuer::lifecycle::{

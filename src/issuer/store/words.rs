@@ -1,7 +1,7 @@
 //! Words and numbers in columns, and what they mean.
 
 use super::Language;
-use super::database::{Columns, Corrupt, Value};
+use super::value::{Columns, Corrupt, Value};
 use crate::issuer::lifecycle::{ContractOneTimePassword, Counter, Feature, LockedBy, Standing};
 use crate::issuer::profile::NoticeEvent;
 use crate::pki::crl::RevocationReason;
