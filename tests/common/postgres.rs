@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -72,6 +73,8 @@ impl Cluster {
             command.args(["-c", setting]);
         }
         // Output of another would keep the test runner waiting.
+        // A group of its own: a test runner that kills the test's group leaves the leash to clean up.
+        let command = command.process_group(0);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let cluster = Self { _leash: child, folder, programs };
         let answers = || {
