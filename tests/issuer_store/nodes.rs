@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use sekisho::issuer::audit::Broken;
-use sekisho::issuer::store::{OpenError, Status, StatusChange, Store, Write, change, open, plans};
+use sekisho::issuer::store::{OpenError, Status, StatusChange, Write, change, open, plans};
 use sekisho::pki::crl::RevocationReason;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
