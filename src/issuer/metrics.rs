@@ -141,7 +141,7 @@ impl Metrics {
     }
 
     /// A transaction that ended.
-    pub(super) fn store_changed(&self, outcome: Result<(), &StoreError>, took: Duration) {
+    pub(super) fn store_changed(&self, outcome: &Result<(), StoreError>, took: Duration) {
         let result = match outcome {
             Ok(()) => "committed",
             Err(StoreError::Unavailable(_)) => "unavailable",
@@ -228,7 +228,7 @@ mod tests {
     fn every_metric_is_rendered_with_its_labels() {
         let metrics = Metrics::new().unwrap();
         metrics.act("revoke", "done");
-        metrics.store_changed(Err(&StoreError::Busy), Duration::from_millis(3));
+        metrics.store_changed(&Err(StoreError::Busy), Duration::from_millis(3));
         metrics.request("public", "/ocsp/{authority}", "POST", 200, Duration::from_millis(1));
         metrics.request("public", "/crl/{authority}/{file}", "GET", 304, Duration::from_millis(1));
         metrics.credentials_checked(2, 1);

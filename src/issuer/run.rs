@@ -33,8 +33,8 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// How long background tasks may take to end what they are at: a mail that is on its way, a list that is written.
 const TASK_WAIT: Duration = Duration::from_secs(5);
 
-/// How often intents that nobody works on any more are looked for.
-const RECOVERY_INTERVAL: Duration = Duration::from_secs(15);
+/// How often intents that nobody works on any more are looked for, at least and at most: some index look-ups each.
+const RECOVERY_INTERVAL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 
 /// Runs an issuer until it is told to stop (SIGTERM, SIGINT) and has drained.
 ///
@@ -293,10 +293,12 @@ async fn recover(service: &Service, config: &IssuerConfig) -> Result<(), String>
 /// does.
 async fn recover_always(service: Arc<Service>, config: IssuerConfig, mut rest: watch::Receiver<bool>) {
     let age = oldest_request(&config);
+    let [least, most] = RECOVERY_INTERVAL;
+    let interval = config.limits.request_timeout.clamp(least, most);
     loop {
         tokio::select! {
             _ = rest.wait_for(|rest| *rest) => return,
-            () = tokio::time::sleep(RECOVERY_INTERVAL) => {}
+            () = tokio::time::sleep(interval) => {}
         }
         if let Err(error) = recover_older(&service, age).await {
             tracing::warn!(error, "acts that were left half done cannot be looked for");

@@ -13,5 +13,6 @@ mod flows_anser_bizsol;
 mod flows_bizstation;
 mod flows_hokugin;
 mod flows_shinkin;
+mod interrupted;
 mod operation;
 mod start;

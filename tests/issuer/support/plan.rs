@@ -290,7 +290,8 @@ impl Issuer {
     }
 
     /// What is left of one that has ended.
-    pub fn plan_of_ended(self) -> Plan {
+    pub fn plan_of_ended(mut self) -> Plan {
+        self.wait_for_end();
         self.plan
     }
 
@@ -300,6 +301,11 @@ impl Issuer {
         self.process.signal(Signal::Kill);
         self.process.wait_for_end(PATIENCE).expect("it did not end");
         self.plan
+    }
+
+    /// SIGKILL, for a test that still needs what it has of it; [`Self::plan_of_ended`] comes after.
+    pub fn kill_and_keep(&self) {
+        self.process.signal(Signal::Kill);
     }
 
     /// Stops it and starts it again so many days after the true date.
