@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
@@ -72,6 +73,8 @@ impl Cluster {
             command.args(["-c", setting]);
         }
         // Output of another would keep the test runner waiting.
+        // A group of its own: a test runner that kills the test's group leaves the leash to clean up.
+        let command = command.process_group(0);
         let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let cluster = Self { _leash: child, folder, programs };
         let answers = || {
@@ -103,7 +106,8 @@ impl Cluster {
 
 /// Where the server's programs are: not in the PATH on Debian.
 fn programs() -> PathBuf {
-    let in_path = std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_else(Vec::new);
+    let in_path: Vec<PathBuf> =
+        std::env::var_os("PATH").map(|path| std::env::split_paths(&path).collect()).unwrap_or_default();
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut debian: Vec<PathBuf> = versions.map(|entry| entry.path().join("bin")).collect();
     debian.sort();

@@ -136,11 +136,11 @@ async fn everyone_is_who_holds_a_certificate_or_has_something_under_way(database
     assert_eq!(ids(look(&*store, ask("C1", None)).await.everyone), [""; 0]);
 }
 
+/// What is asked and what is made of it.
+type Act<T> = (Ask, Box<dyn FnOnce(&sekisho::issuer::store::Found) -> (Write, T) + Send>);
+
 /// Holds the writer up until as many acts wait as there are: they all go into the next batch.
-async fn together<T: Send + 'static>(
-    store: &Arc<dyn Store>,
-    acts: Vec<(Ask, Box<dyn FnOnce(&sekisho::issuer::store::Found) -> (Write, T) + Send>)>,
-) -> Vec<Result<T, StoreError>> {
+async fn together<T: Send + 'static>(store: &Arc<dyn Store>, acts: Vec<Act<T>>) -> Vec<Result<T, StoreError>> {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let (begun, has_begun) = tokio::sync::oneshot::channel();
     let first = tokio::spawn({
@@ -168,8 +168,6 @@ async fn together<T: Send + 'static>(
     first.await.unwrap().unwrap();
     futures_util::future::join_all(waiting).await
 }
-
-type Act<T> = (Ask, Box<dyn FnOnce(&sekisho::issuer::store::Found) -> (Write, T) + Send>);
 
 fn act<T>(ask: Ask, decide: impl FnOnce(&sekisho::issuer::store::Found) -> (Write, T) + Send + 'static) -> Act<T> {
     (ask, Box::new(decide))

@@ -4,8 +4,7 @@ use crate::support::*;
 use sekisho::issuer::lifecycle::{Certificate, Next, UserKey};
 use sekisho::issuer::profile::NoticeEvent;
 use sekisho::issuer::store::{
-    Ask, CompletedRow, Contact, Fresh, ListNumberRow, NewNotice, NoticeAbout, Status, StatusChange, Store, StoreError,
-    Write,
+    Ask, CompletedRow, Contact, Fresh, ListNumberRow, NewNotice, NoticeAbout, Status, StatusChange, StoreError, Write,
 };
 use sekisho::pki::crl::RevocationReason;
 use sekisho::pki::fingerprint::sha256;

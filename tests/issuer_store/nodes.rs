@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use sekisho::issuer::audit::Broken;
-use sekisho::issuer::store::{OpenError, Status, StatusChange, Store, Write, change, open, plans};
+use sekisho::issuer::store::{OpenError, Status, StatusChange, Write, change, open, plans};
 use sekisho::pki::crl::RevocationReason;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -50,7 +50,9 @@ async fn two_nodes_keep_one_chain_and_lose_nothing(mut database: Database) {
     // What a reader sees of the numbers while they grow never comes later than a greater one.
     let mut seen = 0;
     while seen < u64::from(2 * CHANGES) {
+        let over = counting.iter().all(tokio::task::JoinHandle::is_finished);
         let rows = nodes[1].statuses(seen, 100).await.unwrap();
+        assert!(!(over && rows.is_empty()), "{seen} changes came of {}", 2 * CHANGES);
         for row in rows {
             assert_eq!(row.sequence, seen + 1, "a smaller number came later");
             seen = row.sequence;
