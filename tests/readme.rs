@@ -52,6 +52,16 @@ fn no_line_of_the_shortest_configuration_can_be_left_out() {
 }
 
 #[test]
+fn the_issuers_configuration_is_one() {
+    let readme = readme();
+    let (_, issuers) = readme.split_once("## The issuance service").unwrap();
+    let text = block(issuers, "toml");
+    let parsed = config::issuer::parse(text, "README.md", Path::new("/etc/sekisho"));
+    let config = parsed.unwrap_or_else(|errors| panic!("{errors:#?}"));
+    assert_eq!((config.authorities.len(), config.profiles.len(), config.services.len()), (1, 1, 1));
+}
+
+#[test]
 fn every_refusal_reason_has_its_row() {
     let readme = readme();
     for reason in Reason::ALL {

@@ -27,6 +27,7 @@ pub struct ServiceSecret {
     acquisition: hmac::Key,
     digest: hmac::Key,
     audit: hmac::Key,
+    request: hmac::Key,
     seeds: RandomizedNonceKey,
 }
 
@@ -76,6 +77,7 @@ impl ServiceSecret {
             acquisition: mac("sekisho acquisition secret")?,
             digest: mac("sekisho acquisition secret digest")?,
             audit: mac("sekisho audit chain")?,
+            request: mac("sekisho request digest")?,
             seeds: RandomizedNonceKey::new(&AES_256_GCM, &*derive("sekisho one-time password seeds")?)
                 .map_err(|_| SecretError::NotASecret)?,
         })
@@ -104,6 +106,14 @@ impl ServiceSecret {
         let mut digest = [0; 32];
         digest.copy_from_slice(tag(&self.digest, &[&named(user), secret.as_bytes()]).as_ref());
         SecretDigest(digest)
+    }
+
+    /// What is kept of a request to know its repeat by: the digest of its body alone could be searched for the passwords
+    /// in it.
+    pub fn request_digest(&self, digest: &[u8; 32]) -> [u8; 32] {
+        let mut keyed = [0; 32];
+        keyed.copy_from_slice(tag(&self.request, &[digest]).as_ref());
+        keyed
     }
 
     /// The hash of a record of the audit log: over the one before it, its number and its text.

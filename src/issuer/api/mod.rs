@@ -7,8 +7,8 @@
 //! ```
 //!
 //! *Invariant*: nothing is believed of a request but what the authenticator says of its caller. *Invariant*: every
-//! refusal is a [`problem`], and what it was exactly goes to the log and not to the caller. *Invariant*: what the
-//! document says of a text is what is enforced ([`text`]).
+//! refusal is a problem, and what it was exactly goes to the log and not to the caller. *Invariant*: what the
+//! document says of a text is what is enforced.
 
 mod acts;
 mod answer;

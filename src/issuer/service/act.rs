@@ -2,6 +2,7 @@
 
 use super::key::Key;
 use super::plan::{Outcome, Plan};
+use super::prove::opaque;
 use super::{Act, By, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
 use crate::clock;
 use crate::issuer::authenticate::{Caller, Right};
@@ -9,6 +10,7 @@ use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::lifecycle::{Effect, PublicReason, UserKey};
 use crate::issuer::store::{Ask, Everyone, Found, IdempotencyKey, IdempotencyRow, StoreError};
 use crate::pki::time::Timestamp;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Times that a serial number is drawn anew when the store has seen it: with 128 random bits, none is ever needed.
@@ -19,15 +21,28 @@ impl Service {
     pub(super) async fn act(&self, request: Request) -> Result<Done, Refused> {
         let now = clock::now();
         self.may_speak(&request, now).await?;
-        let found = self.store().find(&ask(&request, None)).await?;
+        let asked = self.read_csr(&request, now).await?;
+        // Everybody of the contract is read only by who was found to be permitted to end their certificates.
+        let found = self.store().find(&Ask { everyone: Everyone::No, ..ask(&request, None) }).await?;
+        if found.before.as_ref().is_some_and(|before| before.request != request.digest) {
+            // Before any factor is looked at: it is refused whatever they are.
+            self.record(entry(&request, now, refusal("the idempotency key was another request's"))).await?;
+            return Err(Refused::IdempotencyKeyReused);
+        }
         let Some(contract) = &found.contract else { return Err(self.no_such_contract(&request, now).await) };
         let (profile, authority) = self.rules(contract)?;
-        let key = self.read_key(&request, &profile, now).await?;
         let proofs = self.prove(&request, &profile, &found, now).await?;
-        let key = key.make().await?;
-        let plan = Plan::new(request, profile, authority, proofs, key.as_ref().map(Key::request), now);
+        self.check_delivery(&request, &asked, &profile, now).await?;
+        let mut plan = Plan::new(request, profile, authority, proofs, now);
+        // A key is costly, and the time it takes would tell that everything before was right: only for a decision that
+        // will use it.
+        let key = match plan.would_sign(&found, &self.parts.secret) {
+            true => self.make_key(asked, &plan.profile).await?,
+            false => None,
+        };
+        plan.certify(key.as_ref().map(Key::request));
         let plan = Arc::new(plan);
-        let (outcome, found) = self.decide(&plan, key.as_ref()).await?;
+        let (outcome, found) = self.decide(&plan).await?;
         match outcome {
             Outcome::Decided(decision) => {
                 if let Some(reason) = &decision.refusal {
@@ -52,6 +67,8 @@ impl Service {
             }
             Outcome::Denied(reason, command) => Err(Refused::Rules(reason.public(&command))),
             Outcome::NotAKey => Err(Refused::Key),
+            Outcome::Barred => Err(opaque(&plan.request, &plan.profile, &found, plan.now())),
+            Outcome::Unavailable(why) => Err(Refused::Unavailable(why.into())),
             Outcome::KeyReused => Err(Refused::IdempotencyKeyReused),
             Outcome::Repeated(before) => self.repeat(&plan, &found, &before).await,
         }
@@ -78,10 +95,10 @@ impl Service {
     }
 
     /// Decides in one transaction; draws another serial should the store know this one.
-    async fn decide(&self, plan: &Arc<Plan>, key: Option<&Key>) -> Result<(Outcome, Found), Refused> {
+    async fn decide(&self, plan: &Arc<Plan>) -> Result<(Outcome, Found), Refused> {
         let mut left = SERIAL_TRIES;
         loop {
-            let issuing = key.map(|_| plan.issuing()).transpose()?;
+            let issuing = plan.issuing()?;
             let decide = {
                 let (plan, secret) = (Arc::clone(plan), Arc::clone(&self.parts.secret));
                 move |found: &Found| {
@@ -142,10 +159,25 @@ pub(super) fn ask(request: &Request, public_key: Option<[u8; 32]>) -> Ask {
         contract: request.contract.clone(),
         user: request.user.clone(),
         actor,
-        address: request.address.clone(),
+        address: request.address.as_deref().map(counted),
         public_key,
         idempotency: idempotency(request),
-        everyone: if matches!(request.act, Act::SwitchOff) { Everyone::WithCertificates } else { Everyone::No },
+        everyone: match (&request.act, &request.by) {
+            (Act::SwitchOff, By::Staff(..)) => Everyone::WithCertificates,
+            _ => Everyone::No,
+        },
+    }
+}
+
+/// What wrong tries are counted by: the address, or the network that one IPv6 host has to itself.
+fn counted(address: &str) -> Arc<str> {
+    match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
+        Ok(IpAddr::V6(address)) => {
+            let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64));
+            format!("{network}/64").into()
+        }
+        Ok(address) => address.to_string().into(),
+        Err(_) => address.into(),
     }
 }
 

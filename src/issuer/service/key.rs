@@ -16,7 +16,7 @@ const MOST_PASSWORD_BYTES: usize = 128;
 pub(super) enum Asked {
     Nothing,
     Csr(Arc<ProvenRequest>),
-    P12(DeliveredKey, Dialect, Zeroizing<String>),
+    P12(Zeroizing<String>),
 }
 
 /// A key that can be certified.
@@ -26,40 +26,68 @@ pub(super) enum Key {
 }
 
 impl Service {
-    /// Reads the key request of an acquisition or renewal. It says nothing about the user, so that it may be refused
-    /// before they are authenticated.
-    pub(super) async fn read_key(
+    /// Reads the certification request of an acquisition or renewal. That says nothing about contract, product or user,
+    /// so that it may be refused before any is known.
+    pub(super) async fn read_csr(&self, request: &Request, now: Timestamp) -> Result<Asked, Refused> {
+        match &request.act {
+            Act::Acquire { key: KeyRequest::Csr(octets), .. } | Act::Renew(KeyRequest::Csr(octets)) => {
+                match read_csr(octets) {
+                    Ok(proven) => Ok(Asked::Csr(Arc::new(proven))),
+                    Err(why) => {
+                        self.record(entry(request, now, refusal(&why))).await?;
+                        Err(Refused::Key)
+                    }
+                }
+            }
+            Act::Acquire { key: KeyRequest::P12(password), .. } | Act::Renew(KeyRequest::P12(password)) => {
+                Ok(Asked::P12(password.clone()))
+            }
+            _ => Ok(Asked::Nothing),
+        }
+    }
+
+    /// Whether the product delivers keys so: told only to who was authenticated.
+    pub(super) async fn check_delivery(
         &self,
         request: &Request,
+        asked: &Asked,
         profile: &Profile,
         now: Timestamp,
-    ) -> Result<Asked, Refused> {
-        let (Act::Acquire { key, .. } | Act::Renew(key)) = &request.act else { return Ok(Asked::Nothing) };
-        let way = match key {
-            KeyRequest::Csr(_) => KeyDelivery::Csr,
-            KeyRequest::P12(_) => KeyDelivery::P12,
+    ) -> Result<(), Refused> {
+        let way = match asked {
+            Asked::Nothing => return Ok(()),
+            Asked::Csr(_) => KeyDelivery::Csr,
+            Asked::P12(_) => KeyDelivery::P12,
         };
         if !profile.delivery.keys.contains(&way) {
-            return Err(Refused::Request("key", "the product delivers keys in another way".into()));
+            return Err(self.refuse(request, now, "key", "the product delivers keys in another way").await);
         }
-        match key {
-            KeyRequest::Csr(octets) => match read_csr(octets) {
-                Ok(proven) => Ok(Asked::Csr(Arc::new(proven))),
-                Err(why) => {
-                    self.record(entry(request, now, refusal(&why))).await?;
-                    Err(Refused::Key)
-                }
-            },
-            KeyRequest::P12(password) => {
-                check_password(password, profile.delivery.p12_password)?;
-                let (kind, dialect) = match profile.delivery.p12_dialect {
-                    P12Dialect::Aes256Sha256 => (DeliveredKey::EcdsaP256, Dialect::Aes256Sha256),
-                    // What reads no other dialect has no elliptic curves either.
-                    P12Dialect::TripleDesSha1 => (DeliveredKey::Rsa2048, Dialect::TripleDesSha1),
-                };
-                Ok(Asked::P12(kind, dialect, password.clone()))
+        match asked {
+            Asked::P12(password) if !is_taken(password, profile.delivery.p12_password) => {
+                let why = "at most 128 octets of characters of the Basic Multilingual Plane, and not empty for this product";
+                Err(self.refuse(request, now, "key.p12_password", why).await)
             }
+            _ => Ok(()),
         }
+    }
+
+    /// Makes the key that the service is to make.
+    pub(super) async fn make_key(&self, asked: Asked, profile: &Profile) -> Result<Option<Key>, Refused> {
+        let password = match asked {
+            Asked::Nothing => return Ok(None),
+            Asked::Csr(proven) => return Ok(Some(Key::Csr(proven))),
+            Asked::P12(password) => password,
+        };
+        let (kind, dialect) = match profile.delivery.p12_dialect {
+            P12Dialect::Aes256Sha256 => (DeliveredKey::EcdsaP256, Dialect::Aes256Sha256),
+            // What reads no other dialect has no elliptic curves either.
+            P12Dialect::TripleDesSha1 => (DeliveredKey::Rsa2048, Dialect::TripleDesSha1),
+        };
+        let failed = || Refused::Unavailable("no key could be made".into());
+        let _turn = self.making_keys.acquire().await.map_err(|_| failed())?;
+        let made = tokio::task::spawn_blocking(move || UserKey::generate(kind)).await;
+        let key = made.map_err(|_| failed())?.map_err(|_| failed())?;
+        Ok(Some(Key::P12(key, dialect, password)))
     }
 }
 
@@ -69,30 +97,10 @@ fn read_csr(octets: &[u8]) -> Result<ProvenRequest, String> {
     read.map_err(|error| error.to_string())
 }
 
-fn check_password(password: &str, rule: P12Password) -> Result<(), Refused> {
+fn is_taken(password: &str, rule: P12Password) -> bool {
     let in_bmp = |character: char| u32::from(character) <= 0xffff && character != '\0';
     let fits = password.len() <= MOST_PASSWORD_BYTES && password.chars().all(in_bmp);
-    if !fits || (password.is_empty() && rule == P12Password::Required) {
-        let why = "at most 128 octets of characters of the Basic Multilingual Plane, and not empty for this product";
-        return Err(Refused::Request("key.p12_password", why.into()));
-    }
-    Ok(())
-}
-
-impl Asked {
-    /// Makes the key that the service is to make; costly, so only for who was authenticated.
-    pub(super) async fn make(self) -> Result<Option<Key>, Refused> {
-        match self {
-            Self::Nothing => Ok(None),
-            Self::Csr(proven) => Ok(Some(Key::Csr(proven))),
-            Self::P12(kind, dialect, password) => {
-                let made = tokio::task::spawn_blocking(move || UserKey::generate(kind)).await;
-                let failed = || Refused::Unavailable("no key could be made".into());
-                let key = made.map_err(|_| failed())?.map_err(|_| failed())?;
-                Ok(Some(Key::P12(key, dialect, password)))
-            }
-        }
-    }
+    fits && !(password.is_empty() && rule == P12Password::Required)
 }
 
 impl Key {

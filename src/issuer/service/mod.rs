@@ -23,7 +23,7 @@ mod write;
 pub use request::{Act, By, Delivered, Done, KeyRequest, Refused, Request, ShownSecret};
 
 use super::audit::{ActResult, Entry};
-use super::authenticate::{BuiltIn, Credentials};
+use super::authenticate::{BuiltIn, Caller, Credentials};
 use super::authorities::{Authorities, IssuingAuthority};
 use super::lifecycle::{ActorName, Target, UserKey};
 use super::profile::{Channel, Profile};
@@ -32,7 +32,7 @@ use super::secret::ServiceSecret;
 use super::store::{self, Ask, ContractRow, Found, Store, StoreError, Write};
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 /// What the service is made of.
 pub struct ServiceParts {
@@ -61,22 +61,27 @@ pub struct Wakes {
     pub notices: Arc<Notify>,
 }
 
+/// Keys that are made at a time: an RSA key takes a core for a tenth of a second and more.
+const KEYS_AT_A_TIME: usize = 2;
+
 /// The service.
 pub struct Service {
     parts: ServiceParts,
+    making_keys: Semaphore,
 }
 
 impl Service {
     /// Puts it together.
     pub fn new(parts: ServiceParts) -> Self {
-        Self { parts }
+        Self { parts, making_keys: Semaphore::new(KEYS_AT_A_TIME) }
     }
 
     /// Does an act, or says why not. When it says that it was done it is committed.
     ///
     /// # Errors
     /// [`Refused`]; the audit log has the exact reason.
-    pub async fn execute(&self, request: Request) -> Result<Done, Refused> {
+    pub async fn execute(&self, mut request: Request) -> Result<Done, Refused> {
+        request.digest = self.parts.secret.request_digest(&request.digest);
         match &request.act {
             Act::Open { .. } | Act::Reach(_) | Act::Equip(_) => self.keep(request).await,
             _ => self.act(request).await,
@@ -131,11 +136,21 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Refuses what the caller wrote, and records it.
+    async fn refuse(&self, request: &Request, at: Timestamp, field: &'static str, why: &str) -> Refused {
+        let recorded = self.record(entry(request, at, refusal(&format!("{field}: {why}")))).await;
+        recorded.err().unwrap_or_else(|| Refused::Request(field, why.into()))
+    }
+}
+
 /// The audit entry of a request that the lifecycle was not asked about.
 fn entry(request: &Request, at: Timestamp, result: ActResult) -> Entry {
-    let target = match &request.user {
-        Some(user) => Target::User(UserKey { contract: request.contract.clone(), user: user.clone() }),
-        None => Target::Contract(request.contract.clone()),
+    let target = match (&request.user, &request.caller) {
+        // What a stranger tries on a contract is not written into its users' history, only into theirs.
+        (_, Caller::User(shown)) if shown.of.contract != request.contract => Target::User(shown.of.clone()),
+        (Some(user), _) => Target::User(UserKey { contract: request.contract.clone(), user: user.clone() }),
+        (None, _) => Target::Contract(request.contract.clone()),
     };
     let (actor, channel) = match &request.by {
         By::User { key, .. } => (ActorName::User(key.clone()), Channel::Online),

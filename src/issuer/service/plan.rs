@@ -1,5 +1,7 @@
 //! What is decided inside the transaction: pure, of what was found there.
 
+use super::act::idempotency;
+use super::prove::barred;
 use super::write;
 use super::{Act, By, Done, KeyRequest, Refused, Request, entry, refusal};
 use crate::clock;
@@ -10,12 +12,13 @@ use crate::issuer::ca::public_key::SubjectKey;
 use crate::issuer::ca::request::ProvenRequest;
 use crate::issuer::ca::serial;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Decision, Effect, Intent, Issuing, Next, OfferRequest, Proof, Reason, RequestId, Situation,
+    self, Actor, Command, Decision, Denial, Effect, Intent, Issuing, Next, OfferRequest, Proof, Reason, RequestId, Situation,
     UserKey,
 };
 use crate::issuer::profile::Profile;
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{Found, Fresh, IdempotencyRow, UserRow, Write};
+use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
 
@@ -39,6 +42,10 @@ pub(super) enum Outcome {
     Denied(Reason, Box<Command>),
     /// The key was certified before, or the request is in another's name.
     NotAKey,
+    /// The acting user may not act now, however right the factors were.
+    Barred,
+    /// It cannot be done here and now; why, for the log.
+    Unavailable(&'static str),
     /// The idempotency key was another request's.
     KeyReused,
     /// The request was done before.
@@ -51,19 +58,34 @@ impl Plan {
         profile: Arc<Profile>,
         authority: Arc<IssuingAuthority>,
         proofs: Vec<Proof>,
-        key: Option<(Option<Arc<ProvenRequest>>, SubjectKey)>,
         now: Timestamp,
     ) -> Self {
         let user = request.user.clone();
         let target = user.map(|user| UserKey { contract: request.contract.clone(), user });
-        let (csr, public_key) = key.map_or((None, None), |(csr, key)| (csr, Some(key.fingerprint().0)));
-        Self { request, profile, authority, target, public_key, proofs, csr, now }
+        Self { request, profile, authority, target, public_key: None, proofs, csr: None, now }
     }
 
-    /// A fresh serial number and the moment.
-    pub(super) fn issuing(&self) -> Result<Issuing, Refused> {
+    /// With the key that is to be certified, and the client's request for it.
+    pub(super) fn certify(&mut self, key: Option<(Option<Arc<ProvenRequest>>, SubjectKey)>) {
+        (self.csr, self.public_key) = key.map_or((None, None), |(csr, key)| (csr, Some(key.fingerprint().0)));
+    }
+
+    /// Whether the decision would be to sign, by what was found outside the transaction.
+    pub(super) fn would_sign(&self, found: &Found, secret: &ServiceSecret) -> bool {
+        let decided = stand_in().and_then(|issuing| {
+            let command = self.full_command(found, Some(issuing), Some(secret))?;
+            self.judge(found, &command)
+        });
+        decided.is_some_and(|decided| decided.is_ok_and(|decision| signs(&decision).is_some()))
+    }
+
+    /// A fresh serial number and the moment, for an act that may sign.
+    pub(super) fn issuing(&self) -> Result<Option<Issuing>, Refused> {
+        if !matches!(self.request.act, Act::Acquire { .. } | Act::Renew(_)) {
+            return Ok(None);
+        }
         let serial = serial::random().map_err(|_| Refused::Unavailable("no serial number could be made".into()))?;
-        Ok(Issuing { serial, microseconds: clock::now_with_microseconds().1 })
+        Ok(Some(Issuing { serial, microseconds: clock::now_with_microseconds().1 }))
     }
 
     pub(super) fn wants_p12(&self) -> bool {
@@ -72,9 +94,7 @@ impl Plan {
 
     /// The lifecycle's command, for what its refusals may say; values that need chance are stand-ins.
     pub(super) fn command(&self, found: &Found) -> Command {
-        let serial = crate::pki::serial::SerialNumber::from_der_content(&[1]);
-        let issuing = serial.ok().map(|serial| Issuing { serial, microseconds: 0 });
-        self.full_command(found, issuing, None).unwrap_or(Command::WrongFactor)
+        self.full_command(found, stand_in(), None).unwrap_or(Command::WrongFactor)
     }
 
     /// Decides, and says what is to be written.
@@ -83,11 +103,15 @@ impl Plan {
             if before.request != self.request.digest {
                 return (self.refused("the idempotency key was another request's"), Outcome::KeyReused);
             }
-            // The lifecycle knows the repeats that show a secret: those of the request whose offer is the last one. Any
-            // other was done long ago and must not be done anew, which would revoke what came after it.
-            if !self.is_offer() || !self.made_the_last_offer(found) {
+            // The lifecycle shows the secret again of the request whose offer stands, in time. Any other was done and must
+            // not be done anew, which would revoke what came after it.
+            if !self.is_shown_again(found) {
                 return (Write::default(), Outcome::Repeated(before.clone()));
             }
+        }
+        // Looked at again: many may have tried since the factors were checked.
+        if let Some(why) = barred(&self.request, &self.profile, found, self.now) {
+            return (self.refused(why), Outcome::Barred);
         }
         let (Some(contract), Some(command)) = (&found.contract, self.full_command(found, issuing, Some(secret))) else {
             return (
@@ -95,45 +119,46 @@ impl Plan {
                 Outcome::Denied(Reason::NotPermitted, Command::Interrupt.into()),
             );
         };
-        if self.public_key.is_some() && found.public_key == Fresh::No {
-            return (self.refused("the key was certified before"), Outcome::NotAKey);
+        match self.judge(found, &command) {
+            None => (self.refused("there is no such user"), Outcome::Denied(Reason::NoSuchUser, command.into())),
+            Some(Err(denial)) => (self.denied(found, &denial), Outcome::Denied(denial.reason, command.into())),
+            Some(Ok(decision)) => match signs(&decision).and_then(|intent| self.unfit(found, intent)) {
+                Some((why, outcome)) => (self.refused(why), outcome),
+                None => (write::of(self, found, &decision), Outcome::Decided(Box::new(decision))),
+            },
         }
+    }
+
+    /// What the lifecycle says; `None`: the acting user is not there.
+    fn judge(&self, found: &Found, command: &Command) -> Option<Result<Decision, Denial>> {
         let situation = Situation {
-            contract: contract.contract.clone(),
+            contract: found.contract.as_ref()?.contract.clone(),
             user: found.user.as_ref().map(|row| row.user.clone()),
             address: self.request.address.is_some().then_some(found.address),
         };
-        let decided = match (&self.request.by, &found.actor) {
-            (By::User { .. }, Some(row)) => {
-                let actor = Actor::User { user: &row.user, proofs: &self.proofs };
-                lifecycle::decide(&self.profile, &situation, &actor, &command, self.now)
-            }
-            (By::User { .. }, None) => {
-                let reason = Reason::NoSuchUser;
-                return (self.refused("there is no such user"), Outcome::Denied(reason, command.into()));
-            }
-            (By::Staff(pair, channel), _) => {
-                let actor = Actor::Staff { pair, channel: *channel };
-                lifecycle::decide(&self.profile, &situation, &actor, &command, self.now)
-            }
+        let actor = match (&self.request.by, &found.actor) {
+            (By::User { .. }, Some(row)) => Actor::User { user: &row.user, proofs: &self.proofs },
+            (By::User { .. }, None) => return None,
+            (By::Staff(pair, channel), _) => Actor::Staff { pair, channel: *channel },
         };
-        match decided {
-            Err(denial) => {
-                let audit = vec![self.entry(Entry::new(
-                    &denial.audit,
-                    self.now,
-                    &self.request.caller.name(),
-                    &self.request.reference,
-                ))];
-                (Write { audit, ..Write::default() }, Outcome::Denied(denial.reason, command.into()))
-            }
-            Ok(decision) => {
-                if let Some(why) = self.named_otherwise(&decision) {
-                    return (self.refused(why), Outcome::NotAKey);
-                }
-                (write::of(self, found, &decision), Outcome::Decided(Box::new(decision)))
-            }
+        Some(lifecycle::decide(&self.profile, &situation, &actor, command, self.now))
+    }
+
+    /// A denial's record. A stranger's acquisition counts for contract and address whatever was wrong with it: what was
+    /// counted must not tell a guesser that the factors were right.
+    fn denied(&self, found: &Found, denial: &Denial) -> Write {
+        let entry = Entry::new(&denial.audit, self.now, &self.request.caller.name(), &self.request.reference);
+        let mut write = Write { audit: vec![self.entry(entry)], ..Write::default() };
+        if matches!((&self.request.act, &self.request.by), (Act::Acquire { .. }, By::User { certificate: None, .. })) {
+            let tries = &self.profile.tries;
+            write.contract = found.contract.clone().map(|mut row| {
+                row.contract.wrong_tries = row.contract.wrong_tries.after_wrong(&tries.contract, self.now);
+                row
+            });
+            let address = found.address.after_wrong(&tries.address, self.now);
+            write.address = self.request.address.is_some().then_some(address);
         }
+        write
     }
 
     /// What the caller gets when it was decided.
@@ -165,29 +190,48 @@ impl Plan {
         Write { audit: vec![entry(&self.request, self.now, refusal(why))], ..Write::default() }
     }
 
-    fn made_the_last_offer(&self, found: &Found) -> bool {
+    /// Whether this is the repeat to which the lifecycle shows the secret of the offer that stands.
+    fn is_shown_again(&self, found: &Found) -> bool {
         let next = found.user.as_ref().map(|row| &row.user.next);
-        match next {
-            Some(Next::Offered(offer) | Next::Acquiring { offer: Some(offer), .. }) => {
-                self.request.idempotency.as_ref().is_some_and(|key| *key == offer.request.0)
+        match (next, &self.profile.acquisition.secret) {
+            (Some(Next::Offered(offer)), Some(rule)) if self.is_offer() => {
+                offer.request == self.request_id() && self.now <= offer.made_at.plus_seconds(rule.repeat_for)
             }
             _ => false,
         }
+    }
+
+    /// The request as the offer that it makes names it: caller and key, so that no two callers' keys are one. Without a
+    /// key no repeat can be told: the reference is nobody's key.
+    fn request_id(&self) -> RequestId {
+        RequestId(match idempotency(&self.request) {
+            Some(key) => format!("{}\n{}", key.caller, key.key).into(),
+            None => Arc::clone(&self.request.reference),
+        })
     }
 
     pub(super) fn is_offer(&self) -> bool {
         matches!(self.request.act, Act::Offer | Act::Reissue | Act::Register { .. })
     }
 
-    /// Why the client's request does not suit the certificate that it would get.
-    fn named_otherwise(&self, decision: &Decision) -> Option<&'static str> {
-        let intent = decision.effects.iter().find_map(|effect| match effect {
-            Effect::Sign(intent) => Some(intent),
-            _ => None,
-        })?;
+    /// Why an intent cannot be signed for this request.
+    fn unfit(&self, found: &Found, intent: &Intent) -> Option<(&'static str, Outcome)> {
+        if intent.not_after > self.authority.authority.certificate().not_after() {
+            let why = "the certificate would outlive its authority: it is time for sekisho ca rotate";
+            return Some((why, Outcome::Unavailable(why)));
+        }
+        if self.public_key.is_none() {
+            let why = "it became possible only while it was asked for";
+            return Some((why, Outcome::Unavailable(why)));
+        }
+        if found.public_key == Fresh::No {
+            return Some(("the key was certified before", Outcome::NotAKey));
+        }
         match (name(intent), &self.csr) {
-            (Err(_), _) => Some("the profile's name does not fit into a certificate"),
-            (Ok(name), Some(csr)) if csr.key_for(&name).is_err() => Some("the request names another user"),
+            (Err(_), _) => Some(("the profile's name does not fit into a certificate", Outcome::NotAKey)),
+            (Ok(name), Some(csr)) if csr.key_for(&name).is_err() => {
+                Some(("the request names another user", Outcome::NotAKey))
+            }
             (Ok(_), _) => None,
         }
     }
@@ -222,15 +266,26 @@ impl Plan {
 
     /// The next offer's secret is derived from its number; a repeat's is not looked at.
     fn offer(&self, user: Option<&UserRow>, secret: Option<&ServiceSecret>) -> OfferRequest {
-        // Without a key no repeat can be told: the reference is nobody's key.
-        let request = self.request.idempotency.clone().unwrap_or_else(|| Arc::clone(&self.request.reference));
         let digest = self.profile.acquisition.secret.as_ref().and_then(|rule| {
             let (secret, target) = (secret?, self.target.as_ref()?);
             let number = user.map_or(0, |row| row.user.offers).saturating_add(1);
             Some(secret.secret_digest(target, &secret.acquisition_secret(target, number, rule.digits)))
         });
-        OfferRequest { request: RequestId(request), secret: digest }
+        OfferRequest { request: self.request_id(), secret: digest }
     }
+}
+
+/// The intent that a decision signs.
+fn signs(decision: &Decision) -> Option<&Intent> {
+    decision.effects.iter().find_map(|effect| match effect {
+        Effect::Sign(intent) => Some(intent),
+        _ => None,
+    })
+}
+
+/// In the place of a serial number, where only what is decided matters.
+fn stand_in() -> Option<Issuing> {
+    SerialNumber::from_der_content(&[1]).ok().map(|serial| Issuing { serial, microseconds: 0 })
 }
 
 /// The subject's name of a certificate, the most general attribute first.
