@@ -51,7 +51,7 @@ impl Store for CountedStore {
             write
         });
         let outcome = self.store.change(ask, watched).await;
-        self.metrics.store_changed(outcome.as_ref().copied(), began.elapsed());
+        self.metrics.store_changed(&outcome, began.elapsed());
         if outcome.is_ok() {
             let written = receiver.await.unwrap_or_default();
             written.acts.iter().for_each(|(command, result)| self.metrics.act(command, result));

@@ -3,6 +3,7 @@
 use crate::common::wait_until;
 use crate::support::Issuer;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 #[test]
 fn an_issuer_is_ready_with_its_lists_published() {
@@ -52,6 +53,25 @@ fn acts_transactions_requests_and_answers_are_counted() {
     assert!(metrics.contains("sekisho_issuer_ocsp_answers_total{method=\"GET\""), "{metrics}");
     assert!(!metrics.contains("no/such/thing"), "a path of a client's own became a label");
     assert!(!metrics.contains("C1"), "a contract became a label");
+}
+
+#[test]
+fn every_metric_of_the_readme_is_there_and_no_other() {
+    let issuer = Issuer::of(&["bizstation"]);
+    let bank = issuer.bank();
+    bank.open("bizstation", "C1");
+    let (person, _) = bank.register("C1", "u1", "user");
+    person.try_acquire(Some("0000000000000000"), &["login-password"], &crate::support::NewKey::new()).problem();
+    issuer.public_get("/ocsp/biz/AAAA");
+    let names = |text: &str| -> BTreeSet<String> {
+        let name = regex::Regex::new(r"sekisho_issuer_[a-z_]+").unwrap();
+        let stem = |found: &str| {
+            found.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count").to_owned()
+        };
+        name.find_iter(text).map(|found| stem(found.as_str())).collect()
+    };
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert_eq!(names(&issuer.admin_get("/metrics").1), names(&readme));
 }
 
 #[test]

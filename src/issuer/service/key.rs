@@ -64,7 +64,8 @@ impl Service {
         }
         match asked {
             Asked::P12(password) if !is_taken(password, profile.delivery.p12_password) => {
-                let why = "at most 128 octets of characters of the Basic Multilingual Plane, and not empty for this product";
+                let why =
+                    "at most 128 octets of characters of the Basic Multilingual Plane, and not empty for this product";
                 Err(self.refuse(request, now, "key.p12_password", why).await)
             }
             _ => Ok(()),

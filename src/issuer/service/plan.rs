@@ -12,8 +12,8 @@ use crate::issuer::ca::public_key::SubjectKey;
 use crate::issuer::ca::request::ProvenRequest;
 use crate::issuer::ca::serial;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Decision, Denial, Effect, Intent, Issuing, Next, OfferRequest, Proof, Reason, RequestId, Situation,
-    UserKey,
+    self, Actor, Command, Decision, Denial, Effect, Intent, Issuing, Next, OfferRequest, Proof, Reason, RequestId,
+    Situation, UserKey,
 };
 use crate::issuer::profile::Profile;
 use crate::issuer::secret::ServiceSecret;
