@@ -68,7 +68,7 @@ impl StaffPair {
     /// # Errors
     /// [`SamePerson`].
     pub fn new(maker: StaffId, checker: StaffId) -> Result<Self, SamePerson> {
-        if maker == checker { Err(SamePerson) } else { Ok(Self { maker, checker }) }
+        if maker.0.eq_ignore_ascii_case(&checker.0) { Err(SamePerson) } else { Ok(Self { maker, checker }) }
     }
 
     /// Who entered it.

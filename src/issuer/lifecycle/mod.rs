@@ -99,7 +99,7 @@ fn change(
                 Command::Acquire { issuing, secret } => {
                     acquire::begin(profile, situation, user, issuing, secret.as_ref(), now)
                 }
-                Command::Renew { issuing } => acquire::renew(profile, situation, user, issuing, now),
+                Command::Renew { issuing } => acquire::renew(profile, user, issuing, now),
                 Command::Complete { serial } => acquire::complete(user, serial, now),
                 Command::Interrupt => acquire::interrupt(profile, user),
                 Command::Revoke { reason } => withdraw::revoke(user, *reason, now),

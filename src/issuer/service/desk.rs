@@ -28,12 +28,14 @@ impl Service {
         if let Act::Open { profile, .. } = &request.act {
             let known =
                 self.parts.profiles.get(profile).filter(|_| self.parts.authorities.of_profile(profile).is_some());
-            let profile = known.ok_or_else(|| Refused::Request("profile", "there is no such profile".into()))?;
+            let Some(profile) = known else {
+                return Err(self.refuse(&request, now, "profile", "there is no such profile").await);
+            };
             if !profile.identifiers.contract_id.accepts(request.contract.as_str()) {
-                return Err(Refused::Request("id", "not a contract ID of the profile".into()));
+                return Err(self.refuse(&request, now, "id", "not a contract ID of the profile").await);
             }
         }
-        let credentials = self.verifiers(&request).await?;
+        let credentials = self.verifiers(&request, now).await?;
         let ask = ask(&request, None);
         let kept = self.change(ask, move |found| keep(&request, credentials, found, now)).await?;
         match kept {
@@ -43,10 +45,11 @@ impl Service {
     }
 
     /// What is kept of the factors that are to be set: hashing takes its time, so before the transaction.
-    async fn verifiers(&self, request: &Request) -> Result<Vec<CredentialRow>, Refused> {
+    async fn verifiers(&self, request: &Request, now: Timestamp) -> Result<Vec<CredentialRow>, Refused> {
         let Act::Equip(factors) = &request.act else { return Ok(Vec::new()) };
-        let elsewhere = || Refused::Request("credentials", "they are kept by the IB system".into());
-        let built_in = self.parts.built_in.as_ref().ok_or_else(elsewhere)?;
+        let Some(built_in) = &self.parts.built_in else {
+            return Err(self.refuse(request, now, "credentials", "they are kept by the IB system").await);
+        };
         let of = match &request.user {
             Some(user) => CredentialOwner::User(UserKey { contract: request.contract.clone(), user: user.clone() }),
             None => CredentialOwner::Contract(request.contract.clone()),
@@ -56,10 +59,11 @@ impl Service {
             let (built_in, of_one, factor, text) = (Arc::clone(built_in), of.clone(), *factor, text.clone());
             let made = tokio::task::spawn_blocking(move || built_in.verifier(&of_one, factor, &text)).await;
             let made = made.map_err(|_| Refused::Unavailable("a verifier could not be computed".into()))?;
-            let verifier = made.map_err(|error| match error {
-                CannotKeep::Unavailable(why) => Refused::Unavailable(why),
-                other => Refused::Request("credentials", other.to_string().into()),
-            })?;
+            let verifier = match made {
+                Ok(verifier) => verifier,
+                Err(CannotKeep::Unavailable(why)) => return Err(Refused::Unavailable(why)),
+                Err(other) => return Err(self.refuse(request, now, "credentials", &other.to_string()).await),
+            };
             rows.push(CredentialRow { of: of.clone(), factor, verifier });
         }
         Ok(rows)

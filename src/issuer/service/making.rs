@@ -35,7 +35,7 @@ impl Service {
         let (certificate, p12) = match made.map_err(|_| "signing was stopped".to_owned()).and_then(|made| made) {
             Ok(made) => made,
             Err(why) => {
-                self.interrupt(user, &plan.profile.name).await?;
+                self.interrupt(user, &plan.profile.name, intent.serial).await?;
                 return Err(Refused::Unavailable(why.into()));
             }
         };
@@ -77,8 +77,8 @@ impl Service {
         .await
     }
 
-    /// Gives up what is being made for a user.
-    pub(super) async fn interrupt(&self, user: &UserKey, profile: &str) -> Result<(), Refused> {
+    /// Gives up the certificate of that serial, if it is still what is being made for the user.
+    pub(super) async fn interrupt(&self, user: &UserKey, profile: &str, serial: SerialNumber) -> Result<(), Refused> {
         let unconfigured = || Refused::Unavailable(format!("profile {profile:?} is not configured here").into());
         let profile = Arc::clone(self.parts.profiles.get(profile).ok_or_else(unconfigured)?);
         let name = self.parts.authorities.of_profile(&profile.name).map(|authority| Arc::clone(&authority.name));
@@ -87,9 +87,11 @@ impl Service {
             let reference = Arc::from("recovery");
             let context =
                 Context { profile: &profile, authority: &authority, reference: &reference, now: clock::now() };
-            let serial = found.user.as_ref().and_then(|row| row.user.next.intent()).map(|intent| intent.serial);
+            if found.user.as_ref().and_then(under_way) != Some(serial) {
+                return (Write::default(), ());
+            }
             let (mut write, _) = by_service(&context, found, &Command::Interrupt, None);
-            write.audit.iter_mut().for_each(|entry| entry.serial = serial);
+            write.audit.iter_mut().for_each(|entry| entry.serial = Some(serial));
             (write, ())
         })
         .await?;

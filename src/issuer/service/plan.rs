@@ -113,7 +113,7 @@ impl Plan {
         if let Some(why) = barred(&self.request, &self.profile, found, self.now) {
             return (self.refused(why), Outcome::Barred);
         }
-        let (Some(contract), Some(command)) = (&found.contract, self.full_command(found, issuing, Some(secret))) else {
+        let (Some(_), Some(command)) = (&found.contract, self.full_command(found, issuing, Some(secret))) else {
             return (
                 self.refused("the contract is gone"),
                 Outcome::Denied(Reason::NotPermitted, Command::Interrupt.into()),

@@ -7,10 +7,11 @@ use super::{Act, By, Refused, Request, Service, entry, refusal};
 use crate::issuer::audit::Entry;
 use crate::issuer::authenticate::Checked;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, ContractId, Lock, Proof, PublicReason, Situation, Standing, UserKey, required_proofs,
+    self, Actor, Command, Contract, ContractId, Lock, Proof, PublicReason, Situation, Standing, UserKey,
+    required_proofs,
 };
-use crate::issuer::profile::{ActorRole, Cell, Channel, Factor, Operation, Profile, Whose};
-use crate::issuer::store::{Ask, Found, Write};
+use crate::issuer::profile::{ActorRole, Cell, Channel, Factor, Profile, Whose};
+use crate::issuer::store::{Ask, ContractRow, Everyone, Found, UserRow, Write};
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
 
@@ -28,27 +29,34 @@ impl Service {
     ) -> Result<Vec<Proof>, Refused> {
         let By::User { key, certificate } = &request.by else { return Ok(Vec::new()) };
         let wanted = wanted(request, profile, found);
+        let refused = || opaque(request, profile, found, now);
         // The first request used the one-time password up; its repeat is shown what that one made.
         let repeats = found.before.as_ref().is_some_and(|before| before.request == request.digest);
-        let asked: Vec<Factor> = wanted
-            .iter()
-            .copied()
-            .filter(|factor| *factor != Factor::CurrentCertificate)
-            .filter(|factor| !(repeats && *factor == Factor::OneTimePassword))
-            .collect();
+        let mut asked = secrets(&wanted);
+        asked.retain(|factor| !(repeats && *factor == Factor::OneTimePassword));
         let checked = self.parts.credentials.check(key, &request.factors, &asked, now).await;
         let checked = checked.map_err(|error| Refused::Unavailable(error.to_string().into()))?;
-        let why = barred(request, profile, found, now).map(str::to_owned);
-        if let Some(why) = why.or_else(|| checked.wrong.first().map(|factor| format!("{} is wrong", factor.word()))) {
-            self.count_wrong(request, profile, found, &why, now).await?;
-            return Err(opaque(request, &wanted));
+        if let Some(why) = barred(request, profile, found, now) {
+            // Not against the user: an honest one who tries while strangers are being throttled must not be locked.
+            self.count_wrong(request, profile, found, (Against::Others, why), now).await?;
+            return Err(refused());
+        }
+        if let Some(wrong) = checked.wrong.first() {
+            let why = format!("{} is wrong", wrong.word());
+            self.count_wrong(request, profile, found, (Against::User, &why), now).await?;
+            return Err(refused());
         }
         let proofs = proofs(&checked, key, now);
         let is_missing = |factor: &&Factor| !checked.right.contains(factor);
         if let Some(missing) = asked.iter().find(is_missing) {
             let why = format!("{} was not given", missing.word());
-            self.record(entry(request, now, refusal(&why))).await?;
-            return Err(opaque(request, &wanted));
+            // Counted, but for who comes without anything: else a password could be tried without the rest for nothing.
+            if request.factors.0.is_empty() {
+                self.record(entry(request, now, refusal(&why))).await?;
+            } else {
+                self.count_wrong(request, profile, found, (Against::Others, &why), now).await?;
+            }
+            return Err(refused());
         }
         // A gateway's clock may be a little ahead, which the assertion was believed with.
         let certificate =
@@ -62,12 +70,27 @@ impl Service {
             let recorded = self.record(entry(request, now, refusal("there is no such contract"))).await;
             return recorded.err().unwrap_or(Refused::Rules(PublicReason::NotPermitted));
         };
-        let given: Vec<Factor> = request.factors.0.iter().map(|(factor, _)| *factor).collect();
-        if let Err(error) = self.parts.credentials.check(key, &request.factors, &given, now).await {
+        // As if it were of a product that has the act.
+        let whose = if is_own(request, key) { Whose::Own } else { Whose::Other };
+        let product = self.parts.profiles.iter().find_map(|profile| {
+            let contract = write::new_contract(&request.contract, request);
+            Some((profile, alike(request, profile, &contract, whose)?))
+        });
+        let Some((profile, asked)) = product else { return Refused::Rules(PublicReason::NotPermitted) };
+        if let Err(error) = self.parts.credentials.check(key, &request.factors, &secrets(&asked), now).await {
             return Refused::Unavailable(error.to_string().into());
         }
-        let recorded = self.record(entry(request, now, refusal("there is no such contract"))).await;
-        recorded.err().unwrap_or_else(|| opaque(request, &[]))
+        let (told, limit) = (entry(request, now, refusal("there is no such contract")), profile.tries.address);
+        let ask = Ask { idempotency: None, ..ask(request, None) };
+        let counts = request.address.is_some();
+        let recorded = self.change(ask, move |found| {
+            let address = counts.then(|| found.address.after_wrong(&limit, now));
+            (Write { audit: vec![told], address, ..Write::default() }, ())
+        });
+        match recorded.await {
+            Ok(()) => opaque(request, profile, &Found::default(), now),
+            Err(error) => error.into(),
+        }
     }
 
     /// One wrong try more, of the acting user, their contract and the client's address.
@@ -76,46 +99,49 @@ impl Service {
         request: &Request,
         profile: &Arc<Profile>,
         found: &Found,
-        why: &str,
+        (against, why): (Against, &str),
         now: Timestamp,
     ) -> Result<(), Refused> {
         let By::User { key, .. } = &request.by else { return Ok(()) };
         let Some(contract) = &found.contract else { return Ok(()) };
         let authority = self.rules(contract)?.1;
-        let ask = Ask { user: Some(key.user.clone()), idempotency: None, ..ask(request, None) };
+        let ask = Ask { user: Some(key.user.clone()), everyone: Everyone::No, ..ask(request, None) };
         let (profile, name) = (Arc::clone(profile), Arc::clone(&authority.name));
-        let (told, address) = (entry(request, now, refusal(why)), request.address.clone());
-        self.change(ask, move |found| {
-            let Some(contract) = &found.contract else { return (Write { audit: vec![told], ..Write::default() }, ()) };
+        let (entry, address) = (entry(request, now, refusal(why)), request.address.clone());
+        let digest = request.digest;
+        let counted = self.change(ask, move |found| {
+            if found.before.as_ref().is_some_and(|before| before.request == digest) {
+                // The same request came twice at a time, and the first one used the one-time password up.
+                return (Write::default(), Counted::No);
+            }
+            let told = |write| (write, Counted::Yes);
+            let Some(contract) = &found.contract else {
+                return told(Write { audit: vec![entry], ..Write::default() });
+            };
+            let user = found.user.as_ref().filter(|_| against == Against::User).map(|row| row.user.clone());
             let situation = Situation {
                 contract: contract.contract.clone(),
-                user: found.user.as_ref().map(|row| row.user.clone()),
+                user,
                 address: address.as_ref().map(|_| found.address),
             };
-            let context = Context { profile: &profile, authority: &name, reference: &told.reference, now };
+            let context = Context { profile: &profile, authority: &name, reference: &entry.reference, now };
             let decided = lifecycle::decide(&profile, &situation, &Actor::Service, &Command::WrongFactor, now);
-            let write = match decided {
-                Err(_) => Write::default(),
-                Ok(decision) => {
-                    let mut write = write::effects(&context, found, &decision);
-                    let changed = |user: &lifecycle::User| found.user.as_ref().filter(|row| row.user != *user).cloned();
-                    if let Some(user) = decision.user.clone()
-                        && let Some(mut row) = changed(&user)
-                    {
-                        row.user = user;
-                        write.users.push(row);
-                    }
-                    let mut row = contract.clone();
-                    row.contract = decision.contract.clone();
-                    write.contract = Some(row);
-                    write.address = decision.address;
-                    write
-                }
-            };
-            (Write { audit: vec![told], ..write }, ())
-        })
-        .await?;
-        Ok(())
+            let mut write = Write::default();
+            if let Ok(decision) = decided {
+                write = write::effects(&context, found, &decision);
+                let changed = decision.user.as_ref().zip(found.user.as_ref()).filter(|(user, row)| **user != row.user);
+                write.users.extend(changed.map(|(user, row)| UserRow { user: user.clone(), ..row.clone() }));
+                write.contract = Some(ContractRow { contract: decision.contract.clone(), ..contract.clone() });
+                write.address = decision.address;
+                write.audit.extend(write::locked(found, &decision, &entry));
+            }
+            write.audit.insert(0, entry);
+            told(write)
+        });
+        match counted.await? {
+            Counted::Yes => Ok(()),
+            Counted::No => Err(Refused::InProgress),
+        }
     }
 
     /// Completes or interrupts; see [`Plan`] for the caller's part.
@@ -126,17 +152,43 @@ impl Service {
     }
 }
 
-/// The one answer. Only to who has shown their certificate it says what is asked for.
-fn opaque(request: &Request, wanted: &[Factor]) -> Refused {
-    match (&request.act, &request.by) {
-        (Act::Acquire { .. }, _) => Refused::Rules(PublicReason::AcquisitionRefused),
-        (_, By::User { certificate: Some(_), .. }) => Refused::Proof(wanted.to_vec()),
+/// Against whom a wrong try counts, beside contract and address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Against {
+    User,
+    Others,
+}
+
+enum Counted {
+    Yes,
+    No,
+}
+
+/// The one answer. Only to who has shown the certificate that lives it says what is asked for.
+pub(super) fn opaque(request: &Request, profile: &Profile, found: &Found, now: Timestamp) -> Refused {
+    match &request.act {
+        Act::Acquire { .. } => Refused::Rules(PublicReason::AcquisitionRefused),
+        _ if shows_live_certificate(request, found, now) => Refused::Proof(wanted(request, profile, found)),
         _ => Refused::Rules(PublicReason::ProofRequired),
     }
 }
 
-/// Why even right factors open nothing now: then they must not be told from wrong ones.
-fn barred(request: &Request, profile: &Profile, found: &Found, now: Timestamp) -> Option<&'static str> {
+fn shows_live_certificate(request: &Request, found: &Found, now: Timestamp) -> bool {
+    let By::User { certificate: Some(shown), .. } = &request.by else { return false };
+    let live = found.actor.as_ref().and_then(|row| row.user.live(now));
+    live.is_some_and(|live| live.serial == shown.serial)
+}
+
+/// Those that are typed.
+fn secrets(factors: &[Factor]) -> Vec<Factor> {
+    factors.iter().copied().filter(|factor| *factor != Factor::CurrentCertificate).collect()
+}
+
+/// Why even right factors of a user open nothing now: then they must not be told from wrong ones.
+pub(super) fn barred(request: &Request, profile: &Profile, found: &Found, now: Timestamp) -> Option<&'static str> {
+    if matches!(request.by, By::Staff(..)) {
+        return None;
+    }
     let Some(user) = found.actor.as_ref().map(|row| &row.user) else { return Some("there is no such user") };
     match (user.standing, user.lock) {
         (Standing::Active, Lock::Open) => {}
@@ -144,7 +196,7 @@ fn barred(request: &Request, profile: &Profile, found: &Found, now: Timestamp) -
         (Standing::Suspended | Standing::Deleted, _) => return Some("the acting user is suspended or deleted"),
     }
     // Strangers' guesses must not keep those out who come with their certificate.
-    if matches!(request.by, By::User { certificate: Some(_), .. }) {
+    if shows_live_certificate(request, found, now) {
         return None;
     }
     let tries = &profile.tries;
@@ -169,27 +221,27 @@ fn wanted(request: &Request, profile: &Profile, found: &Found) -> Vec<Factor> {
         return Vec::new();
     };
     let whose = if is_own(request, key) { Whose::Own } else { Whose::Other };
-    let of_cell = |by: &ActorRole, on: Option<&_>| {
-        let cell = Cell { operation, by, on, whose, channel: Channel::Online };
-        required_proofs(profile, &contract.contract, &cell)
-    };
     let permitted = found.actor.as_ref().and_then(|actor| {
         let on = match &request.act {
             Act::Register { role, .. } => Some(role),
             _ => found.user.as_ref().map(|row| &row.user.role),
         };
-        of_cell(&ActorRole::Role(actor.user.role.clone()), on)
+        let by = ActorRole::Role(actor.user.role.clone());
+        let cell = Cell { operation, by: &by, on, whose, channel: Channel::Online };
+        required_proofs(profile, &contract.contract, &cell)
     });
-    permitted.unwrap_or_else(|| {
-        let alike = |operation: Operation| {
-            profile.matrix.permits().iter().find_map(|permit| {
-                let online = permit.channels.contains(&Channel::Online) && permit.whose.contains(&whose);
-                let fits = online && permit.operations.contains(&operation);
-                fits.then(|| of_cell(permit.by.first()?, permit.on.first())).flatten()
-            })
-        };
-        let given = || request.factors.0.iter().map(|(factor, _)| *factor).collect();
-        alike(operation).unwrap_or_else(given)
+    let given = || request.factors.0.iter().map(|(factor, _)| *factor).collect();
+    permitted.or_else(|| alike(request, profile, &contract.contract, whose)).unwrap_or_else(given)
+}
+
+/// What a product asks of somebody for the same act.
+fn alike(request: &Request, profile: &Profile, contract: &Contract, whose: Whose) -> Option<Vec<Factor>> {
+    let operation = request.act.operation()?;
+    profile.matrix.permits().iter().find_map(|permit| {
+        let online = permit.channels.contains(&Channel::Online) && permit.whose.contains(&whose);
+        let (by, on) = (permit.by.first()?, permit.on.first());
+        let cell = Cell { operation, by, on, whose, channel: Channel::Online };
+        (online && permit.operations.contains(&operation)).then(|| required_proofs(profile, contract, &cell)).flatten()
     })
 }
 

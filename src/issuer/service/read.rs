@@ -38,9 +38,12 @@ impl Service {
     /// # Errors
     /// [`Refused`]; of a contract that is not there as of one that is another's.
     pub async fn contract(&self, caller: &Caller, contract: &ContractId) -> Result<ContractRow, Refused> {
-        // Each user may see what their contract is.
-        if !matches!(caller, Caller::User(shown) if shown.of.contract == *contract) {
-            self.may_read(caller, &Wanted::Contract(contract)).await?;
+        match caller {
+            // Each user may see what their contract is.
+            Caller::User(shown) if shown.of.contract == *contract => {
+                self.may_read(caller, &Wanted::User(&shown.of)).await?;
+            }
+            _ => self.may_read(caller, &Wanted::Contract(contract)).await?,
         }
         self.store().find(&Ask::about(contract.clone())).await?.contract.ok_or(NOT_PERMITTED)
     }
@@ -132,9 +135,11 @@ impl Service {
         reference: &Arc<str>,
     ) {
         let Some(contract) = ContractId::new(contract) else { return };
-        let target = match user.and_then(UserId::new) {
-            Some(user) => Target::User(UserKey { contract, user }),
-            None => Target::Contract(contract),
+        let target = match (user.and_then(UserId::new), caller) {
+            // As in the records of requests: a stranger's nonsense goes into their own history.
+            (_, Some(Caller::User(shown))) if shown.of.contract != contract => Target::User(shown.of.clone()),
+            (Some(user), _) => Target::User(UserKey { contract, user }),
+            (None, _) => Target::Contract(contract),
         };
         let entry = Entry {
             at: clock::now(),

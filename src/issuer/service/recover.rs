@@ -25,10 +25,21 @@ impl Service {
             for user in &page {
                 let found = self.store().find(&Ask::on(user)).await?;
                 let (Some(contract), Some(row)) = (&found.contract, &found.user) else { continue };
-                if under_way(row).is_some() {
-                    self.interrupt(user, &contract.profile).await?;
-                    interrupted += 1;
-                    progress = true;
+                let Some(serial) = under_way(row) else { continue };
+                let begun = self.store().certificate(&serial).await?.map(|row| row.begun_at);
+                if begun.is_some_and(|begun| begun >= before) {
+                    // The user began anew meanwhile, perhaps on another node.
+                    continue;
+                }
+                match self.interrupt(user, &contract.profile, serial).await {
+                    Ok(()) => {
+                        interrupted += 1;
+                        progress = true;
+                    }
+                    // One contract's profile that is not configured here must not leave the others' work undone.
+                    Err(error) => {
+                        tracing::warn!(contract = %user.contract, ?error, "an intent could not be interrupted")
+                    }
                 }
             }
             if page.len() < PAGE as usize || !progress {

@@ -3,9 +3,10 @@
 use super::act::idempotency;
 use super::plan::Plan;
 use super::{Act, Request};
-use crate::issuer::audit::Entry;
+use crate::issuer::audit::{ActResult, Entry};
 use crate::issuer::lifecycle::{
-    self, Certificate, Contract, ContractId, Counter, Decision, Effect, Feature, Notice, User, UserKey,
+    self, ActorName, Certificate, Contract, ContractId, Counter, Decision, Effect, Feature, Lock, LockedBy, Notice,
+    Target, User, UserKey,
 };
 use crate::issuer::profile::{NoticeEvent, Profile};
 use crate::issuer::store::{
@@ -35,7 +36,16 @@ pub(super) fn of(plan: &Plan, found: &Found, decision: &Decision) -> Write {
     let caller = plan.request.caller.name();
     let mut entry = plan.entry(Entry::new(&decision.audit, plan.now(), &caller, &plan.request.reference));
     entry.serial = about(decision);
-    write.audit.push(entry);
+    if decision.effects.contains(&Effect::EndEveryUser) {
+        // Each user's own history says why their certificate ended.
+        write.audit.extend(found.everyone.iter().map(|row| Entry {
+            target: Target::User(row.user.key.clone()),
+            serial: row.user.live(plan.now()).map(|held| held.serial),
+            ..entry.clone()
+        }));
+    }
+    write.audit.extend(locked(found, decision, &entry));
+    write.audit.insert(0, entry);
     write.contract = found.contract.as_ref().and_then(|row| {
         let changed = row.contract != decision.contract;
         changed.then(|| ContractRow { contract: decision.contract.clone(), ..row.clone() })
@@ -88,6 +98,22 @@ pub(super) fn effects(context: &Context<'_>, found: &Found, decision: &Decision)
         }
     }
     write
+}
+
+/// The record of a lock that a wrong try brought about, beside that of the try.
+pub(super) fn locked(found: &Found, decision: &Decision, entry: &Entry) -> Option<Entry> {
+    let (before, after) = (found.user.as_ref()?, decision.user.as_ref()?);
+    let is_new = before.user.lock == Lock::Open && matches!(after.lock, Lock::Locked { by: LockedBy::WrongTries, .. });
+    is_new.then(|| Entry {
+        actor: Some(ActorName::Service),
+        command: "lock".into(),
+        target: Target::User(after.key.clone()),
+        channel: None,
+        screen: None,
+        serial: about(decision),
+        result: ActResult::Done,
+        ..entry.clone()
+    })
 }
 
 /// The row of a user as they are now.

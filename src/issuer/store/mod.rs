@@ -179,8 +179,8 @@ pub enum Everyone {
     WithCertificates,
 }
 
-/// What there is.
-#[derive(Clone, Debug)]
+/// What there is; the default: nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Found {
     /// The contract; `None`: there is none.
     pub contract: Option<ContractRow>,
@@ -224,9 +224,10 @@ pub struct Write {
 }
 
 /// Whether something was seen before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fresh {
     /// Never.
+    #[default]
     Yes,
     /// It was.
     No,
