@@ -8,7 +8,7 @@ use crate::support::{Bank, Issuer, NewKey, Person, Plan};
 use sekisho::pki::serial::SerialNumber;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{ConnectOptions as _, Row as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 

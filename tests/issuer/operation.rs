@@ -3,6 +3,7 @@
 use crate::common::wait_until;
 use crate::support::Issuer;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 #[test]
 fn an_issuer_is_ready_with_its_lists_published() {
@@ -52,6 +53,25 @@ fn acts_transactions_requests_and_answers_are_counted() {
     assert!(metrics.contains("sekisho_issuer_ocsp_answers_total{method=\"GET\""), "{metrics}");
     assert!(!metrics.contains("no/such/thing"), "a path of a client's own became a label");
     assert!(!metrics.contains("C1"), "a contract became a label");
+}
+
+#[test]
+fn every_metric_of_the_readme_is_there_and_no_other() {
+    let issuer = Issuer::of(&["bizstation"]);
+    let bank = issuer.bank();
+    bank.open("bizstation", "C1");
+    let (person, _) = bank.register("C1", "u1", "user");
+    person.try_acquire(Some("0000000000000000"), &["login-password"], &crate::support::NewKey::new()).problem();
+    issuer.public_get("/ocsp/biz/AAAA");
+    let names = |text: &str| -> BTreeSet<String> {
+        let name = regex::Regex::new(r"sekisho_issuer_[a-z_]+").unwrap();
+        let stem = |found: &str| {
+            found.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count").to_owned()
+        };
+        name.find_iter(text).map(|found| stem(found.as_str())).collect()
+    };
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert_eq!(names(&issuer.admin_get("/metrics").1), names(&readme));
 }
 
 #[test]
@@ -114,29 +134,12 @@ fn a_stop_lets_the_request_under_way_finish_and_refuses_new_ones() {
     let bank = issuer.bank();
     bank.open("bizstation", "C1");
     let clients: Vec<_> = (0..4).map(|_| issuer.service("desk")).collect();
-    let outcomes: Vec<Vec<(String, bool)>> = std::thread::scope(|scope| {
+    // Each user, and the status of the answer that told of them; none where there was no answer.
+    let outcomes: Vec<Vec<(String, Option<u16>)>> = std::thread::scope(|scope| {
         let threads: Vec<_> = clients
             .iter()
             .enumerate()
-            .map(|(thread, client)| {
-                scope.spawn(move || {
-                    let mut told = Vec::new();
-                    for number in 0.. {
-                        let user = format!("t{thread}n{number}");
-                        let body = json!({ "id": user, "role": "user", "staff": crate::support::staff("paper-form") });
-                        let headers = [("idempotency-key", user.as_str())];
-                        let body = Some(body.to_string().into_bytes());
-                        match client.try_send(reqwest::Method::POST, "/v1/contracts/C1/users", &headers, body) {
-                            Ok(answer) => told.push((user, answer.status == 201)),
-                            Err(_) => break,
-                        }
-                        if told.last().is_some_and(|(_, was_done)| !was_done) {
-                            break;
-                        }
-                    }
-                    told
-                })
-            })
+            .map(|(thread, client)| scope.spawn(move || register_until_it_stops(client, thread)))
             .collect();
         wait_until("some were registered", || {
             issuer.metric("sekisho_issuer_acts_total{command=\"register\",result=\"done\"}") > 8.0
@@ -149,10 +152,31 @@ fn a_stop_lets_the_request_under_way_finish_and_refuses_new_ones() {
     assert!(issuer.output().contains("\"stopped\""), "it drained");
     let issuer = issuer.plan_of_ended().start();
     let bank = issuer.bank();
-    for (user, was_done) in outcomes.into_iter().flatten() {
-        assert!(was_done, "a request that was answered was refused: {user}");
-        assert_eq!(bank.ib.get(&format!("/v1/contracts/C1/users/{user}")).status, 200, "{user}");
+    for (user, told) in outcomes.into_iter().flatten() {
+        let is_there = bank.ib.get(&format!("/v1/contracts/C1/users/{user}")).status == 200;
+        match told {
+            Some(status) => assert_eq!((status, is_there), (201, true), "{user}"),
+            None => assert!(!is_there, "{user} was registered by a request that got no answer"),
+        }
     }
+}
+
+/// Registers one user after the other, until there is no answer.
+fn register_until_it_stops(client: &crate::support::Client, thread: usize) -> Vec<(String, Option<u16>)> {
+    let mut told = Vec::new();
+    for number in 0.. {
+        let user = format!("t{thread}n{number}");
+        let body = json!({ "id": user, "role": "user", "staff": crate::support::staff("paper-form") });
+        let headers = [("idempotency-key", user.as_str())];
+        let body = Some(body.to_string().into_bytes());
+        let answer = client.try_send(reqwest::Method::POST, "/v1/contracts/C1/users", &headers, body);
+        let status = answer.ok().map(|answer| answer.status);
+        told.push((user, status));
+        if status != Some(201) {
+            break;
+        }
+    }
+    told
 }
 
 #[test]
