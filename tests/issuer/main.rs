@@ -13,6 +13,7 @@ mod flows_anser_bizsol;
 mod flows_bizstation;
 mod flows_hokugin;
 mod flows_shinkin;
+mod guessing;
 mod interrupted;
 mod operation;
 mod start;

@@ -76,7 +76,10 @@ impl Service {
             let contract = write::new_contract(&request.contract, request);
             Some((profile, alike(request, profile, &contract, whose)?))
         });
-        let Some((profile, asked)) = product else { return Refused::Rules(PublicReason::NotPermitted) };
+        let first = || self.parts.profiles.iter().next().map(|profile| (profile, given(request)));
+        let Some((profile, asked)) = product.or_else(first) else {
+            return Refused::Unavailable("no profile is configured".into());
+        };
         if let Err(error) = self.parts.credentials.check(key, &request.factors, &secrets(&asked), now).await {
             return Refused::Unavailable(error.to_string().into());
         }
@@ -230,8 +233,12 @@ fn wanted(request: &Request, profile: &Profile, found: &Found) -> Vec<Factor> {
         let cell = Cell { operation, by: &by, on, whose, channel: Channel::Online };
         required_proofs(profile, &contract.contract, &cell)
     });
-    let given = || request.factors.0.iter().map(|(factor, _)| *factor).collect();
-    permitted.or_else(|| alike(request, profile, &contract.contract, whose)).unwrap_or_else(given)
+    permitted.or_else(|| alike(request, profile, &contract.contract, whose)).unwrap_or_else(|| given(request))
+}
+
+/// What was typed: where nothing is asked for, that is looked at, so that a refusal takes its time.
+fn given(request: &Request) -> Vec<Factor> {
+    request.factors.0.iter().map(|(factor, _)| *factor).collect()
 }
 
 /// What a product asks of somebody for the same act.
