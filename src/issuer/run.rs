@@ -118,15 +118,15 @@ impl Bound {
     async fn bind(config: &IssuerConfig, tls: Option<Arc<ServerConfig>>) -> Result<Self, Vec<ConfigError>> {
         // A request that is being worked on is not a silent connection.
         let limits = ConnectionLimits::new(config.limits.connections).answering_within(config.limits.request_timeout);
-        let bind = async |key: &str, address: SocketAddr, tls| {
+        let bind = async |key: &str, address: SocketAddr, tls, limits| {
             Listener::bind(address, tls, limits)
                 .await
                 .map_err(|error| at_start(&format!("issuer.{key}: {address}: {error}")))
         };
         let mut errors = Vec::new();
-        let api = keep(&mut errors, bind("listen", config.issuer.listen, tls).await);
-        let public = keep(&mut errors, bind("public_listen", config.issuer.public_listen, None).await);
-        let admin = keep(&mut errors, bind("admin", config.issuer.admin, None).await);
+        let api = keep(&mut errors, bind("listen", config.issuer.listen, tls, limits).await);
+        let public = keep(&mut errors, bind("public_listen", config.issuer.public_listen, None, limits.shared()).await);
+        let admin = keep(&mut errors, bind("admin", config.issuer.admin, None, limits).await);
         match (api, public, admin) {
             (Some(api), Some(public), Some(admin)) => Ok(Self { api, public, admin }),
             _ => Err(errors),

@@ -252,6 +252,28 @@ async fn connections_beyond_the_limit_wait_until_one_ends() {
 }
 
 #[tokio::test]
+async fn one_address_has_its_share_of_the_connections_and_no_more() {
+    let running = start(None, ConnectionLimits { connections: 4, per_address: 2, ..LIMITS }, NEVER).await;
+    let from = async |host: &str| {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{host}:0").parse().unwrap()).unwrap();
+        socket.connect(running.address).await.unwrap()
+    };
+    // Silent ones; they are accepted in the order in which they came.
+    let mut mine = vec![from("127.0.0.1").await, from("127.0.0.1").await];
+    closed(&mut from("127.0.0.1").await).await;
+    let mut other = from("127.0.0.2").await;
+    assert!(ask(&mut other, "/peer").await.unwrap().contains("200 OK"), "another address is served");
+    // A place that was left is free again.
+    drop(mine.pop());
+    let again = async {
+        while !ask(&mut from("127.0.0.1").await, "/peer").await.is_ok_and(|answer| answer.contains("200 OK")) {}
+    };
+    tokio::time::timeout(DEADLINE, again).await.expect("the place stays taken");
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_that_began_is_answered_after_the_stop_and_no_other_is() {
     let files = TlsFiles::new();
     let running = start(Some(&files), LIMITS, NEVER).await;

@@ -197,9 +197,9 @@ pub(super) fn table(api: &Api, life: &Life) -> Result<String, String> {
     let mut table = format!("{} {}\n", life.contract, life.profile);
     for user in answer.body.pointer("/items").and_then(Value::as_array).into_iter().flatten() {
         let text = |pointer: &str| user.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
-        let suspended = if text("/standing") == "suspended" { " (利用者停止 suspended)" } else { "" };
+        let suspended = user.pointer("/standing_label/ja").and_then(Value::as_str).unwrap_or_default();
         let (ja, en) = (text("/label/ja"), text("/label/en"));
-        table += &format!("  {:<10} {:<16} {ja} {en}{suspended}  {}\n", text("/user"), text("/role"), text("/expiry"));
+        table += &format!("  {:<10} {:<16} {ja} {en} {suspended} {}\n", text("/user"), text("/role"), text("/expiry"));
     }
     Ok(table)
 }

@@ -129,6 +129,8 @@ pub(super) struct UserView {
     /// Whether the user may act: `suspended` is 利用者停止, `deleted` 登録抹消.
     #[schema(value_type = StandingWord)]
     standing: &'static str,
+    /// What the product's users read while they are suspended.
+    standing_label: Option<LabelView>,
     /// Whether the acquisition is locked.
     #[schema(value_type = LockWord)]
     lock: &'static str,
@@ -175,6 +177,8 @@ impl UserView {
             serial: shown.serial.map(|serial| serial.to_string()),
             issue_number: shown.issue_number.map(|number| format!("{number:0width$}")),
             registered_at: shown.registered_at.map(|time| time.to_string()),
+            standing_label: (shown.standing == Standing::Suspended)
+                .then(|| profile.states.label(ShownState::UserSuspended).into()),
             standing: match shown.standing {
                 Standing::Active => "active",
                 Standing::Suspended => "suspended",

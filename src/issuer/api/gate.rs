@@ -8,7 +8,7 @@ use super::reference;
 use crate::clock;
 use crate::issuer::authenticate::{Caller, NotAuthenticated};
 use crate::issuer::lifecycle::UserKey;
-use crate::issuer::listen::Peer;
+use crate::issuer::listen::{Peer, network};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
@@ -16,7 +16,6 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -99,14 +98,6 @@ fn too_many(seconds: u64) -> Problem {
     Problem { retry_after: Some(seconds), ..Problem::new(Kind::RateLimited) }
 }
 
-/// One address, or the network that one IPv6 host has to itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
-        v4 @ IpAddr::V4(_) => v4,
-    }
-}
-
 /// The answer as it is sent, and why it is no acceptance.
 fn written(mut response: Response, reference: &str) -> (Response, Option<String>) {
     let problem = response.extensions_mut().remove::<Arc<Problem>>();
@@ -151,19 +142,5 @@ pub(super) async fn drain(mut body: Body, most: usize) {
             Some(rest) => left = rest,
             None => return,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_of_one_ipv6_network_share_a_bucket() {
-        let of = |text: &str| network(text.parse().unwrap());
-        assert_eq!(of("2001:db8:1:2:3:4:5:6"), of("2001:db8:1:2::1"));
-        assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
-        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
-        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
 }

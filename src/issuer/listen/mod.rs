@@ -3,20 +3,23 @@
 //! [`Listener::bind`], then [`serve()`]. Handlers learn who is at the other end by [`axum::extract::ConnectInfo`] of
 //! [`Peer`].
 
+mod places;
 mod progress;
 mod serve;
 mod tls;
 
+pub use places::network;
 pub use serve::serve;
 pub use tls::server_config;
 
+use places::{Place, Shares};
 use rustls::ServerConfig;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 /// Who is at the other end of a connection.
@@ -33,6 +36,9 @@ pub struct Peer {
 pub struct ConnectionLimits {
     /// Connections at a time; further ones wait in the kernel's backlog.
     pub connections: usize,
+    /// Connections at a time of one address (of one /64 for IPv6); further ones are closed at once, so that one host
+    /// cannot keep all others out. Where all come from a few proxies: as many as there are.
+    pub per_address: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake: Duration,
     /// A connection on which no octet moves so long, in either direction, is closed; and the longest that the header of
@@ -50,7 +56,13 @@ impl ConnectionLimits {
 
     /// The usual limits with so many connections.
     pub const fn new(connections: usize) -> Self {
-        Self { connections, handshake: Self::HANDSHAKE, idle: Self::IDLE }
+        Self { connections, per_address: connections, handshake: Self::HANDSHAKE, idle: Self::IDLE }
+    }
+
+    /// The same for addresses that anybody may come to: one has at most a sixteenth, and eight.
+    #[must_use]
+    pub fn shared(self) -> Self {
+        Self { per_address: (self.connections / 16).max(8).min(self.connections), ..self }
     }
 
     /// The same for handlers that may think so long: an HTTP/1 connection whose answer is being made is silent, and is
@@ -68,6 +80,7 @@ pub struct Listener {
     tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
     slots: Arc<Semaphore>,
+    shares: Shares,
 }
 
 /// The first and the longest wait after an accept that failed for want of something (file descriptors, memory): the
@@ -87,7 +100,7 @@ impl Listener {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
         let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { tcp, address, tls: tls.map(TlsAcceptor::from), limits, slots })
+        Ok(Self { tcp, address, tls: tls.map(TlsAcceptor::from), limits, slots, shares: Shares::default() })
     }
 
     /// The address it is bound to, with the port that port 0 became.
@@ -96,7 +109,7 @@ impl Listener {
     }
 
     /// The next connection, once there is room for it. Cancel safe.
-    async fn accept(&self) -> (TcpStream, SocketAddr, OwnedSemaphorePermit) {
+    async fn accept(&self) -> (TcpStream, SocketAddr, Place) {
         let [mut wait, longest] = BACK_OFF;
         loop {
             let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
@@ -106,9 +119,10 @@ impl Listener {
             };
             match self.tcp.accept().await {
                 Ok((tcp, address)) => {
+                    let Some(place) = self.shares.take(address.ip(), self.limits.per_address, slot) else { continue };
                     // Answers are written whole; waiting to fill a segment only delays them. Not vital where it fails.
                     let _ = tcp.set_nodelay(true);
-                    return (tcp, address, slot);
+                    return (tcp, address, place);
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {

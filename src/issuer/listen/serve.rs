@@ -52,11 +52,11 @@ pub async fn serve(listener: Listener, router: Router, mut shutdown: watch::Rece
         tokio::select! {
             () = stopped(&mut shutdown) => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => note_panic(ended),
-            (tcp, address, slot) = listener.accept() => {
+            (tcp, address, place) = listener.accept() => {
                 let server = Arc::clone(&server);
                 connections.spawn(async move {
                     server.connection(tcp, address).await;
-                    drop(slot);
+                    drop(place);
                 });
             }
         }

@@ -8,9 +8,9 @@ use crate::clock;
 use crate::issuer::authenticate::{Caller, Right};
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::lifecycle::{Effect, PublicReason, UserKey};
+use crate::issuer::listen::network;
 use crate::issuer::store::{Ask, Everyone, Found, IdempotencyKey, IdempotencyRow, StoreError};
 use crate::pki::time::Timestamp;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 /// Times that a serial number is drawn anew when the store has seen it: with 128 random bits, none is ever needed.
@@ -171,14 +171,8 @@ pub(super) fn ask(request: &Request, public_key: Option<[u8; 32]>) -> Ask {
 
 /// What wrong tries are counted by: the address, or the network that one IPv6 host has to itself.
 fn counted(address: &str) -> Arc<str> {
-    match address.parse::<IpAddr>().map(|address| address.to_canonical()) {
-        Ok(IpAddr::V6(address)) => {
-            let network = Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64));
-            format!("{network}/64").into()
-        }
-        Ok(address) => address.to_string().into(),
-        Err(_) => address.into(),
-    }
+    // Services tell addresses; what is none is counted as it is.
+    address.parse().map_or_else(|_| address.into(), |address| network(address).to_string().into())
 }
 
 /// An idempotency key is its caller's: a user's, and not that of the gateway they came through.
