@@ -20,6 +20,10 @@ struct Told {
     acquired: Vec<String>,
     /// Serials that it was told are revoked.
     revoked: BTreeSet<String>,
+    /// Whether it was told that the user is suspended.
+    suspended: bool,
+    /// Suspensions that were lifted since the last certificate.
+    resumed: u32,
     /// An act that got no answer: it may have been done or not. What it was, and its idempotency key and body.
     unanswered: Option<(&'static str, String, Value)>,
 }
@@ -27,6 +31,16 @@ struct Told {
 impl Told {
     fn live(&self) -> Option<&String> {
         self.acquired.last().filter(|serial| !self.revoked.contains(*serial))
+    }
+
+    /// What comes next: many quick acts on each certificate, so that there is always one under way.
+    fn next_act(&self) -> &'static str {
+        match self.live() {
+            None => "acquire",
+            Some(_) if self.suspended => "resume",
+            Some(_) if self.resumed < 10 => "suspend",
+            Some(_) => "revoke",
+        }
     }
 }
 
@@ -38,14 +52,14 @@ fn person(bank: &Bank, user: &str) -> Person {
 fn act_until_it_dies(bank: &Bank, told: &mut Told, stop: &AtomicBool) {
     let person = person(bank, &told.user);
     while !stop.load(Ordering::Relaxed) {
-        let (act, body) = if told.live().is_some() {
-            ("revoke", json!({ "reason": "superseded", "staff": staff("staff-desk") }))
-        } else {
-            ("acquire", person.acquisition(None, &["login-password"], &NewKey::new().request()))
+        let act = told.next_act();
+        let body = match act {
+            "acquire" => person.acquisition(None, &["login-password"], &NewKey::new().request()),
+            "revoke" => json!({ "reason": "superseded", "staff": staff("staff-desk") }),
+            _ => json!({ "staff": staff("staff-desk") }),
         };
         let key = new_key();
-        let client = if act == "revoke" { &bank.desk } else { &bank.ib };
-        match send(client, &person, act, &key, &body) {
+        match send(client(bank, act), &person, act, &key, &body) {
             Some(answer) => told.hear(act, &answer),
             None => {
                 told.unanswered = Some((act, key, body));
@@ -53,6 +67,11 @@ fn act_until_it_dies(bank: &Bank, told: &mut Told, stop: &AtomicBool) {
             }
         }
     }
+}
+
+/// Who does it: the IB system for the user, or the desk.
+fn client<'b>(bank: &'b Bank, act: &str) -> &'b Client {
+    if act == "acquire" { &bank.ib } else { &bank.desk }
 }
 
 /// The body of a good answer; none when the connection broke or the store was not there.
@@ -69,7 +88,12 @@ fn send(client: &Client, person: &Person, act: &str, key: &str, body: &Value) ->
 impl Told {
     fn hear(&mut self, act: &str, answer: &Value) {
         match act {
-            "acquire" => self.acquired.push(answer["user"]["serial"].as_str().expect("a serial").to_owned()),
+            "acquire" => {
+                self.acquired.push(answer["user"]["serial"].as_str().expect("a serial").to_owned());
+                self.resumed = 0;
+            }
+            "suspend" => self.suspended = true,
+            "resume" => (self.suspended, self.resumed) = (false, self.resumed + 1),
             _ => self.revoked.extend(self.live().cloned()),
         }
     }
@@ -78,7 +102,7 @@ impl Told {
     fn settle(&mut self, bank: &Bank) {
         let Some((act, key, body)) = self.unanswered.take() else { return };
         let person = person(bank, &self.user);
-        let client = if act == "revoke" { &bank.desk } else { &bank.ib };
+        let client = client(bank, act);
         let headers = [("idempotency-key", key.as_str())];
         let send = |key: &str| {
             let headers = [("idempotency-key", key)];
@@ -128,7 +152,10 @@ fn check(issuer: &Issuer, bank: &Bank, all: &[Told]) {
             None if told.acquired.is_empty() => assert_eq!(user["state"], "not_issued"),
             None => assert_eq!(user["state"], "revoked"),
         }
-        let live = told.live().cloned();
+        let standing = if told.suspended { "suspended" } else { "active" };
+        assert_eq!(user["standing"], standing, "{user}");
+        // What is suspended is on hold, and on the list as well.
+        let live = told.live().filter(|_| !told.suspended).cloned();
         wait_until("the list has every certificate but the one that lives", || {
             let listed: BTreeSet<_> = issuer.list("hkg").into_iter().map(|(serial, _)| serial).collect();
             told.acquired.iter().all(|serial| listed.contains(serial) != (live.as_ref() == Some(serial)))
@@ -184,7 +211,7 @@ fn users(bank: &Bank, count: usize) -> Vec<Told> {
     let user = |number| {
         let user = format!("u{number}");
         bank.register(CONTRACT, &user, "general");
-        Told { user, acquired: Vec::new(), revoked: BTreeSet::new(), unanswered: None }
+        Told { user, acquired: Vec::new(), revoked: BTreeSet::new(), suspended: false, resumed: 0, unanswered: None }
     };
     (0..count).map(user).collect()
 }
