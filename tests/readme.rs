@@ -51,6 +51,7 @@ fn no_line_of_the_shortest_configuration_can_be_left_out() {
     }
 }
 
+#[cfg(feature = "issuer")]
 #[test]
 fn the_issuers_configuration_is_one() {
     let readme = readme();
