@@ -16,4 +16,5 @@ mod flows_shinkin;
 mod guessing;
 mod interrupted;
 mod operation;
+mod overtaken;
 mod start;

@@ -15,10 +15,13 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::str::FromStr as _;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a writer of SQLite waits for one of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Between two tries at a new file that others are opening.
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 
 /// What each connection to PostgreSQL begins with.
 ///
@@ -64,9 +67,21 @@ pub enum OpenError {
 /// [`OpenError`].
 pub async fn open(config: &StoreConfig, secret: Arc<ServiceSecret>) -> Result<Arc<dyn Store>, OpenError> {
     let database = database(config)?;
-    migrate::migrate(&database).await?;
+    // A new file of SQLite is switched to its write-ahead log, and of several that do so at a time SQLite sends all but
+    // one away at once, whatever the busy timeout.
+    let until = Instant::now() + BUSY_TIMEOUT;
+    while let Err(error) = migrate::migrate(&database).await {
+        if !is_locked(&error) || Instant::now() > until {
+            return Err(error);
+        }
+        tokio::time::sleep(LOCKED_PAUSE).await;
+    }
     let store = SqlStore::start(database, secret, config).await?;
     Ok(Arc::new(store))
+}
+
+fn is_locked(error: &OpenError) -> bool {
+    matches!(error, OpenError::Store(StoreError::Unavailable(why)) if why.contains("database is locked"))
 }
 
 /// How the database goes about each statement that looks for rows: its name and the plan. Every one is by an index.
