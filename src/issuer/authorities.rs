@@ -205,8 +205,11 @@ fn read(config: &AuthorityConfig) -> Result<Read, Vec<ConfigError>> {
     let certificate = read_certificates(&config.certificate, 1).map_err(&mut keep).ok();
     let chain = read_certificates(&config.chain, MAX_CHAIN + 1).map_err(&mut keep).ok();
     let key = read_key(config).map_err(&mut keep).ok();
+    if let Some(folder) = config.publish_folder.as_ref().filter(|folder| !folder.value.is_dir()) {
+        keep(refusal(folder, "it is not a folder; make it, for the issuer to write and the gateways to read"));
+    }
     match (certificate.and_then(|mut one| one.pop()), chain, key) {
-        (Some(certificate), Some(chain), Some(key)) => Ok((certificate, chain, key)),
+        (Some(certificate), Some(chain), Some(key)) if errors.is_empty() => Ok((certificate, chain, key)),
         _ => Err(errors),
     }
 }

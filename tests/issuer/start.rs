@@ -171,5 +171,7 @@ fn a_port_that_is_taken_is_one_line_with_its_key() {
 fn a_list_that_cannot_be_published_is_one_line() {
     let plan = Plan::new(&["bizstation"]);
     std::fs::remove_dir(plan.path("lists")).unwrap();
-    refused_with(&plan, &["lists"]);
+    refused_with(&plan, &["authority[0].publish_folder", "lists", "is not a folder"]);
+    let (status, _, errors) = plan.check();
+    assert!(!status.success() && errors.contains("authority[0].publish_folder"), "{errors}");
 }
