@@ -6,6 +6,7 @@ use super::plan::{Plan, name};
 use super::write::{self, Context};
 use super::{Delivered, Done, Refused, Service};
 use crate::clock;
+use crate::issuer::audit::Entry;
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::certificate::{Purpose, Template};
 use crate::issuer::ca::validity::Validity;
@@ -67,7 +68,7 @@ impl Service {
                 now,
             };
             let serial = completed.serial;
-            let (mut write, row) = by_service(&context, found, &Command::Complete { serial }, Some(&plan));
+            let (mut write, row) = by_service(&context, found, &Command::Complete { serial });
             if row.is_some() {
                 write.certificate = Some(completed);
             }
@@ -90,7 +91,7 @@ impl Service {
             if found.user.as_ref().and_then(under_way) != Some(serial) {
                 return (Write::default(), ());
             }
-            let (mut write, _) = by_service(&context, found, &Command::Interrupt, None);
+            let (mut write, _) = by_service(&context, found, &Command::Interrupt);
             write.audit.iter_mut().for_each(|entry| entry.serial = Some(serial));
             (write, ())
         })
@@ -100,17 +101,13 @@ impl Service {
 }
 
 /// A command of the service's own on one user.
-fn by_service(
-    context: &Context<'_>,
-    found: &Found,
-    command: &Command,
-    plan: Option<&Plan>,
-) -> (Write, Option<UserRow>) {
+fn by_service(context: &Context<'_>, found: &Found, command: &Command) -> (Write, Option<UserRow>) {
+    let entry = |event| Entry::new(event, context.now, &"issuer".into(), context.reference);
     let (Some(contract), Some(row)) = (&found.contract, &found.user) else { return (Write::default(), None) };
     let situation = Situation { contract: contract.contract.clone(), user: Some(row.user.clone()), address: None };
     match lifecycle::decide(context.profile, &situation, &Actor::Service, command, context.now) {
         Err(denial) => {
-            let audit = vec![Service::service_entry(&denial.audit, plan, context.now)];
+            let audit = vec![entry(&denial.audit)];
             (Write { audit, ..Write::default() }, None)
         }
         Ok(decision) => {
@@ -118,7 +115,7 @@ fn by_service(
             let user = decision.user.clone().unwrap_or_else(|| row.user.clone());
             let row = UserRow { user, ..row.clone() };
             write.users.push(row.clone());
-            write.audit.push(Service::service_entry(&decision.audit, plan, context.now));
+            write.audit.push(entry(&decision.audit));
             (write, Some(row))
         }
     }

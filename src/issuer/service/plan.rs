@@ -70,8 +70,11 @@ impl Plan {
         (self.csr, self.public_key) = key.map_or((None, None), |(csr, key)| (csr, Some(key.fingerprint().0)));
     }
 
-    /// Whether the decision would be to sign, by what was found outside the transaction.
+    /// Whether the decision would be to sign, by what was found outside the transaction. A repeat's never is.
     pub(super) fn would_sign(&self, found: &Found, secret: &ServiceSecret) -> bool {
+        if found.before.is_some() {
+            return false;
+        }
         let decided = stand_in().and_then(|issuing| {
             let command = self.full_command(found, Some(issuing), Some(secret))?;
             self.judge(found, &command)

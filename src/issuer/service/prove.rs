@@ -1,10 +1,8 @@
 //! The acting user's factors, checked; and what a wrong one costs.
 
 use super::act::ask;
-use super::plan::Plan;
 use super::write::{self, Context};
 use super::{Act, By, Refused, Request, Service, entry, refusal};
-use crate::issuer::audit::Entry;
 use crate::issuer::authenticate::Checked;
 use crate::issuer::lifecycle::{
     self, Actor, Command, Contract, ContractId, Lock, Proof, PublicReason, Situation, Standing, UserKey,
@@ -145,13 +143,6 @@ impl Service {
             Counted::Yes => Ok(()),
             Counted::No => Err(Refused::InProgress),
         }
-    }
-
-    /// Completes or interrupts; see [`Plan`] for the caller's part.
-    pub(super) fn service_entry(event: &lifecycle::AuditEvent, plan: Option<&Plan>, now: Timestamp) -> Entry {
-        let caller: Arc<str> = "issuer".into();
-        let reference = plan.map_or_else(|| Arc::from("recovery"), |plan| Arc::clone(&plan.request.reference));
-        Entry::new(event, now, &caller, &reference)
     }
 }
 
