@@ -185,14 +185,14 @@ impl Demo {
     }
 }
 
-/// The issuer's addresses beside the gateway's: 8445, 8080 and 9445 with 8443; free ones with free ones.
+/// The issuer's addresses beside the gateway's: 8445, 8446 and 9445 with 8443; free ones with free ones.
 #[cfg(feature = "issuer")]
 fn issuer_addresses(gateway: SocketAddr) -> issuer::Addresses {
     let beside = |distance: i32| {
         let port = i32::from(gateway.port()).checked_add(distance).and_then(|port| u16::try_from(port).ok());
         SocketAddr::from(([127, 0, 0, 1], if gateway.port() == 0 { 0 } else { port.unwrap_or(0) }))
     };
-    issuer::Addresses { api: beside(2), public: beside(-363), admin: beside(1002) }
+    issuer::Addresses { api: beside(2), public: beside(3), admin: beside(1002) }
 }
 
 /// Waits for Ctrl-C or SIGTERM: by default the latter would end us and leave the gateway behind.
