@@ -13,8 +13,8 @@
 //! 3. **Decide**: [`lifecycle::decide`] asks the profile's matrix and the lifecycle's rules, with `now` as an argument.
 //! 4. **Write** in that transaction, all of it or nothing: [`lifecycle::Decision::contract`], `user` and `address`;
 //!    its audit event, hash-chained; a revocation row for each [`lifecycle::Effect::Revoke`]; an outbox row for each
-//!    notice; the intent of [`lifecycle::Effect::Sign`]. A [`lifecycle::Denial`] writes its audit event alone. A
-//!    decision with a `refusal` is written too (tries were counted) and answered as a refusal.
+//!    notice; the intent of [`lifecycle::Effect::Sign`]. A [`lifecycle::Denial`] writes its audit event, and of a
+//!    stranger's acquisition one wrong try more of contract and address. A decision with a `refusal` is written too (tries were counted) and answered as a refusal.
 //! 5. **Sign** the recorded intent, exactly as it stands. Then [`lifecycle::Command::Complete`] in a second
 //!    transaction, and only after its commit the certificate leaves the service. Whatever goes wrong between is
 //!    [`lifecycle::Command::Interrupt`], also for intents found at a start after a crash.

@@ -188,3 +188,23 @@ fn one_person_in_two_spellings_is_not_two() {
     bank.desk.post(&user.path("revoke"), &body).refused(400, "bad-request");
     assert_eq!(bank.state(&user), "issued");
 }
+
+#[test]
+fn a_right_password_without_the_rest_is_a_wrong_try_of_its_address_too() {
+    let issuer = Issuer::of(&["anser-bizsol"]);
+    let bank = issuer.bank();
+    bank.open("anser-bizsol", "A0001234");
+    let (user, _) = bank.register("A0001234", "ippan01", "general");
+    let csr = NewKey::new().request();
+    for _ in 0..20 {
+        user.act_with(None, &user, "acquire", user.acquisition(None, LOGIN, &csr)).refused(403, "acquisition-refused");
+    }
+    let whole = |address: &str| {
+        let mut body = user.acquisition(None, &["login-password", "one-time-password"], &csr);
+        body["client_address"] = address.into();
+        user.act_with(None, &user, "acquire", body)
+    };
+    whole("192.0.2.7").refused(403, "acquisition-refused");
+    assert_eq!(bank.user(&user)["lock"], "open");
+    whole("192.0.2.99").done();
+}
