@@ -13,7 +13,6 @@
 mod acts;
 mod answer;
 mod body;
-mod buckets;
 mod call;
 mod contracts;
 mod document;
@@ -27,6 +26,7 @@ mod told;
 mod users;
 
 use super::authenticate::{Authenticator, Caller};
+use super::buckets::Buckets;
 use super::profile::Profile;
 use super::service::{Done, Service};
 use super::store::ContractRow;
@@ -114,8 +114,8 @@ struct Shared {
     service: Arc<Service>,
     authenticator: Arc<Authenticator>,
     limits: IssuerLimits,
-    callers: buckets::Buckets<gate::Who>,
-    strangers: buckets::Buckets<IpAddr>,
+    callers: Buckets<gate::Who>,
+    strangers: Buckets<IpAddr>,
     document: Bytes,
 }
 
@@ -126,8 +126,8 @@ impl Shared {
         Self {
             service,
             authenticator,
-            callers: buckets::Buckets::new(rate, burst, now),
-            strangers: buckets::Buckets::new(rate, burst, now),
+            callers: Buckets::new(rate, burst, now),
+            strangers: Buckets::new(rate, burst, now),
             limits,
             document: serde_json::to_vec(document).unwrap_or_default().into(),
         }

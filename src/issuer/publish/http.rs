@@ -1,14 +1,14 @@
 //! Lists, OCSP and authorities' certificates over plain HTTP: what is signed needs no TLS (RFC 5280 section 8).
 
 use super::Publisher;
-use super::rate::Rates;
 use super::route::{NoRoute, Route};
 use super::shelf::{Dated, Item};
 use crate::clock;
 use crate::config::issuer::IssuerLimits;
+use crate::issuer::buckets::Buckets;
 use crate::issuer::ca::download::{Download, http_date};
 use crate::issuer::ca::ocsp::{Answer, MAX_REQUEST_BYTES, OcspRequest, ResponseError};
-use crate::issuer::listen::Peer;
+use crate::issuer::listen::{Peer, network};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
@@ -26,9 +26,12 @@ const OCSP_REQUEST: &str = "application/ocsp-request";
 /// Seconds an OCSP answer may be cached on the way, so that a revocation is not hidden for the whole of its life.
 const ANSWER_MAX_AGE_SECONDS: u32 = 60;
 
+/// Seconds' worth of requests that may come at once: a gateway that starts fetches the lists of all parts.
+const BURST_SECONDS: u32 = 5;
+
 struct Public {
     publisher: Arc<Publisher>,
-    rates: Rates,
+    rates: Buckets<IpAddr>,
     body_time: Duration,
 }
 
@@ -38,7 +41,8 @@ struct Public {
 ///
 /// Addresses are told apart by [`ConnectInfo`] of [`Peer`]; without one all are the same.
 pub fn router(publisher: Arc<Publisher>, limits: &IssuerLimits) -> Router {
-    let rates = Rates::new(limits.public_requests_per_second);
+    let per_second = limits.public_requests_per_second;
+    let rates = Buckets::new(per_second, per_second.saturating_mul(BURST_SECONDS), Instant::now());
     let public = Arc::new(Public { publisher, rates, body_time: limits.request_timeout });
     Router::new().fallback(handle).with_state(public)
 }
@@ -61,7 +65,7 @@ impl Public {
     async fn respond(&self, request: Request) -> Response {
         let peer = request.extensions().get::<ConnectInfo<Peer>>();
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address.ip());
-        if let Err(seconds) = self.rates.take(address, Instant::now()) {
+        if let Err(seconds) = self.rates.take(network(address), Instant::now()) {
             let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             return response;

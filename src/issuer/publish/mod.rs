@@ -29,7 +29,6 @@ mod folder;
 mod follow;
 mod http;
 mod ledger;
-mod rate;
 mod route;
 mod shelf;
 

@@ -1,12 +1,16 @@
-//! Token buckets: how often one caller, or one address of unknown callers, may come.
+//! Token buckets: how often one caller of the API, one address of unknown callers, or one reader of lists may come.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Callers that are told apart. More at a time than a bank's largest contracts have; some 6 MB at most.
 const MOST: usize = 65_536;
+
+/// Between two looks for room: each walks all buckets, and whoever comes from ever new addresses must not make every
+/// request do so.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 /// A bucket for each key. It fills with `rate` tokens a second up to `burst`; each request takes one.
 pub(super) struct Buckets<K> {
@@ -18,8 +22,10 @@ pub(super) struct Buckets<K> {
 
 struct State<K> {
     known: HashMap<K, Bucket>,
-    /// Of all who come while there is no room for another bucket.
+    /// Of all who come while there is no room for another bucket: nobody who is known suffers.
     others: Bucket,
+    /// When room was looked for last.
+    swept: Option<Instant>,
 }
 
 #[derive(Clone, Copy)]
@@ -33,18 +39,20 @@ impl<K: Hash + Eq> Buckets<K> {
     pub(super) fn new(rate: u32, burst: u32, now: Instant) -> Self {
         let (rate, burst) = (f64::from(rate.max(1)), f64::from(burst.max(1)));
         let others = Bucket { tokens: burst, at: now };
-        Self { rate, burst, most: MOST, state: Mutex::new(State { known: HashMap::new(), others }) }
+        Self { rate, burst, most: MOST, state: Mutex::new(State { known: HashMap::new(), others, swept: None }) }
     }
 
     /// Takes a token; or the seconds until there is one, rounded up.
     pub(super) fn take(&self, key: K, now: Instant) -> Result<(), u64> {
         // A panic elsewhere while counting leaves a count, not a broken rule.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.known.len() >= self.most && !state.known.contains_key(&key) {
+        let rested = state.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_PAUSE);
+        if rested && state.known.len() >= self.most && !state.known.contains_key(&key) {
+            state.swept = Some(now);
             // A full bucket says as much as none.
             state.known.retain(|_, bucket| self.filled(*bucket, now).tokens < self.burst);
         }
-        let State { known, others } = &mut *state;
+        let State { known, others, .. } = &mut *state;
         let bucket = if known.len() < self.most || known.contains_key(&key) {
             known.entry(key).or_insert(Bucket { tokens: self.burst, at: now })
         } else {
@@ -69,7 +77,6 @@ impl<K: Hash + Eq> Buckets<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_burst_is_let_through_and_then_the_rate() {
@@ -98,6 +105,9 @@ mod tests {
         assert_eq!(buckets.take(4, start), Err(1));
         assert_eq!(buckets.take(1, start), Err(1));
         assert_eq!(buckets.state.lock().unwrap().known.len(), 2);
+        // Full again, and looked for too soon.
+        let soon = start + Duration::from_millis(999);
+        assert_eq!((buckets.take(5, soon), buckets.state.lock().unwrap().known.contains_key(&5)), (Err(1), false));
         // Once they are full again they make room.
         let later = start + Duration::from_secs(2);
         assert_eq!(buckets.take(5, later), Ok(()));
