@@ -5,7 +5,7 @@ mod revocation;
 
 use criterion::{Criterion, criterion_group};
 use revocation::*;
-use sekisho::config::{AnchorExpiry, Ca, Place, Placed, RevocationSource, WhenStale};
+use sekisho::config::{AnchorExpiry, Ca, Place, Placed, RevocationSource, RevocationSources};
 use sekisho::pki::serial::SerialNumber;
 use sekisho::trust::{ListParts, TrustSnapshot, load};
 use std::hint::black_box;
@@ -126,10 +126,11 @@ fn configured(folder: &Path) -> Ca {
         place: place("ca[0]"),
         certificate: file("ca.pem", "ca[0].certificate"),
         issued_by: None,
-        revocation: RevocationSource::Crl {
-            paths: vec![file("list.crl", "ca[0].revocation.crl[0]")],
-            when_stale: WhenStale::Closed,
-        },
+        state: Default::default(),
+        revocation: RevocationSource::From(RevocationSources {
+            files: vec![file("list.crl", "ca[0].revocation.crl[0]")],
+            ..RevocationSources::default()
+        }),
         anchor_expiry: AnchorExpiry::Check,
         identity: None,
         contracts: None,

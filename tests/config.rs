@@ -962,8 +962,9 @@ fn a_small_configuration_is_accepted_and_its_paths_start_at_its_folder() {
 #[test]
 fn each_form_of_revocation_is_read_as_written() {
     let of = |written: &str| match accepted(&[(REVOCATION, written)]).cas.remove(1).revocation {
-        RevocationSource::Crl { paths, when_stale } => {
-            Some((paths.iter().map(|path| path.value.display().to_string()).collect::<Vec<_>>(), when_stale))
+        RevocationSource::From(sources) => {
+            let files = sources.files.iter().map(|path| path.value.display().to_string()).collect::<Vec<_>>();
+            Some((files, sources.when_stale))
         }
         RevocationSource::None => None,
     };

@@ -4,7 +4,7 @@
 mod revocation;
 
 use revocation::*;
-use sekisho::config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, WhenStale};
+use sekisho::config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, RevocationSources};
 use sekisho::pki::serial::SerialNumber;
 use sekisho::pki::time::Timestamp;
 use sekisho::trust::*;
@@ -41,15 +41,18 @@ impl Files {
         let index = self.cas.len();
         let place =
             |key: &str| Place { file: "sekisho.toml".into(), line: 10 * (index + 1), key: format!("ca[{index}]{key}") };
-        let revocation = crl.map_or(RevocationSource::None, |crl| RevocationSource::Crl {
-            paths: vec![Placed { value: self.path(crl), place: place(".revocation.crl[0]") }],
-            when_stale: WhenStale::Closed,
+        let revocation = crl.map_or(RevocationSource::None, |crl| {
+            RevocationSource::From(RevocationSources {
+                files: vec![Placed { value: self.path(crl), place: place(".revocation.crl[0]") }],
+                ..RevocationSources::default()
+            })
         });
         self.cas.push(Ca {
             name: name.into(),
             place: place(""),
             certificate: Placed { value: self.path(&format!("{name}.pem")), place: place(".certificate") },
             issued_by: issued_by.map(Arc::from),
+            state: Default::default(),
             revocation,
             anchor_expiry: AnchorExpiry::Check,
             identity: None,

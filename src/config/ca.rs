@@ -1,8 +1,12 @@
 //! Reads `[[ca]]`, and checks how the CAs stand to each other.
 
+use super::defaults;
 use super::reader::{Document, Item, Section, Unique};
-use super::types::{AnchorExpiry, Ca, ContractRange, Placed, RevocationSource, WhenStale};
-use super::values::{choices, duration, name, one_of, placed, placed_path, some_of};
+use super::types::{
+    AnchorExpiry, Ca, CaState, ContractRange, Followed, OcspSource, Placed, RevocationSource, RevocationSources,
+    WhenStale, WithoutNumber,
+};
+use super::values::{boolean, choices, duration, name, one_of, placed, placed_path, some_of};
 use regex::{Regex, RegexBuilder};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +20,11 @@ pub(super) const CERTIFICATE: &str = "certificate";
 /// Compiled size of an identity pattern: 64 times what the pattern of the reference configuration needs, while nested
 /// repetitions, which would make each new chain slow to verify, need megabytes.
 const PATTERN_BYTES: usize = 1 << 20;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Beyond a month a list is not late but gone; `"open"` says that in so many words.
+const LONGEST_GRACE: Duration = Duration::from_secs(31 * 86_400);
 
 /// Every `[[ca]]`, and what sites may ask of them.
 pub(super) struct Authorities {
@@ -70,8 +79,9 @@ fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (
             "write where its revocation list is, { crl = [\"crl.pem\"] }, or \"none\" if its certificates are never revoked",
         );
     }
-    let stand_in = RevocationSource::Crl { paths: Vec::new(), when_stale: WhenStale::Closed };
+    let stand_in = RevocationSource::From(RevocationSources::default());
     let revocation = section.optional("revocation", revocation).unwrap_or(stand_in);
+    let state = section.or("state", CaState::Active, ca_state);
     let anchor_expiry_place = section.place_of("anchor_expiry");
     let anchor_expiry = section.or("anchor_expiry", AnchorExpiry::Check, anchor_expiry);
     if anchor_expiry == AnchorExpiry::Ignore && issued_by.is_some() {
@@ -90,6 +100,7 @@ fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (
         place,
         certificate,
         issued_by: issued_by_name,
+        state,
         revocation,
         anchor_expiry,
         identity,
@@ -199,8 +210,9 @@ pub(super) fn known_names<'t>(names: impl Iterator<Item = &'t str>, table: &str)
     }
 }
 
-/// `revocation = "none"` or `{ crl = […], when_stale = … }`.
+/// `revocation = "none"` or `{ crl = […], feed = true, … }`.
 fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
+    const NEVER: &str = "write revocation = \"none\" if nothing is ever revoked";
     if item.as_str() == Some("none") {
         return Some(RevocationSource::None);
     }
@@ -208,26 +220,92 @@ fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
         item.refuse_type("a revocation source", "{ crl = [\"crl.pem\"] } or \"none\"");
         return None;
     };
-    let advice = "write the list's PEM or DER file, or a folder of them: crl = [\"crl.pem\"]";
-    let paths = section.required("crl", advice, |item| {
-        some_of(item, "write revocation = \"none\" if nothing is ever revoked", placed_path)
-    });
-    let when_stale = section.or("when_stale", WhenStale::Closed, when_stale);
+    let sources = RevocationSources {
+        files: section.optional("crl", |item| some_of(item, NEVER, placed_path)).unwrap_or_default(),
+        urls: section.optional("crl_urls", |item| some_of(item, NEVER, url)).unwrap_or_default(),
+        point_hosts: section.optional("distribution_points", |item| some_of(item, NEVER, host)).unwrap_or_default(),
+        ocsp: section.section("ocsp").map(ocsp),
+        feed: section.or("feed", Followed::No, followed),
+        when_stale: section.or("when_stale", WhenStale::Closed, when_stale),
+        without_number: section.or("without_number", WithoutNumber::Refuse, without_number),
+        without_next_update: section.optional("without_next_update", |item| duration(item, MINUTE..=LONGEST_GRACE)),
+    };
+    let has_lists = !(sources.files.is_empty() && sources.urls.is_empty() && sources.point_hosts.is_empty());
+    if !has_lists
+        && sources.ocsp.is_none()
+        && !["crl", "crl_urls", "distribution_points"].iter().any(|key| section.has(key))
+    {
+        section.refuse_missing(
+            "crl",
+            "write the list's PEM or DER file, or a folder of them: crl = [\"crl.pem\"], or another source of lists",
+        );
+    }
     section.finish();
-    Some(RevocationSource::Crl { paths, when_stale })
+    Some(RevocationSource::From(sources))
 }
 
-/// `"closed"`, `"open"` or `{ grace = "6h" }`.
+/// `ocsp = { url = "http://…" }`.
+fn ocsp(mut section: Section<'_>) -> OcspSource {
+    let source = OcspSource {
+        url: section.required("url", "write the responder's address: \"http://ocsp.example.jp\"", url),
+        timeout: section.or("timeout", defaults::OCSP_TIMEOUT, |item| {
+            duration(item, Duration::from_millis(100)..=Duration::from_secs(30))
+        }),
+    };
+    section.finish();
+    source
+}
+
+/// An `http://` or `https://` URL.
+fn url(item: &Item<'_>) -> Option<Placed<String>> {
+    let is_url = |text: &&str| {
+        let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    let Some(text) = item.as_str().filter(is_url) else {
+        item.refuse_type("a URL", "\"http://crl.example.jp/ca.crl\"");
+        return None;
+    };
+    Some(placed(item, text.to_owned()))
+}
+
+/// A host name or address, without port.
+fn host(item: &Item<'_>) -> Option<Placed<String>> {
+    let is_host = |text: &&str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
+        !text.is_empty() && text.bytes().all(plain)
+    };
+    let Some(text) = item.as_str().filter(is_host) else {
+        item.refuse_type("a host", "\"crl.example.jp\"");
+        return None;
+    };
+    Some(placed(item, text.to_ascii_lowercase()))
+}
+
+fn followed(item: &Item<'_>) -> Option<Followed> {
+    boolean(item).map(|is_followed| if is_followed { Followed::Yes } else { Followed::No })
+}
+
+fn without_number(item: &Item<'_>) -> Option<WithoutNumber> {
+    let answers = [("refuse", WithoutNumber::Refuse), ("accept", WithoutNumber::Accept)];
+    one_of(item, "what becomes of a list without CRLNumber", &answers)
+}
+
+fn ca_state(item: &Item<'_>) -> Option<CaState> {
+    one_of(item, "the state of a CA", &[("active", CaState::Active), ("draining", CaState::Draining)])
+}
+
+/// `"closed"`, `"open"`, `"report-only"` or `{ grace = "6h" }`.
 fn when_stale(item: &Item<'_>) -> Option<WhenStale> {
-    /// Beyond a month a list is not late but gone; `"open"` says that in so many words.
-    const LONGEST_GRACE: Duration = Duration::from_secs(31 * 86_400);
     match item.as_str() {
         Some("closed") => return Some(WhenStale::Closed),
         Some("open") => return Some(WhenStale::Open),
+        Some("report-only") => return Some(WhenStale::ReportOnly),
         _ => {}
     }
     let Some(mut section) = item.section() else {
-        item.refuse_type("a policy for a stale list", "\"closed\", { grace = \"6h\" } or \"open\"");
+        item.refuse_type("a policy for a stale list", "\"closed\", { grace = \"6h\" }, \"open\" or \"report-only\"");
         return None;
     };
     let grace = section.required("grace", "write how long a stale list still serves: { grace = \"6h\" }", |item| {

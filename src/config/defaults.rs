@@ -1,6 +1,6 @@
 //! Every default, once. `config/sekisho.toml` states the same values and argues each; a test keeps the two equal.
 
-use super::types::{HeaderNames, Limits, Tickets};
+use super::types::{Fetch, HeaderNames, Limits, Tickets};
 use http::HeaderName;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -44,6 +44,22 @@ pub const HEALTH_TIMEOUT: Duration = seconds(2);
 pub const HEALTH_FAILURES: usize = 3;
 /// `pool.health_check.successes`: a peer that flaps stays out.
 pub const HEALTH_SUCCESSES: usize = 2;
+
+/// `ca.revocation.ocsp.timeout`: three SYNs to a responder in another data centre; the client's first request waits.
+pub const OCSP_TIMEOUT: Duration = seconds(3);
+
+impl Default for Fetch {
+    fn default() -> Self {
+        Self {
+            // Fifty megabytes, a list of a million, at 20 Mbit/s.
+            timeout: seconds(30),
+            // Five times the list of a million certificates, as for a file.
+            list_bytes: 256 << 20,
+            // What most CAs publish at least once in.
+            interval: seconds(3_600),
+        }
+    }
+}
 
 impl Default for Limits {
     fn default() -> Self {

@@ -3,7 +3,7 @@
 use super::defaults;
 use super::header_names;
 use super::reader::{Item, Section};
-use super::types::{Assertion, Gateway, HeaderNames, Limits, LogTarget, Tickets};
+use super::types::{Assertion, Feed, Fetch, Gateway, HeaderNames, Limits, LogTarget, Tickets};
 use super::values::{boolean, duration, integer, list, memory, octets, path, placed_path, some_of, text};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,6 +23,8 @@ pub(super) struct Read {
     pub(super) tickets: Tickets,
     pub(super) headers: HeaderNames,
     pub(super) assertion: Option<Assertion>,
+    pub(super) feed: Option<Feed>,
+    pub(super) fetch: Fetch,
 }
 
 /// `[gateway]`.
@@ -36,6 +38,8 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
             .or("drain_timeout", defaults::DRAIN_TIMEOUT, |item| duration(item, Duration::ZERO..=HOUR)),
         watch_files: section.or("watch_files", defaults::WATCH_FILES, boolean),
         access_log: section.or("access_log", LogTarget::Stdout, log_target),
+        state_folder: section.optional("state_folder", placed_path),
+        admin_token_file: section.optional("admin_token_file", placed_path),
     };
     refuse_shared_addresses(&section, &gateway);
     let read = Read {
@@ -43,6 +47,8 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         tickets: tickets(section.section_or_defaults("tickets")),
         headers: header_names::read(section.section_or_defaults("headers")),
         assertion: section.section("assertion").map(assertion),
+        feed: None,
+        fetch: Fetch::default(),
         gateway,
     };
     section.finish();

@@ -64,6 +64,8 @@ fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
         tickets: gateway.tickets,
         headers: gateway.headers,
         assertion: gateway.assertion,
+        feed: gateway.feed,
+        fetch: gateway.fetch,
         cas: authorities.cas,
         pools,
         sites,

@@ -56,6 +56,10 @@ pub struct Config {
     pub headers: HeaderNames,
     /// `[gateway.assertion]`; absent when no signed assertion is wanted.
     pub assertion: Option<Assertion>,
+    /// `[gateway.feed]`; absent when no issuer is followed.
+    pub feed: Option<Feed>,
+    /// `[gateway.fetch]`.
+    pub fetch: Fetch,
     /// `[[ca]]`, every name once; `issued_by` always names another one and never makes a circle.
     pub cas: Vec<Ca>,
     /// `[[pool]]`, every name once.
@@ -79,6 +83,39 @@ pub struct Gateway {
     pub watch_files: bool,
     /// `access_log`: where access and authentication records go.
     pub access_log: LogTarget,
+    /// `state_folder`: what must outlive a restart: fetched lists, what the feed told, the block list. Absent only
+    /// where no source needs it.
+    pub state_folder: Option<Placed<PathBuf>>,
+    /// `admin_token_file`: who may change the block list at `admin` shows its content; absent: nobody may.
+    pub admin_token_file: Option<Placed<PathBuf>>,
+}
+
+/// `[gateway.feed]`: the issuer's feed of revocations (requirement R6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    /// `urls`: the API of each issuer node, `https://…`; any of them serves, the first that answers is used.
+    pub urls: Vec<Placed<String>>,
+    /// `ca`: PEM of the CAs that the issuers' server certificates may be of.
+    pub ca: Placed<PathBuf>,
+    /// `certificate`: PEM chain that this gateway shows; it is a `[[service]]` of the issuer with the right `feed`.
+    pub certificate: Placed<PathBuf>,
+    /// `key` of it, PEM.
+    pub key: Placed<PathBuf>,
+    /// `public_key_files`: P-256 public keys (PEM) whose signature on a message is believed; two while the key changes.
+    pub public_keys: Vec<Placed<PathBuf>>,
+    /// `lost_after`: so long without a message, the lists of the CAs that follow the feed count as stale.
+    pub lost_after: Duration,
+}
+
+/// `[gateway.fetch]`: bounds of what is fetched over the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// `timeout` of one fetch in all.
+    pub timeout: Duration,
+    /// `list_bytes`: octets of one list.
+    pub list_bytes: u64,
+    /// `interval`: how often a list is asked for where nothing says when the next one comes, and at the latest.
+    pub interval: Duration,
 }
 
 /// Where JSON records go.
@@ -191,6 +228,8 @@ pub struct Ca {
     pub certificate: Placed<PathBuf>,
     /// `issued_by`: the name of the CA above; absent on a trust anchor.
     pub issued_by: Option<Arc<str>>,
+    /// `state`.
+    pub state: CaState,
     /// `revocation`.
     pub revocation: RevocationSource,
     /// `anchor_expiry = "ignore"` lets an expired trust anchor serve on; `Check` is the default.
@@ -202,21 +241,67 @@ pub struct Ca {
     pub contracts: Option<Vec<ContractRange>>,
 }
 
-/// Where a CA's revocation list comes from.
+/// How the certificates of a CA are known to be revoked (requirement R1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationSource {
     /// `revocation = "none"`, in so many words.
     None,
-    /// `revocation = { crl = [files or folders], when_stale = … }`.
-    Crl {
-        /// PEM or DER files, or folders of them.
-        paths: Vec<Placed<PathBuf>>,
-        /// What happens when nextUpdate has passed.
-        when_stale: WhenStale,
-    },
+    /// `revocation = { … }`: at least one source.
+    From(RevocationSources),
 }
 
-/// Freshness policy when a list's nextUpdate has passed (requirement R4).
+/// The sources of one CA, all of which may revoke.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RevocationSources {
+    /// `crl`: PEM or DER files, or folders of them.
+    pub files: Vec<Placed<PathBuf>>,
+    /// `crl_urls`: `http://` or `https://`; each list is kept in `gateway.state_folder`.
+    pub urls: Vec<Placed<String>>,
+    /// `distribution_points`: hosts from which lists may be fetched that certificates name themselves (RFC 5280 section
+    /// 4.2.1.13).
+    pub point_hosts: Vec<Placed<String>>,
+    /// `ocsp`: client certificates are asked for at a responder (RFC 6960).
+    pub ocsp: Option<OcspSource>,
+    /// `feed = true`: the issuer's feed of `[gateway.feed]` tells of this CA's certificates.
+    pub feed: Followed,
+    /// `when_stale`.
+    pub when_stale: WhenStale,
+    /// `without_number = "accept"`: lists without CRLNumber, ordered by thisUpdate alone.
+    pub without_number: WithoutNumber,
+    /// `without_next_update = "24h"`: lists without nextUpdate, stale so long after their thisUpdate.
+    pub without_next_update: Option<Duration>,
+}
+
+/// `ocsp = { url = "http://…", timeout = "2s" }`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OcspSource {
+    /// `url` of the responder.
+    pub url: Placed<String>,
+    /// `timeout`: how long a client's first request waits for the answer.
+    pub timeout: Duration,
+}
+
+/// Whether a CA's certificates are on the issuer's feed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Followed {
+    /// No. The default.
+    #[default]
+    No,
+    /// Yes.
+    Yes,
+}
+
+/// What becomes of a list without CRLNumber (RFC 5280 section 5.2.3 requires it).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WithoutNumber {
+    /// It is refused. The default.
+    #[default]
+    Refuse,
+    /// It is ordered by thisUpdate alone, which some real CAs leave no other way to do.
+    Accept,
+}
+
+/// Freshness policy when a list's nextUpdate has passed, or the feed was not heard of for too long (requirement R4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum WhenStale {
     /// `"closed"`: refuse. The default.
@@ -224,8 +309,21 @@ pub enum WhenStale {
     Closed,
     /// `{ grace = "6h" }`: accept for that long, warned and counted, then refuse.
     Grace(Duration),
-    /// `"open"`: go on with the old list, warned and counted.
+    /// `"open"`: go on with the old list, warned and counted. A list that is missing still refuses.
     Open,
+    /// `"report-only"`: whatever cannot be told, a missing list too, is warned and counted and refuses nobody; what a
+    /// list does revoke is still refused.
+    ReportOnly,
+}
+
+/// Where a CA is in its rotation (requirement G11). One that is gone is not configured any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CaState {
+    /// `"active"`. The default.
+    #[default]
+    Active,
+    /// `"draining"`: accepted, and warned and counted, until its last clients have certificates of another.
+    Draining,
 }
 
 /// Whether a trust anchor's own validity period counts (requirement G3).

@@ -32,6 +32,8 @@ pub(super) struct Identified {
     pub(super) client: Client,
     /// The snapshot this was looked at and rendered by.
     generation: u64,
+    /// What was trusted then: it changes more often than what headers are rendered from.
+    trust_generation: u64,
     /// A client refused now that was verified before: a new snapshot may know better (a fresh list after a stale one).
     lapsed: Option<VerifiedClient>,
     pub(super) headers: IdentityHeaders,
@@ -284,7 +286,9 @@ fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -
             Client::Verified(_) if same => Verdict::Unchanged,
             client => Verdict::Now(client),
         },
-        (Client::Refused(_), Some(client)) if !same => Verdict::Now(again(client)),
+        (Client::Refused(_), Some(client)) if known.trust_generation != snapshot.trust.generation() => {
+            Verdict::Now(again(client))
+        }
         (Client::Refused(_), _) => Verdict::Unchanged,
         (Client::Anonymous, _) if site.client_auth == ClientAuth::Required => Verdict::Now(Client::Refused(
             Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"),
@@ -302,7 +306,8 @@ impl Identified {
             Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
             Client::Anonymous | Client::Refused(_) => IdentityHeaders::unauthenticated(names),
         };
-        Self { client, generation: snapshot.generation, lapsed: None, headers }
+        let (generation, trust_generation) = (snapshot.generation, snapshot.trust.generation());
+        Self { client, generation, trust_generation, lapsed: None, headers }
     }
 
     /// The verified client, if it is one.

@@ -3,6 +3,7 @@
 use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
+use super::publish;
 use super::records::AuthenticationRecord;
 use super::reload::{self, Cause, FileWatch};
 use super::stream::{ClientStream, WRITE_BUFFER};
@@ -91,6 +92,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         chain_cache: ChainCache::default(),
         admission: Arc::default(),
         registry: Arc::default(),
+        publishing: publish::Publishing::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -342,7 +344,7 @@ async fn watch_connections(gateway: Arc<Gateway>) {
             }
         });
         if enforced.elapsed() >= ENFORCE_INTERVAL {
-            reload::enforce(&gateway, &snapshot);
+            publish::enforce(&gateway, &snapshot);
             enforced = Instant::now();
         }
         gateway.admission.forget_quiet(Instant::now());

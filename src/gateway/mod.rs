@@ -13,6 +13,7 @@ mod limits;
 mod listener;
 mod metrics;
 mod proxy;
+mod publish;
 mod records;
 mod registry;
 mod reload;
@@ -55,6 +56,7 @@ struct Gateway {
     chain_cache: ChainCache,
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
+    publishing: publish::Publishing,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

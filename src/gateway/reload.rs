@@ -6,7 +6,7 @@
 use super::Gateway;
 use super::assertion::{Signer, SignerError};
 use super::headers::StripSet;
-use super::records::CutRecord;
+use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
 use crate::clock;
@@ -68,7 +68,7 @@ pub(super) fn compile(
     let sites = keys
         .zip(loaded.as_ref())
         .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
-    let pools = Pools::compile(&config, previous.map(|old| &old.pools), runtime).map_err(&mut keep).ok();
+    let pools = Pools::compile(&config, previous.map(|old| &*old.pools), runtime).map_err(&mut keep).ok();
     let signer = signer(&config).map_err(|error| keep(vec![error])).ok();
     if let Err(error) = ticket_secret(&config) {
         keep(vec![error]);
@@ -79,7 +79,8 @@ pub(super) fn compile(
         return Err(errors);
     };
     let generation = previous.map_or(1, |old| old.generation + 1);
-    let strip = StripSet::new(&config.headers);
+    let strip = Arc::new(StripSet::new(&config.headers));
+    let (sites, pools) = (Arc::new(sites), Arc::new(pools));
     let (config, trust) = (Arc::new(config), loaded.snapshot);
     let snapshot = Snapshot { generation, config, trust, sites, pools, signer, strip };
     Ok((snapshot, loaded.alarms))
@@ -204,7 +205,7 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) {
         Ok((snapshot, alarms)) => {
             report_alarms(gateway, &alarms);
             warn_of_restart(&previous.config, &snapshot.config);
-            publish(gateway, snapshot);
+            publish::reloaded(gateway, snapshot);
             gateway.metrics.reloads.with_label_values(&["published"]).inc();
             let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
@@ -215,23 +216,6 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) {
                 tracing::error!(place = %error.place, error = error.message, "reload refused; the last good configuration serves on");
             }
         }
-    }
-}
-
-/// Puts a snapshot in force and carries it to every live connection.
-fn publish(gateway: &Arc<Gateway>, snapshot: Snapshot) {
-    let snapshot = Arc::new(snapshot);
-    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
-    gateway.snapshot.store(snapshot.clone());
-    enforce(gateway, &snapshot);
-}
-
-/// Cuts what the snapshot in force no longer allows.
-pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) {
-    let now = clock::now();
-    for (connection, refusal) in gateway.registry.enforce(snapshot, now) {
-        gateway.metrics.cut_connections.with_label_values(&[refusal.reason.name()]).inc();
-        gateway.records.write(&CutRecord::new(&connection, &refusal, now));
     }
 }
 
@@ -321,8 +305,8 @@ fn folders(config: &Config, config_path: &Path) -> BTreeSet<PathBuf> {
     }));
     for ca in &config.cas {
         files.push(&ca.certificate.value);
-        if let config::RevocationSource::Crl { paths, .. } = &ca.revocation {
-            files.extend(paths.iter().map(|path| &*path.value));
+        if let config::RevocationSource::From(sources) = &ca.revocation {
+            files.extend(sources.files.iter().map(|path| &*path.value));
         }
     }
     for site in &config.sites {

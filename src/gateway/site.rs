@@ -17,17 +17,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Everything a connection or request is judged by, immutable (invariant 2).
-#[derive(Debug)]
+///
+/// A copy costs a few pointers, so that what is live in `trust` can be replaced alone.
+#[derive(Clone, Debug)]
 pub(super) struct Snapshot {
-    /// Grows by one with each publication.
+    /// Grows by one with each reload.
     pub(super) generation: u64,
     pub(super) config: Arc<Config>,
     pub(super) trust: Arc<TrustSnapshot>,
-    pub(super) sites: SiteTable,
-    pub(super) pools: Pools,
+    pub(super) sites: Arc<SiteTable>,
+    pub(super) pools: Arc<Pools>,
     pub(super) signer: Option<Arc<Signer>>,
     /// Every name that a client may not send to an upstream.
-    pub(super) strip: StripSet,
+    pub(super) strip: Arc<StripSet>,
 }
 
 /// A site, ready for use.

@@ -34,7 +34,7 @@ pub fn load(cas: &[Ca], previous: Option<&TrustSnapshot>, now: Timestamp) -> Res
     let facts = authorities(cas)?;
     let unchanged = previous.filter(|previous| previous.has_same_authorities(facts.iter()));
     let mut alarms = Vec::new();
-    let (files, sources) = read_sources(cas, unchanged.map(|snapshot| &snapshot.files), &facts, now, &mut alarms);
+    let (files, sources) = read_sources(cas, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
     let offers = offers(&files, &sources, &mut alarms);
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
     let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
@@ -202,13 +202,13 @@ fn missing_error(ca: &Ca, path: &Placed<PathBuf>, alarms: &[Alarm]) -> ConfigErr
 fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     match source {
         RevocationSource::None => &[],
-        RevocationSource::Crl { paths, .. } => paths,
+        RevocationSource::From(sources) => &sources.files,
     }
 }
 
 const fn policy(source: &RevocationSource) -> Option<WhenStale> {
     match source {
         RevocationSource::None => None,
-        RevocationSource::Crl { when_stale, .. } => Some(*when_stale),
+        RevocationSource::From(sources) => Some(sources.when_stale),
     }
 }

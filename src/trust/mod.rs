@@ -3,6 +3,7 @@
 //! ```text
 //! load (files) ─┐
 //! from_parts ───┴→ authority (checks each CA) → accept (checks each list) → select (which is in force) → TrustSnapshot
+//! feed, block list, OCSP answers → Live ───────────────────────────────────────────────────────────────────┘
 //! ```
 //! Invariant: a snapshot never changes; a reader borrows one and asks it. Signatures of lists are verified in
 //! `accept`, never by a reader. A list that is missing is never an empty list.
@@ -10,9 +11,13 @@
 mod accept;
 mod alarm;
 mod authority;
+pub mod blocks;
+pub mod feed;
 mod files;
 mod lists;
+mod live;
 mod load;
+pub mod ocsp;
 mod parts;
 mod revoked;
 mod select;
@@ -22,6 +27,7 @@ mod staleness;
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
 pub use lists::{RevocationList, RevocationLists};
+pub use live::Live;
 pub use load::{LoadOutcome, load};
 pub use parts::{AuthorityParts, ListParts, PartsError, RevocationParts};
 pub use revoked::{Revoked, RevokedIndex};

@@ -3,6 +3,7 @@
 use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
 use super::files::FileMemory;
 use super::lists::Lookup;
+use super::live::Live;
 use super::staleness::{Freshness, Stale};
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
@@ -15,6 +16,13 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct TrustSnapshot {
     generation: u64,
+    ground: Arc<Ground>,
+    live: Live,
+}
+
+/// What a load of the configured files made: shared by all snapshots until the next load.
+#[derive(Debug)]
+struct Ground {
     authorities_generation: u64,
     authorities: Vec<Authority>,
     /// Keys in order, each with its place in `authorities`.
@@ -22,7 +30,7 @@ pub struct TrustSnapshot {
     anchors: Vec<TrustAnchor<'static>>,
     intermediates: Vec<CertificateDer<'static>>,
     /// What is known of the files, so that a reload reads only what changed.
-    pub(super) files: FileMemory,
+    files: FileMemory,
 }
 
 /// What revocation says of one certificate.
@@ -109,12 +117,35 @@ impl TrustSnapshot {
         let authorities_generation = match previous {
             None => 1,
             Some(previous) if previous.has_same_authorities(authorities.iter().map(|authority| &authority.facts)) => {
-                previous.authorities_generation
+                previous.authorities_generation()
             }
-            Some(previous) => previous.authorities_generation + 1,
+            Some(previous) => previous.authorities_generation() + 1,
         };
         let generation = previous.map_or(1, |previous| previous.generation + 1);
-        Ok(Self { generation, authorities_generation, authorities, by_key, anchors, intermediates, files })
+        let ground = Ground { authorities_generation, authorities, by_key, anchors, intermediates, files };
+        let live = previous.map(|previous| previous.live.clone()).unwrap_or_default();
+        Ok(Self { generation, ground: Arc::new(ground), live })
+    }
+
+    /// The same CAs and lists with something else live.
+    pub fn with_live(&self, live: Live) -> Self {
+        Self { generation: self.generation + 1, ground: Arc::clone(&self.ground), live }
+    }
+
+    /// These CAs and lists with what has become live since they began to be read.
+    pub fn taking_over(&self, current: &Self) -> Self {
+        let generation = self.generation.max(current.generation) + 1;
+        Self { generation, ground: Arc::clone(&self.ground), live: current.live.clone() }
+    }
+
+    /// What is live beside the lists.
+    pub const fn live(&self) -> &Live {
+        &self.live
+    }
+
+    /// What is known of the files, so that a reload reads only what changed.
+    pub(super) fn files(&self) -> &FileMemory {
+        &self.ground.files
     }
 
     /// Grows with each publication.
@@ -123,34 +154,34 @@ impl TrustSnapshot {
     }
 
     /// Grows only when the set of CAs changes: what a cache of verified chains is keyed with.
-    pub const fn authorities_generation(&self) -> u64 {
-        self.authorities_generation
+    pub fn authorities_generation(&self) -> u64 {
+        self.ground.authorities_generation
     }
 
     /// The configured CAs, in the order of the configuration.
     pub fn authorities(&self) -> &[Authority] {
-        &self.authorities
+        &self.ground.authorities
     }
 
     /// The CA with this name and key.
     pub fn authority(&self, key: &AuthorityKey) -> Option<&Authority> {
-        let place = self.by_key.binary_search_by(|(candidate, _)| candidate.cmp(key)).ok()?;
-        self.authorities.get(self.by_key.get(place)?.1)
+        let place = self.ground.by_key.binary_search_by(|(candidate, _)| candidate.cmp(key)).ok()?;
+        self.ground.authorities.get(self.ground.by_key.get(place)?.1)
     }
 
     /// The CA with this configured name.
     pub fn authority_named(&self, name: &str) -> Option<&Authority> {
-        self.authorities.iter().find(|authority| &**authority.name() == name)
+        self.ground.authorities.iter().find(|authority| &**authority.name() == name)
     }
 
     /// Trust anchors: the CAs without `issued_by`.
     pub fn anchors(&self) -> &[TrustAnchor<'static>] {
-        &self.anchors
+        &self.ground.anchors
     }
 
     /// The configured issuing CAs, so that a client that sends only its leaf still has a path.
     pub fn intermediates(&self) -> &[CertificateDer<'static>] {
-        &self.intermediates
+        &self.ground.intermediates
     }
 
     /// Whether the certificate with this issuer and serial is revoked at `now`.
@@ -186,17 +217,20 @@ impl TrustSnapshot {
 
     /// Each CA's revocation data at `now`, for metrics and readiness.
     pub fn status(&self, now: Timestamp) -> Vec<AuthorityStatus> {
-        self.authorities.iter().map(|authority| authority.status(now)).collect()
+        self.ground.authorities.iter().map(|authority| authority.status(now)).collect()
     }
 
     /// Whether each CA that needs lists can tell certificates good at `now`.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.authorities.iter().all(|authority| !matches!(authority.status(now).readiness, Readiness::Unavailable(_)))
+        self.ground
+            .authorities
+            .iter()
+            .all(|authority| !matches!(authority.status(now).readiness, Readiness::Unavailable(_)))
     }
 
     pub(super) fn has_same_authorities<'a>(&self, others: impl ExactSizeIterator<Item = &'a AuthorityFacts>) -> bool {
-        others.len() == self.authorities.len()
-            && others.zip(&self.authorities).all(|(other, own)| other.same_as(&own.facts))
+        others.len() == self.ground.authorities.len()
+            && others.zip(&self.ground.authorities).all(|(other, own)| other.same_as(&own.facts))
     }
 }
 

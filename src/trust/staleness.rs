@@ -44,7 +44,7 @@ impl Freshness {
             return Self::Fresh;
         };
         match policy {
-            WhenStale::Open => Self::Tolerated { next_update },
+            WhenStale::Open | WhenStale::ReportOnly => Self::Tolerated { next_update },
             WhenStale::Grace(time) if now <= next_update.plus_seconds(seconds(time)) => Self::Tolerated { next_update },
             WhenStale::Grace(_) | WhenStale::Closed => Self::Expired { next_update },
         }

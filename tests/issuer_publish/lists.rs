@@ -2,7 +2,7 @@
 
 use crate::support::{Entries, REVOKED, World, change_of, entries, number, random, until, within, write_pem};
 use sekisho::clock;
-use sekisho::config::{AnchorExpiry, Ca, Placed, RevocationSource, WhenStale};
+use sekisho::config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho::issuer::store::Status;
 use sekisho::pki::crl::{CertificateList, RevocationReason};
 use sekisho::trust::{self, RevocationStatus, TrustSnapshot};
@@ -199,13 +199,14 @@ fn trust(world: &World, previous: Option<&TrustSnapshot>) -> Arc<TrustSnapshot> 
         place: Default::default(),
         certificate: Placed { value: world.path(file), place: Default::default() },
         issued_by: issued_by.map(Arc::from),
+        state: Default::default(),
         revocation,
         anchor_expiry: AnchorExpiry::Check,
         identity: None,
         contracts: None,
     };
     let folder = Placed { value: world.path("published"), place: Default::default() };
-    let lists = RevocationSource::Crl { paths: vec![folder], when_stale: WhenStale::Closed };
+    let lists = RevocationSource::From(RevocationSources { files: vec![folder], ..RevocationSources::default() });
     let cas = [ca("root", "root.pem", None, RevocationSource::None), ca("issuing", "issuing.pem", Some("root"), lists)];
     let outcome = trust::load(&cas, previous, clock::now()).unwrap();
     assert!(outcome.alarms.is_empty(), "{:?}", outcome.alarms);

@@ -79,13 +79,14 @@ impl Summary {
 fn ca(ca: &Ca) -> CaSummary {
     let (revocation, when_stale) = match &ca.revocation {
         RevocationSource::None => (Vec::new(), "never checked".to_owned()),
-        RevocationSource::Crl { paths, when_stale } => {
-            let policy = match when_stale {
+        RevocationSource::From(sources) => {
+            let policy = match &sources.when_stale {
                 WhenStale::Closed => "refuse".to_owned(),
                 WhenStale::Grace(time) => format!("accept for {}", show_duration(*time)),
                 WhenStale::Open => "accept".to_owned(),
+                WhenStale::ReportOnly => "report only".to_owned(),
             };
-            (paths.iter().map(|path| path.value.display().to_string()).collect(), policy)
+            (sources.files.iter().map(|path| path.value.display().to_string()).collect(), policy)
         }
     };
     CaSummary {
@@ -169,14 +170,17 @@ fn oddities(config: &Config) -> Vec<String> {
         if !config.sites.iter().any(|site| is_below(ca, &site.cas, &config.cas)) {
             found.push(format!("{}: no site lets in clients of {:?}", ca.place, ca.name));
         }
-        match ca.revocation {
+        match &ca.revocation {
             RevocationSource::None => {
                 found.push(format!("{}: certificates of {:?} are never revoked", ca.place, ca.name))
             }
-            RevocationSource::Crl { when_stale: WhenStale::Open, .. } => {
+            RevocationSource::From(sources) if sources.when_stale == WhenStale::Open => {
                 found.push(format!("{}: {:?} goes on with a stale revocation list for ever", ca.place, ca.name));
             }
-            RevocationSource::Crl { .. } => {}
+            RevocationSource::From(sources) if sources.when_stale == WhenStale::ReportOnly => {
+                found.push(format!("{}: {:?} lets in whose revocation cannot be told", ca.place, ca.name));
+            }
+            RevocationSource::From(_) => {}
         }
         if ca.anchor_expiry == AnchorExpiry::Ignore {
             found.push(format!("{}: {:?} is trusted after it has expired", ca.place, ca.name));

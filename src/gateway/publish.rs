@@ -1,0 +1,51 @@
+//! Putting a snapshot in force, and carrying it to every live connection (requirement R5).
+//!
+//! Two kinds of things publish: a reload, which may take half a second over a list of a million, and what is live
+//! (the feed, the block list, OCSP answers), which must not wait for that. So nothing long is done under the lock, and
+//! a reload takes over what became live while it was reading.
+
+use super::Gateway;
+use super::records::CutRecord;
+use super::site::Snapshot;
+use crate::clock;
+use crate::trust::Live;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// One publication at a time, so that none is lost.
+#[derive(Debug, Default)]
+pub(super) struct Publishing(Mutex<()>);
+
+/// Puts in force what a reload compiled.
+pub(super) fn reloaded(gateway: &Gateway, compiled: Snapshot) {
+    in_force(gateway, |current| Snapshot { trust: Arc::new(compiled.trust.taking_over(&current.trust)), ..compiled });
+}
+
+/// Changes what is live beside the lists; connections whose right is gone are cut before this returns.
+#[expect(dead_code, reason = "the feed and the block list come to use it")]
+pub(super) fn change_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) {
+    in_force(gateway, |current| {
+        let mut live = current.trust.live().clone();
+        change(&mut live);
+        Snapshot { trust: Arc::new(current.trust.with_live(live)), ..current.clone() }
+    });
+}
+
+fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) {
+    let snapshot = {
+        let _one_at_a_time = gateway.publishing.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshot = Arc::new(make(&gateway.snapshot()));
+        gateway.snapshot.store(Arc::clone(&snapshot));
+        snapshot
+    };
+    enforce(gateway, &snapshot);
+    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+}
+
+/// Cuts what the snapshot in force no longer allows.
+pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) {
+    let now = clock::now();
+    for (connection, refusal) in gateway.registry.enforce(snapshot, now) {
+        gateway.metrics.cut_connections.with_label_values(&[refusal.reason.name()]).inc();
+        gateway.records.write(&CutRecord::new(&connection, &refusal, now));
+    }
+}
