@@ -107,7 +107,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, limits, tickets, headers, assertion",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion",
             ],
         ),
         (
@@ -135,7 +135,9 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         ),
         (
             &[(REVOCATION, r#"revocation = { crl = ["a.crl"], stale = "open" }"#)],
-            &["15: ca[1].revocation.stale: is not a known key; the keys here are crl, when_stale"],
+            &[
+                "15: ca[1].revocation.stale: is not a known key; the keys here are crl, crl_urls, distribution_points, ocsp, feed, when_stale, without_number, without_next_update",
+            ],
         ),
         (
             &[(REVOCATION, r#"revocation = { crl = ["a.crl"], when_stale = { grace = "1h", graec = "1h" } }"#)],
@@ -169,7 +171,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, limits, tickets, headers, assertion"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion"#,
             ],
         ),
     ]);
@@ -463,7 +465,7 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
         (
             &[(REVOCATION, "revocation = {}")],
             &[
-                r#"15: ca[1].revocation.crl: is missing; write the list's PEM or DER file, or a folder of them: crl = ["crl.pem"]"#,
+                r#"15: ca[1].revocation.crl: is missing; write the list's PEM or DER file, or a folder of them: crl = ["crl.pem"], or another source of lists"#,
             ],
         ),
         (
