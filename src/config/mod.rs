@@ -4,6 +4,7 @@
 
 mod ca;
 pub mod defaults;
+mod feed;
 pub(crate) mod file;
 mod gateway;
 mod header_names;
@@ -52,6 +53,7 @@ fn parse_with_keys(text: &str, file: &str, base: &Path) -> (Result<Config, Vec<C
 fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
+    feed::check(document, gateway.feed.as_ref(), &authorities);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {
         root.refuse_missing("site", "add a [[site]] table with server_names, certificate, key and ca");
