@@ -87,7 +87,9 @@ mod tests {
             Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => rest.to_owned(),
             _ => line.to_owned(),
         };
-        REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n")
+        let text = REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n");
+        // A feed is followed by some CA; the default, not to, stands in another's table.
+        text.replacen("crl.pem\"] }", "crl.pem\"], feed = true }", 1)
     }
 
     fn read(text: &str) -> (Config, Vec<KeyUse>) {
@@ -108,6 +110,7 @@ mod tests {
         assert_eq!(config.sites.len(), 2);
         let (config, _) = read(&uncommented());
         assert!(config.assertion.is_some());
+        assert!(config.feed.is_some());
         assert!(config.pools[0].tls.is_some());
         assert!(config.pools[0].health_check.is_some());
     }
