@@ -6,6 +6,7 @@ pub(crate) mod der;
 pub mod fingerprint;
 pub mod name;
 pub mod pem;
+pub mod points;
 pub mod serial;
 pub mod signature;
 pub mod time;
