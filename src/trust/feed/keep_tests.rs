@@ -63,7 +63,7 @@ fn kept(folder: &Path, ends: &[u64]) -> FeedView {
 fn what_was_kept_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("feed");
-    let view = kept(&path, &[2, 5, 900]);
+    let view = kept(&path, &[2, 5, 450, 900]);
     let (keeper, recalled) = Keeper::open(&path).unwrap();
     assert_eq!((recalled.damage, keeper.to()), (None, 900));
     let recalled = beside(&recalled.view);

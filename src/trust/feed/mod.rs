@@ -17,10 +17,11 @@ mod message;
 mod view;
 
 pub use events::{Event, EventError, Events, MOST_EVENT_OCTETS};
+pub use coverage::Part;
 pub use join::{Anew, Join, JoinError, Opening, Step};
 pub use keep::{KeepError, Keeper, Recalled};
 pub use message::{Change, Message, MessageError, PublishedList, Word};
-pub use view::{FeedFull, FeedView, Following, InForce, Lapse, MOST_CHANGES_HELD, Occasion, Position, Release, Rules, Told};
+pub use view::{FeedFull, FeedView, Following, InForce, Lapse, MOST_CHANGES_HELD, Occasion, Position, Rules, Told};
 
 #[cfg(test)]
 mod properties;

