@@ -10,5 +10,11 @@ mod postgres;
 mod support;
 
 mod follower;
+mod world;
 
+mod configured;
+mod holding;
+mod nodes;
+mod propagation;
+mod refusals;
 mod stream;
