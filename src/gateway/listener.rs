@@ -6,6 +6,7 @@ use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
 use super::records::AuthenticationRecord;
 use super::reload::{self, Cause, FileWatch};
+use super::settle;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
@@ -93,6 +94,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
+        questions: settle::Questions::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),

@@ -17,6 +17,7 @@ mod publish;
 mod records;
 mod registry;
 mod reload;
+mod settle;
 mod site;
 mod stream;
 mod terminator;
@@ -57,6 +58,7 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    questions: settle::Questions,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

@@ -4,6 +4,7 @@ use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
 use super::files::FileMemory;
 use super::lists::Lookup;
 use super::live::Live;
+use super::need::Need;
 use super::staleness::{Freshness, Stale};
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
@@ -54,6 +55,13 @@ pub enum RevocationStatus {
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
+    /// It cannot be told yet: something is to be asked for first. Not good, and not to be told to the client.
+    Pending {
+        /// The CA whose source is to be asked.
+        ca: Arc<str>,
+        /// What for.
+        need: Need,
+    },
     /// It cannot be told, so the certificate must be refused.
     Unavailable {
         /// The CA whose list is missing, stale or not understood; for an issuer that is no configured CA, its key.
@@ -213,6 +221,12 @@ impl TrustSnapshot {
             },
             Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
         }
+    }
+
+    /// Whether there is a source that is asked about single certificates: whether a status may be
+    /// [`RevocationStatus::Pending`] at all.
+    pub fn asks(&self) -> bool {
+        false
     }
 
     /// Each CA's revocation data at `now`, for metrics and readiness.
