@@ -170,7 +170,7 @@ impl Connection {
         }
     }
 
-    /// Decides anew on a client whose status was not told in the handshake; with the decision, if it has changed.
+    /// Decides anew on a client whose status was not told in the handshake; gives the last word, if this made it.
     pub(super) fn settle(&self, snapshot: &Snapshot, cache: &ChainCache, now: Timestamp) -> Option<Arc<Identified>> {
         let known = self.client.load();
         let (Client::Unsettled(unsettled), Some(site)) = (&known.client, self.site(snapshot)) else {
@@ -184,7 +184,14 @@ impl Connection {
             }
             Err(refusal) => Client::Refused(refusal),
         };
-        Some(self.identify(&known, client, snapshot))
+        let is_last_word = match &client {
+            Client::Unsettled(now) => !now.refusal.is_pending() && unsettled.refusal.is_pending(),
+            Client::Anonymous | Client::Verified(_) | Client::Refused(_) => true,
+        };
+        let decided = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
+        // Of several requests that waited, one tells it.
+        let before = self.client.compare_and_swap(&*known, decided.clone());
+        (is_last_word && Arc::ptr_eq(&before, &known)).then_some(decided)
     }
 
     fn identify(&self, known: &Identified, client: Client, snapshot: &Snapshot) -> Arc<Identified> {

@@ -10,7 +10,7 @@ use super::settle;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, crypto_provider, metrics};
+use super::{Gateway, admin, answers, crypto_provider, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
@@ -159,6 +159,7 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
     tokio::spawn(watch_connections(gateway.clone()));
+    tokio::spawn(answers::keep_fresh(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");

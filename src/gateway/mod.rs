@@ -6,6 +6,7 @@
 
 mod admin;
 mod alert;
+mod answers;
 mod connection;
 mod cut;
 mod handshake;

@@ -4,12 +4,16 @@
 //! goes on; [`settle`] waits for them before a request is admitted and decides anew, by the same `verify`. One question
 //! is asked once, however many connections wait for its answer.
 
-use super::Gateway;
 use super::connection::Connection;
+use super::records::AuthenticationRecord;
+use super::site::Snapshot;
+use super::{Gateway, answers};
 use crate::clock;
 use crate::trust::Need;
+use crate::trust::sources::ocsp::Asker;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// An answer may show that something else is needed (no answer at the responder: then a list); each kind once or twice.
@@ -19,18 +23,22 @@ const MAX_ROUNDS: usize = 4;
 /// and who needs it is refused for now.
 const MAX_UNDER_WAY: usize = 20_000;
 
-/// The questions under way, each with what tells its end: the channel closes.
+/// The questions under way, each with what tells its end (the channel closes), and who asks.
 #[derive(Debug, Default)]
-pub(super) struct Questions(Mutex<HashMap<Need, watch::Receiver<()>>>);
+pub(super) struct Questions {
+    under_way: Mutex<HashMap<Need, watch::Receiver<()>>>,
+    pub(super) asker: Asker,
+}
 
 /// Waits until everything that the client's status needs was asked for, each as long as its source's `timeout` at most,
 /// and decides anew on a client that was waiting for it.
 ///
 /// Costs two looks at what is borrowed anyway when nothing is to be asked.
 pub(super) async fn settle(gateway: &Arc<Gateway>, connection: &Arc<Connection>) {
+    let began = Instant::now();
     for _ in 0..MAX_ROUNDS {
         let snapshot = gateway.snapshot();
-        connection.settle(&snapshot, &gateway.chain_cache, clock::now());
+        decide(gateway, connection, &snapshot, began);
         if !snapshot.trust.asks() {
             return;
         }
@@ -43,7 +51,21 @@ pub(super) async fn settle(gateway: &Arc<Gateway>, connection: &Arc<Connection>)
             while ended.changed().await.is_ok() {}
         }
     }
-    connection.settle(&gateway.snapshot(), &gateway.chain_cache, clock::now());
+    decide(gateway, connection, &gateway.snapshot(), began);
+}
+
+/// Decides anew on a client that was waiting; the last word is recorded, as that of a handshake is.
+fn decide(gateway: &Gateway, connection: &Connection, snapshot: &Snapshot, began: Instant) {
+    let now = clock::now();
+    let Some(decided) = connection.settle(snapshot, &gateway.chain_cache, now) else {
+        return;
+    };
+    let took = began.elapsed();
+    let record = AuthenticationRecord::finished(connection, &decided.client, now, took);
+    let labels = [&**connection.site_name(), record.outcome, record.reason];
+    gateway.metrics.settled_clients.with_label_values(&labels).inc();
+    gateway.metrics.settle_seconds.observe(took.as_secs_f64());
+    gateway.records.write(&record);
 }
 
 /// Asks what is not being asked already, without waiting; what comes back ends with each question.
@@ -69,7 +91,7 @@ impl Questions {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Need, watch::Receiver<()>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,6 +111,6 @@ impl Drop for Question {
 /// Asks, and puts in force what is answered, before it returns.
 async fn ask(question: &Question) {
     match &question.need {
-        Need::Answer { .. } => {}
+        Need::Answer { issuer, serial } => answers::ask(&question.gateway, issuer, serial).await,
     }
 }

@@ -6,7 +6,7 @@ use super::files::{self, FileMemory, ReadFile};
 use super::lists::RevocationLists;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
-use crate::config::{Ca, ConfigError, Placed, RevocationSource, WhenStale};
+use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
 use crate::pki::time::Timestamp;
@@ -67,6 +67,7 @@ fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
                 certificate,
                 issued_by: ca.issued_by.as_ref(),
                 anchor_expiry: ca.anchor_expiry,
+                ocsp: responder(&ca.revocation),
             }),
             Err(message) => errors.push(certificate_error(ca, &message)),
         }
@@ -152,7 +153,8 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source must have a complete list in force.
+/// A CA with a source of lists must have a complete list in force; one whose certificates are asked about need not have
+/// a source of lists.
 fn absent_is_not_empty(
     cas: &[Ca],
     facts: &[AuthorityFacts],
@@ -165,7 +167,7 @@ fn absent_is_not_empty(
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
-            if paths.is_empty() {
+            if paths.is_empty() && facts.responder.is_none() {
                 let message = format!("ca {} names no file for its revocation lists", ca.name);
                 errors.push(ConfigError { place: ca.place.clone(), message });
             }
@@ -203,6 +205,13 @@ fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     match source {
         RevocationSource::None => &[],
         RevocationSource::From(sources) => &sources.files,
+    }
+}
+
+const fn responder(source: &RevocationSource) -> Option<&OcspSource> {
+    match source {
+        RevocationSource::None => None,
+        RevocationSource::From(sources) => sources.ocsp.as_ref(),
     }
 }
 

@@ -23,6 +23,7 @@ mod parts;
 mod revoked;
 mod select;
 mod snapshot;
+pub mod sources;
 mod staleness;
 
 pub use alarm::{Alarm, AlarmKind};
