@@ -6,10 +6,11 @@ use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
 use super::records::AuthenticationRecord;
 use super::reload::{self, Cause, FileWatch};
+use super::settle;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, crypto_provider, fetch, metrics};
+use super::{Gateway, admin, answers, crypto_provider, fetch, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
@@ -97,6 +98,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
         fetcher: Fetcher::default(),
+        questions: settle::Questions::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -162,6 +164,7 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
     tokio::spawn(watch_connections(gateway.clone()));
+    tokio::spawn(answers::keep_fresh(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");

@@ -6,6 +6,7 @@
 
 mod admin;
 mod alert;
+mod answers;
 mod connection;
 mod cut;
 mod fetch;
@@ -18,6 +19,7 @@ mod publish;
 mod records;
 mod registry;
 mod reload;
+mod settle;
 mod site;
 mod stream;
 mod terminator;
@@ -60,6 +62,7 @@ struct Gateway {
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
     fetcher: Fetcher,
+    questions: settle::Questions,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

@@ -1,7 +1,8 @@
 //! The configured certification authorities, each checked before it is trusted with anything.
 
 use super::lists::RevocationLists;
-use crate::config::AnchorExpiry;
+use super::ocsp::Responder;
+use crate::config::{AnchorExpiry, OcspSource};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::signature::verify_certificate;
@@ -23,6 +24,7 @@ pub(super) struct AuthorityFacts {
     pub(super) issued_by: Option<AuthorityKey>,
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) role: Role,
+    pub(super) responder: Option<Arc<Responder>>,
 }
 
 /// What a CA's certificates are looked up in.
@@ -49,6 +51,7 @@ pub(super) struct Candidate<'a> {
     pub(super) certificate: Certificate,
     pub(super) issued_by: Option<&'a Arc<str>>,
     pub(super) anchor_expiry: AnchorExpiry,
+    pub(super) ocsp: Option<&'a OcspSource>,
 }
 
 impl Authority {
@@ -80,6 +83,11 @@ impl Authority {
     /// What it may sign.
     pub const fn role(&self) -> Role {
         self.facts.role
+    }
+
+    /// Whom to ask about its certificates, if anybody.
+    pub const fn responder(&self) -> Option<&Arc<Responder>> {
+        self.facts.responder.as_ref()
     }
 
     /// What its certificates are looked up in.
@@ -165,7 +173,9 @@ fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> 
             Some(above.certificate.authority_key())
         }
     };
+    let responder = |source| Responder::new(candidate.name, certificate, source).map(Arc::new);
     Ok(AuthorityFacts {
+        responder: candidate.ocsp.map(responder).transpose()?,
         name: Arc::clone(candidate.name),
         certificate: certificate.clone(),
         issued_by,

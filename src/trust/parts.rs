@@ -77,6 +77,7 @@ impl TrustSnapshot {
                 certificate: parts.certificate.clone(),
                 issued_by: parts.issued_by.as_ref(),
                 anchor_expiry: parts.anchor_expiry,
+                ocsp: None,
             })
             .collect();
         let facts = check(&candidates).map_err(|errors| PartsError(errors.into_iter().map(named).collect()))?;

@@ -1,4 +1,5 @@
-//! Sources over the network: revocation lists that are fetched (requirement R1).
+//! Sources over the network: revocation lists that are fetched (requirement R1), and OCSP responders. The hot path
+//! never waits for them.
 //!
 //! ```text
 //! Targets (crl_urls; distribution points of certificates) → schedule (when) → download (within bounds)
@@ -11,6 +12,7 @@ mod download;
 mod fetcher;
 mod judge;
 mod kept;
+pub mod ocsp;
 mod schedule;
 mod target;
 mod tls;

@@ -1,0 +1,18 @@
+//! What must be asked for before a certificate's status can be told.
+
+use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::serial::SerialNumber;
+
+/// One thing that is not known yet and can be asked for.
+///
+/// Two needs are equal when one question answers both, so that it is asked once for however many wait.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// An OCSP responder's answer about a certificate.
+    Answer {
+        /// Name and key of the CA that issued it.
+        issuer: AuthorityKey,
+        /// Its serial number.
+        serial: SerialNumber,
+    },
+}
