@@ -14,6 +14,7 @@ use super::{Gateway, admin, answers, crypto_provider, fetch, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
+use crate::trust::Live;
 use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
@@ -85,7 +86,10 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
     let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
-    let (snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let (mut snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let fetcher = Fetcher::default();
+    let live = Live { points: Some(Arc::clone(fetcher.book())), ..snapshot.trust.live().clone() };
+    snapshot.trust = Arc::new(snapshot.trust.with_live(live));
     let config = snapshot.config.clone();
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
     let records = RecordLog::open(&config.gateway.access_log)
@@ -97,7 +101,8 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
-        fetcher: Fetcher::default(),
+        loads: publish::Loads::default(),
+        fetcher,
         questions: settle::Questions::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,

@@ -61,6 +61,7 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    loads: publish::Loads,
     fetcher: Fetcher,
     questions: settle::Questions,
     metrics: metrics::Metrics,

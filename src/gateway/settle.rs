@@ -7,7 +7,7 @@
 use super::connection::Connection;
 use super::records::AuthenticationRecord;
 use super::site::Snapshot;
-use super::{Gateway, answers};
+use super::{Gateway, answers, fetch};
 use crate::clock;
 use crate::trust::Need;
 use crate::trust::sources::ocsp::Asker;
@@ -112,5 +112,6 @@ impl Drop for Question {
 async fn ask(question: &Question) {
     match &question.need {
         Need::Answer { issuer, serial } => answers::ask(&question.gateway, issuer, serial).await,
+        Need::Lists { issuer, urls } => fetch::lists_at(&question.gateway, issuer, urls).await,
     }
 }

@@ -25,6 +25,8 @@ pub(super) struct AuthorityFacts {
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) role: Role,
     pub(super) responder: Option<Arc<Responder>>,
+    /// Hosts from which the lists at its certificates' distribution points may be fetched.
+    pub(super) point_hosts: Arc<[String]>,
 }
 
 /// What a CA's certificates are looked up in.
@@ -52,6 +54,7 @@ pub(super) struct Candidate<'a> {
     pub(super) issued_by: Option<&'a Arc<str>>,
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) ocsp: Option<&'a OcspSource>,
+    pub(super) point_hosts: Arc<[String]>,
 }
 
 impl Authority {
@@ -176,6 +179,7 @@ fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> 
     let responder = |source| Responder::new(candidate.name, certificate, source).map(Arc::new);
     Ok(AuthorityFacts {
         responder: candidate.ocsp.map(responder).transpose()?,
+        point_hosts: Arc::clone(&candidate.point_hosts),
         name: Arc::clone(candidate.name),
         certificate: certificate.clone(),
         issued_by,

@@ -6,7 +6,7 @@ use super::files::{self, FileMemory, ReadFile};
 use super::lists::RevocationLists;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
-use super::sources::KeptLists;
+use super::sources::{KeptLists, target};
 use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
@@ -83,6 +83,7 @@ pub(super) fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigE
                 issued_by: ca.issued_by.as_ref(),
                 anchor_expiry: ca.anchor_expiry,
                 ocsp: responder(&ca.revocation),
+                point_hosts: target::hosts(&ca.revocation),
             }),
             Err(message) => errors.push(certificate_error(ca, &message)),
         }

@@ -1,5 +1,6 @@
 //! Every target's life: asked for when it is due or wanted, judged, kept, told.
 
+use super::book::PointBook;
 use super::download::{Bounds, DownloadError, Downloaded, Validators, download};
 use super::judge::{Asked, Judged, ListFacts, Unfit, judge};
 use super::kept::{KeptLists, Note};
@@ -111,6 +112,7 @@ pub struct Fetcher {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    book: Arc<PointBook>,
 }
 
 #[derive(Default)]
@@ -206,6 +208,7 @@ impl Fetcher {
             let stays = !is_new && wanted.contains(target);
             if !stays {
                 running.task.abort();
+                self.shared.book.forget(&target.ca, &target.url);
             }
             stays
         });
@@ -257,6 +260,11 @@ impl Fetcher {
         let attempts = running.progress.attempts.subscribe();
         state.running.insert(target, running);
         Ok(attempts)
+    }
+
+    /// Which distribution points were asked for: what snapshots look at.
+    pub fn book(&self) -> &Arc<PointBook> {
+        &self.shared.book
     }
 
     /// Every source as it stands, in order of CA and URL.
@@ -318,6 +326,7 @@ async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<Progress>, s
             tools.kept.forget(&target);
             if let Some(shared) = shared.upgrade() {
                 shared.lock().running.remove(&target);
+                shared.book.forget(&target.ca, &target.url);
             }
             return;
         }

@@ -8,15 +8,17 @@
 //! Invariant: what is kept was judged, and is replaced only by something that was judged to be newer. Whatever the
 //! server answers, the list before it stays in force.
 
+mod book;
 mod download;
 mod fetcher;
 mod judge;
 mod kept;
 pub mod ocsp;
 mod schedule;
-mod target;
+pub(in crate::trust) mod target;
 mod tls;
 
+pub use book::PointBook;
 pub use download::{Bounds, DownloadError};
 pub use fetcher::{FetchError, FetchReport, Fetched, Fetcher, Host, SourceStatus, prime};
 pub use judge::ListFacts;
