@@ -9,14 +9,19 @@ use rustls::pki_types::pem::PemObject;
 use sekisho::clock;
 use sekisho::pki::certificate::Certificate;
 
-const HOST: &str = "ib.localhost";
+pub const HOST: &str = "ib.localhost";
 const FILE: &str = "revocation = { crl = [\"crl.pem\"] }";
 
 /// The demo's configuration, with the issuing CA's list at `url`.
 fn configuration(app: &TestApp, url: &str) -> String {
+    with_revocation(app, &format!("{{ crl_urls = [\"{url}\"] }}"))
+}
+
+/// The demo's configuration, with other revocation of the issuing CA.
+pub fn with_revocation(app: &TestApp, revocation: &str) -> String {
     let config = Setup::configuration(app);
     let (root, issuing) = config.split_once("name = \"issuing\"").unwrap();
-    let issuing = issuing.replacen(FILE, &format!("revocation = {{ crl_urls = [\"{url}\"] }}"), 1);
+    let issuing = issuing.replacen(FILE, &format!("revocation = {revocation}"), 1);
     let root = root.replacen("watch_files", "state_folder = \"state\"\nwatch_files", 1);
     let fetch = "[gateway.fetch]\ninterval = \"1s\"\ntimeout = \"2s\"\n\n[[ca]]";
     format!("{root}name = \"issuing\"{issuing}").replacen("[[ca]]", fetch, 1)
@@ -33,7 +38,7 @@ fn fetches(gateway: &Gateway, url: &str, outcome: &str) -> f64 {
 }
 
 /// The issuing CA's list, revoking these clients.
-fn list(pki: &TestPki, number: u64, revoked: &[&str]) -> Vec<u8> {
+pub fn list(pki: &TestPki, number: u64, revoked: &[&str]) -> Vec<u8> {
     let key = KeyPair::from_pem(&std::fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
     let issuer = Certificate::parse(&CertificateDer::from_pem_file(pki.path("issuing-ca.pem")).unwrap()).unwrap();
     let now = clock::now();

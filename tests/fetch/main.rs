@@ -9,4 +9,5 @@ mod lists;
 mod bad_input;
 mod gateway;
 mod ground;
+mod points;
 mod server;
