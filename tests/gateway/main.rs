@@ -22,6 +22,7 @@ mod limits;
 mod live;
 mod observed;
 mod ocsp;
+mod ocsp_sources;
 mod pages;
 mod pkits;
 mod pools;

@@ -40,7 +40,7 @@ fn the_first_request_obeys_openssl_s_good_revoked_and_unknown_in_every_protocol_
             Says::Revoked(_) => (403, "urn:sekisho:refusal:revoked\""),
             Says::Unknown => (403, "urn:sekisho:refusal:revocation-unavailable\""),
         };
-        assert_eq!(first.status(), status, "{case}");
+        assert_eq!(first.status(), status, "{case}\n{}", asked.gateway.output());
         assert!(first.body().contains(told), "{case}");
         assert_eq!(asked.front.questions(), count + 1, "{case}");
         // What is known now is told in the handshake, and nobody is asked again.
