@@ -54,6 +54,8 @@ pub fn load_with_kept(
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
     let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
     let revocation = selection.run(&mut alarms);
+    let asked_only = |alarm: &Alarm| alarm.kind == AlarmKind::Missing && is_asked_only(cas, alarm.ca.as_deref());
+    alarms.retain(|alarm| !asked_only(alarm));
     absent_is_not_empty(cas, &facts, &revocation, &alarms)?;
     drop(offers);
     let in_force = |list: &Arc<_>| {
@@ -193,6 +195,18 @@ fn absent_is_not_empty(
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Whether a CA has a responder and no source of lists, so that it misses none.
+fn is_asked_only(cas: &[Ca], name: Option<&str>) -> bool {
+    let ca = cas.iter().find(|ca| Some(&*ca.name) == name);
+    ca.is_some_and(|ca| match &ca.revocation {
+        RevocationSource::None => false,
+        RevocationSource::From(sources) => {
+            let lists = [sources.files.len(), sources.urls.len(), sources.point_hosts.len()];
+            sources.ocsp.is_some() && lists == [0, 0, 0]
+        }
+    })
 }
 
 /// Names the key, the file, and what was wrong with it.
