@@ -1197,7 +1197,8 @@ mod any_text {
 #[test]
 fn lists_are_fetched_only_where_they_can_be_kept_and_their_server_known() {
     const URL: &str = "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\"] }";
-    const HTTPS: &str = "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\", \"https://crl.example.jp/b.crl\"] }";
+    const HTTPS: &str =
+        "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\", \"https://crl.example.jp/b.crl\"] }";
     const POINTS: &str = "revocation = { distribution_points = [\"crl.example.jp\"] }";
     const STATE: &str = "+state_folder = \"state\"";
     check(&[

@@ -4,9 +4,10 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
-use super::records::AuthenticationRecord;
+use super::records::{AuthenticationRecord, unenforced};
 use super::reload::{self, Cause, FileWatch};
 use super::settle;
+use super::sources::LastAlarms;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
@@ -103,6 +104,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         publishing: publish::Publishing::default(),
         loads: publish::Loads::default(),
         fetcher,
+        alarms: LastAlarms::default(),
         questions: settle::Questions::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
@@ -321,6 +323,9 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
     let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
     gateway.metrics.handshakes.with_label_values(&labels).inc();
     gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    if let Some(unenforced) = unenforced(client) {
+        gateway.metrics.count_unenforced(unenforced);
+    }
     gateway.records.write(&record);
 }
 

@@ -21,6 +21,7 @@ mod registry;
 mod reload;
 mod settle;
 mod site;
+mod sources;
 mod stream;
 mod terminator;
 mod tickets;
@@ -64,6 +65,7 @@ struct Gateway {
     loads: publish::Loads,
     fetcher: Fetcher,
     questions: settle::Questions,
+    alarms: sources::LastAlarms,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

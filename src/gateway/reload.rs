@@ -263,6 +263,7 @@ fn reload_lists(gateway: &Arc<Gateway>) {
 
 /// Logs and counts lists that were refused while older ones stay in force.
 pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
+    gateway.alarms.replace(alarms);
     for alarm in alarms {
         let ca = alarm.ca.as_deref().unwrap_or("");
         gateway.metrics.alarms.with_label_values(&[ca, alarm.kind.name()]).inc();

@@ -1,15 +1,18 @@
 //! The immutable snapshot that the hot path borrows.
 
-use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::authority::{Authority, AuthorityFacts, ListsAt, Revocation, Role, anchor};
 use super::files::FileMemory;
-use super::lists::Lookup;
+use super::in_force::Lookup;
+use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
+use super::question::Question;
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -39,10 +42,11 @@ struct Ground {
 /// What revocation says of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
-    /// On no list, and the complete list in force is fresh enough.
+    /// On no list, and the lists in force that speak of it are fresh enough.
     Good {
-        /// The number of the list in force, decimal.
-        crl_number: Option<String>,
+        /// The number of the list that says so, decimal; none while the lists of its distribution points are left to be
+        /// asked.
+        crl_number: Option<Arc<str>>,
         /// The list is stale and the policy let it serve on.
         warning: Option<Stale>,
     },
@@ -53,7 +57,7 @@ pub enum RevocationStatus {
         /// Why.
         reason: RevocationReason,
         /// The number of the list, decimal.
-        crl_number: Option<String>,
+        crl_number: Option<Arc<str>>,
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
@@ -63,6 +67,13 @@ pub enum RevocationStatus {
         ca: Arc<str>,
         /// What for.
         need: Need,
+    },
+    /// It cannot be told, which the CA's policy (`when_stale = "report-only"`) has reported and not refused.
+    Unenforced {
+        /// The CA whose list is missing or not understood.
+        ca: Arc<str>,
+        /// Why.
+        why: String,
     },
     /// It cannot be told, so the certificate must be refused.
     Unavailable {
@@ -80,16 +91,37 @@ pub struct AuthorityStatus {
     pub ca: Arc<str>,
     /// Whether its certificates can be told good now.
     pub readiness: Readiness,
-    /// CRLNumber of the list in force, decimal.
+    /// CRLNumber of the list in force (with its delta list, if it has one), decimal. Of several parts, the first's.
     pub crl_number: Option<String>,
-    /// thisUpdate of the list in force.
+    /// thisUpdate of the list in force; of several parts, the earliest.
     pub this_update: Option<Timestamp>,
-    /// When the list in force grows stale.
+    /// When the list in force grows stale; of several parts, the first to do so.
     pub next_update: Option<Timestamp>,
     /// Revoked certificates on all its lists.
     pub entries: usize,
     /// Octets of memory that its indexes take.
     pub index_octets: usize,
+    /// Each list that is asked.
+    pub lists: Vec<ListStatus>,
+}
+
+/// One list that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListStatus {
+    /// The file it came from.
+    pub file: Arc<str>,
+    /// Its CRLNumber, decimal.
+    pub number: Option<Arc<str>>,
+    /// BaseCRLNumber of a delta list, decimal.
+    pub base: Option<String>,
+    /// The names of its distribution point, if it has one.
+    pub points: Vec<String>,
+    /// Its thisUpdate.
+    pub this_update: Timestamp,
+    /// Its nextUpdate.
+    pub next_update: Option<Timestamp>,
+    /// Its entries.
+    pub entries: usize,
 }
 
 /// Whether a CA's certificates can be told good.
@@ -101,6 +133,8 @@ pub enum Readiness {
     Fresh,
     /// Yes, by a stale list that the policy tolerates.
     Tolerated,
+    /// No, and the policy only reports it (`when_stale = "report-only"`).
+    Reported(String),
     /// No: the gateway is not ready (requirement O2).
     Unavailable(String),
 }
@@ -194,26 +228,27 @@ impl TrustSnapshot {
         &self.ground.intermediates
     }
 
-    /// Whether the certificate with this issuer and serial is revoked at `now`, by all sources together.
-    pub fn revocation(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let listed = self.listed(issuer, serial, now);
-        let Some((responder, when_stale)) = self.authority(issuer).and_then(Authority::asked) else {
+    /// Whether a certificate is revoked at `now`, by all sources together.
+    pub fn revocation(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let listed = self.listed(question, now);
+        let Some((responder, when_stale)) = self.authority(question.issuer).and_then(Authority::asked) else {
             return listed;
         };
-        let is_revoked = |delegate: &SerialNumber| self.revokes(issuer, delegate, now);
-        self.live.answers.weigh(responder, when_stale, serial, listed, is_revoked, now)
+        let is_revoked = |delegate: &SerialNumber| self.revokes(question.issuer, delegate, now);
+        self.live.answers.weigh(responder, when_stale, question.serial, listed, is_revoked, now)
     }
 
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
-        matches!(self.listed(issuer, serial, now), RevocationStatus::Revoked { .. })
+        let question = Question { points: None, ..Question::client(issuer, serial) };
+        matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
     /// What the lists say.
-    fn listed(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let Some(authority) = self.authority(issuer) else {
+    fn listed(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
-                ca: format!("{issuer:?}").into(),
+                ca: format!("{:?}", question.issuer).into(),
                 why: "the issuer is not a configured CA".to_owned(),
             };
         };
@@ -226,24 +261,39 @@ impl TrustSnapshot {
         let Revocation::Lists(lists) = authority.revocation() else {
             return RevocationStatus::NotChecked;
         };
-        match lists.lookup(serial, now) {
-            Lookup::Revoked(revoked, list) => RevocationStatus::Revoked {
-                at: revoked.at,
-                reason: revoked.reason,
-                crl_number: list.number().map(str::to_owned),
+        let ca = || Arc::clone(authority.name());
+        match lists.lookup(question, now) {
+            Lookup::Revoked(revoked, list) => {
+                RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: list.number.clone() }
+            }
+            Lookup::Good { by, stale_since } => RevocationStatus::Good {
+                crl_number: by.number.clone(),
+                warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
-            Lookup::Good { base, stale_since } => RevocationStatus::Good {
-                crl_number: base.number().map(str::to_owned),
-                warning: stale_since.map(|next_update| Stale { ca: Arc::clone(authority.name()), next_update }),
-            },
-            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
+            Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
+            Lookup::Unavailable(_) if let Some(need) = self.lists_to_ask(authority, question) => {
+                RevocationStatus::Pending { ca: ca(), need }
+            }
+            Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
+                RevocationStatus::Unenforced { ca: ca(), why }
+            }
+            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: ca(), why },
         }
     }
 
-    /// Whether there is a source that is asked about single certificates: whether a status may be
-    /// [`RevocationStatus::Pending`] at all.
+    /// The lists at the certificate's distribution points that were not asked for yet.
+    fn lists_to_ask(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
+        let book = self.live.points.as_ref().filter(|_| !authority.facts.point_hosts.is_empty())?;
+        let names = question.points?.iter().flat_map(|point| point.names());
+        let urls = book.untried(authority.name(), &authority.facts.point_hosts, names.filter_map(PointName::uri));
+        (!urls.is_empty()).then(|| Need::Lists { issuer: *question.issuer, urls })
+    }
+
+    /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
+    /// status may be [`RevocationStatus::Pending`] at all.
     pub fn asks(&self) -> bool {
-        self.ground.authorities.iter().any(|authority| authority.responder().is_some())
+        let asks = |one: &Authority| one.responder().is_some() || !one.facts.point_hosts.is_empty();
+        self.ground.authorities.iter().any(asks)
     }
 
     /// Each CA's revocation data at `now`, for metrics and readiness.
@@ -254,17 +304,22 @@ impl TrustSnapshot {
     /// A responder that answers stands in for lists, and one that does not leaves the CA with what its lists are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
-        let (Readiness::Unavailable(lists), Some((responder, when_stale))) = (&status.readiness, authority.asked())
+        if authority.waits_for_points() {
+            // The first client brings the list's address; a gateway that is not ready would never see one.
+            status.readiness = Readiness::Fresh;
+        }
+        let (Readiness::Unavailable(lists) | Readiness::Reported(lists), Some((responder, when_stale))) =
+            (&status.readiness, authority.asked())
         else {
             return status;
         };
-        status.readiness = match (self.live.answers.down(&authority.key()), when_stale) {
-            (None, _) => Readiness::Fresh,
-            (Some(_), WhenStale::ReportOnly) => Readiness::Tolerated,
-            (Some((since, why)), _) => Readiness::Unavailable(format!(
-                "the OCSP responder {} has not answered since {since}: {why}; {lists}",
-                responder.url
-            )),
+        status.readiness = match self.live.answers.down(&authority.key()) {
+            None => Readiness::Fresh,
+            Some((since, why)) => {
+                let url = &responder.url;
+                let why = format!("the OCSP responder {url} has not answered since {since}: {why}; {lists}");
+                if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
+            }
         };
         status
     }
@@ -284,9 +339,15 @@ impl Authority {
     /// Whom to ask about its certificates, and what becomes of an answer that grew old.
     fn asked(&self) -> Option<(&Arc<Responder>, WhenStale)> {
         match self.revocation() {
-            Revocation::Lists(lists) => Some((self.responder()?, lists.when_stale())),
+            Revocation::Lists(lists) => Some((self.responder()?, lists.policy().when_stale)),
             Revocation::NotChecked => None,
         }
+    }
+
+    /// Whether all its lists are at its certificates' distribution points, and none was asked for yet.
+    fn waits_for_points(&self) -> bool {
+        let is_empty = matches!(self.revocation(), Revocation::Lists(lists) if lists.all().next().is_none());
+        is_empty && self.facts.lists_at == ListsAt::PointsOnly
     }
 
     /// Its lists at `now`.
@@ -299,24 +360,45 @@ impl Authority {
             next_update: None,
             entries: 0,
             index_octets: 0,
+            lists: Vec::new(),
         };
         let Revocation::Lists(lists) = self.revocation() else {
             return status;
         };
         status.readiness = match lists.state(now) {
-            Ok((_, Freshness::Tolerated { .. })) => Readiness::Tolerated,
+            Ok(Freshness::Tolerated { .. }) => Readiness::Tolerated,
             Ok(_) => Readiness::Fresh,
             // It issues no certificates, so nobody asks.
             Err(_) if self.role() == Role::ListSigner => Readiness::NotChecked,
+            Err(why) if lists.policy().when_stale == WhenStale::ReportOnly => Readiness::Reported(why),
             Err(why) => Readiness::Unavailable(why),
         };
-        if let Some(list) = lists.in_force() {
-            status.crl_number = list.number().map(str::to_owned);
-            status.this_update = Some(list.header().this_update);
+        let complete = lists.good().find(|one| one.is_complete());
+        if let Some(one) = complete.or_else(|| lists.good().next()) {
+            let newest = one.newest();
+            status.crl_number = newest.number().map(str::to_owned);
+            let parts = lists.good().map(|one| one.newest().header().this_update);
+            status.this_update = if complete.is_some() { Some(newest.header().this_update) } else { parts.min() };
             status.next_update = lists.next_update();
         }
         status.entries = lists.all().map(|list| list.entries()).sum();
         status.index_octets = lists.all().map(|list| list.index_octets()).sum();
+        status.lists = lists.all().map(|list| ListStatus::of(list)).collect();
         status
+    }
+}
+
+impl ListStatus {
+    fn of(list: &RevocationList) -> Self {
+        let header = list.header();
+        Self {
+            file: Arc::clone(list.file()),
+            number: list.number.clone(),
+            base: header.base.map(|base| base.to_string()),
+            points: list.points().iter().map(ToString::to_string).collect(),
+            this_update: header.this_update,
+            next_update: header.next_update,
+            entries: list.entries(),
+        }
     }
 }

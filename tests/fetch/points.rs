@@ -3,7 +3,9 @@
 use crate::common::{Gateway, Setup, Signal, TestApp, TestPki, curl, wait_until};
 use crate::gateway::{HOST, list, with_revocation};
 use crate::server::{Answer, RawServer, ok};
-use rcgen::{CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
+};
 use sekisho::clock;
 
 /// A gateway whose issuing CA's lists are at the points of its certificates, if they are on 127.0.0.1.

@@ -58,7 +58,7 @@ impl OcspAnswers {
                 return RevocationStatus::Revoked { at, reason, crl_number: None };
             }
             Some((CertificateStatus::Good, until)) => {
-                if let Freshness::Tolerated { next_update } = Freshness::at(Some(until), when_stale, now) {
+                if let Freshness::Tolerated { next_update } = Freshness::at(until, when_stale, now) {
                     let warning = Some(Stale { ca: ca(), next_update });
                     return RevocationStatus::Good { crl_number: number_of(listed), warning };
                 }
@@ -67,13 +67,16 @@ impl OcspAnswers {
         }
         let lists = match listed {
             RevocationStatus::Good { .. } | RevocationStatus::Pending { .. } => return listed,
-            RevocationStatus::Unavailable { why, .. } => why,
+            RevocationStatus::Unavailable { why, .. } | RevocationStatus::Unenforced { why, .. } => why,
             RevocationStatus::Revoked { .. } | RevocationStatus::NotChecked => String::new(),
         };
         if failure.retry_at <= now && self.backs_off(&responder.authority(), now).is_none() {
             return pending();
         }
         let why = format!("the OCSP responder {}: {}; {lists}", responder.url, failure.why);
+        if when_stale == WhenStale::ReportOnly {
+            return RevocationStatus::Unenforced { ca: ca(), why };
+        }
         RevocationStatus::Unavailable { ca: ca(), why }
     }
 }
@@ -93,7 +96,7 @@ impl KeptAnswer {
     }
 }
 
-fn number_of(listed: RevocationStatus) -> Option<String> {
+fn number_of(listed: RevocationStatus) -> Option<Arc<str>> {
     match listed {
         RevocationStatus::Good { crl_number, .. } => crl_number,
         _ => None,

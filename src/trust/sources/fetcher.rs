@@ -2,7 +2,7 @@
 
 use super::book::PointBook;
 use super::download::{Bounds, DownloadError, Downloaded, Validators, download};
-use super::judge::{Asked, Judged, ListFacts, Unfit, judge};
+use super::judge::{Asked, Ground, Judged, ListFacts, Unfit, judge};
 use super::kept::{KeptLists, Note};
 use super::schedule::{Chance, LEAST_PAUSE, after_answer, after_failure};
 use super::target::{self, Kind, PointError, Target};
@@ -13,9 +13,10 @@ use crate::pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use crate::trust::accept::Rejection;
 use crate::trust::alarm::AlarmKind;
-use crate::trust::authority::AuthorityFacts;
 use crate::trust::files;
-use crate::trust::load::authorities;
+use crate::trust::load::{authorities, policy};
+use crate::trust::policy::ListPolicy;
+use crate::trust::{Authority, Revocation};
 use reqwest::{Client, Url};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -89,6 +90,8 @@ pub enum FetchError {
 pub struct SourceStatus {
     /// What is asked for.
     pub target: Arc<Target>,
+    /// The file that its list is kept in.
+    pub path: PathBuf,
     /// What the last attempt came to; none before the first.
     pub outcome: Option<Result<Fetched, FetchError>>,
     /// Attempts in a row that failed.
@@ -165,13 +168,15 @@ pub async fn prime(cas: &[Ca], settings: &Fetch, kept: &KeptLists) -> Result<Vec
     let client = tls::client(settings)?;
     let mut attempts = JoinSet::new();
     let limits = Arc::new((Semaphore::new(MAX_DOWNLOADS), Semaphore::new(MAX_JUDGED)));
-    for target in cas.iter().flat_map(target::configured).filter(|target| !kept.path(target).is_file()) {
+    let targets = cas.iter().flat_map(|ca| target::configured(ca).map(move |target| (ca, target)));
+    for (ca, target) in targets.filter(|(_, target)| !kept.path(target).is_file()) {
         let (client, settings, kept) = (client.clone(), settings.clone(), kept.clone());
-        let (authorities, limits) = (authorities.clone(), Arc::clone(&limits));
+        let policy = policy(&ca.revocation).unwrap_or_default();
+        let (ground, limits) = (Ground { authorities: authorities.clone(), policy }, Arc::clone(&limits));
         attempts.spawn(async move {
             let target = Arc::new(target);
             let attempt = Attempt { client: &client, settings: &settings, kept: &kept, limits: (&limits.0, &limits.1) };
-            let (_, outcome) = attempt.run(&target, authorities, Judged::default()).await;
+            let (_, outcome) = attempt.run(&target, ground, Judged::default()).await;
             FetchReport { target, outcome }
         });
     }
@@ -277,6 +282,7 @@ impl Fetcher {
         let target = Arc::new(target);
         let status = SourceStatus {
             target: Arc::clone(&target),
+            path: tools.kept.path(&target),
             outcome: None,
             failures: 0,
             tried_at: None,
@@ -309,8 +315,8 @@ async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<Progress>, s
             () = progress.wanted.notified() => tokio::time::sleep_until(least).await,
         }
         least = Instant::now() + LEAST_PAUSE;
-        let authorities = tools.authorities();
-        let (after, outcome) = tools.attempt().run(&target, authorities, judged).await;
+        let ground = tools.ground(&target);
+        let (after, outcome) = tools.attempt().run(&target, ground, judged).await;
         judged = after;
         let now = clock::now();
         let failures = progress.finished(&outcome, &judged, now);
@@ -358,10 +364,14 @@ impl Tools {
         })
     }
 
-    fn authorities(&self) -> Vec<AuthorityFacts> {
-        let trust = self.host.trust();
-        let authorities = trust.iter().flat_map(|trust| trust.authorities());
-        authorities.map(|authority| authority.facts.clone()).collect()
+    /// What a target's list is judged by now.
+    fn ground(&self, target: &Target) -> Ground {
+        let Some(trust) = self.host.trust() else { return Ground::default() };
+        let policy = match trust.authority_named(&target.ca).map(Authority::revocation) {
+            Some(Revocation::Lists(lists)) => *lists.policy(),
+            Some(Revocation::NotChecked) | None => ListPolicy::default(),
+        };
+        Ground { authorities: trust.authorities().iter().map(|authority| authority.facts.clone()).collect(), policy }
     }
 
     fn attempt(&self) -> Attempt<'_> {
@@ -372,9 +382,9 @@ impl Tools {
     /// What is kept from before; nothing when it is not there or does not stand any more.
     async fn judge_kept(&self, target: &Arc<Target>) -> Judged {
         let Ok(_place) = self.judging.acquire().await else { return Judged::default() };
-        let (path, target, authorities) = (self.kept.path(target), Arc::clone(target), self.authorities());
+        let (path, target, ground) = (self.kept.path(target), Arc::clone(target), self.ground(target));
         let judged = tokio::task::spawn_blocking(move || {
-            let asked = Asked { ca: &target.ca, url: &target.url, authorities: &authorities };
+            let asked = Asked { ca: &target.ca, url: &target.url, ground: &ground };
             judge_file(&asked, &path, &Judged::default())
         });
         judged.await.ok().and_then(Result::ok).unwrap_or_default()
@@ -439,12 +449,7 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     /// Downloads, judges, and keeps what is new. Gives what is kept afterwards.
-    async fn run(
-        &self,
-        target: &Arc<Target>,
-        authorities: Vec<AuthorityFacts>,
-        before: Judged,
-    ) -> (Judged, Result<Fetched, FetchError>) {
+    async fn run(&self, target: &Arc<Target>, ground: Ground, before: Judged) -> (Judged, Result<Fetched, FetchError>) {
         let unfinished = Unfinished(self.kept.unfinished());
         let known = if before.facts().is_some() { self.kept.note(target).map(|note| note.validators) } else { None };
         let known = known.unwrap_or_default();
@@ -455,7 +460,7 @@ impl Attempt<'_> {
                 let _ = self.kept.write_note(target, &Note::new(target, known, clock::now()));
                 (before, Ok(Fetched::Unchanged))
             }
-            Ok(Downloaded::Body(validators)) => self.judge(target, authorities, before, unfinished, validators).await,
+            Ok(Downloaded::Body(validators)) => self.judge(target, ground, before, unfinished, validators).await,
         }
     }
 
@@ -470,7 +475,7 @@ impl Attempt<'_> {
     async fn judge(
         &self,
         target: &Arc<Target>,
-        authorities: Vec<AuthorityFacts>,
+        ground: Ground,
         before: Judged,
         unfinished: Unfinished,
         validators: Validators,
@@ -478,7 +483,7 @@ impl Attempt<'_> {
         let _place = self.limits.1.acquire().await;
         let (kept, target, old) = (self.kept.clone(), Arc::clone(target), before.clone());
         let judged = tokio::task::spawn_blocking(move || {
-            let asked = Asked { ca: &target.ca, url: &target.url, authorities: &authorities };
+            let asked = Asked { ca: &target.ca, url: &target.url, ground: &ground };
             let new = judge_file(&asked, &unfinished.0, &old)?;
             let note = Note::new(&target, validators, clock::now());
             let storage = |error: std::io::Error| DownloadError::Storage(error.to_string());
@@ -523,14 +528,19 @@ impl FetchError {
     }
 }
 
+/// The stable name of an outcome, for metrics: `new`, `unchanged`, or why nothing changed.
+pub const fn outcome_name(outcome: &Result<Fetched, FetchError>) -> &'static str {
+    match outcome {
+        Ok(Fetched::New) => "new",
+        Ok(Fetched::Unchanged) => "unchanged",
+        Err(error) => error.name(),
+    }
+}
+
 impl FetchReport {
-    /// The stable name of the outcome, for metrics: `new`, `unchanged`, or why nothing changed.
+    /// [`outcome_name`] of its outcome.
     pub const fn outcome_name(&self) -> &'static str {
-        match &self.outcome {
-            Ok(Fetched::New) => "new",
-            Ok(Fetched::Unchanged) => "unchanged",
-            Err(error) => error.name(),
-        }
+        outcome_name(&self.outcome)
     }
 }
 

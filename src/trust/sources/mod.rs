@@ -20,7 +20,7 @@ mod tls;
 
 pub use book::PointBook;
 pub use download::{Bounds, DownloadError};
-pub use fetcher::{FetchError, FetchReport, Fetched, Fetcher, Host, SourceStatus, prime};
+pub use fetcher::{FetchError, FetchReport, Fetched, Fetcher, Host, SourceStatus, outcome_name, prime};
 pub use judge::ListFacts;
 pub use kept::KeptLists;
 pub use target::{Kind, PointError, Target};
