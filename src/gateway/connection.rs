@@ -332,7 +332,10 @@ fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -
     };
     match (&known.client, &known.lapsed) {
         (Client::Verified(client), _) => match again(client) {
-            Verdict::Now(Client::Verified(_)) if same => Verdict::Unchanged,
+            // A list may have grown stale since, which the policy tolerates and the record tells.
+            Verdict::Now(Client::Verified(now)) if same && now.unenforced() == client.unenforced() => {
+                Verdict::Unchanged
+            }
             verdict => verdict,
         },
         // What was unavailable may be there without a new snapshot: answers come between them.

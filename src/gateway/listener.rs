@@ -4,7 +4,7 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
-use super::records::AuthenticationRecord;
+use super::records::{AuthenticationRecord, unenforced};
 use super::reload::{self, Cause, FileWatch};
 use super::settle;
 use super::stream::{ClientStream, WRITE_BUFFER};
@@ -311,6 +311,9 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
     let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
     gateway.metrics.handshakes.with_label_values(&labels).inc();
     gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    if let Some(unenforced) = unenforced(client) {
+        gateway.metrics.count_unenforced(unenforced);
+    }
     gateway.records.write(&record);
 }
 

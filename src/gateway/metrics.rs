@@ -1,9 +1,9 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
 use super::upstream::Pools;
-use super::verify::Reason;
+use super::verify::{Reason, Unenforced};
 use crate::pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
+use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -70,6 +70,8 @@ pub(super) struct Metrics {
     pub(super) ocsp_seconds: Histogram,
     ocsp_answers: IntGauge,
     ocsp_responder_down: IntGaugeVec,
+    /// What a CA's policy let pass, by CA and the reason it would have been refused for.
+    unenforced: IntCounterVec,
     /// Connections cut by reason.
     pub(super) cut_connections: IntCounterVec,
     /// Limits met, by the limit's key in the configuration.
@@ -168,6 +170,11 @@ impl Metrics {
                 "1 while the CA's OCSP responder does not answer.",
                 &["ca"],
             )?,
+            unenforced: counters(
+                "sekisho_unenforced_refusals_total",
+                "Handshakes and requests that only the CA's when_stale let pass, by CA and reason.",
+                &["ca", "reason"],
+            )?,
             cut_connections: counters(
                 "sekisho_cut_connections_total",
                 "Live connections cut, by reason.",
@@ -231,11 +238,19 @@ impl Metrics {
         }
     }
 
+    /// Counts what a CA's policy let pass.
+    pub(super) fn count_unenforced(&self, unenforced: &Unenforced) {
+        self.unenforced.with_label_values(&[&**unenforced.ca(), unenforced.reason().name()]).inc();
+    }
+
     /// Shows the published trust.
     pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot, now: Timestamp) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         for status in trust.status(now) {
             let ca = [&*status.ca];
+            if status.readiness != Readiness::NotChecked {
+                self.unenforced.with_label_values(&[&*status.ca, Reason::RevocationUnavailable.name()]);
+            }
             let Some(this_update) = status.this_update else {
                 continue;
             };

@@ -3,7 +3,7 @@
 use super::alarm::{Alarm, AlarmKind};
 use super::authority::{Authority, AuthorityFacts, Candidate, Revocation, Role, check};
 use super::files::{self, FileMemory, ReadFile};
-use super::lists::RevocationLists;
+use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
 use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
@@ -155,8 +155,8 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source of lists must have a complete list in force; one whose certificates are asked about need not have
-/// a source of lists.
+/// A CA with a source of lists must have one in force that says who is good, unless all that cannot be told is only
+/// reported; one whose certificates are asked about need not have a source of lists.
 fn absent_is_not_empty(
     cas: &[Ca],
     facts: &[AuthorityFacts],
@@ -165,7 +165,8 @@ fn absent_is_not_empty(
 ) -> Result<(), Vec<ConfigError>> {
     let mut errors = Vec::new();
     for ((ca, facts), revocation) in cas.iter().zip(facts).zip(revocation) {
-        let missing = matches!(revocation, Revocation::Lists(RevocationLists { base: None, .. }));
+        let missing = matches!(revocation, Revocation::Lists(lists) if !lists.can_tell()
+            && lists.policy().when_stale != WhenStale::ReportOnly);
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
@@ -229,9 +230,9 @@ const fn responder(source: &RevocationSource) -> Option<&OcspSource> {
     }
 }
 
-const fn policy(source: &RevocationSource) -> Option<WhenStale> {
+fn policy(source: &RevocationSource) -> Option<ListPolicy> {
     match source {
         RevocationSource::None => None,
-        RevocationSource::From(sources) => Some(sources.when_stale),
+        RevocationSource::From(sources) => Some(sources.into()),
     }
 }

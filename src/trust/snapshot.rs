@@ -2,10 +2,12 @@
 
 use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
 use super::files::FileMemory;
-use super::lists::Lookup;
+use super::in_force::Lookup;
+use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
+use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
@@ -39,10 +41,11 @@ struct Ground {
 /// What revocation says of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
-    /// On no list, and the complete list in force is fresh enough.
+    /// On no list, and the lists in force that speak of it are fresh enough.
     Good {
-        /// The number of the list in force, decimal.
-        crl_number: Option<String>,
+        /// The number of the list that says so, decimal; none while the lists of its distribution points are left to be
+        /// asked.
+        crl_number: Option<Arc<str>>,
         /// The list is stale and the policy let it serve on.
         warning: Option<Stale>,
     },
@@ -53,7 +56,7 @@ pub enum RevocationStatus {
         /// Why.
         reason: RevocationReason,
         /// The number of the list, decimal.
-        crl_number: Option<String>,
+        crl_number: Option<Arc<str>>,
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
@@ -63,6 +66,13 @@ pub enum RevocationStatus {
         ca: Arc<str>,
         /// What for.
         need: Need,
+    },
+    /// It cannot be told, which the CA's policy (`when_stale = "report-only"`) has reported and not refused.
+    Unenforced {
+        /// The CA whose list is missing or not understood.
+        ca: Arc<str>,
+        /// Why.
+        why: String,
     },
     /// It cannot be told, so the certificate must be refused.
     Unavailable {
@@ -80,16 +90,37 @@ pub struct AuthorityStatus {
     pub ca: Arc<str>,
     /// Whether its certificates can be told good now.
     pub readiness: Readiness,
-    /// CRLNumber of the list in force, decimal.
+    /// CRLNumber of the list in force (with its delta list, if it has one), decimal. Of several parts, the first's.
     pub crl_number: Option<String>,
-    /// thisUpdate of the list in force.
+    /// thisUpdate of the list in force; of several parts, the earliest.
     pub this_update: Option<Timestamp>,
-    /// When the list in force grows stale.
+    /// When the list in force grows stale; of several parts, the first to do so.
     pub next_update: Option<Timestamp>,
     /// Revoked certificates on all its lists.
     pub entries: usize,
     /// Octets of memory that its indexes take.
     pub index_octets: usize,
+    /// Each list that is asked.
+    pub lists: Vec<ListStatus>,
+}
+
+/// One list that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListStatus {
+    /// The file it came from.
+    pub file: Arc<str>,
+    /// Its CRLNumber, decimal.
+    pub number: Option<Arc<str>>,
+    /// BaseCRLNumber of a delta list, decimal.
+    pub base: Option<String>,
+    /// The names of its distribution point, if it has one.
+    pub points: Vec<String>,
+    /// Its thisUpdate.
+    pub this_update: Timestamp,
+    /// Its nextUpdate.
+    pub next_update: Option<Timestamp>,
+    /// Its entries.
+    pub entries: usize,
 }
 
 /// Whether a CA's certificates can be told good.
@@ -101,6 +132,8 @@ pub enum Readiness {
     Fresh,
     /// Yes, by a stale list that the policy tolerates.
     Tolerated,
+    /// No, and the policy only reports it (`when_stale = "report-only"`).
+    Reported(String),
     /// No: the gateway is not ready (requirement O2).
     Unavailable(String),
 }
@@ -194,26 +227,27 @@ impl TrustSnapshot {
         &self.ground.intermediates
     }
 
-    /// Whether the certificate with this issuer and serial is revoked at `now`, by all sources together.
-    pub fn revocation(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let listed = self.listed(issuer, serial, now);
-        let Some((responder, when_stale)) = self.authority(issuer).and_then(Authority::asked) else {
+    /// Whether a certificate is revoked at `now`, by all sources together.
+    pub fn revocation(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let listed = self.listed(question, now);
+        let Some((responder, when_stale)) = self.authority(question.issuer).and_then(Authority::asked) else {
             return listed;
         };
-        let is_revoked = |delegate: &SerialNumber| self.revokes(issuer, delegate, now);
-        self.live.answers.weigh(responder, when_stale, serial, listed, is_revoked, now)
+        let is_revoked = |delegate: &SerialNumber| self.revokes(question.issuer, delegate, now);
+        self.live.answers.weigh(responder, when_stale, question.serial, listed, is_revoked, now)
     }
 
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
-        matches!(self.listed(issuer, serial, now), RevocationStatus::Revoked { .. })
+        let question = Question { issuer, serial, subject: Subject::EndEntity, points: None };
+        matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
     /// What the lists say.
-    fn listed(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let Some(authority) = self.authority(issuer) else {
+    fn listed(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
-                ca: format!("{issuer:?}").into(),
+                ca: format!("{:?}", question.issuer).into(),
                 why: "the issuer is not a configured CA".to_owned(),
             };
         };
@@ -226,17 +260,20 @@ impl TrustSnapshot {
         let Revocation::Lists(lists) = authority.revocation() else {
             return RevocationStatus::NotChecked;
         };
-        match lists.lookup(serial, now) {
-            Lookup::Revoked(revoked, list) => RevocationStatus::Revoked {
-                at: revoked.at,
-                reason: revoked.reason,
-                crl_number: list.number().map(str::to_owned),
+        let ca = || Arc::clone(authority.name());
+        match lists.lookup(question, now) {
+            Lookup::Revoked(revoked, list) => {
+                RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: list.number.clone() }
+            }
+            Lookup::Good { by, stale_since } => RevocationStatus::Good {
+                crl_number: by.number.clone(),
+                warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
-            Lookup::Good { base, stale_since } => RevocationStatus::Good {
-                crl_number: base.number().map(str::to_owned),
-                warning: stale_since.map(|next_update| Stale { ca: Arc::clone(authority.name()), next_update }),
-            },
-            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
+            Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
+            Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
+                RevocationStatus::Unenforced { ca: ca(), why }
+            }
+            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: ca(), why },
         }
     }
 
@@ -254,17 +291,18 @@ impl TrustSnapshot {
     /// A responder that answers stands in for lists, and one that does not leaves the CA with what its lists are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
-        let (Readiness::Unavailable(lists), Some((responder, when_stale))) = (&status.readiness, authority.asked())
+        let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
+            (authority.asked(), &status.readiness)
         else {
             return status;
         };
-        status.readiness = match (self.live.answers.down(&authority.key()), when_stale) {
-            (None, _) => Readiness::Fresh,
-            (Some(_), WhenStale::ReportOnly) => Readiness::Tolerated,
-            (Some((since, why)), _) => Readiness::Unavailable(format!(
-                "the OCSP responder {} has not answered since {since}: {why}; {lists}",
-                responder.url
-            )),
+        status.readiness = match self.live.answers.down(&authority.key()) {
+            None => Readiness::Fresh,
+            Some((since, why)) => {
+                let why =
+                    format!("the OCSP responder {} has not answered since {since}: {why}; {lists}", responder.url);
+                if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
+            }
         };
         status
     }
@@ -284,7 +322,7 @@ impl Authority {
     /// Whom to ask about its certificates, and what becomes of an answer that grew old.
     fn asked(&self) -> Option<(&Arc<Responder>, WhenStale)> {
         match self.revocation() {
-            Revocation::Lists(lists) => Some((self.responder()?, lists.when_stale())),
+            Revocation::Lists(lists) => Some((self.responder()?, lists.policy().when_stale)),
             Revocation::NotChecked => None,
         }
     }
@@ -299,24 +337,45 @@ impl Authority {
             next_update: None,
             entries: 0,
             index_octets: 0,
+            lists: Vec::new(),
         };
         let Revocation::Lists(lists) = self.revocation() else {
             return status;
         };
         status.readiness = match lists.state(now) {
-            Ok((_, Freshness::Tolerated { .. })) => Readiness::Tolerated,
+            Ok(Freshness::Tolerated { .. }) => Readiness::Tolerated,
             Ok(_) => Readiness::Fresh,
             // It issues no certificates, so nobody asks.
             Err(_) if self.role() == Role::ListSigner => Readiness::NotChecked,
+            Err(why) if lists.policy().when_stale == WhenStale::ReportOnly => Readiness::Reported(why),
             Err(why) => Readiness::Unavailable(why),
         };
-        if let Some(list) = lists.in_force() {
-            status.crl_number = list.number().map(str::to_owned);
-            status.this_update = Some(list.header().this_update);
+        let complete = lists.good().find(|one| one.is_complete());
+        if let Some(one) = complete.or_else(|| lists.good().next()) {
+            let newest = one.newest();
+            status.crl_number = newest.number().map(str::to_owned);
+            let parts = lists.good().map(|one| one.newest().header().this_update);
+            status.this_update = if complete.is_some() { Some(newest.header().this_update) } else { parts.min() };
             status.next_update = lists.next_update();
         }
         status.entries = lists.all().map(|list| list.entries()).sum();
         status.index_octets = lists.all().map(|list| list.index_octets()).sum();
+        status.lists = lists.all().map(|list| ListStatus::of(list)).collect();
         status
+    }
+}
+
+impl ListStatus {
+    fn of(list: &RevocationList) -> Self {
+        let header = list.header();
+        Self {
+            file: Arc::clone(list.file()),
+            number: list.number.clone(),
+            base: header.base.map(|base| base.to_string()),
+            points: list.points().iter().map(ToString::to_string).collect(),
+            this_update: header.this_update,
+            next_update: header.next_update,
+            entries: list.entries(),
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! What is true of a verified path only now: validity and revocation.
 
-use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
+use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, Need, RevocationStatus, TrustSnapshot};
+use crate::trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
+use std::sync::Arc;
 
 /// A path that stands.
 #[derive(Debug)]
 pub(super) struct Standing {
     /// Number of the list the leaf was looked up in.
-    pub(super) crl_number: Option<String>,
+    pub(super) crl_number: Option<Arc<str>>,
+    /// What is not certain and tolerated.
+    pub(super) unenforced: Option<Unenforced>,
 }
 
 /// Whose fault it is that a path does not stand.
@@ -28,13 +31,21 @@ pub(super) enum Whose {
 /// ([`super`] says why).
 pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
-    let mut unavailable = None;
+    let (mut unavailable, mut unenforced) = (None, None);
     let mut pending: Option<(Whose, Refusal)> = None;
     for (link, whose) in with_owner(links) {
         let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
-        match trust.revocation(&link.issued_by, &link.serial, now) {
-            RevocationStatus::Good { crl_number: number, .. } if whose == Whose::Leaf => crl_number = number,
-            RevocationStatus::Good { .. } | RevocationStatus::NotChecked => {}
+        match trust.revocation(&link.question(whose.into()), now) {
+            RevocationStatus::Good { crl_number: number, warning } => {
+                if whose == Whose::Leaf {
+                    crl_number = number;
+                }
+                unenforced = unenforced.or(warning.map(Unenforced::Stale));
+            }
+            RevocationStatus::NotChecked => {}
+            RevocationStatus::Unenforced { ca, why } => {
+                unenforced.get_or_insert_with(|| Unenforced::Unavailable { ca, why: why.into() });
+            }
             RevocationStatus::Revoked { at, crl_number, .. } => {
                 return Err((whose, revoked(link, issuer, at, crl_number)));
             }
@@ -56,18 +67,27 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
             Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
         }
-        None => pending.map_or(Ok(Standing { crl_number }), Err),
+        None => pending.map_or(Ok(Standing { crl_number, unenforced }), Err),
+    }
+}
+
+impl From<Whose> for Subject {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Leaf => Self::EndEntity,
+            Whose::Authority => Self::Authority,
+        }
     }
 }
 
 /// What has to be asked for before the status of these certificates can be told.
 pub(super) fn needs(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Vec<Need> {
-    let status = |link: &Link| trust.revocation(&link.issued_by, &link.serial, now);
+    let status = |(link, whose): (&Link, Whose)| trust.revocation(&link.question(whose.into()), now);
     let need = |status| match status {
         RevocationStatus::Pending { need, .. } => Some(need),
         _ => None,
     };
-    links.iter().map(status).filter_map(need).collect()
+    with_owner(links).map(status).filter_map(need).collect()
 }
 
 pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String {
@@ -92,8 +112,9 @@ fn not_configured(key: &AuthorityKey) -> Refusal {
     Refusal::new(Reason::UnknownCa, format!("the CA {key:?} of the path is not configured any more"))
 }
 
-fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<String>) -> Refusal {
+fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Arc<str>>) -> Refusal {
     let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
+    let crl_number = crl_number.map(|number| number.to_string());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
     Refusal { subject, ..Refusal::new(Reason::Revoked, evidence) }
 }

@@ -104,7 +104,10 @@ fn an_answer_decides_while_it_holds_and_is_asked_for_again_when_it_is_over() {
     assert!(matches!(world.closed(61, listed_good()), RevocationStatus::Pending { .. }));
     assert_eq!(world.answered(CertificateStatus::Unknown, 3600), Change::None);
     assert!(matches!(world.closed(30, listed_good()), RevocationStatus::Unavailable { .. }));
-    assert!(matches!(world.closed(31, listed_good()), RevocationStatus::Pending { .. }), "unknown holds for 30 seconds");
+    assert!(
+        matches!(world.closed(31, listed_good()), RevocationStatus::Pending { .. }),
+        "unknown holds for 30 seconds"
+    );
 }
 
 #[test]
