@@ -7,6 +7,7 @@
 mod admin;
 mod alert;
 mod answers;
+mod client;
 mod connection;
 mod cut;
 mod fetch;
