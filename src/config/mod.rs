@@ -10,11 +10,13 @@ mod gateway;
 mod header_names;
 #[cfg(feature = "issuer")]
 pub mod issuer;
+mod ocsp;
 mod pool;
 pub(crate) mod reader;
 mod route;
 mod server_name;
 mod site;
+mod sources;
 mod types;
 pub(crate) mod values;
 
@@ -54,6 +56,7 @@ fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
     feed::check(document, gateway.feed.as_ref(), &authorities);
+    sources::check(document, &gateway, &authorities.cas);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {
         root.refuse_missing("site", "add a [[site]] table with server_names, certificate, key and ca");

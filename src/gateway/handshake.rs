@@ -3,6 +3,8 @@
 //! Each connection gets a `ServerConfig` of its own (some microseconds beside a handshake's hundreds), because the
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
+pub(super) use super::client::{Client, Unsettled};
+use super::settle;
 use super::site::{Site, Snapshot};
 use super::stream::BufferedTcp;
 use super::tickets::{ConnectionTicketer, TicketFacts};
@@ -25,17 +27,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-
-/// Who is at the other end, as far as verification went.
-#[derive(Clone, Debug)]
-pub(super) enum Client {
-    /// Nobody: the site asks for no certificate, or makes it optional and none was given.
-    Anonymous,
-    /// A verified client.
-    Verified(VerifiedClient),
-    /// A client to whom nothing but a refusal is said (refusal style `page`).
-    Refused(Refusal),
-}
 
 /// A finished handshake.
 pub(super) struct Accepted {
@@ -140,6 +131,10 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
                 Err(failed(FailureCause::Refused(refusal), None))
             }
             (client, resumed) => {
+                if let Client::Unsettled(unsettled) = &client {
+                    // The client's key is proven: now its status may be asked for, while its request is on its way.
+                    settle::begin(gateway, &unsettled.refusal.needs);
+                }
                 let authenticated_at = session.facts.authenticated_at().filter(|_| resumed);
                 let authenticated_at = authenticated_at.unwrap_or_else(clock::now);
                 Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
@@ -224,8 +219,9 @@ impl Session {
         }
     }
 
+    /// The last word on the client, if it is a refusal.
     fn refusal(&self) -> Option<Refusal> {
-        self.outcome.get()?.as_ref().err().cloned()
+        self.outcome.get()?.as_ref().err().filter(|refusal| !refusal.is_pending()).cloned()
     }
 }
 
@@ -277,6 +273,10 @@ fn conclude(
             let (trust, cache) = (&snapshot.trust, Some(&gateway.chain_cache));
             match verify::verify(chain, &site.policy, trust, cache, clock::now()) {
                 Ok(client) => Client::Verified(client),
+                Err(refusal) if refusal.is_pending() => Client::Unsettled(Unsettled {
+                    presented: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+                    refusal,
+                }),
                 Err(refusal) => Client::Refused(refusal),
             }
         }
@@ -301,7 +301,8 @@ impl ResolvesServerCert for OneKey {
 /// Verification inside the handshake.
 ///
 /// With refusal style `alert` a refusal ends the handshake; with `page` it is remembered and the handshake goes on
-/// (the proof that the client holds the key is demanded either way), so that the reason can be told in words.
+/// (the proof that the client holds the key is demanded either way), so that the reason can be told in words. A status
+/// that is not told yet refuses nobody here: a handshake must not wait for another machine.
 #[derive(Debug)]
 struct HandshakeVerifier {
     gateway: Arc<Gateway>,
@@ -341,7 +342,9 @@ impl ClientCertVerifier for HandshakeVerifier {
         let trust = &self.snapshot.trust;
         let outcome = verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
         let answer = match &outcome {
-            Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
+            Err(refusal) if self.site.refusal == RefusalStyle::Alert && !refusal.is_pending() => {
+                Err(alert::for_refusal(refusal.reason))
+            }
             _ => Ok(ClientCertVerified::assertion()),
         };
         match &outcome {
