@@ -15,23 +15,26 @@ use std::path::{Path, PathBuf};
 /// The issuers' server certificate in the development PKI: of their name and of the loopback address.
 pub(super) const ISSUER_SERVER: &str = "issuer-nodes";
 
-/// The one product of this demo, and its authority.
+/// The one product of this demo, which is its authority's name too.
 pub(super) const AUTHORITY: &str = "shinkin";
+/// That authority, and the commonName of its certificate.
+pub(super) const AUTHORITIES: [(&str, &str); 1] = [(AUTHORITY, "Sekisho Demo Shinkin CA")];
 
 /// How gateways reach the issuers.
 #[derive(Clone, Copy)]
 pub enum Reached<'a> {
     /// At their own addresses.
     Directly,
-    /// Elsewhere: given each issuer's API, what stands between.
-    Through(&'a dyn Fn(usize, SocketAddr) -> SocketAddr),
+    /// Elsewhere: given the numbers of gateway and issuer, and the issuer's API, what stands between.
+    Through(&'a dyn Fn(usize, usize, SocketAddr) -> SocketAddr),
 }
 
 impl Reached<'_> {
-    pub(super) fn addresses(self, apis: &[SocketAddr]) -> Vec<SocketAddr> {
+    /// Where a gateway finds the issuers with these APIs.
+    pub(super) fn addresses(self, gateway: usize, apis: &[SocketAddr]) -> Vec<SocketAddr> {
         match self {
             Self::Directly => apis.to_vec(),
-            Self::Through(way) => apis.iter().enumerate().map(|(number, api)| way(number, *api)).collect(),
+            Self::Through(way) => apis.iter().enumerate().map(|(issuer, api)| way(gateway, issuer, *api)).collect(),
         }
     }
 }
@@ -131,8 +134,15 @@ impl Layout {
             "\n# The gateways learn of revocations as they happen.\n[feed]\nkey_file = \"feed.key\"\n{services}"
         );
         let published = published(number);
-        let node =
-            Node { file: &file, addresses, server: ISSUER_SERVER, store, published: &published, tables: &tables };
+        let node = Node {
+            file: &file,
+            addresses,
+            server: ISSUER_SERVER,
+            store,
+            published: &published,
+            products: &[AUTHORITY],
+            tables: &tables,
+        };
         write(&self.folder.join(issuer_folder()), SITE, &node)
     }
 

@@ -11,7 +11,7 @@ mod users;
 pub use check::check;
 pub use configuration::Reached;
 pub use postgres::Postgres;
-pub use users::User;
+pub use users::{Page, User};
 
 use super::app::App;
 use super::issuer::api::Api;
@@ -96,7 +96,7 @@ impl Cluster {
     pub fn before(wanted: &Wanted<'_>, upstream: SocketAddr, reached: Reached<'_>) -> Result<Self, Box<dyn Error>> {
         let now = clock::now();
         let (pki, _) = PkiDir::ensure(wanted.folder, now)?;
-        let files = Files::ensure(&pki, wanted.binary, now)?;
+        let files = Files::ensure(&pki, wanted.binary, &configuration::AUTHORITIES, now)?;
         pki.issue_server(ISSUER_SERVER, &[super::issuer::SERVER, "127.0.0.1"], now)?;
         for number in 0..GATEWAYS {
             pki.issue_client(&configuration::gateway_name(number), &ClientRequest::good("gateway", now))?;
@@ -119,9 +119,9 @@ impl Cluster {
             cluster.start_issuer(number)?;
         }
         let apis: Vec<_> = cluster.issuers.iter().map(|issuer| issuer.addresses.api).collect();
-        let urls = reached.addresses(&apis);
         let publics: Vec<_> = cluster.issuers.iter().map(|issuer| issuer.addresses.public).collect();
         for number in 0..GATEWAYS {
+            let urls = reached.addresses(number, &apis);
             let (config, listen, admin) = cluster.layout.write_gateway(number, &urls, &publics)?;
             cluster.gateways.push(Gateway { process: None, config, listen, admin });
             cluster.start_gateway(number)?;

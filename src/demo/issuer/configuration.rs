@@ -36,6 +36,8 @@ pub(in crate::demo) struct Node<'a> {
     pub(in crate::demo) store: &'a str,
     /// `publish_folder`, which must be there.
     pub(in crate::demo) published: &'a str,
+    /// The products, which are their authorities' names too.
+    pub(in crate::demo) products: &'a [&'a str],
     /// Further tables.
     pub(in crate::demo) tables: &'a str,
 }
@@ -44,7 +46,8 @@ impl Node<'_> {
     /// The demo's one issuer.
     pub(in crate::demo) fn only(addresses: Addresses) -> Self {
         let (store, published) = ("sqlite:issuer.db", "published");
-        Self { file: "issuer.toml", addresses, server: SERVER, store, published, tables: "" }
+        const ALL: &[&str] = &[AUTHORITIES[0].0, AUTHORITIES[1].0, AUTHORITIES[2].0, AUTHORITIES[3].0];
+        Self { file: "issuer.toml", addresses, server: SERVER, store, published, products: ALL, tables: "" }
     }
 }
 
@@ -73,7 +76,7 @@ pub(in crate::demo) fn fingerprint(pem: &Path) -> Result<String, Box<dyn std::er
 }
 
 fn render(site: &str, node: &Node<'_>, fingerprint: &str) -> String {
-    let Node { addresses: Addresses { api, public, admin }, server, store, published, tables, .. } = node;
+    let Node { addresses: Addresses { api, public, admin }, server, store, published, products, tables, .. } = node;
     let mut text = format!(
         r#"# Written by `sekisho demo`; every key with its default and reason is in config/issuer.toml.
 
@@ -112,10 +115,10 @@ requests_per_second = 1000
 burst = 1000
 {tables}"#
     );
-    for (name, _) in PROFILES {
+    for name in *products {
         text += &format!("\n[[profile]]\nfile = \"profiles/{name}.toml\"\n");
     }
-    for (name, _) in AUTHORITIES {
+    for name in *products {
         text += &format!(
             r#"
 [[authority]]

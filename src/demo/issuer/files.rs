@@ -44,7 +44,12 @@ pub(in crate::demo) struct Acquired {
 
 impl Files {
     /// Finds them, or makes them. The store is always made anew: a demo begins with the users it shows.
-    pub(in crate::demo) fn ensure(pki: &PkiDir, binary: &Path, now: Timestamp) -> Result<Self, Box<dyn Error>> {
+    pub(in crate::demo) fn ensure(
+        pki: &PkiDir,
+        binary: &Path,
+        authorities: &[(&str, &str)],
+        now: Timestamp,
+    ) -> Result<Self, Box<dyn Error>> {
         let files = Self { certificates: pki.folder().to_owned(), folder: pki.path(FOLDER) };
         if !files.folder.join("complete").exists() {
             if files.folder.exists() {
@@ -53,7 +58,7 @@ impl Files {
             std::fs::create_dir(&files.folder)?;
             files.secrets()?;
             files.assertion_key()?;
-            files.authorities(binary)?;
+            files.authorities(binary, authorities)?;
             std::fs::write(files.folder.join("complete"), "")?;
         }
         pki.issue_server(SERVER, &[SERVER], now)?;
@@ -125,8 +130,8 @@ impl Files {
     }
 
     /// With `sekisho ca`, as a bank would; long enough ago for certificates that have expired since.
-    fn authorities(&self, binary: &Path) -> Result<(), Box<dyn Error>> {
-        let ((first, first_name), others) = AUTHORITIES.split_first().ok_or("there are authorities")?;
+    fn authorities(&self, binary: &Path, authorities: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
+        let ((first, first_name), others) = authorities.split_first().ok_or("there are authorities")?;
         self.ca(
             binary,
             &format!("init --folder pki --root-name|Sekisho Demo Root|--issuing-name|{first_name}|--root-years 20"),

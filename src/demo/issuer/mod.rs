@@ -65,7 +65,7 @@ impl Issuer {
     pub fn start(pki: &PkiDir, addresses: Addresses, output: Output) -> Result<Self, Box<dyn Error>> {
         let binary = std::env::current_exe()?;
         let now = clock::now();
-        let files = Files::ensure(pki, &binary, now)?;
+        let files = Files::ensure(pki, &binary, &files::AUTHORITIES, now)?;
         let config = configuration::write(files.folder(), SITE, &configuration::Node::only(addresses))?;
         for ago in [LONG_AGO, TEN_MONTHS_AGO] {
             // Without libfaketime nothing can have been issued long ago: those users are then not there.
