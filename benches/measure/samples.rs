@@ -49,3 +49,8 @@ pub fn columns() -> String {
     let columns = ["p50", "p90", "p99", "p99.9", "max"].map(|name| format!("{name:>9}"));
     format!("{} {:>9}", columns.join(" "), "samples")
 }
+
+/// To two decimals, for the figures at the end.
+pub fn rounded(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
+}

@@ -51,18 +51,22 @@ fn serve_application() -> ! {
     unreachable!("it is killed");
 }
 
-/// The demo's configuration with limits for ten thousand connections from one address that last as long as the bench.
-pub fn configured(application: SocketAddr, part: &IssuerPart) -> String {
+/// The demo's configuration before that application, with room.
+pub fn configured(application: SocketAddr) -> String {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let demo = configuration::render(&Addresses { listen: any, admin: any, upstream: application }, part);
+    let addresses = Addresses { listen: any, admin: any, upstream: application };
+    with_room(configuration::render(&addresses, &IssuerPart::default()))
+}
+
+/// A configuration with limits for ten thousand connections from one address that last as long as the bench.
+pub fn with_room(configuration: String) -> String {
     let replaced = |text: String, from: &str, to: &str| {
         assert!(text.contains(from), "the demo's configuration lacks {from}");
         text.replacen(from, to, 1)
     };
     let limits = "[gateway.limits]\nconnections = 20000\nconnections_per_address = 20000\nidle_timeout = \"1h\"\n\
                   body_idle_timeout = \"1h\"\nrequests_per_connection = 100000000\n\n[[ca]]";
-    let text = replaced(demo, "access_log = { file = \"access.log\" }", "access_log = \"off\"");
-    let text = replaced(text, "[[ca]]", limits);
+    let text = replaced(configuration, "[[ca]]", limits);
     replaced(text, "health_check = { path = \"/healthz\" }", "read_timeout = \"1h\"")
 }
 

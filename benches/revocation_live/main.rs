@@ -12,7 +12,7 @@ mod stand;
 
 use measure::client::{Identity, Use, request, until_cut};
 use measure::server;
-use report::{Measured, Report};
+use report::Report;
 use stand::Stand;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn main() {
     let connections = std::env::var("SEKISHO_BENCH_CONNECTIONS").map_or(CONNECTIONS, |text| text.parse().unwrap());
     let revoked = std::env::var("SEKISHO_BENCH_REVOKED").map_or(REVOKED, |text| text.parse().unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let mut stand = Stand::start(HOLDERS.min(connections), revoked);
+    let stand = Stand::start(HOLDERS.min(connections), revoked);
     let gateways = stand.gateways();
     runtime.block_on(async {
         let others = Others::open(&stand.holders, &gateways, connections).await;
@@ -55,7 +55,7 @@ fn main() {
         let mut report = Report::default();
         for number in 0..revoked {
             tokio::time::sleep(PAUSE).await;
-            measure_one(&mut stand, number, &gateways, &mut report).await;
+            measure_one(&stand, number, &gateways, &mut report).await;
         }
         let (ended, requests) = (others.ended.load(Ordering::SeqCst), others.requests.load(Ordering::SeqCst));
         println!("{requests} requests of the others were answered meanwhile; {ended} of their connections ended");
@@ -116,7 +116,7 @@ impl Others {
 }
 
 /// Opens one certificate's connections, revokes it, and waits until all of them are gone and new ones refused.
-async fn measure_one(stand: &mut Stand, number: usize, gateways: &[SocketAddr], report: &mut Report) {
+async fn measure_one(stand: &Stand, number: usize, gateways: &[SocketAddr], report: &mut Report) {
     let identity = stand.revocable[number].clone();
     let mut cuts = JoinSet::new();
     for gateway in gateways {
@@ -131,7 +131,7 @@ async fn measure_one(stand: &mut Stand, number: usize, gateways: &[SocketAddr], 
     // A long poll says nothing when it has reached the application.
     tokio::time::sleep(PAUSE).await;
     assert!(cuts.try_join_next().is_none(), "a connection ended before its certificate was revoked");
-    let (requested, answered) = tokio::task::block_in_place(|| stand.revoke(number));
+    let revocation = stand.revoke(number).await;
     let mut refusals = JoinSet::new();
     for gateway in gateways {
         let (identity, gateway) = (identity.clone(), *gateway);
@@ -147,8 +147,9 @@ async fn measure_one(stand: &mut Stand, number: usize, gateways: &[SocketAddr], 
     };
     let ends = tokio::time::timeout(PATIENCE, all).await.unwrap_or_else(|_| panic!("certificate {number} is accepted"));
     for (kind, at) in ends {
-        report.add(Measured { kind, requested, answered, at });
+        report.add(kind, at, &revocation);
     }
+    report.add_answer(&revocation);
 }
 
 async fn new_connection_is_served(identity: &Identity, gateway: SocketAddr) -> bool {

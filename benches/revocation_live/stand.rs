@@ -1,69 +1,127 @@
-//! What is measured: three gateways before one application, certificates, and a way to revoke them.
+//! What is measured: a cluster of two issuers and three gateways, certificates, and their revocation over the API.
 
 use crate::measure::client::Identity;
 use crate::measure::server;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sekisho::clock;
-use sekisho::demo::configuration::IssuerPart;
-use sekisho::demo::pki::{ClientRequest, PkiDir};
-use sekisho::demo::process::{GatewayProcess, ServerProcess};
+use sekisho::demo::cluster::{Cluster, GATEWAYS, ISSUERS, Reached, User, Wanted, revocation_body};
+use sekisho::demo::process::{Output, ServerProcess};
+use serde_json::Value;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
-const GATEWAYS: usize = 3;
+/// Certificates that are asked for at a time.
+const AT_A_TIME: usize = 4;
 
+/// Everything that runs.
 pub struct Stand {
-    gateways: Vec<GatewayProcess>,
+    cluster: Cluster,
+    desk: reqwest::Client,
+    users: Vec<User>,
     pub holders: Vec<Identity>,
     pub revocable: Vec<Identity>,
-    pki: PkiDir,
     _application: ServerProcess,
     _folder: tempfile::TempDir,
 }
 
+/// One revocation.
+pub struct Revocation {
+    pub requested: Instant,
+    pub answered: Instant,
+    /// What the issuer said of the gateways that have it.
+    pub propagation: Value,
+}
+
 impl Stand {
+    /// With so many certificates that nobody revokes, and so many others.
     pub fn start(holders: usize, revocable: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pki = PkiDir::create(&folder.path().join("pki"), clock::now()).unwrap();
         let application = server::application();
-        let configuration = server::configured(application.address("application"), &IssuerPart::default());
-        let gateways = (0..GATEWAYS)
-            .map(|number| server::gateway(pki.folder(), &format!("gateway-{number}.toml"), &configuration));
-        let gateways = gateways.collect();
-        let identity = |name: String| {
-            pki.issue_client(
-                &name,
-                &ClientRequest::good(&format!("00009876543 {} 1635", name.replace('-', "")), clock::now()),
-            )
-            .unwrap();
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_file(pki.path("server-ca.pem")).unwrap()).unwrap();
-            let chain = CertificateDer::pem_file_iter(pki.path(&format!("{name}.pem"))).unwrap().map(Result::unwrap);
-            let key = PrivateKeyDer::from_pem_file(pki.path(&format!("{name}.key"))).unwrap();
-            Identity::new(roots, chain.collect(), key)
+        let wanted = Wanted {
+            binary: Path::new(env!("CARGO_BIN_EXE_sekisho")),
+            folder: &folder.path().join("pki"),
+            port: 0,
+            output: Output::Keep,
+            change: server::with_room,
         };
-        let holders = (0..holders).map(|number| identity(format!("holder-{number}"))).collect();
-        let revocable = (0..revocable).map(|number| identity(format!("revocable-{number}"))).collect();
-        Self { gateways, holders, revocable, pki, _application: application, _folder: folder }
+        let cluster = Cluster::before(&wanted, application.address("application"), Reached::Directly);
+        let cluster = cluster.unwrap_or_else(|error| panic!("{error}"));
+        let users = acquire(&cluster, holders + revocable);
+        let roots = roots(&cluster);
+        let identity = |user: &User| Identity::new(roots.clone(), chain(user.certificate()), key(user.key()));
+        let mut revocable: Vec<_> = users.iter().map(identity).collect();
+        let holders = revocable.split_off(revocable.len() - holders);
+        let desk = desk(&cluster);
+        Self { cluster, desk, users, holders, revocable, _application: application, _folder: folder }
     }
 
     pub fn gateways(&self) -> Vec<SocketAddr> {
-        self.gateways.iter().map(|gateway| gateway.tls()).collect()
+        (0..GATEWAYS).map(|number| self.cluster.gateway(number)).collect()
     }
 
-    /// Revokes one certificate: when that was asked for, and when the answer had come.
-    pub fn revoke(&mut self, number: usize) -> (Instant, Instant) {
-        let serial = self.pki.serial(&format!("revocable-{number}")).unwrap();
+    /// Revokes one certificate, at one issuer or the other.
+    pub async fn revoke(&self, number: usize) -> Revocation {
+        let issuer = self.cluster.issuer(number % ISSUERS);
+        let url = format!("https://{issuer}{}", self.users[number].revocation_path());
+        let request = self.desk.post(url).header("content-type", "application/json");
+        let request = request.body(revocation_body().to_string());
         let requested = Instant::now();
-        self.pki.revoke(&[serial], clock::now()).unwrap();
-        (requested, Instant::now())
+        let answer = request.send().await.unwrap();
+        let (status, body) = (answer.status(), answer.bytes().await.unwrap());
+        let answered = Instant::now();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(status, 200, "{body}");
+        Revocation { requested, answered, propagation: body["propagation"].clone() }
     }
 
     /// Resident memory of each gateway.
     pub fn memory(&self) -> String {
-        let each = self.gateways.iter().map(|gateway| format!("{:.0}", server::memory(gateway.id(), "VmRSS")));
+        let processes = (0..GATEWAYS).filter_map(|number| self.cluster.gateway_process(number));
+        let each = processes.map(|gateway| format!("{:.0}", server::memory(gateway.id(), "VmRSS")));
         format!("resident memory of the gateways: {} MB", each.collect::<Vec<_>>().join(", "))
     }
+}
+
+fn acquire(cluster: &Cluster, count: usize) -> Vec<User> {
+    // The first opens the contract.
+    let acquire = |number: usize| cluster.acquire(number % ISSUERS, &format!("user{number}")).unwrap();
+    let mut users = vec![acquire(0)];
+    let rest: Vec<_> = (1..count).collect();
+    for some in rest.chunks(AT_A_TIME) {
+        let acquired = std::thread::scope(|scope| {
+            let asking: Vec<_> = some.iter().map(|number| scope.spawn(|| acquire(*number))).collect();
+            asking.into_iter().map(|asked| asked.join().unwrap()).collect::<Vec<_>>()
+        });
+        users.extend(acquired);
+    }
+    users
+}
+
+/// The bank's desk, with the service certificate of the IB application.
+fn desk(cluster: &Cluster) -> reqwest::Client {
+    let provider = Arc::new(sekisho::gateway::crypto_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let pki = cluster.pki();
+    let tls = builder
+        .with_root_certificates(roots(cluster))
+        .with_client_auth_cert(chain(&pki.path("service-ib.pem")), key(&pki.path("service-ib.key")))
+        .unwrap();
+    reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy().build().unwrap()
+}
+
+fn roots(cluster: &Cluster) -> RootCertStore {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(cluster.pki().path("server-ca.pem")).unwrap()).unwrap();
+    roots
+}
+
+fn chain(pem: &Path) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_file_iter(pem).unwrap().map(Result::unwrap).collect()
+}
+
+fn key(pem: &Path) -> PrivateKeyDer<'static> {
+    PrivateKeyDer::from_pem_file(pem).unwrap()
 }

@@ -13,7 +13,7 @@ mod revocation;
 mod stand;
 
 use load::Load;
-use measure::samples::{Samples, columns};
+use measure::samples::{Samples, columns, rounded};
 use measure::server;
 use stand::Stand;
 use std::time::{Duration, Instant};
@@ -87,5 +87,5 @@ fn main() {
     let at = |swap: usize| format!("{:.1} MB after {swap}", memory[(swap - 1).min(memory.len() - 1)]);
     let (middle, last) = (memory.len() / 2, memory.len());
     println!("resident memory of the gateway: {}, {}, {}, {}", at(1), at(5), at(middle), at(last));
-    println!("{}", serde_json::json!({ "index_mb_1m": index, "swap_p99_ratio": during / before }));
+    println!("{}", serde_json::json!({ "index_mb_1m": rounded(index), "swap_p99_ratio": rounded(during / before) }));
 }

@@ -6,7 +6,6 @@ use rcgen::KeyPair;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
-use sekisho::demo::configuration::IssuerPart;
 use sekisho::demo::pki::PkiDir;
 use sekisho::demo::process::{GatewayProcess, ServerProcess};
 use sekisho::pki::certificate::Certificate;
@@ -32,7 +31,7 @@ impl Stand {
         let folder = tempfile::tempdir().unwrap();
         let pki = PkiDir::create(&folder.path().join("pki"), clock::now()).unwrap();
         let application = server::application();
-        let demo = server::configured(application.address("application"), &IssuerPart::default());
+        let demo = server::configured(application.address("application"));
         let text = demo.replacen("\"crl.pem\"", "\"root.crl\"", 1).replacen("\"crl.pem\"", "\"issuing.crl\"", 1);
         assert!(!text.contains("crl.pem"), "{text}");
         // The first list is empty: what the gateway takes without one shows.

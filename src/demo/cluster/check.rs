@@ -1,11 +1,9 @@
 //! What the cluster promises, tried: processes are killed, and every gateway refuses who was revoked.
 
-use super::users::{Page, User, path_of_revocation};
+use super::users::{Page, User, revocation_body};
 use super::{Cluster, GATEWAYS, ISSUERS, Wanted};
 use crate::demo::Passed;
-use crate::demo::issuer::seed;
 use crate::demo::process::{Output, poll};
-use serde_json::json;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -124,9 +122,8 @@ impl Cluster {
             text,
             "\nRevoke it 失効, at either issuer; the answer says how many gateways have it, and since when:\n"
         )?;
-        let body = json!({ "reason": "key-compromise", "staff": seed::staff("staff-desk") });
         for number in 0..ISSUERS {
-            writeln!(text, "{}", self.as_desk(number).command("POST", &path_of_revocation(&user), &body))?;
+            writeln!(text, "{}", self.as_desk(number).command("POST", &user.revocation_path(), &revocation_body()))?;
         }
         writeln!(
             text,

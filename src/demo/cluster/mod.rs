@@ -11,7 +11,7 @@ mod users;
 pub use check::check;
 pub use configuration::Reached;
 pub use postgres::Postgres;
-pub use users::{Page, User};
+pub use users::{Page, User, revocation_body};
 
 use super::app::App;
 use super::issuer::api::Api;

@@ -21,6 +21,12 @@ pub struct User {
 }
 
 impl User {
+    /// `POST` here revokes, as the IB application.
+    pub fn revocation_path(&self) -> String {
+        let contract = life().map_or("", |life| life.contract);
+        format!("/v1/contracts/{contract}/users/{}/revoke", self.name)
+    }
+
     /// The certificate and those above it, PEM.
     pub fn certificate(&self) -> &Path {
         &self.files.certificate
@@ -54,8 +60,7 @@ impl Cluster {
     }
 
     pub(super) fn send_revocation(&self, issuer: usize, user: &User) -> Answer {
-        let body = json!({ "reason": "key-compromise", "staff": seed::staff("staff-desk") });
-        self.api(issuer).send("POST", &path_of_revocation(user), None, &body)
+        self.api(issuer).send("POST", &user.revocation_path(), None, &revocation_body())
     }
 
     /// GET of an issuer's API as the IB application: status and body.
@@ -98,10 +103,9 @@ pub enum Page {
     Else(String),
 }
 
-/// `POST` here revokes.
-pub(super) fn path_of_revocation(user: &User) -> String {
-    let contract = life().map_or("", |life| life.contract);
-    format!("/v1/contracts/{contract}/users/{}/revoke", user.name)
+/// What is sent to [`User::revocation_path`].
+pub fn revocation_body() -> Value {
+    json!({ "reason": "key-compromise", "staff": seed::staff("staff-desk") })
 }
 
 fn life() -> Result<&'static Life, &'static str> {
