@@ -2,10 +2,9 @@
 
 use crate::common::{PATIENCE, TestApp, binary, wait_until};
 use crate::relay::Relay;
-use sekisho::demo::cluster::{Cluster, GATEWAYS, ISSUERS, Page, Reached, User, Wanted};
+use sekisho::demo::cluster::{Cluster, GATEWAYS, Page, Reached, User, Wanted};
 use sekisho::demo::process::Output;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// `lost_after` of the gateways in these tests: two heartbeats and a half.
@@ -14,7 +13,7 @@ pub const LOST_AFTER: Duration = Duration::from_secs(5);
 /// Two issuers on one PostgreSQL, three gateways, and a relay on each way between them.
 pub struct Bank {
     pub cluster: Cluster,
-    relays: BTreeMap<(usize, usize), Relay>,
+    relays: Vec<(usize, Relay)>,
     _app: TestApp,
     _folder: tempfile::TempDir,
 }
@@ -25,11 +24,11 @@ impl Bank {
         let (folder, app) = (tempfile::tempdir().unwrap(), TestApp::new());
         let pki = folder.path().join("pki");
         let wanted = Wanted { binary: binary(), folder: &pki, port: 0, output: Output::Keep, change };
-        let relays = RefCell::new(BTreeMap::new());
-        let way = |gateway, issuer, api| {
-            let relay = Relay::to(api);
+        let relays = RefCell::new(Vec::new());
+        let way = |gateway, _issuer, address| {
+            let relay = Relay::to(address);
             let address = relay.address();
-            relays.borrow_mut().insert((gateway, issuer), relay);
+            relays.borrow_mut().push((gateway, relay));
             address
         };
         let cluster = Cluster::before(&wanted, app.address().unwrap(), Reached::Through(&way));
@@ -44,9 +43,9 @@ impl Bank {
         user
     }
 
-    /// The relays of a gateway to every issuer.
+    /// Every way from a gateway to the issuers: their feeds and their lists.
     pub fn relays_of(&self, gateway: usize) -> impl Iterator<Item = &Relay> {
-        (0..ISSUERS).map(move |issuer| &self.relays[&(gateway, issuer)])
+        self.relays.iter().filter(move |(of, _)| *of == gateway).map(|(_, relay)| relay)
     }
 
     /// Revokes at that issuer; the answer must be a good one.

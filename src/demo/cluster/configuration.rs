@@ -9,7 +9,7 @@ use crate::demo::pki::PkiDir;
 use crate::demo::process::Output;
 use std::error::Error;
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The issuers' server certificate in the development PKI: of their name and of the loopback address.
@@ -25,16 +25,17 @@ pub(super) const AUTHORITIES: [(&str, &str); 1] = [(AUTHORITY, "Sekisho Demo Shi
 pub enum Reached<'a> {
     /// At their own addresses.
     Directly,
-    /// Elsewhere: given the numbers of gateway and issuer, and the issuer's API, what stands between.
+    /// Elsewhere: given the numbers of gateway and issuer, and the issuer's API or the address of its lists, what stands
+    /// between.
     Through(&'a dyn Fn(usize, usize, SocketAddr) -> SocketAddr),
 }
 
 impl Reached<'_> {
-    /// Where a gateway finds the issuers with these APIs.
-    pub(super) fn addresses(self, gateway: usize, apis: &[SocketAddr]) -> Vec<SocketAddr> {
+    /// Where a gateway finds the issuers that have these addresses.
+    pub(super) fn addresses(self, gateway: usize, own: &[SocketAddr]) -> Vec<SocketAddr> {
         match self {
-            Self::Directly => apis.to_vec(),
-            Self::Through(way) => apis.iter().enumerate().map(|(issuer, api)| way(gateway, issuer, *api)).collect(),
+            Self::Directly => own.to_vec(),
+            Self::Through(way) => own.iter().enumerate().map(|(issuer, own)| way(gateway, issuer, *own)).collect(),
         }
     }
 }
@@ -71,6 +72,7 @@ impl Layout {
         for number in 0..GATEWAYS {
             let name = gateway_name(number);
             anew(&pki.path(&name))?;
+            std::fs::DirBuilder::new().mode(0o700).create(pki.path(&name).join("state"))?;
             let fingerprint = fingerprint(&pki.path(&format!("{name}.pem")))?;
             services +=
                 &format!("\n[[service]]\nname = \"{name}\"\nfingerprint = \"{fingerprint}\"\nrights = [\"feed\"]\n");
@@ -202,12 +204,9 @@ fn tables(name: &str, issuers: &[SocketAddr], publics: &[SocketAddr]) -> String 
     let issuer = issuer_folder();
     let listed = |urls: Vec<String>| urls.join(", ");
     let urls = listed(issuers.iter().map(|address| format!("\"https://{address}\"")).collect());
-    let _ = publics;
-    let lists = listed(
-        (0..super::ISSUERS).map(|number| format!("\"{issuer}/{}/{AUTHORITY}-0.crl\"", published(number))).collect(),
-    );
+    let lists = listed(publics.iter().map(|address| format!("\"http://{address}/crl/{AUTHORITY}/0.crl\"")).collect());
     format!(
-        r#"state_folder = "{name}"
+        r#"state_folder = "{name}/state"
 
 [gateway.feed]
 urls = [{urls}]
@@ -226,7 +225,7 @@ revocation = {{ crl = ["{issuer}/root.crl"] }}
 name = "{AUTHORITY}"
 issued_by = "bank-root"
 certificate = "{issuer}/pki/{AUTHORITY}/issuing.pem"
-revocation = {{ crl = [{lists}], feed = true }}
+revocation = {{ crl_urls = [{lists}], feed = true }}
 identity = '{IDENTITY}'
 
 "#

@@ -121,8 +121,8 @@ impl Cluster {
         let apis: Vec<_> = cluster.issuers.iter().map(|issuer| issuer.addresses.api).collect();
         let publics: Vec<_> = cluster.issuers.iter().map(|issuer| issuer.addresses.public).collect();
         for number in 0..GATEWAYS {
-            let urls = reached.addresses(number, &apis);
-            let (config, listen, admin) = cluster.layout.write_gateway(number, &urls, &publics)?;
+            let (feeds, lists) = (reached.addresses(number, &apis), reached.addresses(number, &publics));
+            let (config, listen, admin) = cluster.layout.write_gateway(number, &feeds, &lists)?;
             cluster.gateways.push(Gateway { process: None, config, listen, admin });
             cluster.start_gateway(number)?;
         }
