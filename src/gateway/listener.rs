@@ -9,10 +9,11 @@ use super::reload::{self, Cause, FileWatch};
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, crypto_provider, metrics};
+use super::{Gateway, admin, crypto_provider, fetch, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
+use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -51,6 +52,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
         let _entered = runtime.enter();
         bind(&gateway)?
     };
+    fetch::follow(&gateway, &wake, runtime.handle()).map_err(|error| vec![error])?;
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
@@ -81,6 +83,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let provider = crypto_provider();
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
+    let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
     let (snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
     let config = snapshot.config.clone();
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
@@ -93,6 +96,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
+        fetcher: Fetcher::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -100,6 +104,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     reload::report_alarms(&gateway, &alarms);
+    primed.iter().for_each(|report| fetch::report(&gateway, report));
     Ok((Arc::new(gateway), runtime))
 }
 

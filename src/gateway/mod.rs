@@ -8,6 +8,7 @@ mod admin;
 mod alert;
 mod connection;
 mod cut;
+mod fetch;
 mod handshake;
 mod limits;
 mod listener;
@@ -40,6 +41,7 @@ pub use terminator::Terminator;
 use crate::config::{Config, ConfigError};
 use crate::telemetry::log::RecordLog;
 use crate::trust::Alarm;
+use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use site::Snapshot;
@@ -57,6 +59,7 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    fetcher: Fetcher,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

@@ -6,6 +6,7 @@ use super::files::{self, FileMemory, ReadFile};
 use super::lists::RevocationLists;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
+use super::sources::KeptLists;
 use crate::config::{Ca, ConfigError, Placed, RevocationSource, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
@@ -31,10 +32,24 @@ pub struct LoadOutcome {
 /// Every CA whose certificate is missing or wrong, and every CA with a source but no list, now or before: absent is
 /// never empty.
 pub fn load(cas: &[Ca], previous: Option<&TrustSnapshot>, now: Timestamp) -> Result<LoadOutcome, Vec<ConfigError>> {
+    load_with_kept(cas, None, previous, now)
+}
+
+/// [`load`], with the lists that were fetched and kept. A CA all of whose lists are fetched may have none yet: then its
+/// certificates' revocation is [`super::RevocationStatus::Unavailable`] until there is one.
+///
+/// # Errors
+/// As [`load`]; a CA that also has files must have a list.
+pub fn load_with_kept(
+    cas: &[Ca],
+    kept: Option<&KeptLists>,
+    previous: Option<&TrustSnapshot>,
+    now: Timestamp,
+) -> Result<LoadOutcome, Vec<ConfigError>> {
     let facts = authorities(cas)?;
     let unchanged = previous.filter(|previous| previous.has_same_authorities(facts.iter()));
     let mut alarms = Vec::new();
-    let (files, sources) = read_sources(cas, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
+    let (files, sources) = read_sources(cas, kept, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
     let offers = offers(&files, &sources, &mut alarms);
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
     let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
@@ -57,7 +72,7 @@ pub fn load(cas: &[Ca], previous: Option<&TrustSnapshot>, now: Timestamp) -> Res
 }
 
 /// The CA certificates, checked.
-fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
+pub(super) fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut candidates = Vec::with_capacity(cas.len());
     for ca in cas {
@@ -101,6 +116,7 @@ fn certificate_error(ca: &Ca, message: &str) -> ConfigError {
 /// Every file that some CA names, read once, and the places of the CAs that name it.
 fn read_sources(
     cas: &[Ca],
+    kept: Option<&KeptLists>,
     memory: Option<&FileMemory>,
     facts: &[AuthorityFacts],
     now: Timestamp,
@@ -109,6 +125,7 @@ fn read_sources(
     let mut found: Vec<PathBuf> = Vec::new();
     let mut sources: Vec<Vec<usize>> = Vec::new();
     for (place, ca) in cas.iter().enumerate() {
+        let mut named = kept.map(|kept| kept.files(ca)).unwrap_or_default();
         for path in source_paths(&ca.revocation) {
             let expanded = files::expand(&path.value).unwrap_or_else(|message| {
                 alarms.push(Alarm {
@@ -119,13 +136,14 @@ fn read_sources(
                 });
                 Vec::new()
             });
-            for file in expanded {
-                match found.iter().position(|known| *known == file) {
-                    Some(known) => sources.iter_mut().skip(known).take(1).for_each(|places| places.push(place)),
-                    None => {
-                        found.push(file);
-                        sources.push(vec![place]);
-                    }
+            named.extend(expanded);
+        }
+        for file in named {
+            match found.iter().position(|known| *known == file) {
+                Some(known) => sources.iter_mut().skip(known).take(1).for_each(|places| places.push(place)),
+                None => {
+                    found.push(file);
+                    sources.push(vec![place]);
                 }
             }
         }
@@ -165,7 +183,7 @@ fn absent_is_not_empty(
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
-            if paths.is_empty() {
+            if paths.is_empty() && !has_fetched(&ca.revocation) {
                 let message = format!("ca {} names no file for its revocation lists", ca.name);
                 errors.push(ConfigError { place: ca.place.clone(), message });
             }
@@ -196,6 +214,14 @@ fn missing_error(ca: &Ca, path: &Placed<PathBuf>, alarms: &[Alarm]) -> ConfigErr
             path.value.display(),
             ca.name
         ),
+    }
+}
+
+/// Whether lists come over the network, which may take until after the start.
+fn has_fetched(source: &RevocationSource) -> bool {
+    match source {
+        RevocationSource::None => false,
+        RevocationSource::From(sources) => !(sources.urls.is_empty() && sources.point_hosts.is_empty()),
     }
 }
 

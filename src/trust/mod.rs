@@ -22,13 +22,14 @@ mod parts;
 mod revoked;
 mod select;
 mod snapshot;
+pub mod sources;
 mod staleness;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
 pub use lists::{RevocationList, RevocationLists};
 pub use live::Live;
-pub use load::{LoadOutcome, load};
+pub use load::{LoadOutcome, load, load_with_kept};
 pub use parts::{AuthorityParts, ListParts, PartsError, RevocationParts};
 pub use revoked::{Revoked, RevokedIndex};
 pub use snapshot::{AuthorityStatus, Readiness, RevocationStatus, TrustSnapshot};
