@@ -5,7 +5,7 @@ use sekisho::demo::configuration::{self, Addresses, IssuerPart};
 use sekisho::demo::process::{GatewayProcess, Output, ServerProcess};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -70,12 +70,16 @@ pub fn with_room(configuration: String) -> String {
     replaced(text, "health_check = { path = \"/healthz\" }", "read_timeout = \"1h\"")
 }
 
+/// The program under measure: this build's, or another to compare it with.
+pub fn binary() -> PathBuf {
+    std::env::var_os("SEKISHO_BENCH_BINARY").map_or(PathBuf::from(env!("CARGO_BIN_EXE_sekisho")), PathBuf::from)
+}
+
 /// Starts a gateway with that configuration in a file of that name.
 pub fn gateway(folder: &Path, name: &str, configuration: &str) -> GatewayProcess {
     let path = folder.join(name);
     std::fs::write(&path, configuration).unwrap();
-    GatewayProcess::start(Path::new(env!("CARGO_BIN_EXE_sekisho")), &path, Output::Keep, PATIENCE)
-        .unwrap_or_else(|error| panic!("{error}"))
+    GatewayProcess::start(&binary(), &path, Output::Keep, PATIENCE).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A field of the kernel's account of a process (`VmRSS`, `VmHWM`), in MB.

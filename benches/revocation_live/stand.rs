@@ -41,7 +41,7 @@ impl Stand {
         let folder = tempfile::tempdir().unwrap();
         let application = server::application();
         let wanted = Wanted {
-            binary: Path::new(env!("CARGO_BIN_EXE_sekisho")),
+            binary: &server::binary(),
             folder: &folder.path().join("pki"),
             port: 0,
             output: Output::Keep,
