@@ -11,6 +11,7 @@
 mod accept;
 mod alarm;
 mod authority;
+mod background;
 pub mod blocks;
 pub mod feed;
 mod files;
@@ -27,6 +28,7 @@ mod staleness;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
+pub use background::yielding;
 pub use lists::{RevocationList, RevocationLists};
 pub use live::Live;
 pub use load::{LoadOutcome, load, load_with_kept};
