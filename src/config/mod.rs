@@ -9,6 +9,7 @@ mod gateway;
 mod header_names;
 #[cfg(feature = "issuer")]
 pub mod issuer;
+mod ocsp;
 mod pool;
 pub(crate) mod reader;
 mod route;

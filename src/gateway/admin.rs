@@ -69,6 +69,7 @@ impl ServeHttp for Admin {
 impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         let snapshot = self.gateway.snapshot();
+        self.gateway.metrics.responders(&snapshot.trust);
         answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools))
     }
 

@@ -3,11 +3,16 @@
 use super::Gateway;
 use super::reload::Cause;
 use crate::config::{Config, ConfigError, RevocationSource};
+use crate::pki::fingerprint::AuthorityKey;
 use crate::trust::TrustSnapshot;
 use crate::trust::sources::{self, FetchReport, Fetched, Host, KeptLists};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::runtime::Handle;
+
+/// How long a list of a million takes to be judged and loaded on a busy machine.
+const READING: Duration = Duration::from_secs(5);
 
 /// Where fetched lists are kept, if this configuration has any to fetch.
 pub(super) fn kept(config: &Config) -> Option<KeptLists> {
@@ -52,6 +57,37 @@ pub(super) fn report(gateway: &Gateway, report: &FetchReport) {
     }
 }
 
+/// Fetches the lists at a certificate's distribution points. What comes is in force when this returns; it returns in any
+/// case, and nobody waits for the same points again.
+pub(super) async fn lists_at(gateway: &Gateway, issuer: &AuthorityKey, urls: &[Arc<str>]) {
+    let snapshot = gateway.snapshot();
+    let authority = snapshot.trust.authority(issuer);
+    let ca = authority.and_then(|authority| snapshot.config.cas.iter().find(|ca| ca.name == *authority.name()));
+    let Some(ca) = ca else {
+        // A reload took the CA out.
+        return;
+    };
+    let mut attempts = Vec::new();
+    for url in urls {
+        match gateway.fetcher.point(ca, url) {
+            Ok(attempt) => attempts.push(attempt),
+            Err(error) => tracing::warn!(ca = %ca.name, %url, %error, "a distribution point is not fetched"),
+        }
+    }
+    let in_force = async {
+        for mut attempt in attempts {
+            // An error is its end: a reload took it out.
+            let _ = attempt.wait_for(|ended| *ended > 0).await;
+        }
+        gateway.loads.settled().await;
+    };
+    // Beyond the fetch itself: for a place among the downloads, and for the list to be read.
+    if tokio::time::timeout(snapshot.config.fetch.timeout + READING, in_force).await.is_err() {
+        tracing::warn!(ca = %ca.name, ?urls, "the lists at these distribution points take too long to be waited for");
+    }
+    urls.iter().for_each(|url| gateway.fetcher.book().tried(&ca.name, url));
+}
+
 fn open(config: &Config) -> Result<Option<KeptLists>, ConfigError> {
     let folder = config.gateway.state_folder.as_ref().filter(|_| has_fetched(config));
     folder.map(KeptLists::open).transpose()
@@ -76,10 +112,14 @@ impl Host for Waking {
     }
 
     fn fetched(&self, report: &FetchReport) {
+        let is_new = matches!(report.outcome, Ok(Fetched::New));
         if let Some(gateway) = self.gateway.upgrade() {
             self::report(&gateway, report);
+            if is_new {
+                gateway.loads.want();
+            }
         }
-        if matches!(report.outcome, Ok(Fetched::New)) {
+        if is_new {
             // The gateway is stopping when nobody listens.
             let _ = self.wake.send(Cause::Lists);
         }

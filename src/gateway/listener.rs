@@ -6,13 +6,15 @@ use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
 use super::records::AuthenticationRecord;
 use super::reload::{self, Cause, FileWatch};
+use super::settle;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, crypto_provider, fetch, metrics};
+use super::{Gateway, admin, answers, crypto_provider, fetch, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
+use crate::trust::Live;
 use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
@@ -84,7 +86,10 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
     let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
-    let (snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let (mut snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let fetcher = Fetcher::default();
+    let live = Live { points: Some(Arc::clone(fetcher.book())), ..snapshot.trust.live().clone() };
+    snapshot.trust = Arc::new(snapshot.trust.with_live(live));
     let config = snapshot.config.clone();
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
     let records = RecordLog::open(&config.gateway.access_log)
@@ -96,7 +101,9 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
-        fetcher: Fetcher::default(),
+        loads: publish::Loads::default(),
+        fetcher,
+        questions: settle::Questions::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -162,6 +169,7 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
     tokio::spawn(watch_connections(gateway.clone()));
+    tokio::spawn(answers::keep_fresh(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");

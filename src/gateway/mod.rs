@@ -6,6 +6,7 @@
 
 mod admin;
 mod alert;
+mod answers;
 mod connection;
 mod cut;
 mod fetch;
@@ -18,6 +19,7 @@ mod publish;
 mod records;
 mod registry;
 mod reload;
+mod settle;
 mod site;
 mod stream;
 mod terminator;
@@ -59,7 +61,9 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    loads: publish::Loads,
     fetcher: Fetcher,
+    questions: settle::Questions,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

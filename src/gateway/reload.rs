@@ -143,10 +143,12 @@ pub(super) fn run(
             gateway.records.reopen();
         }
         // A panic here would leave the gateway with today's lists for ever.
+        let load = gateway.loads.begin();
         let reloaded = catch_unwind(AssertUnwindSafe(|| match settled {
             Cause::Lists => reload_lists(gateway),
             Cause::Signal | Cause::Files | Cause::Stop => reload(gateway, config_path, runtime, wake),
         }));
+        gateway.loads.finish(load);
         memory = Memory::Freed;
         if reloaded.is_err() {
             gateway.metrics.reloads.with_label_values(&["refused"]).inc();

@@ -5,6 +5,7 @@ pub mod crl;
 pub(crate) mod der;
 pub mod fingerprint;
 pub mod name;
+pub mod ocsp;
 pub mod pem;
 pub mod serial;
 pub mod signature;

@@ -1,7 +1,8 @@
 //! The configured certification authorities, each checked before it is trusted with anything.
 
 use super::lists::RevocationLists;
-use crate::config::AnchorExpiry;
+use super::ocsp::Responder;
+use crate::config::{AnchorExpiry, OcspSource};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::signature::verify_certificate;
@@ -23,6 +24,9 @@ pub(super) struct AuthorityFacts {
     pub(super) issued_by: Option<AuthorityKey>,
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) role: Role,
+    pub(super) responder: Option<Arc<Responder>>,
+    /// Hosts from which the lists at its certificates' distribution points may be fetched.
+    pub(super) point_hosts: Arc<[String]>,
 }
 
 /// What a CA's certificates are looked up in.
@@ -49,6 +53,8 @@ pub(super) struct Candidate<'a> {
     pub(super) certificate: Certificate,
     pub(super) issued_by: Option<&'a Arc<str>>,
     pub(super) anchor_expiry: AnchorExpiry,
+    pub(super) ocsp: Option<&'a OcspSource>,
+    pub(super) point_hosts: Arc<[String]>,
 }
 
 impl Authority {
@@ -80,6 +86,11 @@ impl Authority {
     /// What it may sign.
     pub const fn role(&self) -> Role {
         self.facts.role
+    }
+
+    /// Whom to ask about its certificates, if anybody.
+    pub const fn responder(&self) -> Option<&Arc<Responder>> {
+        self.facts.responder.as_ref()
     }
 
     /// What its certificates are looked up in.
@@ -165,7 +176,10 @@ fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> 
             Some(above.certificate.authority_key())
         }
     };
+    let responder = |source| Responder::new(candidate.name, certificate, source).map(Arc::new);
     Ok(AuthorityFacts {
+        responder: candidate.ocsp.map(responder).transpose()?,
+        point_hosts: Arc::clone(&candidate.point_hosts),
         name: Arc::clone(candidate.name),
         certificate: certificate.clone(),
         issued_by,

@@ -6,8 +6,8 @@ use super::files::{self, FileMemory, ReadFile};
 use super::lists::RevocationLists;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
-use super::sources::KeptLists;
-use crate::config::{Ca, ConfigError, Placed, RevocationSource, WhenStale};
+use super::sources::{KeptLists, target};
+use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
 use crate::pki::time::Timestamp;
@@ -82,6 +82,8 @@ pub(super) fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigE
                 certificate,
                 issued_by: ca.issued_by.as_ref(),
                 anchor_expiry: ca.anchor_expiry,
+                ocsp: responder(&ca.revocation),
+                point_hosts: target::hosts(&ca.revocation),
             }),
             Err(message) => errors.push(certificate_error(ca, &message)),
         }
@@ -170,7 +172,8 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source must have a complete list in force.
+/// A CA with a source of lists must have a complete list in force; one whose certificates are asked about need not have
+/// a source of lists.
 fn absent_is_not_empty(
     cas: &[Ca],
     facts: &[AuthorityFacts],
@@ -183,7 +186,7 @@ fn absent_is_not_empty(
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
-            if paths.is_empty() && !has_fetched(&ca.revocation) {
+            if paths.is_empty() && facts.responder.is_none() && !has_fetched(&ca.revocation) {
                 let message = format!("ca {} names no file for its revocation lists", ca.name);
                 errors.push(ConfigError { place: ca.place.clone(), message });
             }
@@ -229,6 +232,13 @@ fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     match source {
         RevocationSource::None => &[],
         RevocationSource::From(sources) => &sources.files,
+    }
+}
+
+const fn responder(source: &RevocationSource) -> Option<&OcspSource> {
+    match source {
+        RevocationSource::None => None,
+        RevocationSource::From(sources) => sources.ocsp.as_ref(),
     }
 }
 

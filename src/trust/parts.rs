@@ -77,6 +77,8 @@ impl TrustSnapshot {
                 certificate: parts.certificate.clone(),
                 issued_by: parts.issued_by.as_ref(),
                 anchor_expiry: parts.anchor_expiry,
+                ocsp: None,
+                point_hosts: Arc::default(),
             })
             .collect();
         let facts = check(&candidates).map_err(|errors| PartsError(errors.into_iter().map(named).collect()))?;

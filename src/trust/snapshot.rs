@@ -4,7 +4,10 @@ use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
 use super::files::FileMemory;
 use super::lists::Lookup;
 use super::live::Live;
+use super::need::Need;
+use super::ocsp::Responder;
 use super::staleness::{Freshness, Stale};
+use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::serial::SerialNumber;
@@ -54,6 +57,13 @@ pub enum RevocationStatus {
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
+    /// It cannot be told yet: something is to be asked for first. Not good, and not to be told to the client.
+    Pending {
+        /// The CA whose source is to be asked.
+        ca: Arc<str>,
+        /// What for.
+        need: Need,
+    },
     /// It cannot be told, so the certificate must be refused.
     Unavailable {
         /// The CA whose list is missing, stale or not understood; for an issuer that is no configured CA, its key.
@@ -184,8 +194,23 @@ impl TrustSnapshot {
         &self.ground.intermediates
     }
 
-    /// Whether the certificate with this issuer and serial is revoked at `now`.
+    /// Whether the certificate with this issuer and serial is revoked at `now`, by all sources together.
     pub fn revocation(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
+        let listed = self.listed(issuer, serial, now);
+        let Some((responder, when_stale)) = self.authority(issuer).and_then(Authority::asked) else {
+            return listed;
+        };
+        let is_revoked = |delegate: &SerialNumber| self.revokes(issuer, delegate, now);
+        self.live.answers.weigh(responder, when_stale, serial, listed, is_revoked, now)
+    }
+
+    /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
+    pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
+        matches!(self.listed(issuer, serial, now), RevocationStatus::Revoked { .. })
+    }
+
+    /// What the lists say.
+    fn listed(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
         let Some(authority) = self.authority(issuer) else {
             return RevocationStatus::Unavailable {
                 ca: format!("{issuer:?}").into(),
@@ -215,17 +240,38 @@ impl TrustSnapshot {
         }
     }
 
+    /// Whether there is a source that is asked about single certificates: whether a status may be
+    /// [`RevocationStatus::Pending`] at all.
+    pub fn asks(&self) -> bool {
+        self.ground.authorities.iter().any(|authority| authority.responder().is_some())
+    }
+
     /// Each CA's revocation data at `now`, for metrics and readiness.
     pub fn status(&self, now: Timestamp) -> Vec<AuthorityStatus> {
-        self.ground.authorities.iter().map(|authority| authority.status(now)).collect()
+        self.ground.authorities.iter().map(|authority| self.status_of(authority, now)).collect()
+    }
+
+    /// A responder that answers stands in for lists, and one that does not leaves the CA with what its lists are.
+    fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
+        let mut status = authority.status(now);
+        let (Readiness::Unavailable(lists), Some((responder, when_stale))) = (&status.readiness, authority.asked())
+        else {
+            return status;
+        };
+        status.readiness = match (self.live.answers.down(&authority.key()), when_stale) {
+            (None, _) => Readiness::Fresh,
+            (Some(_), WhenStale::ReportOnly) => Readiness::Tolerated,
+            (Some((since, why)), _) => Readiness::Unavailable(format!(
+                "the OCSP responder {} has not answered since {since}: {why}; {lists}",
+                responder.url
+            )),
+        };
+        status
     }
 
     /// Whether each CA that needs lists can tell certificates good at `now`.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.ground
-            .authorities
-            .iter()
-            .all(|authority| !matches!(authority.status(now).readiness, Readiness::Unavailable(_)))
+        !self.status(now).iter().any(|status| matches!(status.readiness, Readiness::Unavailable(_)))
     }
 
     pub(super) fn has_same_authorities<'a>(&self, others: impl ExactSizeIterator<Item = &'a AuthorityFacts>) -> bool {
@@ -235,7 +281,15 @@ impl TrustSnapshot {
 }
 
 impl Authority {
-    /// Its revocation data at `now`.
+    /// Whom to ask about its certificates, and what becomes of an answer that grew old.
+    fn asked(&self) -> Option<(&Arc<Responder>, WhenStale)> {
+        match self.revocation() {
+            Revocation::Lists(lists) => Some((self.responder()?, lists.when_stale())),
+            Revocation::NotChecked => None,
+        }
+    }
+
+    /// Its lists at `now`.
     pub fn status(&self, now: Timestamp) -> AuthorityStatus {
         let mut status = AuthorityStatus {
             ca: Arc::clone(self.name()),

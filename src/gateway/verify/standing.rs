@@ -4,7 +4,7 @@ use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, RevocationStatus, TrustSnapshot};
+use crate::trust::{Authority, Need, RevocationStatus, TrustSnapshot};
 
 /// A path that stands.
 #[derive(Debug)]
@@ -29,6 +29,7 @@ pub(super) enum Whose {
 pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
     let mut unavailable = None;
+    let mut pending: Option<(Whose, Refusal)> = None;
     for (link, whose) in with_owner(links) {
         let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
         match trust.revocation(&link.issued_by, &link.serial, now) {
@@ -39,6 +40,10 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             }
             RevocationStatus::Unavailable { ca, why } => {
                 unavailable.get_or_insert((whose, ca, why));
+            }
+            RevocationStatus::Pending { ca, need } => {
+                // The leaf's, even if it is a CA's status that is missing: no other path is looked for meanwhile.
+                pending.get_or_insert_with(|| (Whose::Leaf, not_told_yet(&ca))).1.needs.push(need);
             }
         }
     }
@@ -51,8 +56,18 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
             Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
         }
-        None => Ok(Standing { crl_number }),
+        None => pending.map_or(Ok(Standing { crl_number }), Err),
     }
+}
+
+/// What has to be asked for before the status of these certificates can be told.
+pub(super) fn needs(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Vec<Need> {
+    let status = |link: &Link| trust.revocation(&link.issued_by, &link.serial, now);
+    let need = |status| match status {
+        RevocationStatus::Pending { need, .. } => Some(need),
+        _ => None,
+    };
+    links.iter().map(status).filter_map(need).collect()
 }
 
 pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String {
@@ -80,7 +95,12 @@ fn not_configured(key: &AuthorityKey) -> Refusal {
 fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<String>) -> Refusal {
     let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
-    Refusal { reason: Reason::Revoked, evidence, subject }
+    Refusal { subject, ..Refusal::new(Reason::Revoked, evidence) }
+}
+
+fn not_told_yet(ca: &str) -> Refusal {
+    let evidence = format!("the revocation status of certificates from CA {ca} is not told yet");
+    Refusal::new(Reason::RevocationUnavailable, evidence)
 }
 
 fn check_time(link: &Link, now: Timestamp) -> Result<(), Refusal> {

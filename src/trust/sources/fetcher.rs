@@ -1,5 +1,6 @@
 //! Every target's life: asked for when it is due or wanted, judged, kept, told.
 
+use super::book::PointBook;
 use super::download::{Bounds, DownloadError, Downloaded, Validators, download};
 use super::judge::{Asked, Judged, ListFacts, Unfit, judge};
 use super::kept::{KeptLists, Note};
@@ -111,6 +112,7 @@ pub struct Fetcher {
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
+    book: Arc<PointBook>,
 }
 
 #[derive(Default)]
@@ -206,6 +208,7 @@ impl Fetcher {
             let stays = !is_new && wanted.contains(target);
             if !stays {
                 running.task.abort();
+                self.shared.book.forget(&target.ca, &target.url);
             }
             stays
         });
@@ -259,6 +262,11 @@ impl Fetcher {
         Ok(attempts)
     }
 
+    /// Which distribution points were asked for: what snapshots look at.
+    pub fn book(&self) -> &Arc<PointBook> {
+        &self.shared.book
+    }
+
     /// Every source as it stands, in order of CA and URL.
     pub fn status(&self) -> Vec<SourceStatus> {
         let state = self.shared.lock();
@@ -292,15 +300,15 @@ impl Drop for Fetcher {
 /// The life of one target.
 async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<Progress>, shared: Weak<Shared>) {
     let mut judged = tools.judge_kept(&target).await;
-    let mut pause = tools.first_pause(&target, &judged, &progress);
-    let mut overdue = 0;
+    let mut due = progress.due_in(tools.first_pause(&target, &judged, &progress));
+    let (mut overdue, mut least) = (0, Instant::now());
     loop {
-        progress.due_in(pause);
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = progress.wanted.notified() => {}
+            () = tokio::time::sleep_until(due) => {}
+            // Whoever wants it again and again does not get it more often than that.
+            () = progress.wanted.notified() => tokio::time::sleep_until(least).await,
         }
-        let began = Instant::now();
+        least = Instant::now() + LEAST_PAUSE;
         let authorities = tools.authorities();
         let (after, outcome) = tools.attempt().run(&target, authorities, judged).await;
         judged = after;
@@ -308,21 +316,20 @@ async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<Progress>, s
         let failures = progress.finished(&outcome, &judged, now);
         let next_update = judged.next_update();
         overdue = if next_update.is_some_and(|next_update| next_update <= now) { overdue + 1 } else { 0 };
-        pause = match &outcome {
+        due = progress.due_in(match &outcome {
             Ok(_) => after_answer(next_update, now, tools.settings.interval, overdue, Chance::draw()),
             Err(_) => after_failure(failures, tools.settings.interval, Chance::draw()),
-        };
+        });
         tools.host.fetched(&FetchReport { target: Arc::clone(&target), outcome });
         progress.attempts.send_modify(|count| *count = count.saturating_add(1));
         if is_forgotten(&target, failures, &judged, now) {
             tools.kept.forget(&target);
             if let Some(shared) = shared.upgrade() {
                 shared.lock().running.remove(&target);
+                shared.book.forget(&target.ca, &target.url);
             }
             return;
         }
-        // Whoever wants it again and again does not get it more often than that.
-        tokio::time::sleep_until(began + LEAST_PAUSE).await;
     }
 }
 
@@ -401,9 +408,10 @@ impl Progress {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn due_in(&self, pause: Duration) {
+    fn due_in(&self, pause: Duration) -> Instant {
         let seconds = i64::try_from(pause.as_secs()).unwrap_or(i64::MAX);
         self.lock().due_at = Some(clock::now().plus_seconds(seconds));
+        Instant::now() + pause
     }
 
     /// How many attempts have failed in a row.

@@ -60,8 +60,29 @@ pub(super) fn configured(ca: &Ca) -> impl Iterator<Item = Target> {
 /// The URL of a distribution point, if it may be fetched for this CA.
 ///
 /// # Errors
-/// [`PointError`]; a certificate must not make the gateway talk to any host.
+/// As [`allowed`].
 pub(super) fn point(ca: &Ca, url: &str) -> Result<Url, PointError> {
+    allowed(&hosts(&ca.revocation), url)
+}
+
+/// The hosts of the distribution points that may be fetched for a CA: names in lower case, addresses without brackets.
+pub(in crate::trust) fn hosts(source: &RevocationSource) -> Arc<[String]> {
+    let hosts = match source {
+        RevocationSource::None => &[][..],
+        RevocationSource::From(sources) => &sources.point_hosts,
+    };
+    hosts.iter().map(|host| bare(&host.value)).collect()
+}
+
+fn bare(host: &str) -> String {
+    host.trim_matches(['[', ']']).to_ascii_lowercase()
+}
+
+/// The URL of a distribution point, if its host is one of these.
+///
+/// # Errors
+/// [`PointError`]; a certificate must not make the gateway talk to any host.
+pub(super) fn allowed(hosts: &[String], url: &str) -> Result<Url, PointError> {
     if url.len() > MAX_URL_OCTETS {
         return Err(PointError::NotAUrl);
     }
@@ -71,9 +92,7 @@ pub(super) fn point(ca: &Ca, url: &str) -> Result<Url, PointError> {
         return Err(PointError::NotAUrl);
     }
     let host = parsed.host_str().ok_or(PointError::NotAUrl)?;
-    let bare = |host: &str| host.trim_matches(['[', ']']).to_ascii_lowercase();
-    let allowed = sources(ca).map(|sources| sources.point_hosts.as_slice()).unwrap_or_default();
-    if !allowed.iter().any(|one| bare(&one.value) == bare(host)) {
+    if !hosts.contains(&bare(host)) {
         return Err(PointError::HostNotAllowed);
     }
     Ok(parsed)
