@@ -1,0 +1,14 @@
+//! The feed of revocations: the built issuer over real sockets, followed as gateways follow it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../common/postgres.rs"]
+mod postgres;
+
+#[path = "../issuer/support/mod.rs"]
+mod support;
+
+mod follower;
+
+mod stream;
