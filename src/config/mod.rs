@@ -4,6 +4,7 @@
 
 mod ca;
 pub mod defaults;
+mod feed;
 pub(crate) mod file;
 mod gateway;
 mod header_names;
@@ -55,6 +56,7 @@ fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
     sources::check(document, &gateway, &authorities.cas);
+    feed::check(document, gateway.feed.as_ref(), &authorities);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {
         root.refuse_missing("site", "add a [[site]] table with server_names, certificate, key and ca");
@@ -88,7 +90,9 @@ mod tests {
             Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => rest.to_owned(),
             _ => line.to_owned(),
         };
-        REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n")
+        let text = REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n");
+        // A feed is followed by some CA; the default, not to, stands in another's table.
+        text.replacen("crl.pem\"] }", "crl.pem\"], feed = true }", 1)
     }
 
     fn read(text: &str) -> (Config, Vec<KeyUse>) {
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(config.sites.len(), 2);
         let (config, _) = read(&uncommented());
         assert!(config.assertion.is_some());
+        assert!(config.feed.is_some());
         assert!(config.pools[0].tls.is_some());
         assert!(config.pools[0].health_check.is_some());
     }

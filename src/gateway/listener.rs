@@ -10,7 +10,7 @@ use super::settle;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, answers, crypto_provider, fetch, metrics};
+use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
@@ -94,6 +94,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
     let records = RecordLog::open(&config.gateway.access_log)
         .map_err(|error| at_start(&format!("gateway.access_log: {error}")))?;
+    let (feed, snapshot) = feed::Feed::recall(&config, snapshot)?;
     let gateway = Gateway {
         provider: Arc::new(provider),
         tickets: Arc::new(TicketKeys::new(secret, config.tickets.lifetime)),
@@ -104,6 +105,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         loads: publish::Loads::default(),
         fetcher,
         questions: settle::Questions::default(),
+        feed,
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -170,6 +172,7 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
     tokio::spawn(watch_connections(gateway.clone()));
     tokio::spawn(answers::keep_fresh(gateway.clone()));
+    tokio::spawn(feed::follow(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");

@@ -1,7 +1,9 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
+mod feed;
 mod sources;
 
+use self::feed::FeedMetrics;
 use super::upstream::Pools;
 use super::verify::Reason;
 use crate::pki::time::Timestamp;
@@ -91,6 +93,8 @@ pub(super) struct Metrics {
     list_next_update: IntGaugeVec,
     peer_healthy: IntGaugeVec,
     pub(super) accept_errors: IntCounter,
+    /// Of the issuer's feed.
+    pub(super) feed: FeedMetrics,
 }
 
 impl Metrics {
@@ -216,6 +220,7 @@ impl Metrics {
                 &["pool", "peer"],
             )?,
             accept_errors,
+            feed: FeedMetrics::new(&registry)?,
             registry,
         };
         metrics.begin_at_zero();
@@ -264,7 +269,8 @@ impl Metrics {
     }
 
     /// The exposition in Prometheus text format.
-    pub(super) fn render(&self, pools: &Pools) -> Vec<u8> {
+    pub(super) fn render(&self, pools: &Pools, trust: &TrustSnapshot, now: Timestamp) -> Vec<u8> {
+        self.feed.show(trust, now);
         for (pool, peer, healthy) in pools.health() {
             self.peer_healthy.with_label_values(&[&*pool, &peer]).set(i64::from(healthy));
             for kind in UPSTREAM_ERRORS {

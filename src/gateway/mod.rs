@@ -9,6 +9,7 @@ mod alert;
 mod answers;
 mod connection;
 mod cut;
+mod feed;
 mod fetch;
 mod handshake;
 mod limits;
@@ -61,6 +62,7 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    feed: feed::Feed,
     loads: publish::Loads,
     fetcher: Fetcher,
     questions: settle::Questions,

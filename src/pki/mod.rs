@@ -3,6 +3,7 @@
 pub mod certificate;
 pub mod crl;
 pub(crate) mod der;
+pub mod es256;
 pub mod fingerprint;
 pub mod name;
 pub mod ocsp;

@@ -1,9 +1,10 @@
 //! Accepted lists, and which of them are in force for one CA.
 
+use super::feed::Told;
 use super::revoked::{Revoked, RevokedIndex};
 use super::staleness::Freshness;
 use crate::config::WhenStale;
-use crate::pki::crl::{NotUnderstood, RevocationListHeader};
+use crate::pki::crl::{CrlNumber, NotUnderstood, RevocationListHeader};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -120,6 +121,13 @@ impl RevocationLists {
         self.when_stale
     }
 
+    /// The number of the list that says who is good among the certificates of a distribution point; `None` for the point:
+    /// of the complete one.
+    pub(super) fn number(&self, point: Option<&str>) -> Option<CrlNumber> {
+        let _ = point;
+        self.in_force()?.header.number
+    }
+
     /// When the list in force grows stale.
     pub fn next_update(&self) -> Option<Timestamp> {
         self.base.as_ref().and_then(|base| base.next_update)
@@ -150,8 +158,15 @@ impl RevocationLists {
     }
 
     /// What the lists say of a serial at `now`. A revocation stands however stale its list is.
-    pub(super) fn lookup(&self, serial: &SerialNumber, now: Timestamp) -> Lookup<'_> {
-        if let Some((revoked, list)) = self.all().find_map(|list| Some((list.revoked(serial)?, list))) {
+    ///
+    /// A hold that the issuer's feed told to be undone since the list was made is passed over.
+    pub(super) fn lookup(&self, serial: &SerialNumber, now: Timestamp, told: &Told<'_>) -> Lookup<'_> {
+        let stands = |revoked: &Revoked, list: &RevocationList| match told {
+            Told::Released(release) => !release.undoes(revoked.reason, list.header.number.as_ref(), None),
+            Told::Nothing | Told::Revoked { .. } => true,
+        };
+        let revoked_by = |list| RevocationList::revoked(list, serial).filter(|revoked| stands(revoked, list));
+        if let Some((revoked, list)) = self.all().find_map(|list| Some((revoked_by(list)?, list))) {
             return Lookup::Revoked(revoked, list);
         }
         match self.state(now) {

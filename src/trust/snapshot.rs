@@ -1,14 +1,15 @@
 //! The immutable snapshot that the hot path borrows.
 
 use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::feed;
 use super::files::FileMemory;
-use super::lists::Lookup;
+use super::lists::{Lookup, RevocationLists};
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
-use crate::pki::crl::RevocationReason;
+use crate::pki::crl::{CrlNumber, RevocationReason};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -20,6 +21,8 @@ use std::sync::Arc;
 pub struct TrustSnapshot {
     generation: u64,
     ground: Arc<Ground>,
+    /// Which of the CAs follow the issuer's feed.
+    rules: Arc<feed::Rules>,
     live: Live,
 }
 
@@ -134,18 +137,31 @@ impl TrustSnapshot {
         let generation = previous.map_or(1, |previous| previous.generation + 1);
         let ground = Ground { authorities_generation, authorities, by_key, anchors, intermediates, files };
         let live = previous.map(|previous| previous.live.clone()).unwrap_or_default();
-        Ok(Self { generation, ground: Arc::new(ground), live })
+        let rules = previous.map(|previous| Arc::clone(&previous.rules)).unwrap_or_default();
+        Ok(Self { generation, ground: Arc::new(ground), rules, live })
+    }
+
+    /// The same with these CAs following the issuer's feed.
+    #[must_use]
+    pub fn following(&self, rules: feed::Rules) -> Self {
+        let (ground, rules) = (Arc::clone(&self.ground), Arc::new(rules));
+        let live = beside(&ground, &rules, self.live.clone(), feed::Occasion::Lists);
+        Self { generation: self.generation, ground, rules, live }
     }
 
     /// The same CAs and lists with something else live.
     pub fn with_live(&self, live: Live) -> Self {
-        Self { generation: self.generation + 1, ground: Arc::clone(&self.ground), live }
+        let (ground, rules) = (Arc::clone(&self.ground), Arc::clone(&self.rules));
+        let live = beside(&ground, &rules, live, feed::Occasion::Message);
+        Self { generation: self.generation + 1, ground, rules, live }
     }
 
     /// These CAs and lists with what has become live since they began to be read.
     pub fn taking_over(&self, current: &Self) -> Self {
         let generation = self.generation.max(current.generation) + 1;
-        Self { generation, ground: Arc::clone(&self.ground), live: current.live.clone() }
+        let (ground, rules) = (Arc::clone(&self.ground), Arc::clone(&self.rules));
+        let live = beside(&ground, &rules, current.live.clone(), feed::Occasion::Lists);
+        Self { generation, ground, rules, live }
     }
 
     /// What is live beside the lists.
@@ -226,7 +242,11 @@ impl TrustSnapshot {
         let Revocation::Lists(lists) = authority.revocation() else {
             return RevocationStatus::NotChecked;
         };
-        match lists.lookup(serial, now) {
+        let told = self.live.feed.told(issuer, serial);
+        if let feed::Told::Revoked { at, reason } = told {
+            return RevocationStatus::Revoked { at, reason, crl_number: None };
+        }
+        let by_lists = match lists.lookup(serial, now, &told) {
             Lookup::Revoked(revoked, list) => RevocationStatus::Revoked {
                 at: revoked.at,
                 reason: revoked.reason,
@@ -237,6 +257,29 @@ impl TrustSnapshot {
                 warning: stale_since.map(|next_update| Stale { ca: Arc::clone(authority.name()), next_update }),
             },
             Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
+        };
+        self.unless_feed_lapsed(by_lists, authority, lists.when_stale(), now)
+    }
+
+    /// What is good by its lists is as fresh as the feed that its CA follows.
+    fn unless_feed_lapsed(
+        &self,
+        by_lists: RevocationStatus,
+        authority: &Authority,
+        when_stale: WhenStale,
+        now: Timestamp,
+    ) -> RevocationStatus {
+        let RevocationStatus::Good { crl_number, warning } = by_lists else { return by_lists };
+        let feed::Following::Lapsed(lapse) = self.live.feed.following(&authority.key(), now) else {
+            return RevocationStatus::Good { crl_number, warning };
+        };
+        let ca = Arc::clone(authority.name());
+        match Freshness::at(Some(lapse.since), when_stale, now) {
+            Freshness::Expired { .. } => RevocationStatus::Unavailable { ca, why: lapse.to_string() },
+            Freshness::Tolerated { next_update } => {
+                RevocationStatus::Good { crl_number, warning: warning.or(Some(Stale { ca, next_update })) }
+            }
+            Freshness::Fresh => RevocationStatus::Good { crl_number, warning },
         }
     }
 
@@ -251,9 +294,20 @@ impl TrustSnapshot {
         self.ground.authorities.iter().map(|authority| self.status_of(authority, now)).collect()
     }
 
-    /// A responder that answers stands in for lists, and one that does not leaves the CA with what its lists are.
+    /// One CA's, as its lists and the feed have it. A responder that answers stands in for both, and one that does not
+    /// leaves the CA with what they are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
+        if let (Revocation::Lists(lists), feed::Following::Lapsed(lapse)) =
+            (authority.revocation(), self.live.feed.following(&authority.key(), now))
+            && matches!(status.readiness, Readiness::Fresh | Readiness::Tolerated)
+        {
+            status.readiness = match Freshness::at(Some(lapse.since), lists.when_stale(), now) {
+                Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
+                Freshness::Tolerated { .. } => Readiness::Tolerated,
+                Freshness::Fresh => status.readiness,
+            };
+        }
         let (Readiness::Unavailable(lists), Some((responder, when_stale))) = (&status.readiness, authority.asked())
         else {
             return status;
@@ -277,6 +331,31 @@ impl TrustSnapshot {
     pub(super) fn has_same_authorities<'a>(&self, others: impl ExactSizeIterator<Item = &'a AuthorityFacts>) -> bool {
         others.len() == self.ground.authorities.len()
             && others.zip(&self.ground.authorities).all(|(other, own)| other.same_as(&own.facts))
+    }
+}
+
+/// What is live, with the feed's view of it compared with the lists.
+fn beside(ground: &Ground, rules: &feed::Rules, live: Live, occasion: feed::Occasion) -> Live {
+    Live { feed: Arc::new(live.feed.beside(ground, rules, occasion)), ..live }
+}
+
+impl Ground {
+    fn lists(&self, issuer: &AuthorityKey) -> Option<&RevocationLists> {
+        let place = self.by_key.binary_search_by(|(candidate, _)| candidate.cmp(issuer)).ok()?;
+        match self.authorities.get(self.by_key.get(place)?.1)?.revocation() {
+            Revocation::Lists(lists) => Some(lists),
+            Revocation::NotChecked => None,
+        }
+    }
+}
+
+impl feed::InForce for Ground {
+    fn number(&self, issuer: &AuthorityKey, point: Option<&str>) -> Option<CrlNumber> {
+        self.lists(issuer)?.number(point)
+    }
+
+    fn has(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> bool {
+        self.lists(issuer).is_some_and(|lists| lists.all().any(|list| list.revoked(serial).is_some()))
     }
 }
 
