@@ -77,6 +77,21 @@ impl Stand {
         Revocation { requested, answered, propagation: body["propagation"].clone() }
     }
 
+    /// What the gateways have to say of a connection that they should not have ended.
+    pub fn trouble(&self) -> String {
+        let mut text = String::new();
+        for number in 0..GATEWAYS {
+            let log = format!("gateway-{}/access.log", number + 1);
+            let log = std::fs::read_to_string(self.cluster.pki().path(&log)).unwrap_or_default();
+            let unexpected =
+                |line: &&str| line.contains("\"kind\":\"cut\"") && !line.contains("\"reason\":\"revoked\"");
+            let cuts = log.lines().filter(unexpected).take(2);
+            text += &cuts.map(|line| format!("{line}\n")).collect::<String>();
+            text += &self.cluster.gateway_process(number).map_or(String::new(), |process| process.last_lines(10));
+        }
+        text
+    }
+
     /// Resident memory of each gateway.
     pub fn memory(&self) -> String {
         let processes = (0..GATEWAYS).filter_map(|number| self.cluster.gateway_process(number));
