@@ -10,6 +10,12 @@ pub fn now() -> Timestamp {
     now_with_microseconds().0
 }
 
+/// The time now in milliseconds since 1970.
+pub fn now_in_milliseconds() -> i64 {
+    let (seconds, microseconds) = now_with_microseconds();
+    seconds.unix().saturating_mul(1_000).saturating_add(i64::from(microseconds / 1_000))
+}
+
 /// The time now, and the microseconds of its second: below 1,000,000.
 #[allow(clippy::disallowed_methods, reason = "this is the place")]
 pub fn now_with_microseconds() -> (Timestamp, u32) {

@@ -97,6 +97,73 @@ fn an_error_of_toml_itself_comes_alone_with_its_line() {
     ]);
 }
 
+/// A right `[gateway.feed]`, and what goes with it.
+const FEED: &str = "state_folder = \"state\"\n[gateway.feed]\nurls = [\"https://issuer-1:8444/\", \"https://[::1]/ca\"]\n\
+                    ca = \"a.pem\"\ncertificate = \"b.pem\"\nkey = \"b.key\"\npublic_key_files = [\"c.pem\"]";
+const FOLLOWED: &str = r#"revocation = { crl = ["a.crl"], feed = true }"#;
+
+#[test]
+fn a_feed_has_nodes_keys_and_a_time_after_which_it_counts_as_lost() {
+    let below = format!("+{FEED}");
+    let config = accepted(&[(LISTEN, &below), (REVOCATION, FOLLOWED)]);
+    let feed = config.feed.unwrap();
+    let urls: Vec<_> = feed.urls.iter().map(|url| url.value.as_str()).collect();
+    assert_eq!(urls, ["https://issuer-1:8444", "https://[::1]/ca"]);
+    assert_eq!(feed.public_keys[0].value, Path::new("/etc/sekisho/c.pem"));
+    assert_eq!(feed.lost_after, Duration::from_secs(10), "the default");
+    assert!(accepted(&[]).feed.is_none(), "off by default");
+}
+
+#[test]
+fn a_feed_and_the_cas_that_follow_it_go_together() {
+    let feed = format!("+{FEED}");
+    let homeless = format!("+{}", FEED.replace("state_folder = \"state\"\n", ""));
+    let plain = format!("+{}", FEED.replace("https://issuer-1:8444/", "http://issuer-1"));
+    let with_query = format!("+{}", FEED.replace("https://issuer-1:8444/", "https://issuer-1/?a"));
+    let hasty = format!("{feed}\nlost_after = \"100ms\"");
+    let bare = "+state_folder = \"state\"\n[gateway.feed]";
+    check(&[
+        (
+            &[(REVOCATION, FOLLOWED)],
+            &["15: ca[1].revocation.feed: needs [gateway.feed], which says where the issuer's feed is"],
+        ),
+        (
+            &[(LISTEN, &feed)],
+            &["5: gateway.feed: is followed by no CA; write feed = true into the revocation of those it tells of"],
+        ),
+        (
+            &[(LISTEN, &homeless), (REVOCATION, FOLLOWED)],
+            &["1: gateway.state_folder: is missing; [gateway.feed] keeps what it was told there"],
+        ),
+        (
+            &[(LISTEN, &feed), (REVOCATION, r#"revocation = { ocsp = { url = "http://o" }, feed = true }"#)],
+            &["22: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points"],
+        ),
+        (
+            &[(LISTEN, &plain), (REVOCATION, FOLLOWED)],
+            &[r#"5: gateway.feed.urls[0]: "http://issuer-1" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#],
+        ),
+        (
+            &[(LISTEN, &with_query), (REVOCATION, FOLLOWED)],
+            &[r#"5: gateway.feed.urls[0]: "https://issuer-1/?a" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#],
+        ),
+        (
+            &[(LISTEN, &hasty), (REVOCATION, FOLLOWED)],
+            &[r#"10: gateway.feed.lost_after: "100ms" is out of range; write "1s" to "1h""#],
+        ),
+        (
+            &[(LISTEN, bare), (REVOCATION, FOLLOWED)],
+            &[
+                r#"4: gateway.feed.urls: is missing; write the API of each issuer node: ["https://issuer-1.example.jp:8444"]"#,
+                "4: gateway.feed.ca: is missing; write the PEM file of the CAs of the issuers' server certificates",
+                "4: gateway.feed.certificate: is missing; write the PEM chain of the certificate by which the issuers know this gateway",
+                "4: gateway.feed.key: is missing; write the PEM private key of certificate",
+                r#"4: gateway.feed.public_key_files: is missing; write the public key of the issuer's [feed] key_file: ["feed.pub.pem"]"#,
+            ],
+        ),
+    ]);
+}
+
 #[test]
 fn an_unknown_key_is_an_error_that_names_the_one_meant() {
     check(&[
@@ -107,7 +174,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, feed",
             ],
         ),
         (
@@ -171,7 +238,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, feed"#,
             ],
         ),
     ]);

@@ -26,6 +26,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
 /// Code that is given everything it needs: no clock, file, network or runtime.
 const PURE: &[&str] = &[
     "pki",
+    "trust/feed",
     "gateway/verify",
     "gateway/identity",
     "gateway/access",
@@ -41,8 +42,8 @@ const PURE: &[&str] = &[
     "issuer/outbox/text",
 ];
 
-/// The exceptions: the cache of verified chains, and the files with the authorities' keys.
-const IMPURE_WITHIN_PURE: &[&str] = &["gateway/verify/cache", "issuer/ca/key_file"];
+/// The exceptions: the cache of verified chains, the feed's state on disk, and the files with the authorities' keys.
+const IMPURE_WITHIN_PURE: &[&str] = &["trust/feed/keep", "gateway/verify/cache", "issuer/ca/key_file"];
 
 /// What pure code may not name.
 const IMPURE: &[&str] = &[
@@ -97,7 +98,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["issuer/store"]),
     ("argon2", &["issuer/authenticate"]),
     ("totp_rs", &["issuer/authenticate"]),
-    ("reqwest", &["issuer/authenticate"]),
+    ("reqwest", &["gateway/feed", "issuer/authenticate"]),
     ("lettre", &["issuer/outbox"]),
     ("tokio_tungstenite", &["demo"]),
     ("time", &["demo"]),

@@ -89,7 +89,7 @@ fn number(outcome: &LoadOutcome) -> Option<String> {
 
 fn is_revoked(outcome: &LoadOutcome, ca: &TestCa, serial: u8) -> bool {
     let serial = SerialNumber::from_der_content(&[serial]).unwrap();
-    let status = outcome.snapshot.revocation(&ca.certificate.authority_key(), &serial, NOW);
+    let status = outcome.snapshot.revocation(&Question::client(&ca.certificate.authority_key(), &serial), NOW);
     matches!(status, RevocationStatus::Revoked { .. })
 }
 

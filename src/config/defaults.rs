@@ -45,6 +45,9 @@ pub const HEALTH_FAILURES: usize = 3;
 /// `pool.health_check.successes`: a peer that flaps stays out.
 pub const HEALTH_SUCCESSES: usize = 2;
 
+/// `gateway.feed.lost_after`: five heartbeats, of which one node's death takes two at most.
+pub const FEED_LOST_AFTER: Duration = seconds(10);
+
 /// `ca.revocation.ocsp.timeout`: three SYNs to a responder in another data centre; the client's first request waits.
 pub const OCSP_TIMEOUT: Duration = seconds(3);
 

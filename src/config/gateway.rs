@@ -42,12 +42,15 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         admin_token_file: section.optional("admin_token_file", placed_path),
     };
     refuse_shared_addresses(&section, &gateway);
+    if section.has("feed") && !section.has("state_folder") {
+        section.refuse_missing("state_folder", "[gateway.feed] keeps what it was told there");
+    }
     let read = Read {
         limits: limits(section.section_or_defaults("limits")),
         tickets: tickets(section.section_or_defaults("tickets")),
         headers: header_names::read(section.section_or_defaults("headers")),
         assertion: section.section("assertion").map(assertion),
-        feed: None,
+        feed: section.section("feed").map(super::feed::read),
         fetch: Fetch::default(),
         gateway,
     };

@@ -4,6 +4,7 @@
 
 mod ca;
 pub mod defaults;
+mod feed;
 pub(crate) mod file;
 mod gateway;
 mod header_names;
@@ -52,6 +53,7 @@ fn parse_with_keys(text: &str, file: &str, base: &Path) -> (Result<Config, Vec<C
 fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
+    feed::check(document, gateway.feed.as_ref(), &authorities);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {
         root.refuse_missing("site", "add a [[site]] table with server_names, certificate, key and ca");
@@ -85,7 +87,9 @@ mod tests {
             Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => rest.to_owned(),
             _ => line.to_owned(),
         };
-        REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n")
+        let text = REFERENCE.lines().map(line).collect::<Vec<_>>().join("\n");
+        // A feed is followed by some CA; the default, not to, stands in another's table.
+        text.replacen("crl.pem\"] }", "crl.pem\"], feed = true }", 1)
     }
 
     fn read(text: &str) -> (Config, Vec<KeyUse>) {
@@ -106,6 +110,7 @@ mod tests {
         assert_eq!(config.sites.len(), 2);
         let (config, _) = read(&uncommented());
         assert!(config.assertion.is_some());
+        assert!(config.feed.is_some());
         assert!(config.pools[0].tls.is_some());
         assert!(config.pools[0].health_check.is_some());
     }
@@ -125,8 +130,9 @@ mod tests {
                 // The line is emptied, not removed: places, which hold line numbers, stay the same.
                 let emptied: Vec<&str> =
                     text.lines().enumerate().map(|(index, text)| if index + 1 == line { "" } else { text }).collect();
-                let (without, _) = read(&emptied.join("\n"));
-                format!("{without:?}") == whole
+                let (without, _) = parse_with_keys(&emptied.join("\n"), "sekisho.toml", Path::new("config"));
+                // A line of a whole table is no line of the key alone.
+                without.is_ok_and(|without| format!("{without:?}") == whole)
             });
             assert!(says_default, "config/sekisho.toml states another default of {shape} than the code has");
         }

@@ -69,7 +69,7 @@ impl ServeHttp for Admin {
 impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         let snapshot = self.gateway.snapshot();
-        answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools))
+        answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools, &snapshot.trust, clock::now()))
     }
 
     /// Ready while serving and while every CA can tell who is revoked (requirement O2).

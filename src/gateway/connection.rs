@@ -283,7 +283,8 @@ fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -
     };
     match (&known.client, &known.lapsed) {
         (Client::Verified(client), _) => match again(client) {
-            Client::Verified(_) if same => Verdict::Unchanged,
+            // A list may have grown stale since, which the policy tolerates and the record tells.
+            Client::Verified(now) if same && now.unenforced() == client.unenforced() => Verdict::Unchanged,
             client => Verdict::Now(client),
         },
         (Client::Refused(_), Some(client)) if known.trust_generation != snapshot.trust.generation() => {

@@ -4,12 +4,12 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
-use super::records::AuthenticationRecord;
+use super::records::{AuthenticationRecord, unenforced};
 use super::reload::{self, Cause, FileWatch};
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, crypto_provider, metrics};
+use super::{Gateway, admin, crypto_provider, feed, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
@@ -86,6 +86,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
     let records = RecordLog::open(&config.gateway.access_log)
         .map_err(|error| at_start(&format!("gateway.access_log: {error}")))?;
+    let (feed, snapshot) = feed::Feed::recall(&config, snapshot)?;
     let gateway = Gateway {
         provider: Arc::new(provider),
         tickets: Arc::new(TicketKeys::new(secret, config.tickets.lifetime)),
@@ -93,6 +94,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
+        feed,
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -157,6 +159,7 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     announce("admin", &listeners.admin);
     tokio::spawn(admin::serve(listeners.admin, gateway.clone(), stopping.clone()));
     tokio::spawn(watch_connections(gateway.clone()));
+    tokio::spawn(feed::follow(gateway.clone()));
     tokio::spawn(hang_up_signals(wake.clone()));
     stop_signal().await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");
@@ -308,6 +311,9 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
     let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
     gateway.metrics.handshakes.with_label_values(&labels).inc();
     gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    if let Some(unenforced) = unenforced(client) {
+        gateway.metrics.count_unenforced(unenforced);
+    }
     gateway.records.write(&record);
 }
 

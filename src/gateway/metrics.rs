@@ -1,9 +1,12 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
+mod feed;
+
+use self::feed::FeedMetrics;
 use super::upstream::Pools;
-use super::verify::Reason;
+use super::verify::{Reason, Unenforced};
 use crate::pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
+use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
@@ -40,6 +43,8 @@ pub(super) struct Metrics {
     pub(super) request_seconds: Histogram,
     /// Requests refused by site and reason.
     pub(super) refused_requests: IntCounterVec,
+    /// What a CA's policy let pass, by CA and the reason it would have been refused for.
+    unenforced: IntCounterVec,
     /// Connections cut by reason.
     pub(super) cut_connections: IntCounterVec,
     /// Limits met, by the limit's key in the configuration.
@@ -57,6 +62,8 @@ pub(super) struct Metrics {
     list_next_update: IntGaugeVec,
     peer_healthy: IntGaugeVec,
     pub(super) accept_errors: IntCounter,
+    /// Of the issuer's feed.
+    pub(super) feed: FeedMetrics,
 }
 
 impl Metrics {
@@ -112,6 +119,11 @@ impl Metrics {
                 "Requests refused because of the client's certificate, by site and reason.",
                 &["site", "reason"],
             )?,
+            unenforced: counters(
+                "sekisho_unenforced_refusals_total",
+                "Handshakes and requests that only the CA's when_stale let pass, by CA and reason.",
+                &["ca", "reason"],
+            )?,
             cut_connections: counters(
                 "sekisho_cut_connections_total",
                 "Live connections cut, by reason.",
@@ -155,6 +167,7 @@ impl Metrics {
                 &["pool", "peer"],
             )?,
             accept_errors,
+            feed: FeedMetrics::new(&registry)?,
             registry,
         };
         metrics.begin_at_zero();
@@ -175,11 +188,19 @@ impl Metrics {
         }
     }
 
+    /// Counts what a CA's policy let pass.
+    pub(super) fn count_unenforced(&self, unenforced: &Unenforced) {
+        self.unenforced.with_label_values(&[&**unenforced.ca(), unenforced.reason().name()]).inc();
+    }
+
     /// Shows the published trust.
     pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot, now: Timestamp) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
         for status in trust.status(now) {
             let ca = [&*status.ca];
+            if status.readiness != Readiness::NotChecked {
+                self.unenforced.with_label_values(&[&*status.ca, Reason::RevocationUnavailable.name()]);
+            }
             let Some(this_update) = status.this_update else {
                 continue;
             };
@@ -190,7 +211,8 @@ impl Metrics {
     }
 
     /// The exposition in Prometheus text format.
-    pub(super) fn render(&self, pools: &Pools) -> Vec<u8> {
+    pub(super) fn render(&self, pools: &Pools, trust: &TrustSnapshot, now: Timestamp) -> Vec<u8> {
+        self.feed.show(trust, now);
         for (pool, peer, healthy) in pools.health() {
             self.peer_healthy.with_label_values(&[&*pool, &peer]).set(i64::from(healthy));
             for kind in UPSTREAM_ERRORS {

@@ -8,6 +8,7 @@ mod admin;
 mod alert;
 mod connection;
 mod cut;
+mod feed;
 mod handshake;
 mod limits;
 mod listener;
@@ -57,6 +58,7 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    feed: feed::Feed,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

@@ -18,25 +18,34 @@ pub(super) struct Publishing(Mutex<()>);
 /// Puts in force what a reload compiled.
 pub(super) fn reloaded(gateway: &Gateway, compiled: Snapshot) {
     in_force(gateway, |current| Snapshot { trust: Arc::new(compiled.trust.taking_over(&current.trust)), ..compiled });
+    gateway.feed.reloaded();
 }
 
 /// Changes what is live beside the lists; connections whose right is gone are cut before this returns.
-#[expect(dead_code, reason = "the feed and the block list come to use it")]
 pub(super) fn change_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) {
-    in_force(gateway, |current| {
-        let mut live = current.trust.live().clone();
-        change(&mut live);
-        Snapshot { trust: Arc::new(current.trust.with_live(live)), ..current.clone() }
-    });
+    in_force(gateway, |current| with_live(current, change));
+}
+
+/// Changes what is live in a way that can only let more clients in, so that no connection is looked at.
+pub(super) fn freshen_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) {
+    store(gateway, |current| with_live(current, change));
+}
+
+fn with_live(current: &Snapshot, change: impl FnOnce(&mut Live)) -> Snapshot {
+    let mut live = current.trust.live().clone();
+    change(&mut live);
+    Snapshot { trust: Arc::new(current.trust.with_live(live)), ..current.clone() }
+}
+
+fn store(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> Arc<Snapshot> {
+    let _one_at_a_time = gateway.publishing.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshot = Arc::new(make(&gateway.snapshot()));
+    gateway.snapshot.store(Arc::clone(&snapshot));
+    snapshot
 }
 
 fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) {
-    let snapshot = {
-        let _one_at_a_time = gateway.publishing.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let snapshot = Arc::new(make(&gateway.snapshot()));
-        gateway.snapshot.store(Arc::clone(&snapshot));
-        snapshot
-    };
+    let snapshot = store(gateway, make);
     enforce(gateway, &snapshot);
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
 }

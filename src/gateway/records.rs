@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::handshake::{Client, Failure, FailureCause};
-use super::verify::{Refusal, VerifiedClient};
+use super::verify::{Refusal, Unenforced, VerifiedClient};
 use crate::pki::time::Timestamp;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -29,7 +29,18 @@ pub(super) struct AuthenticationRecord<'a> {
     tls: Option<TlsRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<CertificateRecord>,
+    /// Accepted by a policy for what cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unenforced: Option<UnenforcedRecord>,
     microseconds: u128,
+}
+
+/// What a client would have been refused for under `when_stale = "closed"`.
+#[derive(Debug, Serialize)]
+struct UnenforcedRecord {
+    ca: String,
+    reason: &'static str,
+    evidence: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,6 +93,11 @@ impl<'a> AuthenticationRecord<'a> {
                 key_exchange: Some(connection.tls.key_exchange),
             }),
             certificate: certificate_of(client),
+            unenforced: unenforced(client).map(|unenforced| UnenforcedRecord {
+                ca: unenforced.ca().to_string(),
+                reason: unenforced.reason().name(),
+                evidence: unenforced.to_string(),
+            }),
             microseconds: took.as_micros(),
         }
     }
@@ -109,8 +125,17 @@ impl<'a> AuthenticationRecord<'a> {
             resumed: false,
             tls: failure.tls_version.map(|version| TlsRecord { version, cipher: None, key_exchange: None }),
             certificate,
+            unenforced: None,
             microseconds: took.as_micros(),
         }
+    }
+}
+
+/// What a policy lets pass of a client.
+pub(super) fn unenforced(client: &Client) -> Option<&Unenforced> {
+    match client {
+        Client::Verified(client) => client.unenforced(),
+        Client::Anonymous | Client::Refused(_) => None,
     }
 }
 
@@ -170,6 +195,9 @@ pub(super) struct AccessRecord<'a> {
     pub(super) refused: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) evidence: Option<&'a str>,
+    /// Served by a policy for what cannot be told: the reason it would have been refused for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unenforced: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
     pub(super) response_octets: usize,

@@ -5,6 +5,7 @@
 
 use super::Gateway;
 use super::assertion::{Signer, SignerError};
+use super::feed;
 use super::headers::StripSet;
 use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, unusable};
@@ -70,19 +71,22 @@ pub(super) fn compile(
         .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
     let pools = Pools::compile(&config, previous.map(|old| &*old.pools), runtime).map_err(&mut keep).ok();
     let signer = signer(&config).map_err(|error| keep(vec![error])).ok();
+    let feed = feed::Source::compile(&config, previous.and_then(|old| old.feed.as_ref()), provider);
+    let feed = feed.map_err(&mut keep).ok();
     if let Err(error) = ticket_secret(&config) {
         keep(vec![error]);
     }
-    let (Some(loaded), Some(sites), Some(pools), Some(signer), true) =
-        (loaded, sites, pools, signer, errors.is_empty())
+    let (Some(loaded), Some(sites), Some(pools), Some(signer), Some(feed), true) =
+        (loaded, sites, pools, signer, feed, errors.is_empty())
     else {
         return Err(errors);
     };
     let generation = previous.map_or(1, |old| old.generation + 1);
     let strip = Arc::new(StripSet::new(&config.headers));
     let (sites, pools) = (Arc::new(sites), Arc::new(pools));
-    let (config, trust) = (Arc::new(config), loaded.snapshot);
-    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, strip };
+    let trust = Arc::new(loaded.snapshot.following(feed::rules(&config, &loaded.snapshot, clock::now())));
+    let config = Arc::new(config);
+    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, feed, strip };
     Ok((snapshot, loaded.alarms))
 }
 
@@ -302,6 +306,9 @@ fn folders(config: &Config, config_path: &Path) -> BTreeSet<PathBuf> {
     files.extend(config.tickets.secret_file.iter().map(|file| &*file.value));
     files.extend(config.assertion.iter().flat_map(|assertion| {
         std::iter::once(&*assertion.key_file.value).chain(assertion.previous_key_files.iter().map(|file| &*file.value))
+    }));
+    files.extend(config.feed.iter().flat_map(|feed| {
+        [&feed.ca, &feed.certificate, &feed.key].into_iter().chain(&feed.public_keys).map(|file| &*file.value)
     }));
     for ca in &config.cas {
         files.push(&ca.certificate.value);

@@ -3,6 +3,7 @@
 use super::access::RouteTable;
 use super::assertion::Signer;
 use super::authority::{Host, SiteNames};
+use super::feed;
 use super::headers::StripSet;
 use super::upstream::{Pool, Pools};
 use super::verify::{ChainLimits, SitePolicy};
@@ -28,6 +29,8 @@ pub(super) struct Snapshot {
     pub(super) sites: Arc<SiteTable>,
     pub(super) pools: Arc<Pools>,
     pub(super) signer: Option<Arc<Signer>>,
+    /// The issuer's feed, where one is followed.
+    pub(super) feed: Option<Arc<feed::Source>>,
     /// Every name that a client may not send to an upstream.
     pub(super) strip: Arc<StripSet>,
 }

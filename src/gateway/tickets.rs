@@ -271,6 +271,7 @@ fn decode_facts(state: &[u8]) -> Option<(Timestamp, Vec<Link>, &[u8])> {
             issued_by: AuthorityKey::from_bytes(*key),
             not_before,
             not_after,
+            points: None,
         });
         rest = after;
     }
@@ -342,6 +343,7 @@ mod tests {
             issued_by: AuthorityKey::from_bytes([7; 32]),
             not_before: NOW,
             not_after: NOW.plus_seconds(60),
+            points: None,
         };
         let mut state = encode_facts(NOW, &[link.clone(), link.clone()]).unwrap();
         let facts = state.len();

@@ -6,14 +6,14 @@ use super::lifecycle::{ContractId, UserId, UserKey};
 use super::metrics::{Metrics, NoticeFate};
 use super::profile::Factor;
 use super::store::{
-    Ask, CertificateRow, ContractRow, CredentialRow, Decide, Found, Fresh, ListNumberRow, NoticeRow, StatusRow, Store,
-    StoreError, UserRow,
+    Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
+    ListNumberRow, NoticeRow, Settled, SettledList, Signals, StatusRow, Store, StoreError, UserRow,
 };
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use async_trait::async_trait;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// A store whose transactions, acts and notices are counted.
@@ -37,7 +37,7 @@ struct Written {
 
 #[async_trait]
 impl Store for CountedStore {
-    async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError> {
+    async fn change(&self, ask: Ask, decide: Decide) -> Result<Committed, StoreError> {
         let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let watched: Decide = Box::new(move |found: &Found| {
@@ -133,6 +133,30 @@ impl Store for CountedStore {
 
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError> {
         self.store.list_numbers(authority).await
+    }
+
+    async fn settle_list(&self, list: &SettledList<'_>) -> Result<Settled, StoreError> {
+        self.store.settle_list(list).await
+    }
+
+    async fn feed_id(&self) -> Result<Arc<str>, StoreError> {
+        self.store.feed_id().await
+    }
+
+    async fn feed_note(&self, notes: &[GatewayNote]) -> Result<(), StoreError> {
+        self.store.feed_note(notes).await
+    }
+
+    async fn feed_gateways(&self, sequence: u64, seen_within: Duration) -> Result<Vec<GatewayRow>, StoreError> {
+        self.store.feed_gateways(sequence, seen_within).await
+    }
+
+    async fn written(&self, serial: &SerialNumber) -> Result<Option<(StatusRow, Option<i64>)>, StoreError> {
+        self.store.written(serial).await
+    }
+
+    fn signals(&self) -> Signals {
+        self.store.signals()
     }
 
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError> {

@@ -3,9 +3,10 @@
 use super::store::StoreError;
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What [`Metrics::render`] gives.
@@ -31,6 +32,18 @@ pub(super) struct Metrics {
     list_this_update: IntGaugeVec,
     list_next_update: IntGaugeVec,
     dropped_records: IntGauge,
+    feed: Arc<FeedMetrics>,
+}
+
+/// Those of the feed.
+#[derive(Clone, Debug)]
+pub(super) struct FeedMetrics {
+    streams: IntGaugeVec,
+    ended: IntCounterVec,
+    messages: IntCounter,
+    sequence: IntGauge,
+    acknowledged: IntGaugeVec,
+    spread_seconds: Histogram,
 }
 
 /// A list as it is published now, for its gauges.
@@ -131,8 +144,14 @@ impl Metrics {
                 "sekisho_issuer_dropped_records",
                 "Log records dropped because the log could not keep up.",
             )?,
+            feed: Arc::new(FeedMetrics::new(&registry)?),
             registry,
         })
+    }
+
+    /// Those of the feed.
+    pub(super) fn feed(&self) -> Arc<FeedMetrics> {
+        Arc::clone(&self.feed)
     }
 
     /// An act that is in the audit log now.
@@ -141,9 +160,9 @@ impl Metrics {
     }
 
     /// A transaction that ended.
-    pub(super) fn store_changed(&self, outcome: &Result<(), StoreError>, took: Duration) {
+    pub(super) fn store_changed<T>(&self, outcome: &Result<T, StoreError>, took: Duration) {
         let result = match outcome {
-            Ok(()) => "committed",
+            Ok(_) => "committed",
             Err(StoreError::Unavailable(_)) => "unavailable",
             Err(StoreError::Unknown(_)) => "unknown",
             Err(StoreError::Busy) => "busy",
@@ -214,6 +233,69 @@ impl Metrics {
     }
 }
 
+impl FeedMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let gauges = |name, help| keep(registry, IntGaugeVec::new(Opts::new(name, help), &["gateway"])?);
+        let spread = HistogramOpts::new(
+            "sekisho_issuer_feed_spread_seconds",
+            "Time from the commit of a change of status until every gateway had it in force, as answers told it.",
+        );
+        let ended = Opts::new(
+            "sekisho_issuer_feed_streams_ended_total",
+            "Streams that ended, by why (left, stuck, displaced, stopping, unreadable).",
+        );
+        Ok(Self {
+            streams: gauges("sekisho_issuer_feed_streams", "Streams of the feed on this node, by gateway.")?,
+            ended: keep(registry, IntCounterVec::new(ended, &["why"])?)?,
+            messages: keep(
+                registry,
+                IntCounter::new(
+                    "sekisho_issuer_feed_messages_total",
+                    "Messages of the feed, heartbeats among them, each counted once however many streams send it.",
+                )?,
+            )?,
+            sequence: keep(
+                registry,
+                IntGauge::new(
+                    "sekisho_issuer_feed_sequence",
+                    "Sequence number of the last change of status that the feed told.",
+                )?,
+            )?,
+            acknowledged: gauges(
+                "sekisho_issuer_feed_acknowledged_sequence",
+                "Sequence number up to which a gateway has every change of status in force.",
+            )?,
+            spread_seconds: keep(registry, Histogram::with_opts(spread.buckets(SECONDS.to_vec()))?)?,
+        })
+    }
+
+    /// How many streams a gateway has.
+    pub(super) fn streams(&self, gateway: &str, count: usize) {
+        self.streams.with_label_values(&[gateway]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// A stream that ended.
+    pub(super) fn ended(&self, why: &str) {
+        self.ended.with_label_values(&[why]).inc();
+    }
+
+    /// Messages that were made, and how far they come.
+    pub(super) fn told(&self, messages: u64, to: u64) {
+        self.messages.inc_by(messages);
+        self.sequence.set(i64::try_from(to).unwrap_or(i64::MAX));
+    }
+
+    /// What a gateway has.
+    pub(super) fn acknowledged(&self, gateway: &str, to: u64) {
+        self.acknowledged.with_label_values(&[gateway]).set(i64::try_from(to).unwrap_or(i64::MAX));
+    }
+
+    /// A change that every gateway has.
+    pub(super) fn spread(&self, took: Duration) {
+        self.spread_seconds.observe(took.as_secs_f64());
+    }
+}
+
 /// Registers a metric and keeps a handle on it.
 fn keep<T: Collector + Clone + 'static>(registry: &Registry, metric: T) -> prometheus::Result<T> {
     registry.register(Box::new(metric.clone()))?;
@@ -228,7 +310,7 @@ mod tests {
     fn every_metric_is_rendered_with_its_labels() {
         let metrics = Metrics::new().unwrap();
         metrics.act("revoke", "done");
-        metrics.store_changed(&Err(StoreError::Busy), Duration::from_millis(3));
+        metrics.store_changed::<()>(&Err(StoreError::Busy), Duration::from_millis(3));
         metrics.request("public", "/ocsp/{authority}", "POST", 200, Duration::from_millis(1));
         metrics.request("public", "/crl/{authority}/{file}", "GET", 304, Duration::from_millis(1));
         metrics.credentials_checked(2, 1);

@@ -41,6 +41,7 @@ pub mod authorities;
 mod buckets;
 pub mod ca;
 mod counted;
+pub mod feed;
 pub mod lifecycle;
 pub mod listen;
 mod metrics;

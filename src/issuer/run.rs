@@ -6,6 +6,7 @@ use super::api::{self, ApiState};
 use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated};
 use super::authorities::Authorities;
 use super::counted::{CountedCredentials, CountedStore};
+use super::feed::{Feed, FeedKey, FeedParts};
 use super::listen::{self, ConnectionLimits, Listener};
 use super::metrics::Metrics;
 use super::outbox::{self, OutboxParts};
@@ -13,7 +14,7 @@ use super::profiles::Profiles;
 use super::publish::{self, Publisher};
 use super::secret::ServiceSecret;
 use super::service::{Service, ServiceParts, Wakes};
-use super::store::{self, Store};
+use super::store::{self, Signals, Store};
 use crate::clock;
 use crate::config::issuer::{CredentialsConfig, IssuerConfig, StoreUrl};
 use crate::config::{ConfigError, Place};
@@ -72,6 +73,7 @@ struct Files {
     authorities: Arc<Authorities>,
     secret: Arc<ServiceSecret>,
     tls: Option<Arc<ServerConfig>>,
+    feed_key: Option<FeedKey>,
 }
 
 impl Files {
@@ -89,18 +91,29 @@ impl Files {
         let secret = keep(&mut errors, secret);
         let tls = config.issuer.tls.as_ref().map(|tls| listen::server_config(tls).map_err(|error| vec![error]));
         let tls = keep(&mut errors, tls.transpose());
+        let feed_key = config.feed.as_ref().map(|feed| {
+            let file = &feed.key;
+            FeedKey::load(&file.value).map_err(|error| {
+                let message = format!("{}: {error}", file.value.display());
+                vec![ConfigError { place: file.place.clone(), message }]
+            })
+        });
+        let feed_key = keep(&mut errors, feed_key.transpose());
         if let (Some(profiles), Some(authorities)) = (&profiles, &authorities) {
             let place = config.profiles.first().map(|file| file.place.clone()).unwrap_or_default();
             let names = profiles.names().map(|name| &**name);
             keep(&mut errors, authorities.check_profiles(names, &place));
         }
-        match (profiles, authorities, secret, tls) {
-            (Some(profiles), Some(authorities), Some(secret), Some(tls)) if errors.is_empty() => Ok(Self {
-                profiles: Arc::new(profiles),
-                authorities: Arc::new(authorities),
-                secret: Arc::new(secret),
-                tls,
-            }),
+        match (profiles, authorities, secret, tls, feed_key) {
+            (Some(profiles), Some(authorities), Some(secret), Some(tls), Some(feed_key)) if errors.is_empty() => {
+                Ok(Self {
+                    feed_key,
+                    profiles: Arc::new(profiles),
+                    authorities: Arc::new(authorities),
+                    secret: Arc::new(secret),
+                    tls,
+                })
+            }
             _ => Err(errors),
         }
     }
@@ -141,6 +154,7 @@ struct Issuer {
     service: Arc<Service>,
     authenticator: Arc<Authenticator>,
     publisher: Arc<Publisher>,
+    feed: Option<Arc<Feed>>,
     metrics: Arc<Metrics>,
     records: Arc<RecordLog>,
     /// Ends the listeners.
@@ -171,10 +185,29 @@ impl Issuer {
             wakes: Arc::clone(&wakes),
         }));
         recover(&service, &config).await.map_err(|why| at_start(&why))?;
+        let keys = files.authorities.iter();
+        let keys = keys.map(|one| (Arc::clone(&one.name), one.authority.certificate().authority_key())).collect();
         let (stop, rest) = (watch::Sender::new(false), watch::Sender::new(false));
         let statuses = Arc::clone(&wakes.statuses);
         let publisher = Publisher::start(Arc::clone(&store), files.authorities, statuses, rest.subscribe()).await;
         let publisher = publisher.map_err(|error| at_start(&error.to_string()))?;
+        let feed = match (&config.feed, files.feed_key) {
+            (Some(feed), Some(key)) => {
+                let parts = FeedParts {
+                    store: Arc::clone(&store),
+                    config: feed.clone(),
+                    key,
+                    authorities: keys,
+                    covered: publisher.covered(),
+                    start: publisher.caught_up_to(),
+                    stopping: stop.subscribe(),
+                    shutdown: rest.subscribe(),
+                    metrics: metrics.feed(),
+                };
+                Some(Feed::start(parts).await.map_err(|error| at_start(&error.to_string()))?)
+            }
+            _ => None,
+        };
         let outbox = outbox::run(OutboxParts {
             store: Arc::clone(&store),
             profiles: files.profiles,
@@ -183,9 +216,10 @@ impl Issuer {
             shutdown: rest.subscribe(),
         })?;
         let recovery = recover_always(Arc::clone(&service), config.clone(), rest.subscribe());
-        let background = vec![tokio::spawn(outbox), tokio::spawn(recovery)];
+        let others = wake_publisher(store.signals(), Arc::clone(&wakes), rest.subscribe());
+        let background = vec![tokio::spawn(outbox), tokio::spawn(recovery), tokio::spawn(others)];
         let authenticator = Arc::new(authenticator);
-        Ok(Self { config, store, service, authenticator, publisher, metrics, records, stop, rest, background })
+        Ok(Self { config, store, service, authenticator, publisher, feed, metrics, records, stop, rest, background })
     }
 
     /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
@@ -217,6 +251,9 @@ impl Issuer {
             for task in self.background {
                 note_end("a background task", task.await);
             }
+            if let Some(feed) = &self.feed {
+                feed.join().await;
+            }
             self.publisher.join().await;
             note_end("a listener", admin.await);
         };
@@ -233,6 +270,7 @@ impl Issuer {
             service: Arc::clone(&self.service),
             authenticator: Arc::clone(&self.authenticator),
             limits: self.config.limits.clone(),
+            feed: self.feed.clone(),
         });
         observed(router, self.access("api"))
     }
@@ -274,6 +312,19 @@ fn credentials(
         CredentialsConfig::Delegated { url, timeout, authorization, ca } => {
             let delegated = Delegated::new(url, *timeout, authorization.as_ref(), ca.as_ref());
             Ok((Arc::new(delegated.map_err(|error| vec![error])?), None))
+        }
+    }
+}
+
+/// Publishes what other nodes wrote as soon as the store tells of it.
+async fn wake_publisher(mut signals: Signals, wakes: Arc<Wakes>, mut rest: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = rest.wait_for(|rest| *rest) => return,
+            told = signals.statuses.changed() => match told {
+                Ok(()) => wakes.statuses.notify_one(),
+                Err(_) => return,
+            },
         }
     }
 }

@@ -3,9 +3,11 @@
 pub mod certificate;
 pub mod crl;
 pub(crate) mod der;
+pub mod es256;
 pub mod fingerprint;
 pub mod name;
 pub mod pem;
+pub mod points;
 pub mod serial;
 pub mod signature;
 pub mod time;

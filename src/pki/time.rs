@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Seconds since 1970-01-01T00:00:00Z, possibly negative.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(into = "String")]
 pub struct Timestamp(i64);
 

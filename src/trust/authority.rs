@@ -1,6 +1,6 @@
 //! The configured certification authorities, each checked before it is trusted with anything.
 
-use super::lists::RevocationLists;
+use super::in_force::RevocationLists;
 use crate::config::AnchorExpiry;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;

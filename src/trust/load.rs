@@ -3,7 +3,7 @@
 use super::alarm::{Alarm, AlarmKind};
 use super::authority::{Authority, AuthorityFacts, Candidate, Revocation, Role, check};
 use super::files::{self, FileMemory, ReadFile};
-use super::lists::RevocationLists;
+use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
 use crate::config::{Ca, ConfigError, Placed, RevocationSource, WhenStale};
@@ -152,7 +152,7 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source must have a complete list in force.
+/// A CA with a source must have a list in force that says who is good, unless all that cannot be told is only reported.
 fn absent_is_not_empty(
     cas: &[Ca],
     facts: &[AuthorityFacts],
@@ -161,7 +161,8 @@ fn absent_is_not_empty(
 ) -> Result<(), Vec<ConfigError>> {
     let mut errors = Vec::new();
     for ((ca, facts), revocation) in cas.iter().zip(facts).zip(revocation) {
-        let missing = matches!(revocation, Revocation::Lists(RevocationLists { base: None, .. }));
+        let missing = matches!(revocation, Revocation::Lists(lists) if !lists.can_tell()
+            && lists.policy().when_stale != WhenStale::ReportOnly);
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
@@ -206,9 +207,9 @@ fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     }
 }
 
-const fn policy(source: &RevocationSource) -> Option<WhenStale> {
+fn policy(source: &RevocationSource) -> Option<ListPolicy> {
     match source {
         RevocationSource::None => None,
-        RevocationSource::From(sources) => Some(sources.when_stale),
+        RevocationSource::From(sources) => Some(sources.into()),
     }
 }

@@ -1,12 +1,17 @@
 //! The immutable snapshot that the hot path borrows.
 
 use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::feed;
 use super::files::FileMemory;
-use super::lists::Lookup;
+use super::in_force::{Lookup, RevocationLists};
+use super::lists::RevocationList;
 use super::live::Live;
+use super::question::Question;
 use super::staleness::{Freshness, Stale};
-use crate::pki::crl::RevocationReason;
+use crate::config::WhenStale;
+use crate::pki::crl::{CrlNumber, RevocationReason};
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -17,6 +22,8 @@ use std::sync::Arc;
 pub struct TrustSnapshot {
     generation: u64,
     ground: Arc<Ground>,
+    /// Which of the CAs follow the issuer's feed.
+    rules: Arc<feed::Rules>,
     live: Live,
 }
 
@@ -36,10 +43,11 @@ struct Ground {
 /// What revocation says of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
-    /// On no list, and the complete list in force is fresh enough.
+    /// On no list, and the lists in force that speak of it are fresh enough.
     Good {
-        /// The number of the list in force, decimal.
-        crl_number: Option<String>,
+        /// The number of the list that says so, decimal; none while the lists of its distribution points are left to be
+        /// asked.
+        crl_number: Option<Arc<str>>,
         /// The list is stale and the policy let it serve on.
         warning: Option<Stale>,
     },
@@ -50,10 +58,17 @@ pub enum RevocationStatus {
         /// Why.
         reason: RevocationReason,
         /// The number of the list, decimal.
-        crl_number: Option<String>,
+        crl_number: Option<Arc<str>>,
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
+    /// It cannot be told, which the CA's policy (`when_stale = "report-only"`) has reported and not refused.
+    Unenforced {
+        /// The CA whose list is missing or not understood.
+        ca: Arc<str>,
+        /// Why.
+        why: String,
+    },
     /// It cannot be told, so the certificate must be refused.
     Unavailable {
         /// The CA whose list is missing, stale or not understood; for an issuer that is no configured CA, its key.
@@ -70,16 +85,37 @@ pub struct AuthorityStatus {
     pub ca: Arc<str>,
     /// Whether its certificates can be told good now.
     pub readiness: Readiness,
-    /// CRLNumber of the list in force, decimal.
+    /// CRLNumber of the list in force (with its delta list, if it has one), decimal. Of several parts, the first's.
     pub crl_number: Option<String>,
-    /// thisUpdate of the list in force.
+    /// thisUpdate of the list in force; of several parts, the earliest.
     pub this_update: Option<Timestamp>,
-    /// When the list in force grows stale.
+    /// When the list in force grows stale; of several parts, the first to do so.
     pub next_update: Option<Timestamp>,
     /// Revoked certificates on all its lists.
     pub entries: usize,
     /// Octets of memory that its indexes take.
     pub index_octets: usize,
+    /// Each list that is asked.
+    pub lists: Vec<ListStatus>,
+}
+
+/// One list that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListStatus {
+    /// The file it came from.
+    pub file: Arc<str>,
+    /// Its CRLNumber, decimal.
+    pub number: Option<Arc<str>>,
+    /// BaseCRLNumber of a delta list, decimal.
+    pub base: Option<String>,
+    /// The names of its distribution point, if it has one.
+    pub points: Vec<String>,
+    /// Its thisUpdate.
+    pub this_update: Timestamp,
+    /// Its nextUpdate.
+    pub next_update: Option<Timestamp>,
+    /// Its entries.
+    pub entries: usize,
 }
 
 /// Whether a CA's certificates can be told good.
@@ -91,6 +127,8 @@ pub enum Readiness {
     Fresh,
     /// Yes, by a stale list that the policy tolerates.
     Tolerated,
+    /// No, and the policy only reports it (`when_stale = "report-only"`).
+    Reported(String),
     /// No: the gateway is not ready (requirement O2).
     Unavailable(String),
 }
@@ -124,18 +162,31 @@ impl TrustSnapshot {
         let generation = previous.map_or(1, |previous| previous.generation + 1);
         let ground = Ground { authorities_generation, authorities, by_key, anchors, intermediates, files };
         let live = previous.map(|previous| previous.live.clone()).unwrap_or_default();
-        Ok(Self { generation, ground: Arc::new(ground), live })
+        let rules = previous.map(|previous| Arc::clone(&previous.rules)).unwrap_or_default();
+        Ok(Self { generation, ground: Arc::new(ground), rules, live })
+    }
+
+    /// The same with these CAs following the issuer's feed.
+    #[must_use]
+    pub fn following(&self, rules: feed::Rules) -> Self {
+        let (ground, rules) = (Arc::clone(&self.ground), Arc::new(rules));
+        let live = beside(&ground, &rules, self.live.clone(), feed::Occasion::Lists);
+        Self { generation: self.generation, ground, rules, live }
     }
 
     /// The same CAs and lists with something else live.
     pub fn with_live(&self, live: Live) -> Self {
-        Self { generation: self.generation + 1, ground: Arc::clone(&self.ground), live }
+        let (ground, rules) = (Arc::clone(&self.ground), Arc::clone(&self.rules));
+        let live = beside(&ground, &rules, live, feed::Occasion::Message);
+        Self { generation: self.generation + 1, ground, rules, live }
     }
 
     /// These CAs and lists with what has become live since they began to be read.
     pub fn taking_over(&self, current: &Self) -> Self {
         let generation = self.generation.max(current.generation) + 1;
-        Self { generation, ground: Arc::clone(&self.ground), live: current.live.clone() }
+        let (ground, rules) = (Arc::clone(&self.ground), Arc::clone(&self.rules));
+        let live = beside(&ground, &rules, current.live.clone(), feed::Occasion::Lists);
+        Self { generation, ground, rules, live }
     }
 
     /// What is live beside the lists.
@@ -184,11 +235,11 @@ impl TrustSnapshot {
         &self.ground.intermediates
     }
 
-    /// Whether the certificate with this issuer and serial is revoked at `now`.
-    pub fn revocation(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let Some(authority) = self.authority(issuer) else {
+    /// Whether a certificate is revoked at `now`.
+    pub fn revocation(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
-                ca: format!("{issuer:?}").into(),
+                ca: format!("{:?}", question.issuer).into(),
                 why: "the issuer is not a configured CA".to_owned(),
             };
         };
@@ -201,23 +252,72 @@ impl TrustSnapshot {
         let Revocation::Lists(lists) = authority.revocation() else {
             return RevocationStatus::NotChecked;
         };
-        match lists.lookup(serial, now) {
-            Lookup::Revoked(revoked, list) => RevocationStatus::Revoked {
-                at: revoked.at,
-                reason: revoked.reason,
-                crl_number: list.number().map(str::to_owned),
+        let told = self.live.feed.told(question.issuer, question.serial);
+        if let feed::Told::Revoked { at, reason } = told {
+            return RevocationStatus::Revoked { at, reason, crl_number: None };
+        }
+        let ca = || Arc::clone(authority.name());
+        let by_lists = match lists.lookup(question, &told, now) {
+            Lookup::Revoked(revoked, list) => {
+                RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: list.number.clone() }
+            }
+            Lookup::Good { by, stale_since } => RevocationStatus::Good {
+                crl_number: by.number.clone(),
+                warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
-            Lookup::Good { base, stale_since } => RevocationStatus::Good {
-                crl_number: base.number().map(str::to_owned),
-                warning: stale_since.map(|next_update| Stale { ca: Arc::clone(authority.name()), next_update }),
-            },
-            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
+            Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
+            Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
+                RevocationStatus::Unenforced { ca: ca(), why }
+            }
+            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: ca(), why },
+        };
+        self.unless_feed_lapsed(by_lists, authority, lists.policy().when_stale, now)
+    }
+
+    /// What is good by its lists is as fresh as the feed that its CA follows.
+    fn unless_feed_lapsed(
+        &self,
+        by_lists: RevocationStatus,
+        authority: &Authority,
+        when_stale: WhenStale,
+        now: Timestamp,
+    ) -> RevocationStatus {
+        let RevocationStatus::Good { crl_number, warning } = by_lists else { return by_lists };
+        let feed::Following::Lapsed(lapse) = self.live.feed.following(&authority.key(), now) else {
+            return RevocationStatus::Good { crl_number, warning };
+        };
+        let ca = Arc::clone(authority.name());
+        match Freshness::at(lapse.since, when_stale, now) {
+            _ if when_stale == WhenStale::ReportOnly => RevocationStatus::Unenforced { ca, why: lapse.to_string() },
+            Freshness::Expired { .. } => RevocationStatus::Unavailable { ca, why: lapse.to_string() },
+            Freshness::Tolerated { next_update } => {
+                RevocationStatus::Good { crl_number, warning: warning.or(Some(Stale { ca, next_update })) }
+            }
+            Freshness::Fresh => RevocationStatus::Good { crl_number, warning },
         }
     }
 
     /// Each CA's revocation data at `now`, for metrics and readiness.
     pub fn status(&self, now: Timestamp) -> Vec<AuthorityStatus> {
-        self.ground.authorities.iter().map(|authority| authority.status(now)).collect()
+        self.ground.authorities.iter().map(|authority| self.status_of(authority, now)).collect()
+    }
+
+    /// One CA's, as its lists and the feed have it.
+    fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
+        let mut status = authority.status(now);
+        if let (Revocation::Lists(lists), feed::Following::Lapsed(lapse)) =
+            (authority.revocation(), self.live.feed.following(&authority.key(), now))
+            && matches!(status.readiness, Readiness::Fresh | Readiness::Tolerated)
+        {
+            let when_stale = lists.policy().when_stale;
+            status.readiness = match Freshness::at(lapse.since, when_stale, now) {
+                _ if when_stale == WhenStale::ReportOnly => Readiness::Reported(lapse.to_string()),
+                Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
+                Freshness::Tolerated { .. } => Readiness::Tolerated,
+                Freshness::Fresh => status.readiness,
+            };
+        }
+        status
     }
 
     /// Whether each CA that needs lists can tell certificates good at `now`.
@@ -225,12 +325,37 @@ impl TrustSnapshot {
         self.ground
             .authorities
             .iter()
-            .all(|authority| !matches!(authority.status(now).readiness, Readiness::Unavailable(_)))
+            .all(|authority| !matches!(self.status_of(authority, now).readiness, Readiness::Unavailable(_)))
     }
 
     pub(super) fn has_same_authorities<'a>(&self, others: impl ExactSizeIterator<Item = &'a AuthorityFacts>) -> bool {
         others.len() == self.ground.authorities.len()
             && others.zip(&self.ground.authorities).all(|(other, own)| other.same_as(&own.facts))
+    }
+}
+
+/// What is live, with the feed's view of it compared with the lists.
+fn beside(ground: &Ground, rules: &feed::Rules, live: Live, occasion: feed::Occasion) -> Live {
+    Live { feed: Arc::new(live.feed.beside(ground, rules, occasion)), ..live }
+}
+
+impl Ground {
+    fn lists(&self, issuer: &AuthorityKey) -> Option<&RevocationLists> {
+        let place = self.by_key.binary_search_by(|(candidate, _)| candidate.cmp(issuer)).ok()?;
+        match self.authorities.get(self.by_key.get(place)?.1)?.revocation() {
+            Revocation::Lists(lists) => Some(lists),
+            Revocation::NotChecked => None,
+        }
+    }
+}
+
+impl feed::InForce for Ground {
+    fn number(&self, issuer: &AuthorityKey, point: Option<&str>) -> Option<CrlNumber> {
+        self.lists(issuer)?.number_at(point.map(PointName::from_uri).as_ref())
+    }
+
+    fn has(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> bool {
+        self.lists(issuer).is_some_and(|lists| lists.all().any(|list| list.revoked(serial).is_some()))
     }
 }
 
@@ -245,24 +370,45 @@ impl Authority {
             next_update: None,
             entries: 0,
             index_octets: 0,
+            lists: Vec::new(),
         };
         let Revocation::Lists(lists) = self.revocation() else {
             return status;
         };
         status.readiness = match lists.state(now) {
-            Ok((_, Freshness::Tolerated { .. })) => Readiness::Tolerated,
+            Ok(Freshness::Tolerated { .. }) => Readiness::Tolerated,
             Ok(_) => Readiness::Fresh,
             // It issues no certificates, so nobody asks.
             Err(_) if self.role() == Role::ListSigner => Readiness::NotChecked,
+            Err(why) if lists.policy().when_stale == WhenStale::ReportOnly => Readiness::Reported(why),
             Err(why) => Readiness::Unavailable(why),
         };
-        if let Some(list) = lists.in_force() {
-            status.crl_number = list.number().map(str::to_owned);
-            status.this_update = Some(list.header().this_update);
+        let complete = lists.good().find(|one| one.is_complete());
+        if let Some(one) = complete.or_else(|| lists.good().next()) {
+            let newest = one.newest();
+            status.crl_number = newest.number().map(str::to_owned);
+            let parts = lists.good().map(|one| one.newest().header().this_update);
+            status.this_update = if complete.is_some() { Some(newest.header().this_update) } else { parts.min() };
             status.next_update = lists.next_update();
         }
         status.entries = lists.all().map(|list| list.entries()).sum();
         status.index_octets = lists.all().map(|list| list.index_octets()).sum();
+        status.lists = lists.all().map(|list| ListStatus::of(list)).collect();
         status
+    }
+}
+
+impl ListStatus {
+    fn of(list: &RevocationList) -> Self {
+        let header = list.header();
+        Self {
+            file: Arc::clone(list.file()),
+            number: list.number.clone(),
+            base: header.base.map(|base| base.to_string()),
+            points: list.points().iter().map(ToString::to_string).collect(),
+            this_update: header.this_update,
+            next_update: header.next_update,
+            entries: list.entries(),
+        }
     }
 }

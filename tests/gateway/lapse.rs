@@ -9,16 +9,16 @@ use rustls::AlertDescription;
 use std::io;
 
 /// The sites that lose a client, by refusal style, and the one whose client stays.
-const ALERT: &str = "ib.localhost";
-const PAGE: &str = "portal.localhost";
+pub(crate) const ALERT: &str = "ib.localhost";
+pub(crate) const PAGE: &str = "portal.localhost";
 const STAYS: &str = "keep.localhost";
 
 /// What a path that is closed looks like.
-struct Closed {
+pub(crate) struct Closed {
     /// In a handshake of style `alert`.
-    alert: AlertDescription,
+    pub(crate) alert: AlertDescription,
     /// In a page.
-    reason: &'static str,
+    pub(crate) reason: &'static str,
 }
 
 /// A configuration with these CAs; `sites` are names with `client_auth`.
@@ -64,7 +64,7 @@ fn start(cas: &[&str], sites: &[(&str, &str)]) -> Setup {
 }
 
 /// One client's every way in, each open and proven.
-struct Paths {
+pub(crate) struct Paths {
     site: &'static str,
     fresh: Vec<TlsClient>,
     with_ticket: Vec<TlsClient>,
@@ -77,7 +77,7 @@ struct Paths {
 }
 
 impl Paths {
-    fn open(setup: &Setup, client: Option<&str>, site: &'static str) -> Self {
+    pub(crate) fn open(setup: &Setup, client: Option<&str>, site: &'static str) -> Self {
         let gateway = &setup.gateway;
         let client_of = |version| TlsClient::new(&setup.pki, client, version);
         let versions = [Version::Tls12, Version::Tls13];
@@ -125,7 +125,7 @@ impl Paths {
     }
 
     /// Nothing is let through any more.
-    fn are_closed(mut self, setup: &Setup, closed: &Closed) {
+    pub(crate) fn are_closed(mut self, setup: &Setup, closed: &Closed) {
         self.streams_are_cut();
         let Self { site, fresh, with_ticket, http1, mut http2, .. } = self;
         for (kind, clients) in [("new", fresh), ("resumed", with_ticket)] {
@@ -152,7 +152,7 @@ impl Paths {
     }
 
     /// Everything still works.
-    fn are_open(mut self, setup: &Setup) {
+    pub(crate) fn are_open(mut self, setup: &Setup) {
         let site = self.site;
         for client in self.fresh.iter().chain(&self.with_ticket) {
             assert_eq!(client.get(&setup.gateway, site, "/echo").unwrap().0.status, 200, "{site}");

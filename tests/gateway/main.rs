@@ -11,6 +11,8 @@ mod bad_certificates;
 mod cli;
 mod client_auth;
 mod draining;
+mod feed;
+mod feed_server;
 mod forgery;
 mod http;
 mod http2;

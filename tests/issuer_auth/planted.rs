@@ -5,14 +5,15 @@ use async_trait::async_trait;
 use sekisho::issuer::audit::Record;
 use sekisho::issuer::lifecycle::{ContractId, Intent, UserId, UserKey};
 use sekisho::issuer::store::{
-    Ask, CertificateRow, ContractRow, CredentialRow, Decide, Found, Fresh, ListNumberRow, NoticeRow, StatusRow, Store,
-    StoreError, UserRow,
+    Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
+    ListNumberRow, NoticeRow, Settled, SettledList, Signals, StatusRow, Store, StoreError, UserRow,
 };
 use sekisho::pki::fingerprint::sha256;
 use sekisho::pki::serial::SerialNumber;
 use sekisho::pki::time::Timestamp;
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[derive(Default)]
 pub struct Planted {
@@ -89,7 +90,7 @@ impl Store for Planted {
         Ok(fresh)
     }
 
-    async fn change(&self, _: Ask, _: Decide) -> Result<(), StoreError> {
+    async fn change(&self, _: Ask, _: Decide) -> Result<Committed, StoreError> {
         unreachable!()
     }
     async fn find(&self, _: &Ask) -> Result<Found, StoreError> {
@@ -126,6 +127,24 @@ impl Store for Planted {
         unreachable!()
     }
     async fn list_numbers(&self, _: &str) -> Result<Vec<ListNumberRow>, StoreError> {
+        unreachable!()
+    }
+    async fn settle_list(&self, _: &SettledList<'_>) -> Result<Settled, StoreError> {
+        unreachable!()
+    }
+    async fn feed_id(&self) -> Result<Arc<str>, StoreError> {
+        unreachable!()
+    }
+    async fn feed_note(&self, _: &[GatewayNote]) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn feed_gateways(&self, _: u64, _: Duration) -> Result<Vec<GatewayRow>, StoreError> {
+        unreachable!()
+    }
+    async fn written(&self, _: &SerialNumber) -> Result<Option<(StatusRow, Option<i64>)>, StoreError> {
+        unreachable!()
+    }
+    fn signals(&self) -> Signals {
         unreachable!()
     }
     async fn audit(&self, _: u64, _: u32) -> Result<Vec<Record>, StoreError> {

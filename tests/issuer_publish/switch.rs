@@ -12,6 +12,7 @@ use sekisho::pki::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 pub struct Switch {
     store: Arc<dyn Store>,
@@ -48,7 +49,7 @@ impl Switch {
 /// What publication asks, and what tests write.
 #[async_trait]
 impl Store for Switch {
-    async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError> {
+    async fn change(&self, ask: Ask, decide: Decide) -> Result<Committed, StoreError> {
         self.store.change(ask, decide).await
     }
     async fn certificate(&self, serial: &SerialNumber) -> Result<Option<CertificateRow>, StoreError> {
@@ -96,6 +97,24 @@ impl Store for Switch {
         _: u32,
     ) -> Result<Vec<UserRow>, StoreError> {
         unused()
+    }
+    async fn settle_list(&self, list: &SettledList<'_>) -> Result<Settled, StoreError> {
+        self.up()?.settle_list(list).await
+    }
+    async fn feed_id(&self) -> Result<Arc<str>, StoreError> {
+        unused()
+    }
+    async fn feed_note(&self, _: &[GatewayNote]) -> Result<(), StoreError> {
+        unused()
+    }
+    async fn feed_gateways(&self, _: u64, _: Duration) -> Result<Vec<GatewayRow>, StoreError> {
+        unused()
+    }
+    async fn written(&self, _: &SerialNumber) -> Result<Option<(StatusRow, Option<i64>)>, StoreError> {
+        unused()
+    }
+    fn signals(&self) -> Signals {
+        self.store.signals()
     }
     async fn audit(&self, _: u64, _: u32) -> Result<Vec<Record>, StoreError> {
         unused()

@@ -1,14 +1,14 @@
 //! What `sekisho verify` decides on: the chain, the trust and the policy, from files or from a configuration.
 
 use super::Arguments;
-use crate::config::{self, AnchorExpiry, Config, ConfigError, WhenStale};
+use crate::config::{self, AnchorExpiry, Config, ConfigError};
 use crate::gateway::identity::IdentityRule;
 use crate::gateway::verify::{ChainLimits, SitePolicy};
 use crate::pki::certificate::Certificate;
 use crate::pki::signature::verify_certificate;
 use crate::pki::time::Timestamp;
 use crate::pki::{fingerprint::AuthorityKey, pem};
-use crate::trust::{self, Alarm, AuthorityParts, ListParts, RevocationParts, TrustSnapshot};
+use crate::trust::{self, Alarm, AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
 use std::path::Path;
@@ -161,11 +161,7 @@ impl Authorities {
 }
 
 fn revocation(arguments: &Arguments) -> RevocationParts {
-    if arguments.no_revocation {
-        RevocationParts::None
-    } else {
-        RevocationParts::Lists { when_stale: WhenStale::Closed }
-    }
+    if arguments.no_revocation { RevocationParts::None } else { RevocationParts::Lists(ListPolicy::default()) }
 }
 
 /// All CAs accepted, one pattern for all of them, the limits of the reference configuration.

@@ -37,12 +37,12 @@ pub(super) fn services(document: &Document, sections: Vec<Section<'_>>) -> Vec<S
 }
 
 fn rights(section: &mut Section<'_>) -> Vec<String> {
-    const ADVICE: &str = "write what it may do: [\"online\"], [\"desk\"], [\"read\"]";
+    const ADVICE: &str = "write what it may do: [\"online\"], [\"desk\"], [\"read\"], [\"feed\"]";
     let mut once = Unique::new("a right of this service");
     section.required("rights", ADVICE, |item| {
         some_of(item, "it could do nothing; remove the service or give it a right", |element| {
-            let word =
-                one_of(element, "a right", &[("online", "online"), ("desk", "desk"), ("read", "read")])?.to_owned();
+            let words = [("online", "online"), ("desk", "desk"), ("read", "read"), ("feed", "feed")];
+            let word = one_of(element, "a right", &words)?.to_owned();
             once.check(element.document, &element.place, &word);
             Some(word)
         })
@@ -160,6 +160,10 @@ pub(super) fn is_loopback(host: &str) -> bool {
 
 /// That somebody can call, and each service by a way that exists.
 pub(super) fn check(root: &Section<'_>, config: &IssuerConfig) {
+    let follows = |service: &ServiceConfig| service.rights.iter().any(|right| right == "feed");
+    if !root.has("feed") && config.services.iter().any(follows) {
+        root.refuse_missing("feed", "a [[service]] has the right \"feed\"; add a [feed] table with its key_file");
+    }
     let gateway = root.has("gateway");
     let advice = "add a [[service]] table with the IB system's certificate, or [gateway]";
     match (root.has("service"), gateway) {

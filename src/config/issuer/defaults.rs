@@ -38,6 +38,13 @@ pub const ASSERTION_HEADER: &str = "x-sekisho-assertion";
 /// `gateway.user_header`.
 pub const USER_ASSERTION_HEADER: &str = "x-sekisho-user-assertion";
 
+/// `feed.heartbeat`: gateways notice within a few of them that the feed is lost; each is a signature for all of them.
+pub const FEED_HEARTBEAT: Duration = seconds(2);
+/// `feed.wait`: fifty times what gateways need; who revokes at a screen does not notice it.
+pub const FEED_WAIT: Duration = Duration::from_millis(500);
+/// `feed.forget_after`: a gateway that is switched off for a night's work is still missed.
+pub const FEED_FORGET_AFTER: Duration = seconds(24 * 3_600);
+
 /// `credentials.timeout`: a login screen answers within it; longer would hold every user up when the IB system is down.
 pub const CREDENTIALS_TIMEOUT: Duration = seconds(3);
 

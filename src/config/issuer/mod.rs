@@ -6,6 +6,7 @@ mod authority;
 mod callers;
 mod credentials;
 pub mod defaults;
+mod feed;
 mod mail;
 mod server;
 mod types;
@@ -49,6 +50,7 @@ fn read<'d>(document: &'d Document, mut root: Section<'d>) -> IssuerConfig {
         authorities: authority::read(document, &mut root),
         services: callers::services(document, root.sections("service")),
         gateway: root.section("gateway").map(callers::gateway),
+        feed: root.section("feed").map(feed::read),
         credentials: credentials::read(root.section_or_defaults("credentials")),
         mail: root.section("mail").map(mail::read),
         limits: server::limits(root.section_or_defaults("limits")),

@@ -22,6 +22,8 @@ pub struct IssuerConfig {
     pub services: Vec<ServiceConfig>,
     /// `[gateway]`: whose assertions are believed; absent: nobody's.
     pub gateway: Option<GatewayKeys>,
+    /// `[feed]`; absent: gateways learn of revocations by lists and OCSP only.
+    pub feed: Option<FeedConfig>,
     /// `[credentials]`.
     pub credentials: CredentialsConfig,
     /// `[mail]`; absent: notices are on the screen only.
@@ -136,7 +138,7 @@ pub struct ServiceConfig {
     pub name: Arc<str>,
     /// `fingerprint`: SHA-256 of its certificate, in hex; directly by TLS or through the gateway.
     pub fingerprint: [u8; 32],
-    /// `rights`: `online`, `desk`, `read`.
+    /// `rights`: `online`, `desk`, `read`, `feed`.
     pub rights: Vec<String>,
 }
 
@@ -167,6 +169,19 @@ pub enum JwksSource {
     File(PathBuf),
     /// The gateway's admin address: `http://127.0.0.1:9443/.well-known/jwks.json`.
     Url(String),
+}
+
+/// `[feed]`.
+#[derive(Clone, Debug)]
+pub struct FeedConfig {
+    /// `key_file`: the P-256 private key that signs messages, PKCS#8 or SEC 1 PEM; mode 0600. All nodes have the same.
+    pub key: Placed<PathBuf>,
+    /// `heartbeat`: a message is sent so often even when nothing changed.
+    pub heartbeat: Duration,
+    /// `wait`: how long an answer waits for the gateways that are connected.
+    pub wait: Duration,
+    /// `forget_after`: a gateway that was not seen for so long is not counted any more.
+    pub forget_after: Duration,
 }
 
 /// `[credentials]`.

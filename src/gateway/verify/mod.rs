@@ -19,7 +19,7 @@ mod usage;
 pub use cache::{ChainCache, DEFAULT_CACHE_BYTES};
 pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
-pub use types::{LeafFacts, Link, Reason, Refusal, VerifiedChain, VerifiedClient};
+pub use types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedChain, VerifiedClient};
 
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;

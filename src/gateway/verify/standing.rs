@@ -1,16 +1,19 @@
 //! What is true of a verified path only now: validity and revocation.
 
-use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
+use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, RevocationStatus, TrustSnapshot};
+use crate::trust::{Authority, RevocationStatus, Subject, TrustSnapshot};
+use std::sync::Arc;
 
 /// A path that stands.
 #[derive(Debug)]
 pub(super) struct Standing {
     /// Number of the list the leaf was looked up in.
-    pub(super) crl_number: Option<String>,
+    pub(super) crl_number: Option<Arc<str>>,
+    /// What is not certain and tolerated.
+    pub(super) unenforced: Option<Unenforced>,
 }
 
 /// Whose fault it is that a path does not stand.
@@ -28,12 +31,20 @@ pub(super) enum Whose {
 /// ([`super`] says why).
 pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
-    let mut unavailable = None;
+    let (mut unavailable, mut unenforced) = (None, None);
     for (link, whose) in with_owner(links) {
         let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
-        match trust.revocation(&link.issued_by, &link.serial, now) {
-            RevocationStatus::Good { crl_number: number, .. } if whose == Whose::Leaf => crl_number = number,
-            RevocationStatus::Good { .. } | RevocationStatus::NotChecked => {}
+        match trust.revocation(&link.question(whose.into()), now) {
+            RevocationStatus::Good { crl_number: number, warning } => {
+                if whose == Whose::Leaf {
+                    crl_number = number;
+                }
+                unenforced = unenforced.or(warning.map(Unenforced::Stale));
+            }
+            RevocationStatus::NotChecked => {}
+            RevocationStatus::Unenforced { ca, why } => {
+                unenforced.get_or_insert_with(|| Unenforced::Unavailable { ca, why: why.into() });
+            }
             RevocationStatus::Revoked { at, crl_number, .. } => {
                 return Err((whose, revoked(link, issuer, at, crl_number)));
             }
@@ -51,7 +62,16 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
             Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
         }
-        None => Ok(Standing { crl_number }),
+        None => Ok(Standing { crl_number, unenforced }),
+    }
+}
+
+impl From<Whose> for Subject {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Leaf => Self::EndEntity,
+            Whose::Authority => Self::Authority,
+        }
     }
 }
 
@@ -77,8 +97,9 @@ fn not_configured(key: &AuthorityKey) -> Refusal {
     Refusal::new(Reason::UnknownCa, format!("the CA {key:?} of the path is not configured any more"))
 }
 
-fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<String>) -> Refusal {
+fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Arc<str>>) -> Refusal {
     let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
+    let crl_number = crl_number.map(|number| number.to_string());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
     Refusal { reason: Reason::Revoked, evidence, subject }
 }

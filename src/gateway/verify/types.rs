@@ -6,9 +6,10 @@ use super::standing::Standing;
 use crate::gateway::identity::Identity;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
+use crate::pki::points::DistributionPoint;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, TrustSnapshot};
+use crate::trust::{Authority, Question, Stale, Subject, TrustSnapshot};
 use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +41,24 @@ pub struct Link {
     pub not_before: Timestamp,
     /// Its last valid second.
     pub not_after: Timestamp,
+    /// Where its issuer says that its list is. `None` in a ticket, which does not keep it: `verify` decides on the stored
+    /// chain once the session is resumed.
+    pub points: Option<Arc<[DistributionPoint]>>,
+}
+
+/// What is accepted although its status cannot be told for certain, because the CA's policy for that
+/// (`when_stale`) says so (requirement R4). Logged and counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unenforced {
+    /// The list is stale.
+    Stale(Stale),
+    /// There is no list that tells (`when_stale = "report-only"`).
+    Unavailable {
+        /// The CA.
+        ca: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
 }
 
 /// The proof that a client's certificate chain was valid for a site at a moment by a snapshot.
@@ -53,7 +72,42 @@ pub struct VerifiedClient {
     pub(super) snapshot_generation: u64,
     pub(super) authorities_generation: u64,
     pub(super) policy_fingerprint: [u8; 32],
-    pub(super) crl_number: Option<String>,
+    pub(super) crl_number: Option<Arc<str>>,
+    pub(super) unenforced: Option<Unenforced>,
+}
+
+impl Link {
+    /// What revocation is asked about it.
+    pub(super) fn question(&self, subject: Subject) -> Question<'_> {
+        Question { issuer: &self.issued_by, serial: &self.serial, subject, points: self.points.as_deref() }
+    }
+}
+
+impl Unenforced {
+    /// The CA whose policy it is.
+    pub const fn ca(&self) -> &Arc<str> {
+        match self {
+            Self::Stale(stale) => &stale.ca,
+            Self::Unavailable { ca, .. } => ca,
+        }
+    }
+
+    /// What it would have been refused for.
+    pub const fn reason(&self) -> Reason {
+        Reason::RevocationUnavailable
+    }
+}
+
+/// The evidence.
+impl fmt::Display for Unenforced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale(stale) => stale.fmt(f),
+            Self::Unavailable { ca, why } => {
+                write!(f, "the revocation status of certificates from CA {ca} is unavailable: {why}")
+            }
+        }
+    }
 }
 
 impl VerifiedChain {
@@ -69,6 +123,7 @@ impl VerifiedChain {
             issued_by,
             not_before: certificate.not_before(),
             not_after: certificate.not_after(),
+            points: Some(Arc::clone(certificate.distribution_points())),
         };
         Self {
             presented: presented.iter().map(|certificate| certificate.clone().into_owned()).collect(),
@@ -97,6 +152,7 @@ impl VerifiedClient {
             authorities_generation: trust.authorities_generation(),
             policy_fingerprint: *policy.fingerprint(),
             crl_number: standing.crl_number,
+            unenforced: standing.unenforced,
         }
     }
 
@@ -163,6 +219,11 @@ impl VerifiedClient {
     /// The number of the revocation list that the leaf was looked up in (decimal), when its issuer has one with a number.
     pub fn crl_number(&self) -> Option<&str> {
         self.crl_number.as_deref()
+    }
+
+    /// What its standing leaves uncertain and the CA's policy tolerates.
+    pub fn unenforced(&self) -> Option<&Unenforced> {
+        self.unenforced.as_ref()
     }
 
     fn leaf(&self) -> &Link {
@@ -324,7 +385,7 @@ impl VerifiedClient {
         let [not_before, not_after] = validity;
         let fingerprint = Fingerprint::of(presented.first().map_or(&[], |leaf| leaf));
         let subject = format!("CN={}", identity.common_name());
-        let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after }];
+        let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after, points: None }];
         let issuer = issuer.to_owned();
         let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca: "test".into(), links };
         Self {
@@ -334,6 +395,7 @@ impl VerifiedClient {
             authorities_generation: 1,
             policy_fingerprint: [0; 32],
             crl_number: None,
+            unenforced: None,
         }
     }
 }

@@ -26,7 +26,7 @@ macro_rules! acts {
         ) -> Result<DoneView, Problem> {
             let act: fn(<$body as ActBody>::Own) -> Act = $act;
             let (caller, done) = call.perform(&shared, |own, _| Ok(act(own))).await?;
-            shared.done_view(done, &caller)
+            shared.done_view(done, &caller).await
         }
     )*};
 }

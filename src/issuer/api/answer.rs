@@ -50,6 +50,25 @@ pub(super) struct ContractView {
     /// When it was opened.
     #[schema(format = DateTime)]
     since: String,
+    /// Where an act on it revoked certificates: how far that has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) propagation: Option<PropagationView>,
+}
+
+/// How far the last change of a certificate's status that an act made has come by the time of the answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Propagation)]
+pub(super) struct PropagationView {
+    /// The number of the change of status.
+    #[schema(minimum = 1)]
+    pub(super) sequence: u64,
+    /// Gateways that were seen lately.
+    pub(super) gateways: usize,
+    /// Those that have it in force.
+    pub(super) have: usize,
+    /// From the commit until the last of them said so; `null` while one lacks it, and where there are none.
+    #[schema(required)]
+    pub(super) milliseconds: Option<u64>,
 }
 
 /// A word of the document that is no type of the code.
@@ -95,6 +114,7 @@ impl ContractView {
                 ContractOneTimePassword::NotUsed => "not-used",
             },
             since: row.since.to_string(),
+            propagation: None,
         }
     }
 }
@@ -241,6 +261,9 @@ pub(super) struct DoneView {
     /// Key and certificates, where the service made the key. It is not kept: it cannot be had again.
     #[serde(skip_serializing_if = "Option::is_none")]
     p12: Option<P12View>,
+    /// Where it changed a certificate's status: how far that has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) propagation: Option<PropagationView>,
 }
 
 /// A .p12 file.
@@ -290,6 +313,7 @@ impl DoneView {
                 file_name,
                 content: Shown(Zeroizing::new(BASE64_STANDARD.encode(&*content))),
             }),
+            propagation: None,
         })
     }
 }

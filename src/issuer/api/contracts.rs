@@ -116,7 +116,9 @@ pub(super) async fn contract_history(
 
 async fn switch(shared: &Arc<Shared>, call: Call<PlainBody>, act: Act) -> Result<Json<ContractView>, Problem> {
     let (_, done) = call.perform(shared, |(), _| Ok(act)).await?;
-    Ok(Json(shared.contract_view(&done.contract)))
+    let mut view = shared.contract_view(&done.contract);
+    view.propagation = shared.propagation(done.changed).await;
+    Ok(Json(view))
 }
 
 /// 201, and where it is.

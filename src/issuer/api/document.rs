@@ -79,13 +79,18 @@ fn problems(path: &str, method: &HttpMethod, operation: &Operation) -> BTreeMap<
     if path != super::DOCUMENT {
         kinds.push(K::NotPermitted);
     }
+    if path.starts_with("/v1/feed") {
+        kinds.push(K::FeedAhead);
+    }
     if path.contains('{') {
         kinds.push(K::NotFound);
     }
     if path.ends_with("/certificate") {
         kinds.push(K::NotAcceptable);
     }
-    if *method != HttpMethod::Get {
+    if path == super::feed::ACKNOWLEDGEMENTS {
+        kinds.extend([K::PayloadTooLarge, K::UnsupportedMediaType]);
+    } else if *method != HttpMethod::Get {
         kinds.extend([K::ProofRequired, K::NotPossibleNow, K::IdempotencyKeyReused]);
         kinds.extend([K::NotRepeatable, K::InProgress, K::PayloadTooLarge, K::UnsupportedMediaType]);
         let required = |one: &RefOr<Parameter>| match one {

@@ -16,23 +16,26 @@ mod body;
 mod call;
 mod contracts;
 mod document;
+mod feed;
 mod gate;
 mod idempotency;
 mod page;
 mod problem;
 mod reference;
+mod revocations;
 mod text;
 mod told;
 mod users;
 
 use super::authenticate::{Authenticator, Caller};
 use super::buckets::Buckets;
+use super::feed::Feed;
 use super::profile::Profile;
-use super::service::{Done, Service};
+use super::service::{ChangedStatus, Done, Service};
 use super::store::ContractRow;
 use crate::clock;
 use crate::config::issuer::IssuerLimits;
-use answer::{ContractView, DoneView};
+use answer::{ContractView, DoneView, PropagationView};
 use axum::Router;
 use axum::extract::State;
 use axum::http::header;
@@ -57,6 +60,8 @@ pub struct ApiState {
     pub authenticator: Arc<Authenticator>,
     /// How much may be asked.
     pub limits: IssuerLimits,
+    /// The feed, where there is one.
+    pub feed: Option<Arc<Feed>>,
 }
 
 /// The API. It is served with [`axum::extract::ConnectInfo`] of [`super::listen::Peer`]; without it nobody is known and
@@ -104,6 +109,9 @@ fn parts() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
         .routes(routes!(acts::suspend))
         .routes(routes!(acts::resume))
         .routes(routes!(acts::delete))
+        .routes(routes!(revocations::show_revocation))
+        .routes(routes!(feed::follow_feed))
+        .routes(routes!(feed::acknowledge_feed))
         .split_for_parts();
     document::complete(&mut document);
     (routes, document)
@@ -114,6 +122,7 @@ struct Shared {
     service: Arc<Service>,
     authenticator: Arc<Authenticator>,
     limits: IssuerLimits,
+    feed: Option<Arc<Feed>>,
     callers: Buckets<gate::Who>,
     strangers: Buckets<IpAddr>,
     document: Bytes,
@@ -121,7 +130,7 @@ struct Shared {
 
 impl Shared {
     fn new(state: ApiState, document: &utoipa::openapi::OpenApi) -> Self {
-        let ApiState { service, authenticator, limits } = state;
+        let ApiState { service, authenticator, limits, feed } = state;
         let (rate, burst, now) = (limits.requests_per_second, limits.burst, Instant::now());
         Self {
             service,
@@ -129,6 +138,7 @@ impl Shared {
             callers: Buckets::new(rate, burst, now),
             strangers: Buckets::new(rate, burst, now),
             limits,
+            feed,
             document: serde_json::to_vec(document).unwrap_or_default().into(),
         }
     }
@@ -143,9 +153,18 @@ impl Shared {
         ContractView::new(contract, self.service.profile(contract).map(|profile| &**profile))
     }
 
-    fn done_view(&self, done: Done, caller: &Caller) -> Result<DoneView, Problem> {
-        let contract = done.contract.clone();
-        DoneView::new(done, self.profile(&contract)?, caller, clock::now())
+    /// The answer to an act, once the gateways that are connected have what it changed, or it has waited long enough.
+    async fn done_view(&self, done: Done, caller: &Caller) -> Result<DoneView, Problem> {
+        let (contract, changed) = (done.contract.clone(), done.changed);
+        let mut view = DoneView::new(done, self.profile(&contract)?, caller, clock::now())?;
+        view.propagation = self.propagation(changed).await;
+        Ok(view)
+    }
+
+    /// How far a change of status has come.
+    async fn propagation(&self, changed: Option<ChangedStatus>) -> Option<PropagationView> {
+        let (feed, changed) = (self.feed.as_ref()?, changed?);
+        Some(feed.propagation(changed.sequence, changed.at).await.into())
     }
 }
 

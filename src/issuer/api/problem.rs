@@ -30,6 +30,7 @@ pub(super) enum Kind {
     IdempotencyKeyReused,
     NotRepeatable,
     InProgress,
+    FeedAhead,
     AlreadyThere,
     KeyNotAcceptable,
     NotAuthenticated,
@@ -45,7 +46,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// Every kind: name, status, title in English and Japanese.
-    pub(super) const ALL: [(Self, &'static str, StatusCode, &'static str, &'static str); 20] = {
+    pub(super) const ALL: [(Self, &'static str, StatusCode, &'static str, &'static str); 21] = {
         use StatusCode as S;
         [
             (
@@ -110,6 +111,13 @@ impl Kind {
                 S::CONFLICT,
                 "The first request with this Idempotency-Key is being worked on.",
                 "同じリクエストを処理中です。",
+            ),
+            (
+                Self::FeedAhead,
+                "feed-ahead",
+                S::CONFLICT,
+                "The store has not come to this sequence number.",
+                "この通番はまだ存在しません。",
             ),
             (Self::AlreadyThere, "already-there", S::CONFLICT, "It is there already.", "すでに登録されています。"),
             (

@@ -59,7 +59,7 @@ pub(super) async fn register_user(
     };
     let (caller, done) = call.perform(&shared, register).await?;
     let user = done.user.as_ref().map(|row| row.user.key.clone());
-    let view = shared.done_view(done, &caller)?;
+    let view = shared.done_view(done, &caller).await?;
     let location = user.map(|key| format!("/v1/contracts/{}/users/{}", key.contract, key.user)).unwrap_or_default();
     Ok(created(&location, view.into_response()))
 }
@@ -82,7 +82,7 @@ pub(super) async fn show_user(State(shared): State<Arc<Shared>>, look: Look) -> 
 )]
 pub(super) async fn reach_user(State(shared): State<Arc<Shared>>, call: Call<ReachBody>) -> Result<DoneView, Problem> {
     let (caller, done) = call.perform(&shared, |(contact,), _| Ok(Act::Reach(contact.into()))).await?;
-    shared.done_view(done, &caller)
+    shared.done_view(done, &caller).await
 }
 
 /// Sets a user's factors; by staff.

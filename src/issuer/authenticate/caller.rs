@@ -39,6 +39,8 @@ pub enum Right {
     Desk,
     /// `read`: read every contract.
     Read,
+    /// `feed`: follow the feed of revocations, as gateways do.
+    Feed,
 }
 
 /// Rights, each once.
@@ -47,7 +49,8 @@ pub struct Rights(pub Vec<Right>);
 
 impl Right {
     /// Every right with its word in the configuration.
-    pub const ALL: [(&'static str, Self); 3] = [("online", Self::Online), ("desk", Self::Desk), ("read", Self::Read)];
+    pub const ALL: [(&'static str, Self); 4] =
+        [("online", Self::Online), ("desk", Self::Desk), ("read", Self::Read), ("feed", Self::Feed)];
 }
 
 impl Caller {

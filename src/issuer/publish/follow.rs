@@ -1,5 +1,6 @@
 //! The task that follows the store and publishes.
 
+use super::cover::{Cover, Reach};
 use super::folder;
 use super::ledger::{Ledger, Times};
 use super::shelf::Which;
@@ -8,8 +9,9 @@ use crate::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
 use crate::issuer::ca::crl::{CrlNumber, ListError, Lists, PartIndex, SignedList, UnsignedList};
 use crate::issuer::store::{Store, StoreError};
+use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +46,8 @@ struct Desk {
     authority: Arc<IssuingAuthority>,
     ledger: Ledger,
     failures: HashMap<PartIndex, Failure>,
+    /// How far the lists of each part reach.
+    covers: BTreeMap<PartIndex, Cover>,
 }
 
 /// A part whose lists did not get out.
@@ -67,7 +71,8 @@ impl Follower {
             let config = &authority.config;
             let times = Times { lifetime: seconds(config.crl_lifetime), interval: seconds(config.crl_interval) };
             let ledger = Ledger::new(config.parts, times);
-            Desk { authority: Arc::clone(authority), ledger, failures: HashMap::new() }
+            let covers = PartIndex::all(config.parts).map(|part| (part, Cover::default())).collect();
+            Desk { authority: Arc::clone(authority), ledger, failures: HashMap::new(), covers }
         };
         let desks = authorities.iter().map(desk).collect();
         Self { publisher, store, desks, seen: 0, strangers: BTreeSet::new() }
@@ -88,7 +93,7 @@ impl Follower {
         }
         self.read().await?;
         match self.publish().await {
-            None => Ok(()),
+            None => Ok(self.settle().await?),
             Some((authority, why)) => Err(match why {
                 Unpublished::Store(error) => StartError::Store(error),
                 Unpublished::List(error) => StartError::List { authority, error },
@@ -107,7 +112,7 @@ impl Follower {
                 () = tokio::time::sleep_until(next) => false,
                 () = over(&mut shutdown) => true,
             };
-            let unread = self.read().await.err();
+            let mut unread = self.read().await.err();
             let begin = Instant::now();
             // Also where nothing is owed: then everything that was read is published already.
             let is_owed = self.has_owed();
@@ -120,6 +125,7 @@ impl Follower {
             } else {
                 None
             };
+            unread = unread.or(self.settle().await.err());
             self.report(unread, unpublished);
             if is_last {
                 return;
@@ -141,6 +147,7 @@ impl Follower {
                     Some(desk) => {
                         self.publisher.answers.forget(&change.authority, &change.serial);
                         desk.ledger.take(change, now);
+                        desk.touch(&change.serial, row.sequence);
                     }
                     None if change.not_after > now && self.strangers.insert(Arc::clone(&change.authority)) => {
                         let authority = &change.authority;
@@ -179,6 +186,8 @@ impl Follower {
         let named = |why| (Arc::clone(&authority.name), why);
         let mut first = None;
         let mut numbers = Vec::new();
+        // What whoever takes a greater number reads at least.
+        let before = self.seen;
         for (part, this_update) in self.desks.get(place)?.due() {
             match self.store.take_list_number(&authority.name, part.value(), this_update).await {
                 Ok(number) => numbers.push((part, CrlNumber::from_stored(number), this_update)),
@@ -205,7 +214,10 @@ impl Follower {
             };
             let desk = self.desks.get_mut(place)?;
             match published {
-                Ok(()) => drop(desk.failures.remove(&part)),
+                Ok(()) => {
+                    desk.failures.remove(&part);
+                    desk.published(part, number, before);
+                }
                 Err(why) => {
                     first.get_or_insert(named(why));
                     desk.failed(part);
@@ -213,6 +225,22 @@ impl Follower {
             }
         }
         first
+    }
+
+    /// Notes from which list on each part has everything, and tells how far that reaches.
+    async fn settle(&mut self) -> Result<(), StoreError> {
+        for desk in &mut self.desks {
+            for (part, cover) in &mut desk.covers {
+                if let Some(list) = cover.unsettled(&desk.authority.name, *part) {
+                    cover.settle(self.store.settle_list(&list).await?);
+                }
+            }
+        }
+        let seen = self.seen;
+        self.publisher.tell_covered(self.desks.iter_mut().flat_map(|Desk { authority, covers, .. }| {
+            covers.iter_mut().filter_map(move |(part, cover)| cover.covered(authority, *part, seen))
+        }));
+        Ok(())
     }
 
     /// Signs the lists of a part, shows them and writes their files. The full list is out before the delta, which is of
@@ -268,6 +296,25 @@ impl Desk {
         let may_try = |part: &PartIndex| self.failures.get(part).is_none_or(|failure| failure.until <= instant);
         let owed = self.ledger.owed(now).into_iter().filter(may_try);
         owed.map(|part| (part, self.ledger.this_update(part, now))).collect()
+    }
+
+    /// A change of status was taken; where it makes a list due, the part is touched by it.
+    fn touch(&mut self, serial: &SerialNumber, sequence: u64) {
+        let part = PartIndex::of(serial, self.authority.config.parts);
+        if self.ledger.owes(part)
+            && let Some(cover) = self.covers.get_mut(&part)
+        {
+            cover.touch(sequence);
+        }
+    }
+
+    /// A list is out. It may have what came after its number was taken, but another node's next list need not: of such
+    /// a part another list is made.
+    fn published(&mut self, part: PartIndex, number: CrlNumber, before: u64) {
+        let Some(cover) = self.covers.get_mut(&part) else { return };
+        if cover.publish(number, before) == Reach::Short {
+            self.ledger.owe(part);
+        }
     }
 
     /// A part's lists did not get out: they are made again, as a full list.

@@ -131,6 +131,11 @@ impl Ledger {
         PartIndex::all(self.count).zip(&self.parts).filter(|(_, part)| is_owed(part)).map(|(index, _)| index).collect()
     }
 
+    /// Whether a list of this part is to be made because something changed.
+    pub(super) fn owes(&self, index: PartIndex) -> bool {
+        self.parts.get(usize::from(index.value())).is_some_and(|part| part.owed == Owed::List)
+    }
+
     /// A list of this part is to be made, whatever was made of it: it did not get out.
     pub(super) fn owe(&mut self, index: PartIndex) {
         self.touch(index, |_| ());

@@ -25,6 +25,7 @@
 //! that comes with the node's next list, [`POLL`] later.
 
 mod answers;
+mod cover;
 mod folder;
 mod follow;
 mod http;
@@ -32,6 +33,7 @@ mod ledger;
 mod route;
 mod shelf;
 
+pub use cover::CoveredList;
 pub use http::router;
 
 use super::authorities::Authorities;
@@ -61,6 +63,7 @@ pub struct Publisher {
     shelf: Shelf,
     answers: Answers,
     caught_up: watch::Sender<u64>,
+    covered: watch::Sender<Arc<[CoveredList]>>,
     /// What went wrong last, until it goes well again.
     trouble: Mutex<Option<Arc<str>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -121,6 +124,7 @@ impl Publisher {
             shelf: Shelf::new(&authorities),
             answers: Answers::new(Arc::clone(&store), &authorities)?,
             caught_up: watch::Sender::new(0),
+            covered: watch::Sender::new(Arc::new([])),
             trouble: Mutex::default(),
             tasks: Mutex::default(),
         });
@@ -135,6 +139,11 @@ impl Publisher {
     /// The sequence number up to which every change of status is on the lists, in their files, and in no kept answer.
     pub fn caught_up_to(&self) -> u64 {
         *self.caught_up.borrow()
+    }
+
+    /// From which list on each part has everything, and how far: as it is now and becomes.
+    pub fn covered(&self) -> watch::Receiver<Arc<[CoveredList]>> {
+        self.covered.subscribe()
     }
 
     /// Waits until a change of status is published. How long is the caller's to bound.
@@ -184,6 +193,15 @@ impl Publisher {
                 tracing::error!(%error, "a task of publication failed");
             }
         }
+    }
+
+    fn tell_covered(&self, lists: impl Iterator<Item = CoveredList>) {
+        let lists: Arc<[CoveredList]> = lists.collect();
+        self.covered.send_if_modified(|known| {
+            let is_new = *known != lists;
+            *known = lists;
+            is_new
+        });
     }
 
     fn has_ended(&self) -> bool {

@@ -3,7 +3,7 @@
 use super::key::Key;
 use super::plan::{Outcome, Plan};
 use super::prove::opaque;
-use super::{Act, By, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
+use super::{Act, By, ChangedStatus, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
 use crate::clock;
 use crate::issuer::authenticate::{Caller, Right};
 use crate::issuer::authorities::IssuingAuthority;
@@ -42,13 +42,13 @@ impl Service {
         };
         plan.certify(key.as_ref().map(Key::request));
         let plan = Arc::new(plan);
-        let (outcome, found) = self.decide(&plan).await?;
+        let (outcome, found, changed) = self.decide(&plan).await?;
         match outcome {
             Outcome::Decided(decision) => {
                 if let Some(reason) = &decision.refusal {
                     return Err(Refused::Rules(reason.public(&plan.command(&found))));
                 }
-                let mut done = plan.done(&found, &decision);
+                let mut done = Done { changed, ..plan.done(&found, &decision) };
                 for effect in &decision.effects {
                     match (effect, &plan.target) {
                         (Effect::ShowSecret { offer, to, .. }, Some(user)) => {
@@ -95,7 +95,7 @@ impl Service {
     }
 
     /// Decides in one transaction; draws another serial should the store know this one.
-    async fn decide(&self, plan: &Arc<Plan>) -> Result<(Outcome, Found), Refused> {
+    async fn decide(&self, plan: &Arc<Plan>) -> Result<(Outcome, Found, Option<ChangedStatus>), Refused> {
         let mut left = SERIAL_TRIES;
         loop {
             let issuing = plan.issuing()?;
@@ -106,9 +106,12 @@ impl Service {
                     (write, (outcome, found.clone()))
                 }
             };
-            match self.change(ask(&plan.request, plan.public_key), decide).await {
+            match self.change_status(ask(&plan.request, plan.public_key), decide).await {
                 Err(StoreError::SerialTaken) if left > 0 => left -= 1,
-                other => return Ok(other?),
+                other => {
+                    let ((outcome, found), changed) = other?;
+                    return Ok((outcome, found, changed));
+                }
             }
         }
     }

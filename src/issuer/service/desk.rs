@@ -110,5 +110,5 @@ fn keep(request: &Request, credentials: Vec<CredentialRow>, found: &Found, now: 
 }
 
 fn done(contract: ContractRow, user: Option<UserRow>) -> Done {
-    Done { contract, user, secret: None, delivered: None }
+    Done { contract, user, secret: None, delivered: None, changed: None }
 }

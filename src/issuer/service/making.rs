@@ -4,7 +4,7 @@ use super::act::chain;
 use super::key::Key;
 use super::plan::{Plan, name};
 use super::write::{self, Context};
-use super::{Delivered, Done, Refused, Service};
+use super::{ChangedStatus, Delivered, Done, Refused, Service};
 use crate::clock;
 use crate::issuer::audit::Entry;
 use crate::issuer::authorities::IssuingAuthority;
@@ -41,7 +41,10 @@ impl Service {
             }
         };
         let completed = CompletedRow { serial: intent.serial, der: Arc::clone(&certificate) };
-        match self.complete(plan, user, completed).await? {
+        let (row, changed) = self.complete(plan, user, completed).await?;
+        // The renewed certificate's, and before it what the act itself changed.
+        done.changed = changed.or(done.changed);
+        match row {
             Some(row) => done.user = Some(row),
             // It was revoked, locked or suspended while it was being signed.
             None => return Err(Refused::Rules(PublicReason::NotPossibleNow)),
@@ -57,9 +60,9 @@ impl Service {
         plan: &Arc<Plan>,
         user: &UserKey,
         completed: CompletedRow,
-    ) -> Result<Option<UserRow>, StoreError> {
+    ) -> Result<(Option<UserRow>, Option<ChangedStatus>), StoreError> {
         let plan = Arc::clone(plan);
-        self.change(Ask::on(user), move |found| {
+        self.change_status(Ask::on(user), move |found| {
             let now = clock::now();
             let context = Context {
                 profile: &plan.profile,

@@ -20,7 +20,7 @@ mod recover;
 mod request;
 mod write;
 
-pub use request::{Act, By, Delivered, Done, KeyRequest, Refused, Request, ShownSecret};
+pub use request::{Act, By, ChangedStatus, Delivered, Done, KeyRequest, Refused, Request, ShownSecret};
 
 use super::audit::{ActResult, Entry};
 use super::authenticate::{BuiltIn, Caller, Credentials};
@@ -33,6 +33,7 @@ use super::store::{self, Ask, ContractRow, Found, Store, StoreError, Write};
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
+use tokio::time::Instant;
 
 /// What the service is made of.
 pub struct ServiceParts {
@@ -113,19 +114,29 @@ impl Service {
         ask: Ask,
         decide: impl FnOnce(&Found) -> (Write, T) + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.change_status(ask, decide).await.map(|(result, _)| result)
+    }
+
+    /// [`Self::change`], and which change of status came of it.
+    async fn change_status<T: Send + 'static>(
+        &self,
+        ask: Ask,
+        decide: impl FnOnce(&Found) -> (Write, T) + Send + 'static,
+    ) -> Result<(T, Option<ChangedStatus>), StoreError> {
         let with_effects = move |found: &Found| {
             let (write, result) = decide(found);
             let wakes = (!write.statuses.is_empty(), !write.notices.is_empty());
             (write, (wakes, result))
         };
-        let ((statuses, notices), result) = store::change(self.store(), ask, with_effects).await?;
+        let (((statuses, notices), result), sequence) = store::change_numbered(self.store(), ask, with_effects).await?;
+        let changed = sequence.map(|sequence| ChangedStatus { sequence, at: Instant::now() });
         if statuses {
             self.parts.wakes.statuses.notify_one();
         }
         if notices {
             self.parts.wakes.notices.notify_one();
         }
-        Ok(result)
+        Ok((result, changed))
     }
 
     /// Writes one record about a refusal and nothing else.

@@ -177,7 +177,7 @@ impl Plan {
     /// What there is, where nothing was changed.
     pub(super) fn standing(&self, found: &Found) -> Done {
         let contract = found.contract.clone().unwrap_or_else(|| write::no_contract(self));
-        Done { contract, user: found.user.clone(), secret: None, delivered: None }
+        Done { contract, user: found.user.clone(), secret: None, delivered: None, changed: None }
     }
 
     pub(super) const fn now(&self) -> Timestamp {

@@ -6,7 +6,8 @@ use crate::issuer::audit::{ActResult, Entry, Record};
 use crate::issuer::authenticate::{Caller, Right, ShownCertificate};
 use crate::issuer::lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};
 use crate::issuer::profile::{ActorRole, Channel, Profile, Whose};
-use crate::issuer::store::{Ask, CertificateRow, ContractRow, NoticeRow, UserRow};
+use crate::issuer::store::{Ask, CertificateRow, ContractRow, NoticeRow, StatusRow, UserRow};
+use crate::pki::serial::SerialNumber;
 use std::sync::Arc;
 
 /// What a caller wants to read.
@@ -71,6 +72,19 @@ impl Service {
         self.may_read(caller, &Wanted::User(user)).await?;
         let found = self.store().find(&Ask::on(user)).await?;
         found.contract.zip(found.user).ok_or(NOT_PERMITTED)
+    }
+
+    /// The last change of a certificate's status, and when it was written in milliseconds since 1970; services only.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn written(
+        &self,
+        caller: &Caller,
+        serial: &SerialNumber,
+    ) -> Result<Option<(StatusRow, Option<i64>)>, Refused> {
+        self.may_read(caller, &Wanted::Everything).await?;
+        Ok(self.store().written(serial).await?)
     }
 
     /// The last certificate that the user acquired.

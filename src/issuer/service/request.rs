@@ -7,6 +7,7 @@ use crate::issuer::store::{Contact, ContractRow, UserRow};
 use crate::pki::crl::RevocationReason;
 use crate::pki::serial::SerialNumber;
 use std::sync::Arc;
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 /// One request.
@@ -138,6 +139,17 @@ pub struct Done {
     pub secret: Option<ShownSecret>,
     /// The certificate, where one was made.
     pub delivered: Option<Delivered>,
+    /// The last change of a certificate's status that it made.
+    pub changed: Option<ChangedStatus>,
+}
+
+/// A change of a certificate's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangedStatus {
+    /// Its sequence number.
+    pub sequence: u64,
+    /// When its commit was known.
+    pub at: Instant,
 }
 
 /// An acquisition secret on its way to its user.

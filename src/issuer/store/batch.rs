@@ -9,7 +9,7 @@ use super::overlay::{Overlay, each};
 use super::statement::{Kind, Statement, There, rows};
 use super::tables::{AUDIT, CERTIFICATES, CREDENTIALS, HEAD, OUTBOX, STATUSES};
 use super::value::{Corrupt, Value};
-use super::{Ask, Decide, Everyone, IdempotencyKey, StoreError, Write, user_columns, words};
+use super::{Ask, Committed, Decide, Everyone, IdempotencyKey, StoreError, Write, feed, user_columns, words};
 use crate::issuer::audit::{self, Head};
 use crate::issuer::lifecycle::{ContractId, UserKey};
 use crate::issuer::secret::ServiceSecret;
@@ -27,9 +27,18 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// A batch that is committed.
 pub(super) struct Written {
     /// How each of its acts ended.
-    pub(super) outcomes: Vec<Result<(), StoreError>>,
+    pub(super) outcomes: Vec<Result<Committed, StoreError>>,
     /// The newest time in its audit records.
     pub(super) newest: Option<Timestamp>,
+    /// Whether a status was changed.
+    pub(super) statuses: Touches,
+}
+
+/// Whether a batch has changes of status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Touches {
+    Statuses,
+    NoStatus,
 }
 
 /// Does the acts in one transaction, in their order.
@@ -66,10 +75,25 @@ async fn write_in(
         batch.act(&mut on, ask, decide).await?;
     }
     batch.settle(&mut on).await?;
+    let before = ends.status;
     batch.put(&mut on, secret, &mut ends).await?;
     let entries = batch.done.iter().filter_map(|done| done.as_ref().ok()).flat_map(|write| &write.audit);
     let newest = entries.map(|entry| entry.at).max();
-    Ok(Written { outcomes: batch.done.into_iter().map(|done| done.map(drop)).collect(), newest })
+    let statuses = if ends.status > before { Touches::Statuses } else { Touches::NoStatus };
+    if statuses == Touches::Statuses {
+        // Other nodes hear of it when this commits, and not if it does not.
+        feed::tell(&mut on, feed::Told::Statuses).await?;
+    }
+    Ok(Written { outcomes: committed(batch.done, before), newest, statuses })
+}
+
+/// What each act is told: the number of its last change of status. They were given in the order of the acts.
+fn committed(done: Vec<Result<Write, StoreError>>, mut last: u64) -> Vec<Result<Committed, StoreError>> {
+    let mut one = |write: Write| {
+        last = last.saturating_add(write.statuses.len() as u64);
+        Committed { status: (!write.statuses.is_empty()).then_some(last) }
+    };
+    done.into_iter().map(|done| done.map(&mut one)).collect()
 }
 
 /// Where the chain and the growing numbers end.
@@ -304,7 +328,9 @@ static PUT_CERTIFICATES: LazyLock<Statement> = LazyLock::new(|| Statement::inser
 static PUT_STATUSES: LazyLock<Statement> = LazyLock::new(|| {
     let its_own = "COALESCE((SELECT c.authority FROM certificates c WHERE c.serial = {2:bytes}), {1:text})";
     let values = STATUSES.values().replace("{1:text}", its_own);
-    let words = format!("INSERT INTO statuses ({}) SELECT {values} FROM {{each}} WHERE true", STATUSES.columns());
+    let columns = STATUSES.columns();
+    let words =
+        format!("INSERT INTO statuses ({columns}, written_ms) SELECT {values}, {{now}} FROM {{each}} WHERE true");
     Statement::new(&words, &[Kind::Rows])
 });
 static PUT_NOTICES: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&OUTBOX, There::Stays("once")));

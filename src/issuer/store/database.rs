@@ -69,6 +69,8 @@ pub(super) enum Database {
 pub(super) struct Pools<D: sqlx::Database> {
     pub(super) reading: sqlx::Pool<D>,
     pub(super) writing: sqlx::Pool<D>,
+    /// For what other nodes tell: one connection, of PostgreSQL only.
+    pub(super) listening: Option<sqlx::Pool<D>>,
 }
 
 /// One connection out of a pool.
@@ -153,6 +155,9 @@ impl<D: sqlx::Database> Pools<D> {
     async fn close(&self) {
         self.reading.close().await;
         self.writing.close().await;
+        if let Some(listening) = &self.listening {
+            listening.close().await;
+        }
     }
 }
 
@@ -171,6 +176,7 @@ impl Pools<Sqlite> {
         Self {
             reading: pool().max_connections(readers.max(1)).connect_lazy_with(reading),
             writing: writing.max_connections(1).connect_lazy_with(options),
+            listening: None,
         }
     }
 }
@@ -190,6 +196,7 @@ impl Pools<Postgres> {
         Self {
             reading: pool().max_connections(connections.max(1)).connect_lazy_with(options.clone()),
             writing: pool().max_connections(POSTGRES_WRITERS).connect_lazy_with(options.clone()),
+            listening: Some(pool().max_connections(1).connect_lazy_with(options.clone())),
         }
     }
 }

@@ -8,12 +8,14 @@
 mod batch;
 mod columns;
 mod database;
+mod feed;
 mod migrate;
 mod open;
 mod overlay;
 mod prune;
 mod queries;
 mod rows;
+mod signals;
 mod sql_store;
 mod statement;
 mod tables;
@@ -24,6 +26,7 @@ mod writer;
 
 pub use open::{OpenError, open, plans};
 pub use rows::*;
+pub use signals::Signals;
 
 use crate::issuer::audit::{Entry, Record};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
@@ -32,6 +35,7 @@ use crate::pki::time::Timestamp;
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What an act makes of what it found. Pure and short: it holds up every writer.
 pub type Decide = Box<dyn FnOnce(&Found) -> Write + Send>;
@@ -41,7 +45,7 @@ pub type Decide = Box<dyn FnOnce(&Found) -> Write + Send>;
 pub trait Store: Send + Sync {
     /// Reads, decides and writes in one transaction. When this returns `Ok` what the closure gave is committed and
     /// durable; after an error nothing of it is, but for [`StoreError::Unknown`].
-    async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError>;
+    async fn change(&self, ask: Ask, decide: Decide) -> Result<Committed, StoreError>;
 
     /// What [`Self::change`] would find, without a lock: to know which proofs to ask for.
     async fn find(&self, ask: &Ask) -> Result<Found, StoreError>;
@@ -78,6 +82,21 @@ pub trait Store: Send + Sync {
     async fn take_list_number(&self, authority: &str, part: u16, this_update: Timestamp) -> Result<u64, StoreError>;
     /// The last number taken of each part.
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError>;
+    /// Notes from which list on a part has every change up to a sequence number. Where that is known of another list
+    /// too, of another node or before, the smaller number is kept. Gives what is kept.
+    async fn settle_list(&self, list: &SettledList<'_>) -> Result<Settled, StoreError>;
+
+    /// Which store this is: random, and fixed for ever.
+    async fn feed_id(&self) -> Result<Arc<str>, StoreError>;
+    /// Notes which gateways are there and what they have in force; all of it in one transaction.
+    async fn feed_note(&self, notes: &[GatewayNote]) -> Result<(), StoreError>;
+    /// Gateways that were seen so long ago at most, by name, and whether they have that sequence number.
+    async fn feed_gateways(&self, sequence: u64, seen_within: Duration) -> Result<Vec<GatewayRow>, StoreError>;
+    /// The last change of status of a certificate, and when it was written, in milliseconds since 1970.
+    async fn written(&self, serial: &SerialNumber) -> Result<Option<(StatusRow, Option<i64>)>, StoreError>;
+    /// What rings when something was written, here or, over PostgreSQL, by another node. It may ring for nothing, and
+    /// what another node wrote may come without it while the database is away.
+    fn signals(&self) -> Signals;
 
     /// Records of the audit log from that sequence number on.
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError>;
@@ -119,6 +138,18 @@ pub async fn change<T: Send + 'static>(
     ask: Ask,
     decide: impl FnOnce(&Found) -> (Write, T) + Send + 'static,
 ) -> Result<T, StoreError> {
+    change_numbered(store, ask, decide).await.map(|(result, _)| result)
+}
+
+/// [`change`], and the number of its last change of status.
+///
+/// # Errors
+/// As [`Store::change`].
+pub async fn change_numbered<T: Send + 'static>(
+    store: &dyn Store,
+    ask: Ask,
+    decide: impl FnOnce(&Found) -> (Write, T) + Send + 'static,
+) -> Result<(T, Option<u64>), StoreError> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let decide = Box::new(move |found: &Found| {
         let (write, result) = decide(found);
@@ -126,8 +157,16 @@ pub async fn change<T: Send + 'static>(
         let _ = sender.send(result);
         write
     });
-    store.change(ask, decide).await?;
-    receiver.await.map_err(|_| StoreError::Unavailable("the store did not decide".into()))
+    let committed = store.change(ask, decide).await?;
+    let result = receiver.await.map_err(|_| StoreError::Unavailable("the store did not decide".into()))?;
+    Ok((result, committed.status))
+}
+
+/// What a commit gave out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// The sequence number of the last change of status in it.
+    pub status: Option<u64>,
 }
 
 /// What an act wants to know; everything is read in its transaction.

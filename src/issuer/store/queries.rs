@@ -4,7 +4,7 @@ use super::overlay;
 use super::statement::Kind::{Bytes, Int, Rows, Text};
 use super::statement::{Kind, Statement};
 use super::tables::{AUDIT, CERTIFICATES, CONTRACTS, CREDENTIALS, OUTBOX, STATUSES, USERS};
-use super::{batch, prune};
+use super::{batch, feed, prune};
 use std::sync::LazyLock;
 
 /// A statement that is put together when it is first wanted.
@@ -131,7 +131,7 @@ fn statement(words: &str, parameters: &'static [Kind]) -> Statement {
 }
 
 /// Every statement that looks for rows.
-pub(super) fn all() -> [(&'static str, &'static Statement); 29] {
+pub(super) fn all() -> [(&'static str, &'static Statement); 34] {
     [
         ("contracts by ID", &overlay::CONTRACTS_BY_ID),
         ("users by ID", &overlay::USERS_BY_ID),
@@ -144,6 +144,11 @@ pub(super) fn all() -> [(&'static str, &'static Statement); 29] {
         ("lock of the head", &batch::LOCK_HEAD),
         ("old requests", &prune::OLD_REQUESTS),
         ("old addresses", &prune::OLD_ADDRESSES),
+        ("old acknowledgements", &prune::OLD_ACKNOWLEDGEMENTS),
+        ("settled lists", &feed::SETTLE),
+        ("feed", &feed::FEED),
+        ("gateways", &feed::GATEWAYS),
+        ("status written", &feed::WRITTEN),
         ("contracts after", &CONTRACTS_AFTER),
         ("users after", &USERS_AFTER),
         ("certificate", &CERTIFICATE),

@@ -6,6 +6,7 @@ use crate::pki::crl::RevocationReason;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +122,57 @@ pub struct ListNumberRow {
     pub number: u64,
     /// thisUpdate.
     pub this_update: Timestamp,
+}
+
+/// A list that was published and how far it reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettledList<'a> {
+    /// The authority's name.
+    pub authority: &'a str,
+    /// Which part.
+    pub part: u16,
+    /// CRLNumber.
+    pub number: u64,
+    /// The sequence number up to which everything was committed before the number was taken: whatever node makes a list
+    /// of a greater number reads it.
+    pub covers: u64,
+    /// The last sequence number that made a difference to the part; at most `covers`.
+    pub touched: u64,
+}
+
+/// From which list on a part has every change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Every list of this number or a greater one, of whatever node, …
+    pub number: u64,
+    /// … has every change of the part up to this sequence number.
+    pub sequence: u64,
+}
+
+/// What a node knows of a gateway that follows the feed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayNote {
+    /// The name of its service.
+    pub name: Arc<str>,
+    /// How long its stream is counted on, from now; zero: it has ended. `None`: nothing is said of it.
+    pub connected: Option<Duration>,
+    /// What it has in force: up to which sequence number, and how long ago it said so.
+    pub acknowledged: Vec<(u64, Duration)>,
+}
+
+/// A gateway that follows the feed. Times are milliseconds since 1970 by the database's clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayRow {
+    /// The name of its service.
+    pub name: Arc<str>,
+    /// When a node had to do with it last.
+    pub seen_ms: i64,
+    /// For so many milliseconds its stream is still counted on; zero or less: it has none.
+    pub connected_ms: i64,
+    /// Up to which sequence number it has everything in force.
+    pub acknowledged: Option<u64>,
+    /// When it said that it has the sequence number that was asked about.
+    pub has_ms: Option<i64>,
 }
 
 /// A notice to be put into the outbox.

@@ -2,16 +2,18 @@
 
 use super::columns;
 use super::database::Database;
+use super::feed;
 use super::open::OpenError;
 use super::overlay::Overlay;
 use super::queries as sql;
+use super::signals::{Bells, Ears, Signals};
 use super::statement::{Statement, rows};
 use super::value::{Columns, Corrupt, Value};
 use super::words::{int, u64};
 use super::writer::Writer;
 use super::{
-    Ask, CertificateRow, ContractRow, CredentialRow, Decide, Found, Fresh, ListNumberRow, NoticeRow, StatusRow, Store,
-    StoreError, UserRow, user_columns, words,
+    Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
+    ListNumberRow, NoticeRow, Settled, SettledList, StatusRow, Store, StoreError, UserRow, user_columns, words,
 };
 use crate::config::issuer::StoreConfig;
 use crate::issuer::audit::{Head, Record, Verifier};
@@ -21,6 +23,7 @@ use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use async_trait::async_trait;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Rows of one answer, at most, whatever was asked for: what is held in memory at a time.
 const MOST_ROWS: u32 = 10_000;
@@ -30,6 +33,8 @@ const MOST_ROWS: u32 = 10_000;
 pub(super) struct SqlStore {
     database: Arc<Database>,
     writer: Writer,
+    bells: Arc<Bells>,
+    ears: Ears,
 }
 
 impl SqlStore {
@@ -44,8 +49,10 @@ impl SqlStore {
     ) -> Result<Self, OpenError> {
         check_end(&database, &secret).await?;
         let database = Arc::new(database);
-        let writer = Writer::start(Arc::clone(&database), secret, config.waiting, config.together);
-        Ok(Self { database, writer })
+        let bells = Arc::new(Bells::default());
+        let ears = Ears::open(Arc::clone(&database), Arc::clone(&bells));
+        let writer = Writer::start(Arc::clone(&database), secret, Arc::clone(&bells), config.waiting, config.together);
+        Ok(Self { database, writer, bells, ears })
     }
 
     async fn all<T>(
@@ -92,7 +99,7 @@ async fn check_end(database: &Database, secret: &ServiceSecret) -> Result<(), Op
 
 #[async_trait]
 impl Store for SqlStore {
-    async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError> {
+    async fn change(&self, ask: Ask, decide: Decide) -> Result<Committed, StoreError> {
         refuse_nul(&ask)?;
         self.writer.change(ask, decide).await
     }
@@ -174,6 +181,35 @@ impl Store for SqlStore {
         self.all(&sql::LIST_NUMBERS, vec![authority.into()], columns::read_list_number).await
     }
 
+    async fn settle_list(&self, list: &SettledList<'_>) -> Result<Settled, StoreError> {
+        feed::settle(&mut self.database.writing().await?.on(), list).await
+    }
+
+    async fn feed_id(&self) -> Result<Arc<str>, StoreError> {
+        let found = self.all(&feed::FEED, Vec::new(), |columns| columns.text()).await?.pop();
+        Ok(found.ok_or(Corrupt("the feed has no name"))?.into())
+    }
+
+    async fn feed_note(&self, notes: &[GatewayNote]) -> Result<(), StoreError> {
+        feed::note(&self.database, notes).await?;
+        self.bells.ring_gateways();
+        Ok(())
+    }
+
+    async fn feed_gateways(&self, sequence: u64, seen_within: Duration) -> Result<Vec<GatewayRow>, StoreError> {
+        let parameters = vec![int(sequence).into(), feed::milliseconds(seen_within).into()];
+        self.all(&feed::GATEWAYS, parameters, feed::read_gateway).await
+    }
+
+    async fn written(&self, serial: &SerialNumber) -> Result<Option<(StatusRow, Option<i64>)>, StoreError> {
+        let read = |columns: &mut Columns| Ok((columns::read_status(columns)?, columns.maybe_int()?));
+        Ok(self.all(&feed::WRITTEN, vec![serial.as_bytes().into()], read).await?.pop())
+    }
+
+    fn signals(&self) -> Signals {
+        self.bells.signals()
+    }
+
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
         self.all(&sql::AUDIT_FROM, vec![int(from).into(), at_most(limit)], columns::read_record).await
     }
@@ -242,6 +278,7 @@ impl Store for SqlStore {
 
     async fn close(&self) {
         self.writer.close().await;
+        self.ears.close().await;
         self.database.close().await;
     }
 }

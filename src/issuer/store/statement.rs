@@ -52,7 +52,8 @@ pub(super) enum There {
 
 impl Statement {
     /// The same words for both, with `{…}` filled in: `{each}` is the rows of parameter `$1`, `{0:text}`, `{1:int}` and
-    /// `{2:bytes}` their columns, `{for update}` and `{skip locked}` row locks, which SQLite neither has nor needs.
+    /// `{2:bytes}` their columns, `{for update}` and `{skip locked}` row locks, which SQLite neither has nor needs, `{now}` the
+    /// database's clock in milliseconds since 1970.
     pub(super) fn new(words: &str, parameters: &'static [Kind]) -> Self {
         Self { sqlite: Dialect::Sqlite.fill(words), postgres: Dialect::Postgres.fill(words), parameters }
     }
@@ -181,6 +182,12 @@ impl Dialect {
             ("each", Self::Postgres) => "jsonb_array_elements($1::jsonb) AS k(value)",
             ("zeros", Self::Sqlite) => "zeroblob(32)",
             ("zeros", Self::Postgres) => "decode(repeat('00', 32), 'hex')",
+            ("random", Self::Sqlite) => "lower(hex(randomblob(16)))",
+            // Its first digits are not all chance, the others are: 122 bits.
+            ("random", Self::Postgres) => "replace(gen_random_uuid()::text, '-', '')",
+            ("now", Self::Sqlite) => "CAST(unixepoch('subsec') * 1000 AS BIGINT)",
+            // Of the statement and not of the transaction, which may have waited for a lock; stable, so that an index serves.
+            ("now", Self::Postgres) => "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)",
             ("for update", Self::Postgres) => "FOR UPDATE",
             ("skip locked", Self::Postgres) => "FOR UPDATE SKIP LOCKED",
             _ => "",

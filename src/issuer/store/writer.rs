@@ -1,7 +1,9 @@
 //! The writer: takes the acts that wait, as many as may go together, and writes them in one transaction.
 
+use super::batch::Touches;
 use super::database::Database;
-use super::{Ask, Decide, StoreError, batch, prune};
+use super::signals::Bells;
+use super::{Ask, Committed, Decide, StoreError, batch, prune};
 use crate::issuer::secret::ServiceSecret;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -14,7 +16,7 @@ const PRUNE_EVERY: u32 = 64;
 struct Waiting {
     ask: Ask,
     decide: Decide,
-    answer: oneshot::Sender<Result<(), StoreError>>,
+    answer: oneshot::Sender<Result<Committed, StoreError>>,
 }
 
 /// Where acts wait for the writer.
@@ -27,15 +29,21 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts it.
-    pub(super) fn start(database: Arc<Database>, secret: Arc<ServiceSecret>, waiting: usize, together: usize) -> Self {
+    pub(super) fn start(
+        database: Arc<Database>,
+        secret: Arc<ServiceSecret>,
+        bells: Arc<Bells>,
+        waiting: usize,
+        together: usize,
+    ) -> Self {
         let (queue, receiver) = mpsc::channel(waiting.clamp(1, MOST_WAITING));
         let (closing, closes) = watch::channel(false);
-        let task = tokio::spawn(run(database, secret, receiver, closes, together.max(1)));
+        let task = tokio::spawn(run(database, secret, bells, receiver, closes, together.max(1)));
         Self { queue, closing, task: Mutex::new(Some(task)) }
     }
 
     /// Queues an act and waits until it is committed.
-    pub(super) async fn change(&self, ask: Ask, decide: Decide) -> Result<(), StoreError> {
+    pub(super) async fn change(&self, ask: Ask, decide: Decide) -> Result<Committed, StoreError> {
         let (answer, answered) = oneshot::channel();
         self.queue.try_send(Waiting { ask, decide, answer }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => StoreError::Busy,
@@ -66,6 +74,7 @@ const MOST_WAITING: usize = 1 << 20;
 async fn run(
     database: Arc<Database>,
     secret: Arc<ServiceSecret>,
+    bells: Arc<Bells>,
     mut queue: mpsc::Receiver<Waiting>,
     mut closes: watch::Receiver<bool>,
     together: usize,
@@ -85,7 +94,7 @@ async fn run(
             return;
         }
         // The time by which a row is old is that of the acts, not this node's.
-        let newest = write(&database, &secret, waiting.drain(..)).await;
+        let newest = write(&database, &secret, &bells, waiting.drain(..)).await;
         transactions = transactions.wrapping_add(1);
         if transactions.is_multiple_of(PRUNE_EVERY)
             && let Some(now) = newest
@@ -105,12 +114,18 @@ async fn closing(closes: &mut watch::Receiver<bool>) {
 async fn write(
     database: &Database,
     secret: &ServiceSecret,
+    bells: &Bells,
     waiting: impl Iterator<Item = Waiting>,
 ) -> Option<crate::pki::time::Timestamp> {
     let (acts, answers): (Vec<_>, Vec<_>) =
         waiting.map(|waiting| ((waiting.ask, waiting.decide), waiting.answer)).unzip();
     let (outcomes, newest) = match batch::write(database, secret, acts).await {
-        Ok(written) => (written.outcomes, written.newest),
+        Ok(written) => {
+            if written.statuses == Touches::Statuses {
+                bells.ring_statuses();
+            }
+            (written.outcomes, written.newest)
+        }
         Err(error) => (vec![Err(error); answers.len()], None),
     };
     for (answer, outcome) in answers.into_iter().zip(outcomes) {

@@ -2,6 +2,7 @@
 
 use crate::pki::der::DerError;
 use std::fmt;
+use std::str::FromStr;
 
 /// Octets a number may have: section 5.2.3 allows 20.
 const MAX_OCTETS: usize = 20;
@@ -23,6 +24,35 @@ impl CrlNumber {
         let start = MAX_OCTETS.checked_sub(magnitude.len()).ok_or(invalid)?;
         let mut octets = [0; MAX_OCTETS];
         octets.get_mut(start..).ok_or(invalid)?.copy_from_slice(magnitude);
+        Ok(Self(octets))
+    }
+}
+
+/// From decimal digits, as [`fmt::Display`] writes them.
+impl FromStr for CrlNumber {
+    type Err = DerError;
+
+    fn from_str(text: &str) -> Result<Self, DerError> {
+        let invalid = DerError::Value("CRLNumber");
+        // 2^160 has 49 digits; a leading zero would be a second spelling.
+        if text.is_empty() || text.len() > 49 || (text.len() > 1 && text.starts_with('0')) {
+            return Err(invalid);
+        }
+        let mut octets = [0; MAX_OCTETS];
+        for digit in text.bytes() {
+            let mut carry = match digit {
+                b'0'..=b'9' => u16::from(digit - b'0'),
+                _ => return Err(invalid),
+            };
+            for octet in octets.iter_mut().rev() {
+                let value = u16::from(*octet) * 10 + carry;
+                *octet = (value & 0xff) as u8;
+                carry = value >> 8;
+            }
+            if carry != 0 {
+                return Err(invalid);
+            }
+        }
         Ok(Self(octets))
     }
 }
@@ -77,6 +107,19 @@ mod tests {
         assert_eq!(number.to_string(), "730750818665451459101842416358141509827966271487", "2^159 - 1");
         assert!(number > CrlNumber::from(u64::MAX));
         assert_eq!(CrlNumber::from_der_content(&[0, 200]).unwrap(), CrlNumber::from(200));
+    }
+
+    #[test]
+    fn a_number_reads_back_from_its_decimal_digits() {
+        for value in [0, 1, 9, 10, 255, 256, u64::MAX] {
+            assert_eq!(value.to_string().parse(), Ok(CrlNumber::from(value)));
+        }
+        let most = CrlNumber([0xff; MAX_OCTETS]);
+        assert_eq!(most.to_string().parse(), Ok(most));
+        let beyond = "1461501637330902918203684832716283019655932542976";
+        for wrong in ["", "-1", "+1", "01", "1 ", "1a", "\u{ff11}", beyond, &"9".repeat(50)] {
+            assert_eq!(wrong.parse::<CrlNumber>(), Err(DerError::Value("CRLNumber")), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,5 +1,27 @@
-//! What the issuer's feed told (requirement R6).
+//! What the issuer's feed told (requirement R6): each revocation within milliseconds, until a list has it.
+//!
+//! ```text
+//! octets → events (server-sent events) → message (signature, form) → join (follows what came before?) → FeedView
+//! FeedView + the lists in force → what may be forgotten, and which CAs are followed without a gap
+//! keep: the same on disk, so that a restart goes on where it stopped
+//! ```
+//! Invariant: of each CA that is followed, every change after its `base` is held, and a CA counts as followed only
+//! while the lists in force have everything up to that `base`. So no change is ever in neither.
 
-/// What the feed told since the lists in force were made; immutable.
-#[derive(Debug, Default)]
-pub struct FeedView {}
+mod changes;
+mod coverage;
+mod events;
+mod join;
+mod keep;
+mod message;
+mod view;
+
+pub use events::{Event, EventError, Events, MOST_EVENT_OCTETS};
+pub use coverage::Part;
+pub use join::{Anew, Join, JoinError, Opening, Step};
+pub use keep::{KeepError, Keeper, Recalled};
+pub use message::{Change, Message, MessageError, PublishedList, Word};
+pub use view::{FeedFull, FeedView, Following, InForce, Lapse, MOST_CHANGES_HELD, Occasion, Position, Rules, Told};
+
+#[cfg(test)]
+mod properties;

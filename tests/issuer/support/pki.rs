@@ -71,6 +71,13 @@ impl Pki {
         self.services.iter().find(|service| service.name == name).unwrap_or_else(|| panic!("no service {name}"))
     }
 
+    /// A further service of the configuration.
+    pub fn add_service(&mut self, name: &str, rights: &[&'static str]) -> ServiceCertificate {
+        let service = self.service(name, rights);
+        self.services.push(service.clone());
+        service
+    }
+
     /// Another certificate of the same CA, of no service of the configuration.
     pub fn service(&self, name: &str, rights: &[&'static str]) -> ServiceCertificate {
         let key = KeyPair::generate().unwrap();

@@ -19,7 +19,7 @@ const KINDS: [&str; 3] = ["api", "public", "admin"];
 /// An issuer that is to be: its folder with everything in it.
 pub struct Plan {
     folder: tempfile::TempDir,
-    pub pki: Pki,
+    pub pki: Arc<Pki>,
     pub gateway: Arc<GatewayKey>,
     config: String,
     days_ahead: u32,
@@ -35,7 +35,7 @@ impl Plan {
     /// An issuer of these profiles over SQLite, with lists in files, the services of [`Pki::new`] and a gateway.
     pub fn new(profiles: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (pki, gateway) = (Pki::new(), Arc::new(GatewayKey::new()));
+        let (pki, gateway) = (Arc::new(Pki::new()), Arc::new(GatewayKey::new()));
         let config = configuration(profiles, &pki);
         let plan = Self { config, folder, pki, gateway, days_ahead: 0 };
         for profile in profiles {
@@ -50,6 +50,28 @@ impl Plan {
         plan.write("services-ca.pem", &plan.pki.ca);
         plan.write("gateway.jwks", &plan.gateway.jwks());
         plan
+    }
+
+    /// With a feed, its key in `feed.key`, and gateways that may follow it.
+    pub fn with_feed(mut self, gateways: &[&str]) -> Self {
+        pki::write_secret(&self.path("feed.key"), &rcgen::KeyPair::generate().unwrap().serialize_pem());
+        let pki = Arc::get_mut(&mut self.pki).expect("no sibling has it yet");
+        for name in gateways {
+            let service = pki.add_service(name, &["feed"]);
+            let (fingerprint, rights) = (&service.fingerprint, &service.rights);
+            self.config +=
+                &format!("\n[[service]]\nname = \"{name}\"\nfingerprint = \"{fingerprint}\"\nrights = {rights:?}\n");
+        }
+        self.and("[feed]\nkey_file = \"feed.key\"")
+    }
+
+    /// Another node of the same issuer: the same configuration, keys and certificates in a folder of its own.
+    pub fn sibling(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let copied = Command::new("cp").arg("-a").arg(self.path(".")).arg(folder.path()).status().unwrap();
+        assert!(copied.success());
+        let (pki, gateway) = (Arc::clone(&self.pki), Arc::clone(&self.gateway));
+        Self { folder, pki, gateway, config: self.config.clone(), days_ahead: self.days_ahead }
     }
 
     /// Changes the configuration; something must have changed.

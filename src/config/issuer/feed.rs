@@ -1,0 +1,28 @@
+//! Reads `[feed]`.
+
+use super::defaults;
+use super::types::FeedConfig;
+use crate::config::reader::Section;
+use crate::config::values::{duration, placed_path};
+use std::time::Duration;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// `[feed]`.
+pub(super) fn read(mut section: Section<'_>) -> FeedConfig {
+    let advice =
+        "write the PEM file of a P-256 key: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE";
+    let feed = FeedConfig {
+        key: section.required("key_file", advice, placed_path),
+        // Longer ones would leave gateways in doubt for minutes; shorter ones tell them nothing more.
+        heartbeat: section.or("heartbeat", defaults::FEED_HEARTBEAT, |item| {
+            duration(item, Duration::from_millis(100)..=Duration::from_secs(60))
+        }),
+        wait: section.or("wait", defaults::FEED_WAIT, |item| duration(item, Duration::ZERO..=Duration::from_secs(10))),
+        forget_after: section.or("forget_after", defaults::FEED_FORGET_AFTER, |item| {
+            duration(item, Duration::from_secs(60)..=365 * DAY)
+        }),
+    };
+    section.finish();
+    feed
+}

@@ -1,0 +1,61 @@
+//! A message comes in force.
+
+use crate::clock;
+use crate::gateway::{Gateway, publish};
+use crate::pki::time::Timestamp;
+use crate::trust::feed::{FeedFull, FeedView, Following, Message, Step};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A message that is in force, to be kept.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) message: Message,
+    pub(super) step: Step,
+    pub(super) heard: Timestamp,
+}
+
+/// Puts a message in force; when it is back, live connections that lost their right are cut.
+///
+/// # Errors
+/// [`FeedFull`]: nothing of it is in force.
+pub(super) async fn apply(gateway: &Arc<Gateway>, message: Message, step: Step) -> Result<Applied, FeedFull> {
+    let began = Instant::now();
+    let heard = clock::now();
+    if says_nothing_new(gateway, &message, step, heard) {
+        let mut outcome = Ok(());
+        // It can only make what is known fresher, so nobody is to be cut.
+        publish::freshen_live(gateway, |live| outcome = tell(&mut live.feed, &message, step, heard));
+        return outcome.map(|()| Applied { message, step, heard });
+    }
+    let shared = Arc::clone(gateway);
+    // Ten thousand connections are looked at: not on a thread that serves them.
+    let applied = tokio::task::spawn_blocking(move || {
+        let mut outcome = Ok(());
+        publish::change_live(&shared, |live| outcome = tell(&mut live.feed, &message, step, heard));
+        outcome.map(|()| Applied { message, step, heard })
+    });
+    // It fails when the gateway stops.
+    let applied = applied.await.unwrap_or(Err(FeedFull))?;
+    if !applied.message.changes.is_empty() {
+        gateway.metrics.feed.changes.inc_by(applied.message.changes.len() as u64);
+        gateway.metrics.feed.apply_seconds.observe(began.elapsed().as_secs_f64());
+    }
+    Ok(applied)
+}
+
+fn tell(feed: &mut Arc<FeedView>, message: &Message, step: Step, now: Timestamp) -> Result<(), FeedFull> {
+    *feed = Arc::new(feed.after(message, step, now)?);
+    Ok(())
+}
+
+/// A heartbeat to a gateway that was not lost: all that it changes is when the feed was last heard of.
+fn says_nothing_new(gateway: &Gateway, message: &Message, step: Step, now: Timestamp) -> bool {
+    let trust = gateway.snapshot().trust.clone();
+    let feed = &trust.live().feed;
+    let is_current = |key: &_| !matches!(feed.following(key, now), Following::Lapsed(_));
+    step == Step::Continue
+        && message.changes.is_empty()
+        && message.lists.is_empty()
+        && trust.authorities().iter().all(|authority| is_current(&authority.key()))
+}

@@ -1,0 +1,60 @@
+//! The thread that writes what is in force to the disk, and then lets it be acknowledged.
+
+use super::apply::Applied;
+use crate::gateway::Gateway;
+use crate::trust::feed::Keeper;
+use std::sync::Arc;
+use tokio::sync::{mpsc, watch};
+
+/// Messages that wait for the disk: beyond it the stream waits, and what it tells is in force later.
+pub(super) const MOST_WAITING: usize = 64;
+
+/// What the disk has, to be acknowledged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) feed: Arc<str>,
+    pub(super) to: u64,
+}
+
+/// Starts the thread; it ends with the queue.
+pub(super) fn start(
+    gateway: &Arc<Gateway>,
+    mut keeper: Keeper,
+) -> (mpsc::Sender<Applied>, watch::Receiver<Option<Kept>>) {
+    let (queue, mut waiting) = mpsc::channel(MOST_WAITING);
+    let feed = gateway.snapshot().trust.live().feed.clone();
+    let known = feed.position().map(|position| Kept { feed: Arc::clone(&position.feed), to: keeper.to() });
+    let (told, kept) = watch::channel(known);
+    let gateway = Arc::clone(gateway);
+    // On the runtime's threads for such work, which a stopping gateway waits for.
+    tokio::task::spawn_blocking(move || {
+        while let Some(first) = waiting.blocking_recv() {
+            let mut batch = vec![first];
+            while let Ok(next) = waiting.try_recv() {
+                batch.push(next);
+            }
+            if let Some(kept) = keep(&gateway, &mut keeper, &batch) {
+                told.send_if_modified(|known| {
+                    let is_new = known.as_ref() != Some(&kept);
+                    *known = Some(kept);
+                    is_new
+                });
+            }
+        }
+    });
+    (queue, kept)
+}
+
+fn keep(gateway: &Gateway, keeper: &mut Keeper, batch: &[Applied]) -> Option<Kept> {
+    let last = batch.last()?;
+    let feed = gateway.snapshot().trust.live().feed.clone();
+    let messages = batch.iter().map(|applied| (&applied.message, applied.step));
+    match keeper.keep(messages, last.heard, &feed) {
+        Ok(()) => Some(Kept { feed: Arc::clone(&last.message.feed), to: keeper.to() }),
+        Err(error) => {
+            gateway.metrics.feed.state_errors.inc();
+            tracing::error!(%error, "what the feed told is in force and cannot be kept; it is not acknowledged");
+            None
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The issuer's feed, followed (requirement R6): what it tells is in force, and live connections are cut, before it is
+//! kept on disk, and on disk before it is acknowledged.
+//!
+//! ```text
+//! follow (which node, when again) → stream (one connection: events, signature, joins) → apply (in force, cut)
+//!                                                        keep (disk) ← message ┘
+//!                                                        └→ acknowledge (a second connection to the same node)
+//! ```
+//! One task and one thread for the whole gateway; nothing here is on a request's path.
+
+mod acknowledge;
+mod apply;
+mod follow;
+mod keep;
+mod source;
+mod stream;
+
+pub(super) use follow::follow;
+pub(super) use source::{Source, rules};
+
+use super::Gateway;
+use super::site::Snapshot;
+use crate::config::{Config, ConfigError};
+use crate::trust::feed::{KeepError, Keeper, Recalled};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::Notify;
+
+/// Its folder in the state folder.
+const FOLDER: &str = "feed";
+
+/// What a gateway has of the feed beside its snapshot.
+#[derive(Debug, Default)]
+pub(super) struct Feed {
+    /// Told of each reload.
+    reloaded: Notify,
+    /// The file, until the thread that writes it takes it.
+    keeper: Mutex<Option<Keeper>>,
+}
+
+impl Feed {
+    /// Told of each reload: the feed may be another one, or another CA may follow it.
+    pub(super) fn reloaded(&self) {
+        self.reloaded.notify_one();
+    }
+
+    fn take_keeper(&self) -> Option<Keeper> {
+        self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What is on disk, read before anybody is served: who was revoked stays refused without the issuer.
+    ///
+    /// # Errors
+    /// The folder cannot be used.
+    pub(super) fn recall(config: &Config, snapshot: Snapshot) -> Result<(Self, Snapshot), Vec<ConfigError>> {
+        let (Some(_), Some(state)) = (&config.feed, &config.gateway.state_folder) else {
+            return Ok((Self::default(), snapshot));
+        };
+        let folder = state.value.join(FOLDER);
+        let (keeper, recalled) = Keeper::open(&folder).map_err(|error| {
+            let message = format!("{}: {error}", folder.display());
+            vec![ConfigError { place: state.place.clone(), message }]
+        })?;
+        let mut live = snapshot.trust.live().clone();
+        live.feed = Arc::new(reported(recalled).view);
+        let snapshot = Snapshot { trust: Arc::new(snapshot.trust.with_live(live)), ..snapshot };
+        Ok((Self { reloaded: Notify::new(), keeper: Mutex::new(Some(keeper)) }, snapshot))
+    }
+}
+
+/// Opens the folder of a feed that a reload has brought.
+fn open(gateway: &Gateway) -> Result<(Keeper, Recalled), KeepError> {
+    let config = gateway.snapshot().config.clone();
+    let folder = config.gateway.state_folder.as_ref().map_or_else(PathBuf::new, |folder| folder.value.join(FOLDER));
+    Keeper::open(&folder).map(|(keeper, recalled)| (keeper, reported(recalled)))
+}
+
+fn reported(recalled: Recalled) -> Recalled {
+    if let Some(damage) = &recalled.damage {
+        tracing::error!(damage, "what the feed told was kept on a disk that lost some of it; the feed begins anew");
+    }
+    recalled
+}

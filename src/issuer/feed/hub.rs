@@ -1,0 +1,236 @@
+//! The hub: follows the store and makes each message once, for all streams.
+
+use super::key::FeedKey;
+use super::message::{MOST_CHANGES, Press, Said};
+use super::{changed, over};
+use crate::clock;
+use crate::issuer::metrics::FeedMetrics;
+use crate::issuer::publish::CoveredList;
+use crate::issuer::store::{StatusRow, Store, StoreError};
+use crate::pki::fingerprint::AuthorityKey;
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Messages that are kept for streams that are a little behind: 8 MB where each is full. Who is further behind reads the
+/// store.
+const RECENT: usize = 64;
+
+/// Statuses read at a time: ten messages' worth.
+const PAGE: u32 = 5_000;
+
+/// The longest wait before the store is asked again after it did not answer.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// Where the feed is.
+pub(super) struct Hub {
+    press: Press,
+    state: watch::Sender<Arc<State>>,
+}
+
+/// Where it is at a moment.
+pub(super) struct State {
+    /// Everything up to here was told.
+    pub(super) to: u64,
+    /// `at` of the last message.
+    pub(super) at: i64,
+    /// How many messages there were.
+    pub(super) number: u64,
+    recent: VecDeque<Arc<Sent>>,
+    /// From which list on each part has everything.
+    pub(super) lists: Arc<[CoveredList]>,
+}
+
+/// A message for everybody.
+pub(super) struct Sent {
+    number: u64,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) event: Bytes,
+}
+
+/// What comes for a stream that has sent so many messages.
+pub(super) enum Next {
+    Message(Arc<Sent>),
+    /// It is not kept any more.
+    Gone,
+    NotYet,
+}
+
+/// The task that follows the store.
+pub(super) struct Following {
+    pub(super) hub: Arc<Hub>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) heartbeat: Duration,
+    pub(super) metrics: Arc<FeedMetrics>,
+}
+
+/// Whether a message is due even without news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beat {
+    Due,
+    NotYet,
+}
+
+impl Hub {
+    pub(super) fn new(
+        feed: Arc<str>,
+        key: FeedKey,
+        authorities: HashMap<Arc<str>, AuthorityKey>,
+        start: u64,
+        lists: Arc<[CoveredList]>,
+    ) -> Self {
+        let at = clock::now_in_milliseconds();
+        let state = State { to: start, at, number: 0, recent: VecDeque::new(), lists };
+        Self { press: Press::new(feed, key, authorities), state: watch::Sender::new(Arc::new(state)) }
+    }
+
+    /// The feed's name.
+    pub(super) fn feed(&self) -> &str {
+        self.press.feed()
+    }
+
+    /// Where it is now.
+    pub(super) fn now(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Where it is now and will be.
+    pub(super) fn watch(&self) -> watch::Receiver<Arc<State>> {
+        self.state.subscribe()
+    }
+
+    /// See [`Press::event`].
+    pub(super) fn event(&self, said: &Said<'_>) -> Option<Bytes> {
+        self.press.event(said)
+    }
+}
+
+impl State {
+    /// Up to where the published lists say everything, of every part.
+    pub(super) fn covered_by_all(&self) -> u64 {
+        self.lists.iter().map(|list| list.to).min().unwrap_or(self.to).min(self.to)
+    }
+
+    /// The message after so many.
+    pub(super) fn after(&self, number: u64) -> Next {
+        if number >= self.number {
+            return Next::NotYet;
+        }
+        let first = self.recent.front().map_or(u64::MAX, |sent| sent.number);
+        let place = (number + 1).checked_sub(first).and_then(|place| usize::try_from(place).ok());
+        place.and_then(|place| self.recent.get(place)).map_or(Next::Gone, |sent| Next::Message(Arc::clone(sent)))
+    }
+}
+
+impl Following {
+    /// Goes on until the shutdown.
+    pub(super) async fn run(
+        self,
+        mut statuses: watch::Receiver<u64>,
+        mut covered: watch::Receiver<Arc<[CoveredList]>>,
+        mut shutdown: watch::Receiver<bool>,
+    ) {
+        let mut due = Instant::now();
+        let mut is_well = true;
+        loop {
+            let beat = tokio::select! {
+                () = changed(&mut statuses) => Beat::NotYet,
+                () = changed(&mut covered) => Beat::NotYet,
+                () = tokio::time::sleep_until(due) => Beat::Due,
+                () = over(&mut shutdown) => return,
+            };
+            let lists = covered.borrow_and_update().clone();
+            match self.round(beat, lists).await {
+                Ok(0) => {}
+                Ok(_) => {
+                    due = Instant::now() + self.heartbeat;
+                    if !std::mem::replace(&mut is_well, true) {
+                        tracing::info!("the feed goes on");
+                    }
+                }
+                Err(error) => {
+                    due = Instant::now() + self.heartbeat.min(RETRY);
+                    if std::mem::replace(&mut is_well, false) {
+                        tracing::error!(%error, "the feed stands still: gateways are told nothing");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells what is new; how many messages that made.
+    async fn round(&self, beat: Beat, lists: Arc<[CoveredList]>) -> Result<u64, StoreError> {
+        let mut told = 0;
+        loop {
+            let before = self.hub.now();
+            // Taken before the reading: a message says what was true then. Never back, whatever the clock does.
+            let at = clock::now_in_milliseconds().max(before.at);
+            let rows = self.store.statuses(before.to, PAGE).await?;
+            let is_last = rows.len() < PAGE as usize;
+            let new = if is_last { newly(&before.lists, &lists) } else { Vec::new() };
+            let is_silent = rows.is_empty() && new.is_empty();
+            if is_silent && (beat == Beat::NotYet || told > 0) {
+                self.keep(&before, lists);
+                return Ok(told);
+            }
+            told += self.tell(&before, at, &rows, &new, if is_last { &lists } else { &before.lists })?;
+            if is_last {
+                return Ok(told);
+            }
+        }
+    }
+
+    /// Makes the messages of some rows, the newly published lists in the last one.
+    fn tell(
+        &self,
+        before: &State,
+        at: i64,
+        rows: &[StatusRow],
+        new: &[CoveredList],
+        lists: &Arc<[CoveredList]>,
+    ) -> Result<u64, StoreError> {
+        let mut recent = before.recent.clone();
+        let (mut from, mut number) = (before.to, before.number);
+        let mut pieces: Vec<&[StatusRow]> = rows.chunks(MOST_CHANGES).collect();
+        if pieces.is_empty() {
+            pieces.push(&[]);
+        }
+        let last = pieces.len() - 1;
+        for (index, changes) in pieces.into_iter().enumerate() {
+            let to = changes.last().map_or(from, |row| row.sequence);
+            let lists = if index == last { new } else { &[] };
+            let event = self.hub.press.event(&Said { at, from, to, changes, lists });
+            let event = event.ok_or_else(|| StoreError::Unavailable("nothing can be signed".into()))?;
+            number += 1;
+            recent.push_back(Arc::new(Sent { number, from, to, event }));
+            if recent.len() > RECENT {
+                recent.pop_front();
+            }
+            from = to;
+        }
+        let messages = number - before.number;
+        self.metrics.told(messages, from);
+        self.hub.state.send_replace(Arc::new(State { to: from, at, number, recent, lists: Arc::clone(lists) }));
+        Ok(messages)
+    }
+
+    /// Keeps how far the lists reach now, without a message: a stream that begins is told so.
+    fn keep(&self, before: &Arc<State>, lists: Arc<[CoveredList]>) {
+        if before.lists != lists {
+            let State { to, at, number, ref recent, .. } = **before;
+            self.hub.state.send_replace(Arc::new(State { to, at, number, recent: recent.clone(), lists }));
+        }
+    }
+}
+
+/// Lists of a number that was not told.
+fn newly(before: &[CoveredList], now: &[CoveredList]) -> Vec<CoveredList> {
+    let is_known = |list: &&CoveredList| {
+        before.iter().any(|known| (known.issuer, known.part, known.number) == (list.issuer, list.part, list.number))
+    };
+    now.iter().filter(|list| !is_known(list)).cloned().collect()
+}

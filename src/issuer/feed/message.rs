@@ -1,0 +1,134 @@
+//! Messages as gateways read them.
+
+use super::key::FeedKey;
+use crate::issuer::publish::CoveredList;
+use crate::issuer::store::{Status, StatusRow};
+use crate::pki::crl::RevocationReason;
+use crate::pki::fingerprint::AuthorityKey;
+use bytes::Bytes;
+use serde::{Serialize, Serializer};
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Changes in a message at most: 130 KB on the wire, which a gateway verifies and applies within a millisecond or two.
+pub(super) const MOST_CHANGES: usize = 500;
+
+/// What signs, and whose changes they are.
+pub(super) struct Press {
+    feed: Arc<str>,
+    key: FeedKey,
+    authorities: HashMap<Arc<str>, AuthorityKey>,
+}
+
+/// What is said: all changes in (`from`, `to`].
+pub(super) struct Said<'a> {
+    /// Milliseconds since 1970.
+    pub(super) at: i64,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    pub(super) changes: &'a [StatusRow],
+    pub(super) lists: &'a [CoveredList],
+}
+
+#[derive(Serialize)]
+struct Message<'a> {
+    v: u8,
+    feed: &'a str,
+    at: i64,
+    from: u64,
+    to: u64,
+    changes: Vec<Change<'a>>,
+    lists: Vec<List<'a>>,
+}
+
+#[derive(Serialize)]
+struct Change<'a> {
+    sequence: u64,
+    issuer: Hex<'a>,
+    /// The content octets of the DER INTEGER, a leading sign octet among them.
+    serial: Hex<'a>,
+    status: &'static str,
+    reason: &'static str,
+    at: i64,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    issuer: Hex<'a>,
+    part: u16,
+    parts: u16,
+    point: Option<&'a str>,
+    /// A text: numbers of lists may be longer than what JSON readers keep whole.
+    number: String,
+    to: u64,
+}
+
+/// Octets in lower-case hex.
+struct Hex<'a>(&'a [u8]);
+
+impl Press {
+    pub(super) fn new(feed: Arc<str>, key: FeedKey, authorities: HashMap<Arc<str>, AuthorityKey>) -> Self {
+        Self { feed, key, authorities }
+    }
+
+    /// The feed's name.
+    pub(super) fn feed(&self) -> &str {
+        &self.feed
+    }
+
+    /// The event that says it, signed. `None` without randomness.
+    ///
+    /// Changes of authorities that are not configured here cannot be named, and nobody has a list of theirs.
+    pub(super) fn event(&self, said: &Said<'_>) -> Option<Bytes> {
+        let change = |row: &'_ StatusRow| self.authorities.get(&row.change.authority).map(|key| (key, row.sequence));
+        let named: Vec<_> = said.changes.iter().filter_map(|row| change(row).map(|found| (found, row))).collect();
+        let changes = named.iter().map(|((issuer, sequence), row)| {
+            let (status, reason) = words(row.change.status);
+            let serial = Hex(row.change.serial.as_bytes());
+            let at = row.change.at.unix();
+            Change { sequence: *sequence, issuer: Hex(issuer.as_bytes()), serial, status, reason, at }
+        });
+        let lists = said.lists.iter().map(|list| List {
+            issuer: Hex(list.issuer.as_bytes()),
+            part: list.part,
+            parts: list.parts,
+            point: list.point.as_deref(),
+            number: list.number.to_string(),
+            to: list.to,
+        });
+        let message = Message {
+            v: 1,
+            feed: &self.feed,
+            at: said.at,
+            from: said.from,
+            to: said.to,
+            changes: changes.collect(),
+            lists: lists.collect(),
+        };
+        // Nothing in it fails to be written.
+        let token = self.key.sign(&serde_json::to_vec(&message).unwrap_or_default())?;
+        Some(Bytes::from(format!("id: {}\nevent: revocations\ndata: {token}\n\n", said.to)))
+    }
+}
+
+/// Status and reason, as RFC 5280 names it.
+pub(super) fn words(status: Status) -> (&'static str, &'static str) {
+    match status {
+        Status::Revoked(reason) => ("revoked", reason.name()),
+        Status::Held => ("held", RevocationReason::CertificateHold.name()),
+        Status::Released => ("released", RevocationReason::RemoveFromCrl.name()),
+    }
+}
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,20 @@
+//! The feed of revocations: the built issuer over real sockets, followed as gateways follow it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+#[path = "../common/postgres.rs"]
+mod postgres;
+
+#[path = "../issuer/support/mod.rs"]
+mod support;
+
+mod follower;
+mod world;
+
+mod configured;
+mod holding;
+mod nodes;
+mod propagation;
+mod refusals;
+mod stream;
