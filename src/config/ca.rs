@@ -1,10 +1,10 @@
 //! Reads `[[ca]]`, and checks how the CAs stand to each other.
 
-use super::defaults;
+use super::ocsp;
 use super::reader::{Document, Item, Section, Unique};
 use super::types::{
-    AnchorExpiry, Ca, CaState, ContractRange, Followed, OcspSource, Placed, RevocationSource, RevocationSources,
-    WhenStale, WithoutNumber,
+    AnchorExpiry, Ca, CaState, ContractRange, Followed, Placed, RevocationSource, RevocationSources, WhenStale,
+    WithoutNumber,
 };
 use super::values::{boolean, choices, duration, name, one_of, placed, placed_path, some_of};
 use regex::{Regex, RegexBuilder};
@@ -224,7 +224,7 @@ fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
         files: section.optional("crl", |item| some_of(item, NEVER, placed_path)).unwrap_or_default(),
         urls: section.optional("crl_urls", |item| some_of(item, NEVER, url)).unwrap_or_default(),
         point_hosts: section.optional("distribution_points", |item| some_of(item, NEVER, host)).unwrap_or_default(),
-        ocsp: section.section("ocsp").map(ocsp),
+        ocsp: section.section("ocsp").map(ocsp::ocsp),
         feed: section.or("feed", Followed::No, followed),
         when_stale: section.or("when_stale", WhenStale::Closed, when_stale),
         without_number: section.or("without_number", WithoutNumber::Refuse, without_number),
@@ -244,20 +244,8 @@ fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
     Some(RevocationSource::From(sources))
 }
 
-/// `ocsp = { url = "http://…" }`.
-fn ocsp(mut section: Section<'_>) -> OcspSource {
-    let source = OcspSource {
-        url: section.required("url", "write the responder's address: \"http://ocsp.example.jp\"", url),
-        timeout: section.or("timeout", defaults::OCSP_TIMEOUT, |item| {
-            duration(item, Duration::from_millis(100)..=Duration::from_secs(30))
-        }),
-    };
-    section.finish();
-    source
-}
-
 /// An `http://` or `https://` URL.
-fn url(item: &Item<'_>) -> Option<Placed<String>> {
+pub(super) fn url(item: &Item<'_>) -> Option<Placed<String>> {
     let is_url = |text: &&str| {
         let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
         rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))

@@ -10,11 +10,13 @@ mod gateway;
 mod header_names;
 #[cfg(feature = "issuer")]
 pub mod issuer;
+mod ocsp;
 mod pool;
 pub(crate) mod reader;
 mod route;
 mod server_name;
 mod site;
+mod sources;
 mod types;
 pub(crate) mod values;
 
@@ -53,6 +55,7 @@ fn parse_with_keys(text: &str, file: &str, base: &Path) -> (Result<Config, Vec<C
 fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
+    sources::check(document, &gateway, &authorities.cas);
     feed::check(document, gateway.feed.as_ref(), &authorities);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {

@@ -116,6 +116,8 @@ pub struct Fetch {
     pub list_bytes: u64,
     /// `interval`: how often a list is asked for where nothing says when the next one comes, and at the latest.
     pub interval: Duration,
+    /// `ca`: PEM of the CAs that servers of `https://` URLs may be of. Without it no such URL is fetched.
+    pub ca: Option<Placed<PathBuf>>,
 }
 
 /// Where JSON records go.
@@ -272,13 +274,29 @@ pub struct RevocationSources {
     pub without_next_update: Option<Duration>,
 }
 
-/// `ocsp = { url = "http://…", timeout = "2s" }`.
+/// `ocsp = { url = "http://…", timeout = "2s", … }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OcspSource {
     /// `url` of the responder.
     pub url: Placed<String>,
     /// `timeout`: how long a client's first request waits for the answer.
     pub timeout: Duration,
+    /// `refresh`: how often at least a connected client's certificate is asked about anew.
+    pub refresh: Duration,
+    /// `nonce`.
+    pub nonce: OcspNonce,
+}
+
+/// Whether an answer has to be made for the question (RFC 9654).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OcspNonce {
+    /// `"required"`: an answer without the nonce is refused. Not for responders that sign ahead (RFC 5019).
+    Required,
+    /// `"sent"`: an answer with another nonce is refused, one without is taken. The default.
+    #[default]
+    Sent,
+    /// `"off"`: none is sent.
+    Off,
 }
 
 /// Whether a CA's certificates are on the issuer's feed.

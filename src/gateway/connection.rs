@@ -1,13 +1,14 @@
 //! A live connection: who is at its end, and whether that still holds.
 
 use super::cut::CutSwitch;
-use super::handshake::{Accepted, Client};
+use super::handshake::{Accepted, Client, Unsettled};
 use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
 use super::tls_version;
-use super::verify::{self, Reason, Refusal, VerifiedClient};
+use super::verify::{self, ChainCache, Reason, Refusal, VerifiedClient};
 use crate::config::{ClientAuth, RefusalStyle};
 use crate::pki::time::Timestamp;
+use crate::trust::Need;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -149,13 +150,54 @@ impl Connection {
         match judge(&known, site, snapshot, now) {
             Verdict::Unchanged => known.clone(),
             Verdict::Now(client) => self.identify(&known, client, snapshot),
+            // Not kept: the next look may be after the answer came.
+            Verdict::Unsettled(refusal) => {
+                let client = Client::Refused(refusal);
+                Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at))
+            }
         }
+    }
+
+    /// What has to be asked for before it can be told whether this client has its right; nothing for nearly everyone.
+    pub(super) fn needs(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<Need> {
+        let known = self.client.load();
+        match (&known.client, &known.lapsed) {
+            (Client::Verified(client), _) | (Client::Refused(_), Some(client)) => {
+                verify::needs(client, &snapshot.trust, now)
+            }
+            (Client::Unsettled(unsettled), _) => unsettled.refusal.needs.clone(),
+            (Client::Anonymous | Client::Refused(_), _) => Vec::new(),
+        }
+    }
+
+    /// Decides anew on a client whose status was not told in the handshake; gives the last word, if this made it.
+    pub(super) fn settle(&self, snapshot: &Snapshot, cache: &ChainCache, now: Timestamp) -> Option<Arc<Identified>> {
+        let known = self.client.load();
+        let (Client::Unsettled(unsettled), Some(site)) = (&known.client, self.site(snapshot)) else {
+            return None;
+        };
+        let client = match verify::verify(&unsettled.presented, &site.policy, &snapshot.trust, Some(cache), now) {
+            Ok(client) => Client::Verified(client),
+            // A later request may find the source back.
+            Err(refusal) if refusal.reason == Reason::RevocationUnavailable => {
+                Client::Unsettled(Unsettled { refusal, presented: unsettled.presented.clone() })
+            }
+            Err(refusal) => Client::Refused(refusal),
+        };
+        let is_last_word = match &client {
+            Client::Unsettled(now) => !now.refusal.is_pending() && unsettled.refusal.is_pending(),
+            Client::Anonymous | Client::Verified(_) | Client::Refused(_) => true,
+        };
+        let decided = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
+        // Of several requests that waited, one tells it.
+        let before = self.client.compare_and_swap(&*known, decided.clone());
+        (is_last_word && Arc::ptr_eq(&before, &known)).then_some(decided)
     }
 
     fn identify(&self, known: &Identified, client: Client, snapshot: &Snapshot) -> Arc<Identified> {
         let lapsed = match &client {
             Client::Refused(_) => known.verified().or(known.lapsed.as_ref()).cloned(),
-            Client::Anonymous | Client::Verified(_) => None,
+            Client::Anonymous | Client::Verified(_) | Client::Unsettled(_) => None,
         };
         let identified = Identified::new(client, snapshot, &self.tls, self.authenticated_at);
         let identified = Arc::new(Identified { lapsed, ..identified });
@@ -193,10 +235,14 @@ impl Connection {
                 self.identify(&known, Client::Refused(refusal.clone()), snapshot);
                 Some(refusal)
             }
-            Verdict::Now(Client::Anonymous | Client::Verified(_)) => None,
+            // Whoever is unsettled has had nothing admitted, or is asked about by whoever keeps answers fresh: what
+            // comes of it cuts.
+            Verdict::Now(Client::Anonymous | Client::Verified(_) | Client::Unsettled(_)) | Verdict::Unsettled(_) => {
+                None
+            }
             Verdict::Unchanged => match &known.client {
                 Client::Refused(refusal) => Some(refusal.clone()),
-                Client::Anonymous | Client::Verified(_) => None,
+                Client::Anonymous | Client::Verified(_) | Client::Unsettled(_) => None,
             },
         }
     }
@@ -273,23 +319,33 @@ enum Verdict {
     Unchanged,
     /// This is who it is now.
     Now(Client),
+    /// Nobody, until what its status needs was asked for.
+    Unsettled(Refusal),
 }
 
 fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Verdict {
     let same = known.generation == snapshot.generation;
     let again = |client| match verify::recheck(client, &site.policy, &snapshot.trust, now) {
-        Ok(client) => Client::Verified(client),
-        Err(refusal) => Client::Refused(refusal),
+        Ok(client) => Verdict::Now(Client::Verified(client)),
+        Err(refusal) if refusal.is_pending() => Verdict::Unsettled(refusal),
+        Err(refusal) => Verdict::Now(Client::Refused(refusal)),
     };
     match (&known.client, &known.lapsed) {
         (Client::Verified(client), _) => match again(client) {
             // A list may have grown stale since, which the policy tolerates and the record tells.
-            Client::Verified(now) if same && now.unenforced() == client.unenforced() => Verdict::Unchanged,
-            client => Verdict::Now(client),
+            Verdict::Now(Client::Verified(now)) if same && now.unenforced() == client.unenforced() => {
+                Verdict::Unchanged
+            }
+            verdict => verdict,
         },
-        (Client::Refused(_), Some(client)) if known.trust_generation != snapshot.trust.generation() => {
-            Verdict::Now(again(client))
+        // What was unavailable may be there without a new snapshot: answers come between them.
+        (Client::Refused(refusal), Some(client))
+            if known.trust_generation != snapshot.trust.generation()
+                || refusal.reason == Reason::RevocationUnavailable =>
+        {
+            again(client)
         }
+        (Client::Unsettled(unsettled), _) => Verdict::Unsettled(unsettled.refusal.clone()),
         (Client::Refused(_), _) => Verdict::Unchanged,
         (Client::Anonymous, _) if site.client_auth == ClientAuth::Required => Verdict::Now(Client::Refused(
             Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"),
@@ -305,7 +361,7 @@ impl Identified {
         let session = if tls.resumed { SessionKind::Resumed } else { SessionKind::Full };
         let headers = match &client {
             Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
-            Client::Anonymous | Client::Refused(_) => IdentityHeaders::unauthenticated(names),
+            Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => IdentityHeaders::unauthenticated(names),
         };
         let (generation, trust_generation) = (snapshot.generation, snapshot.trust.generation());
         Self { client, generation, trust_generation, lapsed: None, headers }
@@ -315,7 +371,7 @@ impl Identified {
     pub(super) fn verified(&self) -> Option<&VerifiedClient> {
         match &self.client {
             Client::Verified(client) => Some(client),
-            Client::Anonymous | Client::Refused(_) => None,
+            Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => None,
         }
     }
 }

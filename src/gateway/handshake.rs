@@ -3,6 +3,7 @@
 //! Each connection gets a `ServerConfig` of its own (some microseconds beside a handshake's hundreds), because the
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
+use super::settle;
 use super::site::{Site, Snapshot};
 use super::stream::BufferedTcp;
 use super::tickets::{ConnectionTicketer, TicketFacts};
@@ -35,6 +36,17 @@ pub(super) enum Client {
     Verified(VerifiedClient),
     /// A client to whom nothing but a refusal is said (refusal style `page`).
     Refused(Refusal),
+    /// A client that is good as far as is known, and has no right before what its status needs was asked for: its first
+    /// request waits for that ([`settle`]).
+    Unsettled(Unsettled),
+}
+
+/// A chain that passed every check but for a status that is not told yet.
+#[derive(Clone, Debug)]
+pub(super) struct Unsettled {
+    pub(super) presented: Arc<[CertificateDer<'static>]>,
+    /// Why it has no right now.
+    pub(super) refusal: Refusal,
 }
 
 /// A finished handshake.
@@ -140,6 +152,10 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
                 Err(failed(FailureCause::Refused(refusal), None))
             }
             (client, resumed) => {
+                if let Client::Unsettled(unsettled) = &client {
+                    // The client's key is proven: now its status may be asked for, while its request is on its way.
+                    settle::begin(gateway, &unsettled.refusal.needs);
+                }
                 let authenticated_at = session.facts.authenticated_at().filter(|_| resumed);
                 let authenticated_at = authenticated_at.unwrap_or_else(clock::now);
                 Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
@@ -224,8 +240,9 @@ impl Session {
         }
     }
 
+    /// The last word on the client, if it is a refusal.
     fn refusal(&self) -> Option<Refusal> {
-        self.outcome.get()?.as_ref().err().cloned()
+        self.outcome.get()?.as_ref().err().filter(|refusal| !refusal.is_pending()).cloned()
     }
 }
 
@@ -277,6 +294,10 @@ fn conclude(
             let (trust, cache) = (&snapshot.trust, Some(&gateway.chain_cache));
             match verify::verify(chain, &site.policy, trust, cache, clock::now()) {
                 Ok(client) => Client::Verified(client),
+                Err(refusal) if refusal.is_pending() => Client::Unsettled(Unsettled {
+                    presented: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+                    refusal,
+                }),
                 Err(refusal) => Client::Refused(refusal),
             }
         }
@@ -301,7 +322,8 @@ impl ResolvesServerCert for OneKey {
 /// Verification inside the handshake.
 ///
 /// With refusal style `alert` a refusal ends the handshake; with `page` it is remembered and the handshake goes on
-/// (the proof that the client holds the key is demanded either way), so that the reason can be told in words.
+/// (the proof that the client holds the key is demanded either way), so that the reason can be told in words. A status
+/// that is not told yet refuses nobody here: a handshake must not wait for another machine.
 #[derive(Debug)]
 struct HandshakeVerifier {
     gateway: Arc<Gateway>,
@@ -341,7 +363,9 @@ impl ClientCertVerifier for HandshakeVerifier {
         let trust = &self.snapshot.trust;
         let outcome = verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
         let answer = match &outcome {
-            Err(refusal) if self.site.refusal == RefusalStyle::Alert => Err(alert::for_refusal(refusal.reason)),
+            Err(refusal) if self.site.refusal == RefusalStyle::Alert && !refusal.is_pending() => {
+                Err(alert::for_refusal(refusal.reason))
+            }
             _ => Ok(ClientCertVerified::assertion()),
         };
         match &outcome {

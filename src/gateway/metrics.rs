@@ -1,6 +1,7 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
 mod feed;
+mod sources;
 
 use self::feed::FeedMetrics;
 use super::upstream::Pools;
@@ -10,6 +11,7 @@ use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use sources::SourceMetrics;
 
 /// The limits that are counted, by their keys in the configuration.
 const LIMITS: [&str; 12] = [
@@ -25,6 +27,28 @@ const LIMITS: [&str; 12] = [
     "request_header_bytes",
     "request_timeout",
     "requests_per_connection",
+];
+
+/// What becomes of a question to an OCSP responder: an answer, or why there is none that is believed.
+const OCSP_OUTCOMES: [&str; 18] = [
+    "good",
+    "revoked",
+    "unknown",
+    "declined",
+    "from-the-future",
+    "http-status",
+    "malformed",
+    "no-nonce",
+    "not-asked",
+    "not-understood",
+    "other-certificate",
+    "stale",
+    "timeout",
+    "too-long",
+    "unreachable",
+    "wrong-nonce",
+    "wrong-signature",
+    "wrong-signer",
 ];
 
 /// Kinds of upstream failures.
@@ -43,6 +67,14 @@ pub(super) struct Metrics {
     pub(super) request_seconds: Histogram,
     /// Requests refused by site and reason.
     pub(super) refused_requests: IntCounterVec,
+    /// Clients whose status was told after their handshake, by site, outcome (`accepted`, `refused`) and reason.
+    pub(super) settled_clients: IntCounterVec,
+    pub(super) settle_seconds: Histogram,
+    /// Questions to OCSP responders by CA and outcome ([`OCSP_OUTCOMES`]).
+    pub(super) ocsp_questions: IntCounterVec,
+    pub(super) ocsp_seconds: Histogram,
+    ocsp_answers: IntGauge,
+    ocsp_responder_down: IntGaugeVec,
     /// What a CA's policy let pass, by CA and the reason it would have been refused for.
     unenforced: IntCounterVec,
     /// Connections cut by reason.
@@ -55,6 +87,7 @@ pub(super) struct Metrics {
     pub(super) reloads: IntCounterVec,
     /// Revocation lists or other files refused while the old ones stayed in force, by CA and kind.
     pub(super) alarms: IntCounterVec,
+    pub(super) sources: SourceMetrics,
     pub(super) dropped_records: IntGauge,
     generation: IntGauge,
     list_entries: IntGaugeVec,
@@ -119,6 +152,32 @@ impl Metrics {
                 "Requests refused because of the client's certificate, by site and reason.",
                 &["site", "reason"],
             )?,
+            settled_clients: counters(
+                "sekisho_settled_clients_total",
+                "Clients whose revocation status was told after their handshake, by site, outcome and refusal reason.",
+                &["site", "outcome", "reason"],
+            )?,
+            settle_seconds: histogram(
+                "sekisho_settle_seconds",
+                "Time that a client's first request waited for its revocation status.",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0],
+            )?,
+            ocsp_questions: counters(
+                "sekisho_ocsp_questions_total",
+                "Questions to OCSP responders, by CA and outcome.",
+                &["ca", "outcome"],
+            )?,
+            ocsp_seconds: histogram(
+                "sekisho_ocsp_question_seconds",
+                "Time from a question to an OCSP responder to its end.",
+                &[0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 3.0, 10.0, 30.0],
+            )?,
+            ocsp_answers: gauge("sekisho_ocsp_answers", "Certificates of which an OCSP answer is kept.")?,
+            ocsp_responder_down: gauges(
+                "sekisho_ocsp_responder_down",
+                "1 while the CA's OCSP responder does not answer.",
+                &["ca"],
+            )?,
             unenforced: counters(
                 "sekisho_unenforced_refusals_total",
                 "Handshakes and requests that only the CA's when_stale let pass, by CA and reason.",
@@ -141,6 +200,7 @@ impl Metrics {
                 "Revocation lists refused while the old one stayed in force, by CA and kind.",
                 &["ca", "kind"],
             )?,
+            sources: SourceMetrics::new(&registry)?,
             dropped_records: gauge(
                 "sekisho_dropped_records",
                 "Log records dropped because the log could not keep up.",
@@ -207,6 +267,19 @@ impl Metrics {
             self.list_entries.with_label_values(&ca).set(i64::try_from(status.entries).unwrap_or(i64::MAX));
             self.list_this_update.with_label_values(&ca).set(this_update.unix());
             self.list_next_update.with_label_values(&ca).set(status.next_update.map_or(0, Timestamp::unix));
+        }
+    }
+
+    /// Shows how the OCSP responders do.
+    pub(super) fn responders(&self, trust: &TrustSnapshot) {
+        let answers = &trust.live().answers;
+        self.ocsp_answers.set(i64::try_from(answers.len()).unwrap_or(i64::MAX));
+        for authority in trust.authorities().iter().filter(|authority| authority.responder().is_some()) {
+            let down = answers.down(&authority.key()).is_some();
+            self.ocsp_responder_down.with_label_values(&[&**authority.name()]).set(i64::from(down));
+            for outcome in OCSP_OUTCOMES {
+                self.ocsp_questions.with_label_values(&[&**authority.name(), outcome]);
+            }
         }
     }
 

@@ -6,9 +6,11 @@
 
 mod admin;
 mod alert;
+mod answers;
 mod connection;
 mod cut;
 mod feed;
+mod fetch;
 mod handshake;
 mod limits;
 mod listener;
@@ -18,7 +20,9 @@ mod publish;
 mod records;
 mod registry;
 mod reload;
+mod settle;
 mod site;
+mod sources;
 mod stream;
 mod terminator;
 mod tickets;
@@ -41,6 +45,7 @@ pub use terminator::Terminator;
 use crate::config::{Config, ConfigError};
 use crate::telemetry::log::RecordLog;
 use crate::trust::Alarm;
+use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use site::Snapshot;
@@ -59,6 +64,10 @@ struct Gateway {
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
     feed: feed::Feed,
+    loads: publish::Loads,
+    fetcher: Fetcher,
+    questions: settle::Questions,
+    alarms: sources::LastAlarms,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

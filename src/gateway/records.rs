@@ -1,7 +1,7 @@
 //! What the logs say: one access record for each request, one authentication record for each handshake.
 
 use super::connection::Connection;
-use super::handshake::{Client, Failure, FailureCause};
+use super::handshake::{Client, Failure, FailureCause, Unsettled};
 use super::verify::{Refusal, Unenforced, VerifiedClient};
 use crate::pki::time::Timestamp;
 use serde::Serialize;
@@ -13,7 +13,8 @@ use std::time::Duration;
 pub(super) struct AuthenticationRecord<'a> {
     kind: &'static str,
     time: Timestamp,
-    /// `accepted`, `anonymous`, `refused` or `failed`.
+    /// `accepted`, `anonymous`, `pending`, `refused` or `failed`. After `pending` comes a second record, when the status
+    /// that the client's first request waits for was told.
     pub(super) outcome: &'static str,
     /// The refusal's stable name, `no-site`, `timeout` or `tls`; empty when accepted.
     pub(super) reason: &'static str,
@@ -75,6 +76,12 @@ impl<'a> AuthenticationRecord<'a> {
             Client::Verified(_) => ("accepted", "", None),
             Client::Anonymous => ("anonymous", "", None),
             Client::Refused(refusal) => ("refused", refusal.reason.name(), Some(refusal.evidence.clone())),
+            Client::Unsettled(Unsettled { refusal, .. }) if refusal.is_pending() => {
+                ("pending", "", Some(refusal.evidence.clone()))
+            }
+            Client::Unsettled(Unsettled { refusal, .. }) => {
+                ("refused", refusal.reason.name(), Some(refusal.evidence.clone()))
+            }
         };
         Self {
             kind: "authentication",
@@ -135,7 +142,7 @@ impl<'a> AuthenticationRecord<'a> {
 pub(super) fn unenforced(client: &Client) -> Option<&Unenforced> {
     match client {
         Client::Verified(client) => client.unenforced(),
-        Client::Anonymous | Client::Refused(_) => None,
+        Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => None,
     }
 }
 
@@ -144,7 +151,7 @@ pub(super) fn certificate_of(client: &Client) -> Option<CertificateRecord> {
     match client {
         Client::Anonymous => None,
         Client::Verified(client) => Some(verified(client)),
-        Client::Refused(refusal) => certificate_in(refusal),
+        Client::Refused(refusal) | Client::Unsettled(Unsettled { refusal, .. }) => certificate_in(refusal),
     }
 }
 

@@ -157,7 +157,11 @@ enum Facts {
     /// When it authenticated, and its path.
     Authenticated(Timestamp, Vec<Link>),
     /// Its certificate was refused: it shall come back with another and be asked for it, not resume this session.
+    /// Neither is a session resumed that began before the certificate's status was told.
     Refused,
+    /// It resumes the session of a client that authenticated then, whose status has to be asked for anew: no further
+    /// ticket before it is told.
+    Unsettled(Timestamp),
 }
 
 impl TicketFacts {
@@ -171,10 +175,15 @@ impl TicketFacts {
         *self.known() = Facts::Refused;
     }
 
+    /// Tells when the client of a session authenticated whose status is not told yet: it gets no further ticket.
+    fn unsettle(&self, authenticated_at: Timestamp) {
+        *self.known() = Facts::Unsettled(authenticated_at);
+    }
+
     /// When the client of this session authenticated: at its full handshake.
     pub(super) fn authenticated_at(&self) -> Option<Timestamp> {
         match &*self.known() {
-            Facts::Authenticated(at, _) => Some(*at),
+            Facts::Authenticated(at, _) | Facts::Unsettled(at) => Some(*at),
             Facts::Anonymous | Facts::Refused => None,
         }
     }
@@ -207,7 +216,7 @@ impl ProducesTickets for ConnectionTicketer {
         let mut state = match &*self.facts.known() {
             Facts::Authenticated(authenticated_at, links) => encode_facts(*authenticated_at, links)?,
             Facts::Anonymous if self.site.client_auth != ClientAuth::Required => encode_facts(now, &[])?,
-            Facts::Anonymous | Facts::Refused => return None,
+            Facts::Anonymous | Facts::Refused | Facts::Unsettled(_) => return None,
         };
         state.extend_from_slice(plain);
         self.keys.seal(&self.ground(), now, &state)
@@ -221,7 +230,14 @@ impl ProducesTickets for ConnectionTicketer {
             return None;
         }
         if !links.is_empty() {
-            verify::recheck_links(&links, &self.site.policy, &self.trust, now).ok()?;
+            match verify::recheck_links(&links, &self.site.policy, &self.trust, now) {
+                Ok(()) => {}
+                Err(refusal) if refusal.is_pending() => {
+                    self.facts.unsettle(authenticated_at);
+                    return Some(plain.to_vec());
+                }
+                Err(_) => return None,
+            }
         } else if self.site.client_auth == ClientAuth::Required {
             // The site was optional when the ticket was made: now it must ask for a certificate.
             return None;

@@ -95,10 +95,11 @@ pub struct KeyUsage {
     crl_sign: bool,
 }
 
-/// extKeyUsage (RFC 5280 section 4.2.1.12), the two purposes that matter here.
+/// extKeyUsage (RFC 5280 section 4.2.1.12), the purposes that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExtendedKeyUsages {
     client_auth: bool,
+    ocsp_signing: bool,
     any: bool,
 }
 
@@ -272,6 +273,11 @@ impl ExtendedKeyUsages {
         self.client_auth
     }
 
+    /// Names id-kp-OCSPSigning.
+    pub const fn has_ocsp_signing(&self) -> bool {
+        self.ocsp_signing
+    }
+
     /// Names anyExtendedKeyUsage.
     pub const fn any(&self) -> bool {
         self.any
@@ -347,8 +353,11 @@ impl Facts {
                     });
                 }
                 ParsedExtension::ExtendedKeyUsage(found) => {
-                    self.extended_key_usages =
-                        Some(ExtendedKeyUsages { client_auth: found.client_auth, any: found.any });
+                    self.extended_key_usages = Some(ExtendedKeyUsages {
+                        client_auth: found.client_auth,
+                        ocsp_signing: found.ocsp_signing,
+                        any: found.any,
+                    });
                 }
                 ParsedExtension::SubjectKeyIdentifier(found) => {
                     self.subject_key_identifier = Some(found.0.to_vec());

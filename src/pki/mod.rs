@@ -6,6 +6,7 @@ pub(crate) mod der;
 pub mod es256;
 pub mod fingerprint;
 pub mod name;
+pub mod ocsp;
 pub mod pem;
 pub mod points;
 pub mod serial;

@@ -1,7 +1,8 @@
 //! The configured certification authorities, each checked before it is trusted with anything.
 
 use super::in_force::RevocationLists;
-use crate::config::AnchorExpiry;
+use super::ocsp::Responder;
+use crate::config::{AnchorExpiry, OcspSource};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::signature::verify_certificate;
@@ -23,6 +24,10 @@ pub(super) struct AuthorityFacts {
     pub(super) issued_by: Option<AuthorityKey>,
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) role: Role,
+    pub(super) responder: Option<Arc<Responder>>,
+    /// Hosts from which the lists at its certificates' distribution points may be fetched.
+    pub(super) point_hosts: Arc<[String]>,
+    pub(super) lists_at: ListsAt,
 }
 
 /// What a CA's certificates are looked up in.
@@ -32,6 +37,16 @@ pub enum Revocation {
     NotChecked,
     /// Its lists.
     Lists(RevocationLists),
+}
+
+/// Where a CA's lists are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ListsAt {
+    /// At places that the configuration names.
+    #[default]
+    Places,
+    /// At its certificates' distribution points and nowhere else: there is none before the first client.
+    PointsOnly,
 }
 
 /// What a configured certificate may sign.
@@ -49,6 +64,9 @@ pub(super) struct Candidate<'a> {
     pub(super) certificate: Certificate,
     pub(super) issued_by: Option<&'a Arc<str>>,
     pub(super) anchor_expiry: AnchorExpiry,
+    pub(super) ocsp: Option<&'a OcspSource>,
+    pub(super) point_hosts: Arc<[String]>,
+    pub(super) lists_at: ListsAt,
 }
 
 impl Authority {
@@ -80,6 +98,11 @@ impl Authority {
     /// What it may sign.
     pub const fn role(&self) -> Role {
         self.facts.role
+    }
+
+    /// Whom to ask about its certificates, if anybody.
+    pub const fn responder(&self) -> Option<&Arc<Responder>> {
+        self.facts.responder.as_ref()
     }
 
     /// What its certificates are looked up in.
@@ -165,7 +188,11 @@ fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> 
             Some(above.certificate.authority_key())
         }
     };
+    let responder = |source| Responder::new(candidate.name, certificate, source).map(Arc::new);
     Ok(AuthorityFacts {
+        responder: candidate.ocsp.map(responder).transpose()?,
+        point_hosts: Arc::clone(&candidate.point_hosts),
+        lists_at: candidate.lists_at,
         name: Arc::clone(candidate.name),
         certificate: certificate.clone(),
         issued_by,

@@ -1,11 +1,13 @@
 //! The immutable snapshot that the hot path borrows.
 
-use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::authority::{Authority, AuthorityFacts, ListsAt, Revocation, Role, anchor};
 use super::feed;
 use super::files::FileMemory;
 use super::in_force::{Lookup, RevocationLists};
 use super::lists::RevocationList;
 use super::live::Live;
+use super::need::Need;
+use super::ocsp::Responder;
 use super::question::Question;
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
@@ -62,6 +64,13 @@ pub enum RevocationStatus {
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
+    /// It cannot be told yet: something is to be asked for first. Not good, and not to be told to the client.
+    Pending {
+        /// The CA whose source is to be asked.
+        ca: Arc<str>,
+        /// What for.
+        need: Need,
+    },
     /// It cannot be told, which the CA's policy (`when_stale = "report-only"`) has reported and not refused.
     Unenforced {
         /// The CA whose list is missing or not understood.
@@ -235,8 +244,24 @@ impl TrustSnapshot {
         &self.ground.intermediates
     }
 
-    /// Whether a certificate is revoked at `now`.
+    /// Whether a certificate is revoked at `now`, by all sources together.
     pub fn revocation(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let listed = self.listed(question, now);
+        let Some((responder, when_stale)) = self.authority(question.issuer).and_then(Authority::asked) else {
+            return listed;
+        };
+        let is_revoked = |delegate: &SerialNumber| self.revokes(question.issuer, delegate, now);
+        self.live.answers.weigh(responder, when_stale, question.serial, listed, is_revoked, now)
+    }
+
+    /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
+    pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
+        let question = Question { points: None, ..Question::client(issuer, serial) };
+        matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
+    }
+
+    /// What the lists say.
+    fn listed(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
         let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
                 ca: format!("{:?}", question.issuer).into(),
@@ -266,6 +291,9 @@ impl TrustSnapshot {
                 warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
             Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
+            Lookup::Unavailable(_) if let Some(need) = self.lists_to_ask(authority, question) => {
+                RevocationStatus::Pending { ca: ca(), need }
+            }
             Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
                 RevocationStatus::Unenforced { ca: ca(), why }
             }
@@ -297,14 +325,34 @@ impl TrustSnapshot {
         }
     }
 
+    /// The lists at the certificate's distribution points that were not asked for yet.
+    fn lists_to_ask(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
+        let book = self.live.points.as_ref().filter(|_| !authority.facts.point_hosts.is_empty())?;
+        let names = question.points?.iter().flat_map(|point| point.names());
+        let urls = book.untried(authority.name(), &authority.facts.point_hosts, names.filter_map(PointName::uri));
+        (!urls.is_empty()).then(|| Need::Lists { issuer: *question.issuer, urls })
+    }
+
+    /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
+    /// status may be [`RevocationStatus::Pending`] at all.
+    pub fn asks(&self) -> bool {
+        let asks = |one: &Authority| one.responder().is_some() || !one.facts.point_hosts.is_empty();
+        self.ground.authorities.iter().any(asks)
+    }
+
     /// Each CA's revocation data at `now`, for metrics and readiness.
     pub fn status(&self, now: Timestamp) -> Vec<AuthorityStatus> {
         self.ground.authorities.iter().map(|authority| self.status_of(authority, now)).collect()
     }
 
-    /// One CA's, as its lists and the feed have it.
+    /// One CA's, as its lists and the feed have it. A responder that answers stands in for lists, and one that does not
+    /// leaves the CA with what its lists are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
+        if authority.waits_for_points() {
+            // The first client brings the list's address; a gateway that is not ready would never see one.
+            status.readiness = Readiness::Fresh;
+        }
         if let (Revocation::Lists(lists), feed::Following::Lapsed(lapse)) =
             (authority.revocation(), self.live.feed.following(&authority.key(), now))
             && matches!(status.readiness, Readiness::Fresh | Readiness::Tolerated)
@@ -317,15 +365,25 @@ impl TrustSnapshot {
                 Freshness::Fresh => status.readiness,
             };
         }
+        let (Readiness::Unavailable(lists) | Readiness::Reported(lists), Some((responder, when_stale))) =
+            (&status.readiness, authority.asked())
+        else {
+            return status;
+        };
+        status.readiness = match self.live.answers.down(&authority.key()) {
+            None => Readiness::Fresh,
+            Some((since, why)) => {
+                let url = &responder.url;
+                let why = format!("the OCSP responder {url} has not answered since {since}: {why}; {lists}");
+                if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
+            }
+        };
         status
     }
 
     /// Whether each CA that needs lists can tell certificates good at `now`.
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        self.ground
-            .authorities
-            .iter()
-            .all(|authority| !matches!(self.status_of(authority, now).readiness, Readiness::Unavailable(_)))
+        !self.status(now).iter().any(|status| matches!(status.readiness, Readiness::Unavailable(_)))
     }
 
     pub(super) fn has_same_authorities<'a>(&self, others: impl ExactSizeIterator<Item = &'a AuthorityFacts>) -> bool {
@@ -360,7 +418,21 @@ impl feed::InForce for Ground {
 }
 
 impl Authority {
-    /// Its revocation data at `now`.
+    /// Whom to ask about its certificates, and what becomes of an answer that grew old.
+    fn asked(&self) -> Option<(&Arc<Responder>, WhenStale)> {
+        match self.revocation() {
+            Revocation::Lists(lists) => Some((self.responder()?, lists.policy().when_stale)),
+            Revocation::NotChecked => None,
+        }
+    }
+
+    /// Whether all its lists are at its certificates' distribution points, and none was asked for yet.
+    fn waits_for_points(&self) -> bool {
+        let is_empty = matches!(self.revocation(), Revocation::Lists(lists) if lists.all().next().is_none());
+        is_empty && self.facts.lists_at == ListsAt::PointsOnly
+    }
+
+    /// Its lists at `now`.
     pub fn status(&self, now: Timestamp) -> AuthorityStatus {
         let mut status = AuthorityStatus {
             ca: Arc::clone(self.name()),

@@ -4,8 +4,11 @@
 mod common;
 #[path = "../common/revocation.rs"]
 mod lists;
+#[path = "../common/ocsp.rs"]
+mod responder;
 
 mod admission;
+mod asked;
 mod assertion;
 mod bad_certificates;
 mod cli;
@@ -20,6 +23,8 @@ mod lapse;
 mod limits;
 mod live;
 mod observed;
+mod ocsp;
+mod ocsp_sources;
 mod pages;
 mod pkits;
 mod pools;

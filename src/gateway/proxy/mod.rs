@@ -13,6 +13,7 @@ use super::assertion::AssertedRequest;
 use super::connection::Connection;
 use super::headers::{HeaderStore, RequestFacts, TooManyHeaders, strip};
 use super::refusal::Problem;
+use super::settle;
 use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
@@ -73,6 +74,9 @@ impl ProxyHttp for Rules {
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         // Counted in before the snapshot is taken: see `Connection::begin_request`.
         ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
+        if let Some(connection) = &ctx.connection {
+            settle::settle(&self.gateway, connection).await;
+        }
         ctx.snapshot = self.gateway.snapshot();
         let admitted = admit::admit(session, ctx);
         self.count_request(session, ctx);

@@ -1,7 +1,7 @@
 //! Verified chains, kept so that a returning client costs no signature check of ours.
 //!
-//! Only successes are kept, and only what does not change with time: who finds one here still checks time and
-//! revocation.
+//! Only what does not change with time is kept, of chains that passed all of that: who finds one here still checks time
+//! and revocation.
 
 use super::policy::SitePolicy;
 use super::types::VerifiedChain;

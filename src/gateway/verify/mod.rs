@@ -23,7 +23,7 @@ pub use types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedChain, Ver
 
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
+use crate::trust::{Need, TrustSnapshot};
 use path::CandidatePath;
 use rustls::pki_types::CertificateDer;
 use standing::Whose;
@@ -100,6 +100,12 @@ pub fn recheck_links(
     standing::check(links, trust, now).map(drop).map_err(|(_, refusal)| refusal)
 }
 
+/// What has to be asked for before it can be told whether a verified client still is one; nothing costs the look-ups of
+/// its certificates.
+pub fn needs(client: &VerifiedClient, trust: &TrustSnapshot, now: Timestamp) -> Vec<Need> {
+    standing::needs(client.links(), trust, now)
+}
+
 /// The table of contents.
 fn decide(
     chain: &[CertificateDer<'_>],
@@ -120,11 +126,12 @@ fn decide(
     let presented = trace.step(StepName::Parse, || parse(chain), |presented| describe_presented(presented))?;
     let candidates =
         trace.step(StepName::Path, || path::candidates(&presented, trust), |found| path::describe(found))?;
-    let (verified, client) = first_that_stands(&candidates, chain, policy, trust, now, trace)?;
-    if let Some((cache, key)) = place {
-        cache.insert(key, verified, now);
-    }
-    Ok(client)
+    let mut keep = |verified: Arc<VerifiedChain>| {
+        if let Some((cache, key)) = &place {
+            cache.insert(*key, verified, now);
+        }
+    };
+    first_that_stands(&candidates, chain, policy, trust, now, trace, &mut keep)
 }
 
 /// The first candidate path that passes; else the refusal of the path that came furthest, where one whose signatures
@@ -136,11 +143,12 @@ fn first_that_stands(
     trust: &TrustSnapshot,
     now: Timestamp,
     trace: &mut Trace<'_>,
-) -> Result<(Arc<VerifiedChain>, VerifiedClient), Refusal> {
+    keep: &mut impl FnMut(Arc<VerifiedChain>),
+) -> Result<VerifiedClient, Refusal> {
     let mut furthest: Option<((StepName, bool), Refusal)> = None;
     for candidate in candidates {
-        match judge(candidate, chain, policy, trust, now, trace) {
-            Ok(found) => return Ok(found),
+        match judge(candidate, chain, policy, trust, now, trace, keep) {
+            Ok(client) => return Ok(client),
             Err(refusal) => {
                 let reached = (trace.reached(), refusal.reason != Reason::UnknownCa);
                 if furthest.as_ref().is_none_or(|(before, _)| *before < reached) {
@@ -153,7 +161,8 @@ fn first_that_stands(
     Err(furthest.map_or_else(|| Refusal::new(Reason::UnknownCa, "no candidate path"), |(_, refusal)| refusal))
 }
 
-/// One path through every step; what does not change with time comes first and is what the cache keeps.
+/// One path through every step; what does not change with time comes first and is kept, of a client that stands or may
+/// stand once its status was asked for.
 fn judge(
     candidate: &CandidatePath<'_>,
     chain: &[CertificateDer<'_>],
@@ -161,7 +170,8 @@ fn judge(
     trust: &TrustSnapshot,
     now: Timestamp,
     trace: &mut Trace<'_>,
-) -> Result<(Arc<VerifiedChain>, VerifiedClient), Refusal> {
+    keep: &mut impl FnMut(Arc<VerifiedChain>),
+) -> Result<VerifiedClient, Refusal> {
     trace.step(StepName::Algorithms, || rules::check(candidate), |()| rules::describe(candidate))?;
     trace.step(StepName::Signatures, || path::verify(candidate, now), |()| "every signature verifies".into())?;
     trace.step(StepName::Usage, || usage::check(candidate), |()| usage::describe(candidate))?;
@@ -172,15 +182,18 @@ fn judge(
     )?;
     let identity = trace.step(StepName::Identity, || policy.identify(candidate, issuer), policy::describe)?;
     let verified = Arc::new(VerifiedChain::of(candidate, chain, issuer, identity));
-    let client = trace.step(
+    let decision = trace.step(
         StepName::Standing,
         || {
             let standing = standing::check(&verified.links, trust, now).map_err(|(_, refusal)| refusal)?;
             Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),
-    )?;
-    Ok((verified, client))
+    );
+    if decision.as_ref().map_or_else(Refusal::is_pending, |_| true) {
+        keep(verified);
+    }
+    decision
 }
 
 /// Time and revocation of a chain verified before. `None`: a CA of its path no longer stands, and another path (a

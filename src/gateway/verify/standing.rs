@@ -4,7 +4,7 @@ use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient}
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, RevocationStatus, Subject, TrustSnapshot};
+use crate::trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
 use std::sync::Arc;
 
 /// A path that stands.
@@ -32,6 +32,7 @@ pub(super) enum Whose {
 pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
     let (mut unavailable, mut unenforced) = (None, None);
+    let mut pending: Option<(Whose, Refusal)> = None;
     for (link, whose) in with_owner(links) {
         let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
         match trust.revocation(&link.question(whose.into()), now) {
@@ -51,6 +52,10 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             RevocationStatus::Unavailable { ca, why } => {
                 unavailable.get_or_insert((whose, ca, why));
             }
+            RevocationStatus::Pending { ca, need } => {
+                // The leaf's, even if it is a CA's status that is missing: no other path is looked for meanwhile.
+                pending.get_or_insert_with(|| (Whose::Leaf, not_told_yet(&ca))).1.needs.push(need);
+            }
         }
     }
     for (link, whose) in with_owner(links) {
@@ -62,7 +67,7 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
             Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
         }
-        None => Ok(Standing { crl_number, unenforced }),
+        None => pending.map_or(Ok(Standing { crl_number, unenforced }), Err),
     }
 }
 
@@ -73,6 +78,16 @@ impl From<Whose> for Subject {
             Whose::Authority => Self::Authority,
         }
     }
+}
+
+/// What has to be asked for before the status of these certificates can be told.
+pub(super) fn needs(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Vec<Need> {
+    let status = |(link, whose): (&Link, Whose)| trust.revocation(&link.question(whose.into()), now);
+    let need = |status| match status {
+        RevocationStatus::Pending { need, .. } => Some(need),
+        _ => None,
+    };
+    with_owner(links).map(status).filter_map(need).collect()
 }
 
 pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String {
@@ -101,7 +116,12 @@ fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Ar
     let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
     let crl_number = crl_number.map(|number| number.to_string());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
-    Refusal { reason: Reason::Revoked, evidence, subject }
+    Refusal { subject, ..Refusal::new(Reason::Revoked, evidence) }
+}
+
+fn not_told_yet(ca: &str) -> Refusal {
+    let evidence = format!("the revocation status of certificates from CA {ca} is not told yet");
+    Refusal::new(Reason::RevocationUnavailable, evidence)
 }
 
 fn check_time(link: &Link, now: Timestamp) -> Result<(), Refusal> {

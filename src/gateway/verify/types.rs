@@ -9,7 +9,7 @@ use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::points::DistributionPoint;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, Question, Stale, Subject, TrustSnapshot};
+use crate::trust::{Authority, Need, Question, Stale, Subject, TrustSnapshot};
 use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::sync::Arc;
@@ -298,6 +298,10 @@ pub struct Refusal {
     pub evidence: String,
     /// The leaf, as far as it could be read.
     pub subject: Option<Box<LeafFacts>>,
+    /// What would have to be asked for before this could be told for certain. Where there is something, the reason is
+    /// [`Reason::RevocationUnavailable`], everything else about the chain is good, and nothing is said to the client
+    /// before it was asked for.
+    pub needs: Vec<Need>,
 }
 
 /// What a log record says of a leaf, proven or not.
@@ -320,7 +324,12 @@ pub struct LeafFacts {
 impl Refusal {
     /// A refusal without a readable leaf.
     pub fn new(reason: Reason, evidence: impl Into<String>) -> Self {
-        Self { reason, evidence: evidence.into(), subject: None }
+        Self { reason, evidence: evidence.into(), subject: None, needs: Vec::new() }
+    }
+
+    /// Whether it is not the last word: what it lacks can be asked for.
+    pub const fn is_pending(&self) -> bool {
+        !self.needs.is_empty()
     }
 
     /// The same refusal with what can be read of the leaf it is about.

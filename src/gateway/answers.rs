@@ -1,0 +1,121 @@
+//! OCSP answers: each asked for, kept and put in force, and asked for anew while its certificate is in use.
+
+use super::registry::Registry;
+use super::{Gateway, publish, settle};
+use crate::clock;
+use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
+use crate::pki::serial::SerialNumber;
+use crate::trust::ocsp::{Change, Responder};
+use crate::trust::sources::ocsp::AskError;
+use crate::trust::{Authority, Need, TrustSnapshot};
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How often it is looked at which answers grow old: their times are in whole seconds.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Asks the responder of a CA about a certificate. What comes of it is in force when this returns: a certificate that
+/// came to be revoked is cut.
+pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &SerialNumber) {
+    let snapshot = gateway.snapshot();
+    let trust = &snapshot.trust;
+    let Some(responder) = trust.authority(issuer).and_then(Authority::responder) else {
+        // A reload took the responder out.
+        return;
+    };
+    let answers = &trust.live().answers;
+    if let Some(why) = answers.backs_off(issuer, clock::now()) {
+        answers.not_asked(responder, *serial, &why, clock::now());
+        gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
+        return;
+    }
+    let began = Instant::now();
+    let outcome = gateway.questions.asker.ask(responder, serial).await;
+    gateway.metrics.ocsp_seconds.observe(began.elapsed().as_secs_f64());
+    match outcome.and_then(|answer| by_a_responder_in_good_standing(answer, issuer, &gateway.snapshot().trust)) {
+        Ok(answer) => answered(gateway, trust, responder, serial, answer).await,
+        Err(error) => {
+            answers.failed(responder, *serial, &error.why, clock::now());
+            gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, error.name]).inc();
+            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = error.name, "OCSP: {error}");
+        }
+    }
+}
+
+/// A delegated responder whose certificate the CA has revoked answers for nobody (RFC 6960 section 4.2.2.2.1), with
+/// id-pkix-ocsp-nocheck or without: where there is a list, looking costs nothing.
+fn by_a_responder_in_good_standing(
+    answer: Answer,
+    issuer: &AuthorityKey,
+    trust: &TrustSnapshot,
+) -> Result<Answer, AskError> {
+    match answer.signer {
+        AnswerSigner::Delegate(serial) if trust.revokes(issuer, &serial, clock::now()) => {
+            Err(AskError::revoked_responder())
+        }
+        AnswerSigner::Delegate(_) | AnswerSigner::Authority => Ok(answer),
+    }
+}
+
+async fn answered(
+    gateway: &Arc<Gateway>,
+    trust: &TrustSnapshot,
+    responder: &Responder,
+    serial: &SerialNumber,
+    answer: Answer,
+) {
+    let answers = &trust.live().answers;
+    if let Some((since, _)) = answers.down(&responder.authority()) {
+        tracing::info!(ca = %responder.ca, url = responder.url, %since, "OCSP: the responder answers again");
+    }
+    let change = answers.answered(responder, *serial, answer, clock::now());
+    let outcome = match answer.status {
+        CertificateStatus::Good => "good",
+        CertificateStatus::Revoked { .. } => "revoked",
+        CertificateStatus::Unknown => "unknown",
+    };
+    gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, outcome]).inc();
+    if change == Change::NowRevoked {
+        let gateway = gateway.clone();
+        // It visits every connection. A failure would be a panic there, which the next look, a second later, mends.
+        let cut = tokio::task::spawn_blocking(move || publish::enforce(&gateway, &gateway.snapshot()));
+        let _ = cut.await;
+    }
+}
+
+/// Keeps the answers fresh that live connections rest on, ahead of their end, and looks whether a responder that did
+/// not answer is back.
+pub(super) async fn keep_fresh(gateway: Arc<Gateway>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let snapshot = gateway.snapshot();
+        let trust = &snapshot.trust;
+        if !trust.asks() {
+            continue;
+        }
+        let (answers, now) = (&trust.live().answers, clock::now());
+        let mut wanted = in_use(&gateway.registry, trust);
+        wanted.retain(|(issuer, serial)| answers.is_due(*issuer, *serial, now));
+        wanted.extend(answers.probes(now));
+        let needs: Vec<_> = wanted.into_iter().map(|(issuer, serial)| Need::Answer { issuer, serial }).collect();
+        drop(settle::begin(&gateway, &needs));
+    }
+}
+
+/// The certificates of live clients that a responder can be asked about.
+fn in_use(registry: &Registry, trust: &TrustSnapshot) -> HashSet<(AuthorityKey, SerialNumber)> {
+    let mut used = HashSet::new();
+    let has_responder =
+        |issuer: &AuthorityKey| trust.authority(issuer).is_some_and(|authority| authority.responder().is_some());
+    registry.for_each(|connection| {
+        let known = connection.last_known();
+        let links = known.verified().map_or(&[][..], |client| client.links());
+        let asked = links.iter().filter(|link| has_responder(&link.issued_by));
+        used.extend(asked.map(|link| (link.issued_by, link.serial)));
+    });
+    used
+}

@@ -1,0 +1,230 @@
+//! The answers that are kept, and how the responders do.
+
+use super::responder::{Responder, retry_at};
+use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::ocsp::{Answer, CertificateStatus};
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Certificates that something is kept about: five times the connections of a gateway; some 25 MB. One that was let go
+/// of is asked about again.
+const MAX_ANSWERS: usize = 100_000;
+
+/// Independent locks, so that workers seldom meet.
+const SHARDS: usize = 64;
+
+/// A responder that failed so often in a row is left alone for a while: one lost packet is no outage.
+const FAILURES_TO_BACK_OFF: u32 = 3;
+
+/// Whose certificate: the CA and the serial number.
+type Key = (AuthorityKey, SerialNumber);
+
+/// Answers by certificate, shared by all snapshots.
+pub struct OcspAnswers {
+    shards: [Mutex<HashMap<Key, Known>>; SHARDS],
+    responders: Mutex<HashMap<AuthorityKey, Health>>,
+    room: usize,
+}
+
+/// What is known about one certificate.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Known {
+    pub(super) answer: Option<KeptAnswer>,
+    /// The last question came to nothing.
+    pub(super) failure: Option<Failure>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeptAnswer {
+    pub(super) answer: Answer,
+    pub(super) holds_until: Timestamp,
+    refresh_at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Failure {
+    times: u32,
+    pub(super) retry_at: Timestamp,
+    pub(super) why: Arc<str>,
+}
+
+/// How a responder does, once it failed.
+#[derive(Clone, Debug)]
+struct Health {
+    failures: u32,
+    retry_at: Timestamp,
+    since: Timestamp,
+    why: Arc<str>,
+    /// What it is asked to see whether it is back.
+    last: SerialNumber,
+}
+
+/// What an answer changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// The certificate was not known to be revoked, and is: whoever uses it is to be cut.
+    NowRevoked,
+    /// Nothing that takes a right away at once.
+    None,
+}
+
+impl OcspAnswers {
+    /// With room for so many certificates in each shard.
+    pub(super) fn with_room(room: usize) -> Self {
+        Self { shards: std::array::from_fn(|_| Mutex::default()), responders: Mutex::default(), room }
+    }
+
+    /// Keeps a responder's answer.
+    pub fn answered(&self, responder: &Responder, serial: SerialNumber, answer: Answer, now: Timestamp) -> Change {
+        let key = (responder.authority(), serial);
+        lock(&self.responders).remove(&key.0);
+        let holds_until = Responder::holds_until(&answer, now);
+        let kept = KeptAnswer { answer, holds_until, refresh_at: responder.refresh_at(holds_until, now) };
+        let mut shard = self.shard(&serial);
+        self.make_room(&mut shard, &key, now);
+        let before = shard.insert(key, Known { answer: Some(kept), failure: None });
+        let was_revoked = before.and_then(|known| known.answer).is_some_and(|kept| kept.is_revoked());
+        if kept.is_revoked() && !was_revoked { Change::NowRevoked } else { Change::None }
+    }
+
+    /// Notes that a question came to nothing; an answer that was there before stays for as long as it holds.
+    pub fn failed(&self, responder: &Responder, serial: SerialNumber, why: &str, now: Timestamp) {
+        let key = (responder.authority(), serial);
+        let why: Arc<str> = why.into();
+        {
+            let mut responders = lock(&self.responders);
+            let fresh = Health { failures: 0, retry_at: now, since: now, why: why.clone(), last: serial };
+            let health = responders.entry(key.0).or_insert(fresh);
+            // Questions that were under way together fail together, and count once.
+            if health.failures < FAILURES_TO_BACK_OFF || now >= health.retry_at {
+                health.failures = health.failures.saturating_add(1);
+                health.retry_at = retry_at(health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1), now);
+            }
+            (health.why, health.last) = (why.clone(), serial);
+        }
+        self.keep_failure(key, why, now);
+    }
+
+    /// Notes that a certificate was not asked about, since its responder is left alone at `now`.
+    pub fn not_asked(&self, responder: &Responder, serial: SerialNumber, why: &str, now: Timestamp) {
+        self.keep_failure((responder.authority(), serial), why.into(), now);
+    }
+
+    fn keep_failure(&self, key: Key, why: Arc<str>, now: Timestamp) {
+        let mut shard = self.shard(&key.1);
+        self.make_room(&mut shard, &key, now);
+        let known = shard.entry(key).or_default();
+        let times = known.failure.as_ref().map_or(1, |failure| failure.times.saturating_add(1));
+        known.failure = Some(Failure { times, retry_at: retry_at(times, now), why });
+    }
+
+    /// Why a responder is left alone at `now`, if it is; a question to it then fails without being asked.
+    pub fn backs_off(&self, responder: &AuthorityKey, now: Timestamp) -> Option<Arc<str>> {
+        let responders = lock(&self.responders);
+        let health = responders.get(responder).filter(|health| health.is_down() && now < health.retry_at)?;
+        Some(health.why.clone())
+    }
+
+    /// Since when a responder does not answer, and why not.
+    pub fn down(&self, responder: &AuthorityKey) -> Option<(Timestamp, Arc<str>)> {
+        let responders = lock(&self.responders);
+        responders.get(responder).filter(|health| health.is_down()).map(|health| (health.since, health.why.clone()))
+    }
+
+    /// What to ask responders that do not answer, to see whether they are back by `now`.
+    pub fn probes(&self, now: Timestamp) -> Vec<(AuthorityKey, SerialNumber)> {
+        let responders = lock(&self.responders);
+        let due = responders.iter().filter(|(_, health)| health.is_down() && now >= health.retry_at);
+        due.map(|(authority, health)| (*authority, health.last)).collect()
+    }
+
+    /// Whether a certificate that is in use is to be asked about anew at `now`.
+    pub fn is_due(&self, authority: AuthorityKey, serial: SerialNumber, now: Timestamp) -> bool {
+        self.known(authority, serial).is_due(now)
+    }
+
+    /// Certificates that something is known about.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Whether nothing was ever asked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What is known about a certificate.
+    pub(super) fn known(&self, authority: AuthorityKey, serial: SerialNumber) -> Known {
+        self.shard(&serial).get(&(authority, serial)).cloned().unwrap_or_default()
+    }
+
+    /// By the serial's last octet, which is random or counts.
+    fn shard(&self, serial: &SerialNumber) -> MutexGuard<'_, HashMap<Key, Known>> {
+        let last = serial.as_bytes().last().copied().unwrap_or_default();
+        // The remainder is below SHARDS.
+        lock(&self.shards[usize::from(last) % SHARDS])
+    }
+
+    /// Lets go of what does not hold any more, and if that is not enough of the eighth that will be over first.
+    fn make_room(&self, shard: &mut HashMap<Key, Known>, key: &Key, now: Timestamp) {
+        if shard.len() < self.room || shard.contains_key(key) {
+            return;
+        }
+        shard.retain(|_, known| known.is_worth_keeping(now));
+        if shard.len() < self.room {
+            return;
+        }
+        // A revocation goes last: what is not known to be revoked has to be asked about in any case.
+        let rank = |known: &Known| known.answer.map_or((false, now), |kept| (kept.is_revoked(), kept.holds_until));
+        let mut ranks: Vec<_> = shard.values().map(rank).collect();
+        ranks.sort_unstable();
+        if let Some(least) = ranks.get(self.room / 8).copied() {
+            shard.retain(|_, known| rank(known) > least);
+        }
+    }
+}
+
+impl KeptAnswer {
+    pub(super) const fn is_revoked(&self) -> bool {
+        matches!(self.answer.status, CertificateStatus::Revoked { .. })
+    }
+}
+
+impl Known {
+    fn is_due(&self, now: Timestamp) -> bool {
+        let may_retry = self.failure.as_ref().is_none_or(|failure| failure.retry_at <= now);
+        let is_old = self.answer.is_none_or(|kept| kept.refresh_at <= now && !kept.is_revoked());
+        may_retry && is_old
+    }
+
+    fn is_worth_keeping(&self, now: Timestamp) -> bool {
+        self.answer.is_some_and(|kept| kept.holds_until >= now || kept.is_revoked())
+            || self.failure.as_ref().is_some_and(|failure| failure.retry_at > now)
+    }
+}
+
+impl Health {
+    const fn is_down(&self) -> bool {
+        self.failures >= FAILURES_TO_BACK_OFF
+    }
+}
+
+impl Default for OcspAnswers {
+    fn default() -> Self {
+        Self::with_room(MAX_ANSWERS / SHARDS)
+    }
+}
+
+impl fmt::Debug for OcspAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OcspAnswers").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Nothing panics while one is held, so what is in it is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,180 @@
+//! One question to an OCSP responder over HTTP (RFC 6960 appendix A).
+
+use crate::clock;
+use crate::config::OcspNonce;
+use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
+use crate::pki::serial::SerialNumber;
+use crate::trust::ocsp::Responder;
+use ::aws_lc_rs::rand;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Semaphore;
+
+/// Octets of a response: one with an RSA-4096 signature and a responder's certificate has 4,000.
+const MAX_RESPONSE_OCTETS: usize = 32 * 1024;
+
+/// A connection that is kept for the next question. Below the minute of common servers, so that we close first.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Questions under way at once to all responders: each takes a file descriptor. Others wait within their `timeout`.
+const MAX_AT_ONCE: usize = 128;
+
+/// Asks responders; keeps connections to them.
+#[derive(Debug)]
+pub struct Asker {
+    at_once: Semaphore,
+    plain: OnceLock<Result<Client, String>>,
+    /// For `https://`, with the CAs that the machine trusts: the answer is signed, only who asks is hidden by it.
+    encrypted: OnceLock<Result<Client, String>>,
+}
+
+/// Why there is no answer that is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskError {
+    /// The stable name, for metrics: `timeout`, `unreachable`, `http-status`, `too-long`, or of an [`OcspError`].
+    pub name: &'static str,
+    /// What happened, for the log.
+    pub why: String,
+}
+
+impl Asker {
+    /// The responder's answer about the certificate of its CA with this serial number, checked.
+    ///
+    /// # Errors
+    /// [`AskError`], within the responder's `timeout`.
+    pub async fn ask(&self, responder: &Responder, serial: &SerialNumber) -> Result<Answer, AskError> {
+        let nonce = nonce(responder.nonce)?;
+        let question = Question { issuer: &responder.issuer, serial, nonce: nonce.as_ref() };
+        let exchange = self.exchange(responder, question.der());
+        let response = tokio::time::timeout(responder.timeout, exchange).await.map_err(|_| timed_out())??;
+        let answer = ocsp::verify(&response, &question, &responder.certificate, clock::now())?;
+        match (responder.nonce, answer.nonce) {
+            (OcspNonce::Required, NonceEcho::Absent) => {
+                Err(AskError::new("no-nonce", "the answer does not repeat the question's nonce, as is required"))
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn exchange(&self, responder: &Responder, question: Vec<u8>) -> Result<Vec<u8>, AskError> {
+        let _place = self.at_once.acquire().await.map_err(|error| AskError::new("unreachable", error.to_string()))?;
+        let request = self
+            .client(&responder.url)?
+            .post(&responder.url)
+            .header(CONTENT_TYPE, "application/ocsp-request")
+            .header(ACCEPT, "application/ocsp-response")
+            .body(question);
+        let response = request.send().await.map_err(|error| AskError::of(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(AskError::new(
+                "http-status",
+                format!("the responder's HTTP status is {}", response.status().as_u16()),
+            ));
+        }
+        body(response).await
+    }
+
+    fn client(&self, url: &str) -> Result<&Client, AskError> {
+        let client = if url.starts_with("https:") {
+            self.encrypted.get_or_init(|| builder().https_only(true).build().map_err(|error| error.to_string()))
+        } else {
+            self.plain.get_or_init(without_tls)
+        };
+        client.as_ref().map_err(|why| AskError::new("unreachable", why.clone()))
+    }
+}
+
+impl Default for Asker {
+    fn default() -> Self {
+        Self { at_once: Semaphore::new(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: OnceLock::new() }
+    }
+}
+
+/// No redirect: the operator named this address. No proxy: where the environment has one is not the gateway's to find.
+fn builder() -> reqwest::ClientBuilder {
+    // Where nothing else is set, reqwest takes the process's; a second installation changes nothing.
+    let _ = aws_lc_rs::default_provider().install_default();
+    Client::builder().redirect(Policy::none()).no_proxy().referer(false).pool_idle_timeout(IDLE)
+}
+
+/// Does not look for CAs, which a machine need not have.
+fn without_tls() -> Result<Client, String> {
+    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth();
+    builder().tls_backend_preconfigured(tls).build().map_err(|error| error.to_string())
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, AskError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| AskError::of(&error))? {
+        if body.len() + chunk.len() > MAX_RESPONSE_OCTETS {
+            return Err(AskError::new("too-long", format!("the answer has more than {MAX_RESPONSE_OCTETS} octets")));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn nonce(policy: OcspNonce) -> Result<Option<[u8; NONCE_OCTETS]>, AskError> {
+    if policy == OcspNonce::Off {
+        return Ok(None);
+    }
+    let mut nonce = [0; NONCE_OCTETS];
+    rand::fill(&mut nonce).map_err(|_| AskError::new("unreachable", "no random numbers to be had"))?;
+    Ok(Some(nonce))
+}
+
+fn timed_out() -> AskError {
+    AskError::new("timeout", "no answer within the timeout")
+}
+
+impl AskError {
+    /// For a question that was not sent, since the responder is left alone after these failures.
+    pub fn backs_off(why: &str) -> Self {
+        Self::new("backs-off", why)
+    }
+
+    /// For an answer by a responder whose own certificate the CA revoked.
+    pub fn revoked_responder() -> Self {
+        Self::new("wrong-signer", "the certificate of the responder that signed the answer is revoked")
+    }
+
+    fn new(name: &'static str, why: impl Into<String>) -> Self {
+        Self { name, why: why.into() }
+    }
+
+    /// The error with its causes, which reqwest leaves out.
+    fn of(error: &reqwest::Error) -> Self {
+        let mut why = "the exchange failed".to_owned();
+        let mut cause = std::error::Error::source(error);
+        while let Some(error) = cause {
+            why.push_str(": ");
+            why.push_str(&error.to_string());
+            cause = error.source();
+        }
+        Self::new("unreachable", why)
+    }
+}
+
+impl From<OcspError> for AskError {
+    fn from(error: OcspError) -> Self {
+        Self::new(error.name(), error.to_string())
+    }
+}
+
+impl fmt::Display for AskError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for AskError {}
