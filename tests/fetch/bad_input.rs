@@ -7,8 +7,8 @@ use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
 use sekisho::clock;
 use sekisho::pki::serial::SerialNumber;
-use sekisho::trust::RevocationStatus;
 use sekisho::trust::sources::Fetched;
+use sekisho::trust::{Question, RevocationStatus};
 
 const ONLY_USERS: &[u8] = &[0x81, 1, 0xff];
 
@@ -33,7 +33,8 @@ fn refused(what: &str, answer: impl FnOnce(&Ground) -> Answer, fetch: &str, outc
 fn is_revoked(ground: &Ground, serial: u8) -> bool {
     let serial = SerialNumber::from_der_content(&[serial]).unwrap();
     let issuer = ground.ca.certificate.authority_key();
-    matches!(ground.loaded().revocation(&issuer, &serial, clock::now()), RevocationStatus::Revoked { .. })
+    let question = Question::client(&issuer, &serial);
+    matches!(ground.loaded().revocation(&question, clock::now()), RevocationStatus::Revoked { .. })
 }
 
 fn body(list: Vec<u8>) -> Answer {
@@ -172,6 +173,17 @@ fn an_older_list_is_refused() {
 fn a_list_from_the_future_is_refused() {
     let future = |ground: &Ground| body(list(&ground.ca, 6).this_update(clock::now().plus_seconds(3_600)).sign());
     refused("a future thisUpdate", future, "", "from-the-future");
+}
+
+#[test]
+fn a_list_without_number_or_next_update_is_refused_unless_its_ca_may_leave_it_out() {
+    refused("no number", |ground| body(list(&ground.ca, 6).number(None).sign()), "", "no-number");
+    refused("no nextUpdate", |ground| body(list(&ground.ca, 6).next_update(None).sign()), "", "no-next-update");
+    let lenient = Ground::with("", |url| {
+        format!("{{ crl_urls = [\"{url}\"], without_number = \"accept\", without_next_update = \"24h\" }}")
+    });
+    lenient.server.answer(body(list(&lenient.ca, 6).number(None).next_update(None).sign()));
+    assert_eq!(lenient.prime()[0].outcome, Ok(Fetched::New));
 }
 
 #[test]

@@ -13,7 +13,7 @@ pub const HOST: &str = "ib.localhost";
 const FILE: &str = "revocation = { crl = [\"crl.pem\"] }";
 
 /// The demo's configuration, with the issuing CA's list at `url`.
-fn configuration(app: &TestApp, url: &str) -> String {
+pub fn configuration(app: &TestApp, url: &str) -> String {
     with_revocation(app, &format!("{{ crl_urls = [\"{url}\"] }}"))
 }
 

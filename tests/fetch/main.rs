@@ -11,3 +11,4 @@ mod gateway;
 mod ground;
 mod points;
 mod server;
+mod status;

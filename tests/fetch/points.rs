@@ -1,6 +1,6 @@
 //! The lists that certificates themselves name: fetched when the first client comes with one, from allowed hosts only.
 
-use crate::common::{Gateway, Setup, Signal, TestApp, TestPki, curl, wait_until};
+use crate::common::{Gateway, Signal, TestApp, TestPki, curl, wait_until};
 use crate::gateway::{HOST, list, with_revocation};
 use crate::server::{Answer, RawServer, ok};
 use rcgen::{
