@@ -137,15 +137,21 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
         ),
         (
             &[(LISTEN, &feed), (REVOCATION, r#"revocation = { ocsp = { url = "http://o" }, feed = true }"#)],
-            &["22: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points"],
+            &[
+                "22: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points",
+            ],
         ),
         (
             &[(LISTEN, &plain), (REVOCATION, FOLLOWED)],
-            &[r#"5: gateway.feed.urls[0]: "http://issuer-1" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#],
+            &[
+                r#"5: gateway.feed.urls[0]: "http://issuer-1" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#,
+            ],
         ),
         (
             &[(LISTEN, &with_query), (REVOCATION, FOLLOWED)],
-            &[r#"5: gateway.feed.urls[0]: "https://issuer-1/?a" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#],
+            &[
+                r#"5: gateway.feed.urls[0]: "https://issuer-1/?a" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#,
+            ],
         ),
         (
             &[(LISTEN, &hasty), (REVOCATION, FOLLOWED)],

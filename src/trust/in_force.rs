@@ -232,11 +232,7 @@ impl<'a> Answer<'a> {
 }
 
 /// What a list says, but for a hold that was undone since it and its deltas were made.
-fn revoked<'a>(
-    one: &'a InForce,
-    question: &Question<'_>,
-    told: &Told<'_>,
-) -> Option<(Revoked, &'a RevocationList)> {
+fn revoked<'a>(one: &'a InForce, question: &Question<'_>, told: &Told<'_>) -> Option<(Revoked, &'a RevocationList)> {
     let number = || one.all().filter_map(|list| list.header.number).max();
     one.revoked(question.serial)
         .filter(|(revoked, _)| !told.undoes(revoked.reason, number().as_ref(), one.list.points()))

@@ -69,7 +69,10 @@ impl Asked {
 
     pub fn answer(mut self, status: &str, body: &Value) {
         let body = body.to_string();
-        let head = format!("HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
         self.tls.write_all((head + &body).as_bytes()).unwrap();
         self.tls.flush().unwrap();
     }

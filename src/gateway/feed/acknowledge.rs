@@ -52,7 +52,12 @@ async fn send(source: &Source, url: &str, kept: &Kept) -> &'static str {
         Ok(response) if response.status() == StatusCode::NO_CONTENT => "accepted",
         Ok(response) if response.status().is_server_error() => "failed",
         Ok(response) => {
-            tracing::warn!(url, status = response.status().as_u16(), to = kept.to, "the issuer refused an acknowledgement");
+            tracing::warn!(
+                url,
+                status = response.status().as_u16(),
+                to = kept.to,
+                "the issuer refused an acknowledgement"
+            );
             "refused"
         }
         Err(_) => "failed",

@@ -86,7 +86,8 @@ pub(in crate::gateway) fn rules(config: &Config, trust: &TrustSnapshot, now: Tim
 
 fn digest(feed: &config::Feed, files: &[Vec<u8>]) -> [u8; 32] {
     let urls: String = feed.urls.iter().map(|url| format!("{}\n", url.value)).collect();
-    let mut parts: Vec<[u8; 32]> = vec![sha256(&[urls.as_bytes()]), sha256(&[&feed.lost_after.as_millis().to_be_bytes()])];
+    let mut parts: Vec<[u8; 32]> =
+        vec![sha256(&[urls.as_bytes()]), sha256(&[&feed.lost_after.as_millis().to_be_bytes()])];
     parts.extend(files.iter().map(|file| sha256(&[file])));
     sha256(&[parts.as_flattened()])
 }

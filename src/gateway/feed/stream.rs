@@ -5,7 +5,9 @@ use super::source::Source;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::pki::time::Timestamp;
-use crate::trust::feed::{Anew, Event, EventError, Events, FeedFull, Join, JoinError, Message, MessageError, Opening, Step};
+use crate::trust::feed::{
+    Anew, Event, EventError, Events, FeedFull, Join, JoinError, Message, MessageError, Opening, Step,
+};
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
 use std::fmt;
@@ -88,7 +90,8 @@ impl<'a> Stream<'a> {
             Opening::After(last) => format!("?after={last}"),
             Opening::Anew(_) => String::new(),
         };
-        let request = self.source.client.get(format!("{}/v1/feed{query}", self.url)).header(ACCEPT, "text/event-stream");
+        let request =
+            self.source.client.get(format!("{}/v1/feed{query}", self.url)).header(ACCEPT, "text/event-stream");
         let answer = tokio::time::timeout(self.patience(), request.send()).await;
         let response = match answer {
             Ok(Ok(response)) => response,
@@ -173,7 +176,11 @@ impl<'a> Stream<'a> {
         if !is_now {
             let clocks_differ = clock::now().unix().saturating_sub(signed.div_euclid(1_000));
             metrics.messages.with_label_values(&["outdated"]).inc();
-            tracing::warn!(url = self.url, clocks_differ, "a message of the feed was not signed now; compare the clocks");
+            tracing::warn!(
+                url = self.url,
+                clocks_differ,
+                "a message of the feed was not signed now; compare the clocks"
+            );
         }
         self.keep(applied).await;
         Ok(is_now)
@@ -194,10 +201,20 @@ impl<'a> Stream<'a> {
         let (url, from) = (self.url, message.from);
         match (why, before) {
             (Anew::Restored, _) => {
-                tracing::error!(url, from, "the issuer's store was restored from a backup; what it revoked before stays refused");
+                tracing::error!(
+                    url,
+                    from,
+                    "the issuer's store was restored from a backup; what it revoked before stays refused"
+                );
             }
             (Anew::Unknown, Some(before)) if before != &*message.feed => {
-                tracing::error!(url, from, before, now = &*message.feed, "the issuer's feed is another one; it is followed anew");
+                tracing::error!(
+                    url,
+                    from,
+                    before,
+                    now = &*message.feed,
+                    "the issuer's feed is another one; it is followed anew"
+                );
             }
             (Anew::Unknown, _) => tracing::info!(url, from, "the issuer's feed is followed from where the lists end"),
         }

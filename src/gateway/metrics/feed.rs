@@ -104,7 +104,10 @@ impl FeedMetrics {
                 "outcome",
                 &["accepted", "failed", "refused"],
             )?,
-            state_errors: counter("sekisho_feed_state_errors_total", "Times that the state could not be kept on disk.")?,
+            state_errors: counter(
+                "sekisho_feed_state_errors_total",
+                "Times that the state could not be kept on disk.",
+            )?,
             apply_seconds,
         })
     }

@@ -174,9 +174,11 @@ mod tests {
     #[test]
     fn a_word_of_a_restored_feed_counts_after_all_that_was_told_before() {
         for origin in [Origin::Restored, Origin::Another] {
-            for (before, now, expected) in
-                [(Word::Held, Word::Released, Word::Released), (REVOKED, Word::Released, REVOKED), (Word::Released, Word::Held, Word::Held)]
-            {
+            for (before, now, expected) in [
+                (Word::Held, Word::Released, Word::Released),
+                (REVOKED, Word::Released, REVOKED),
+                (Word::Released, Word::Held, Word::Held),
+            ] {
                 let mut changes = Changes::default();
                 changes.tell(entry(7, 100, before));
                 changes.estrange(origin);
@@ -198,6 +200,10 @@ mod tests {
         changes.retain(|entry| entry.sequence != 5);
         assert_eq!((changes.len(), before.len()), (9_999, 10_000));
         assert!(changes.get(&entry(5, 0, REVOKED).serial).is_none());
-        assert!((0..10_000).filter(|serial| *serial != 5).all(|serial| changes.get(&entry(serial, 0, REVOKED).serial).is_some()));
+        assert!(
+            (0..10_000)
+                .filter(|serial| *serial != 5)
+                .all(|serial| changes.get(&entry(serial, 0, REVOKED).serial).is_some())
+        );
     }
 }

@@ -111,7 +111,9 @@ impl JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gap { last, from } => write!(f, "what was told ends with {last}, and the message begins after {from}"),
+            Self::Gap { last, from } => {
+                write!(f, "what was told ends with {last}, and the message begins after {from}")
+            }
             Self::Overlap { last, from } => {
                 write!(f, "what was told ends with {last}, and the message begins after {from} and ends beyond")
             }

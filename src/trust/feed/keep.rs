@@ -65,13 +65,35 @@ pub enum KeepError {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Line {
-    Head { version: u32, feed: Option<String>, to: u64, heard: Option<i64> },
-    Authority { authority: String, added: i64, base: Option<u64>, parts: Vec<LinePart> },
-    Change { authority: String, serial: String, sequence: u64, word: LineWord, at: i64, origin: LineOrigin },
+    Head {
+        version: u32,
+        feed: Option<String>,
+        to: u64,
+        heard: Option<i64>,
+    },
+    Authority {
+        authority: String,
+        added: i64,
+        base: Option<u64>,
+        parts: Vec<LinePart>,
+    },
+    Change {
+        authority: String,
+        serial: String,
+        sequence: u64,
+        word: LineWord,
+        at: i64,
+        origin: LineOrigin,
+    },
     /// Ends the checkpoint: one that lacks it was not written whole.
     Whole,
-    Message { heard: i64, payload: String },
-    Heard { heard: i64 },
+    Message {
+        heard: i64,
+        payload: String,
+    },
+    Heard {
+        heard: i64,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -335,7 +357,14 @@ impl Line {
             Origin::Another => LineOrigin::Another,
         };
         let serial = to_hex(entry.serial.as_bytes());
-        Self::Change { authority: authority.to_owned(), serial, sequence: entry.sequence, word, at: entry.at.unix(), origin }
+        Self::Change {
+            authority: authority.to_owned(),
+            serial,
+            sequence: entry.sequence,
+            word,
+            at: entry.at.unix(),
+            origin,
+        }
     }
 }
 

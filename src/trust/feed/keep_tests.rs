@@ -1,6 +1,6 @@
 use super::*;
-use crate::trust::feed::{Anew, InForce, Occasion, Rules, Told};
 use crate::pki::crl::CrlNumber;
+use crate::trust::feed::{Anew, InForce, Occasion, Rules, Told};
 use serde_json::json;
 use std::io::Seek as _;
 
@@ -94,7 +94,8 @@ fn a_file_cut_anywhere_never_says_more_than_it_has_and_never_less_than_was_kept_
     let path = folder.path().join("feed");
     kept(&path, &[2, 5, 8]);
     let whole = std::fs::read(path.join("feed")).unwrap();
-    let lines: Vec<usize> = whole.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1).collect();
+    let lines: Vec<usize> =
+        whole.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1).collect();
     let [.., checkpoint, second, _] = lines[..] else { panic!("{lines:?}") };
     for length in 0..=whole.len() {
         std::fs::write(path.join("feed"), &whole[..length]).unwrap();

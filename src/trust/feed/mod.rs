@@ -16,8 +16,8 @@ mod keep;
 mod message;
 mod view;
 
-pub use events::{Event, EventError, Events, MOST_EVENT_OCTETS};
 pub use coverage::Part;
+pub use events::{Event, EventError, Events, MOST_EVENT_OCTETS};
 pub use join::{Anew, Join, JoinError, Opening, Step};
 pub use keep::{KeepError, Keeper, Recalled};
 pub use message::{Change, Message, MessageError, PublishedList, Word};

@@ -93,10 +93,17 @@ impl Issuer {
 
     fn message(&self, from: u64, to: u64, lists: Vec<PublishedList>) -> Message {
         let of_span = self.changes.iter().zip(1_u64..).filter(|(_, sequence)| *sequence > from && *sequence <= to);
-        let change = |(&(number, word), sequence): (&(u8, Word), u64)| Change { sequence, issuer: CA, serial: serial(number), word, at: NOW };
+        let change = |(&(number, word), sequence): (&(u8, Word), u64)| Change {
+            sequence,
+            issuer: CA,
+            serial: serial(number),
+            word,
+            at: NOW,
+        };
         // A row that changed again has its newest sequence only.
         let all: Vec<_> = of_span.map(change).collect();
-        let is_newest = |one: &&Change| !all.iter().any(|other| other.serial == one.serial && other.sequence > one.sequence);
+        let is_newest =
+            |one: &&Change| !all.iter().any(|other| other.serial == one.serial && other.sequence > one.sequence);
         let changes = all.iter().filter(is_newest).copied().collect();
         let (feed, at) = (self.feed.to_string().into(), NOW.unix() * 1000);
         Message { feed, at, from, to, changes, lists, payload: "".into() }
@@ -177,7 +184,9 @@ impl Gateway {
                 self.settle(Occasion::Message);
                 if step != Step::Repeat {
                     self.anew = None;
-                    self.told.extend(message.changes.iter().filter(|it| it.word == REVOKED).map(|it| it.serial.as_bytes()[0]));
+                    self.told.extend(
+                        message.changes.iter().filter(|it| it.word == REVOKED).map(|it| it.serial.as_bytes()[0]),
+                    );
                 }
                 self.join.as_mut().unwrap().1 = to.max(from);
             }
@@ -254,7 +263,9 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
             }
         }
         Act::Connect(most) => gateway.connect(issuer, most.into()),
-        Act::Next(most) => gateway.deliver(issuer, place, (place + u64::from(most)).min(issuer.end()).max(place), issuer.published()),
+        Act::Next(most) => {
+            gateway.deliver(issuer, place, (place + u64::from(most)).min(issuer.end()).max(place), issuer.published())
+        }
         Act::Skip(by) => {
             let from = place + u64::from(by);
             if from <= issuer.end() {
@@ -403,7 +414,9 @@ fn a_message_signed_long_ago_revokes_and_does_not_say_that_nothing_happened_sinc
 fn what_does_not_follow_is_told_apart() {
     let (mut issuer, mut gateway) = following([(1, REVOKED), (2, REVOKED), (3, REVOKED), (4, REVOKED)]);
     gateway.deliver(&issuer, 0, 2, Vec::new());
-    let judge = |message: &Message| gateway.view.position().map(|_| Join::new(Opening::After(2)).judge(message, &gateway.view)).unwrap();
+    let judge = |message: &Message| {
+        gateway.view.position().map(|_| Join::new(Opening::After(2)).judge(message, &gateway.view)).unwrap()
+    };
     assert_eq!(judge(&issuer.message(2, 4, Vec::new())), Ok(Step::Continue));
     assert_eq!(judge(&issuer.message(2, 2, Vec::new())), Ok(Step::Continue), "a heartbeat");
     assert_eq!(judge(&issuer.message(3, 4, Vec::new())), Err(JoinError::Gap { last: 2, from: 3 }));
@@ -448,13 +461,23 @@ fn a_view_that_is_full_takes_nothing_more_and_stays_as_it_is() {
         let mut message = issuer.message(sequence, sequence, Vec::new());
         message.to = sequence + 500;
         message.changes = (1..=500)
-            .map(|one| Change { sequence: sequence + one, issuer: CA, serial: number((sequence + one) as u32), word: REVOKED, at: NOW })
+            .map(|one| Change {
+                sequence: sequence + one,
+                issuer: CA,
+                serial: number((sequence + one) as u32),
+                word: REVOKED,
+                at: NOW,
+            })
             .collect();
         view = view.after(&message, Step::Continue, NOW).unwrap();
         sequence += 500;
     }
     assert_eq!(view.held(), MOST_CHANGES_HELD);
-    let message = Message { to: sequence + 1, changes: issuer.message(0, 1, Vec::new()).changes, ..issuer.message(sequence, sequence, Vec::new()) };
+    let message = Message {
+        to: sequence + 1,
+        changes: issuer.message(0, 1, Vec::new()).changes,
+        ..issuer.message(sequence, sequence, Vec::new())
+    };
     assert_eq!(view.after(&message, Step::Continue, NOW).unwrap_err(), FeedFull);
     assert!(matches!(view.told(&CA, &number(7)), Told::Revoked { .. }));
     // One more of what is held copies a shard, not the view.
