@@ -83,6 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("notify", &["trust", "gateway/reload"]),
     ("mimalloc", &["main"]),
+    ("rustix", &["trust/background"]),
     ("tracing_subscriber", &["telemetry"]),
     // The certification authority writes its own DER: what is to be signed must exist before the signature.
     ("rcgen", &["demo"]),

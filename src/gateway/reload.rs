@@ -219,8 +219,9 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
 fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &Sender<Cause>) {
     let began = Instant::now();
     let previous = gateway.snapshot();
-    let compiled =
-        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime));
+    let compiled = trust::yielding(|| {
+        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime))
+    });
     match compiled {
         Ok((snapshot, alarms)) => {
             report_alarms(gateway, &alarms);
@@ -246,7 +247,8 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &S
 fn reload_lists(gateway: &Arc<Gateway>) {
     let current = gateway.snapshot();
     let kept = fetch::kept(&current.config);
-    let loaded = trust::load_with_kept(&current.config.cas, kept.as_ref(), Some(&current.trust), clock::now());
+    let load = || trust::load_with_kept(&current.config.cas, kept.as_ref(), Some(&current.trust), clock::now());
+    let loaded = trust::yielding(load);
     let refused = match loaded {
         // What a site asks for is compiled with its CAs: other CAs are a reload of everything.
         Ok(loaded) if loaded.snapshot.authorities_generation() == current.trust.authorities_generation() => {

@@ -12,6 +12,7 @@
 mod accept;
 mod alarm;
 mod authority;
+mod background;
 pub mod blocks;
 mod choose;
 mod deltas;
@@ -36,6 +37,7 @@ pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
 pub use in_force::RevocationLists;
 pub use lists::RevocationList;
+pub use background::yielding;
 pub use live::Live;
 pub use load::{LoadOutcome, load, load_with_kept};
 pub use need::Need;
