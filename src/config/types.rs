@@ -88,6 +88,18 @@ pub struct Gateway {
     pub state_folder: Option<Placed<PathBuf>>,
     /// `admin_token_file`: who may change the block list at `admin` shows its content; absent: nobody may.
     pub admin_token_file: Option<Placed<PathBuf>>,
+    /// `admin_token_from`: over which connections the token is taken.
+    pub admin_token_from: TokenFrom,
+}
+
+/// From where the admin token is taken: `admin` speaks no TLS, so that whoever sees the connection sees the token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenFrom {
+    /// `"loopback"`: from this machine only. The default.
+    #[default]
+    Loopback,
+    /// `"anywhere"`: the network to `admin` is protected by other means.
+    Anywhere,
 }
 
 /// `[gateway.feed]`: the issuer's feed of revocations (requirement R6).

@@ -1,5 +1,6 @@
 //! Accepting connections, and the gateway's life from bind to drain.
 
+use super::blocks::{self, Blocks};
 use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
@@ -93,6 +94,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
+        blocks: Blocks::kept_in(config.gateway.state_folder.as_ref().map(|folder| folder.value.clone())),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -321,7 +323,7 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 }
 
 /// What time alone changes: headers that never end, certificates that expire and lists that go stale under a
-/// connection that is streaming. It goes on while the gateway drains: what is cut then is what would hold it up.
+/// connection that is streaming, blocks that end. It goes on while the gateway drains: what is cut then is what would hold it up.
 async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
@@ -343,6 +345,11 @@ async fn watch_connections(gateway: Arc<Gateway>) {
                 gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
+        if snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now()) {
+            let gateway = gateway.clone();
+            // Were it to panic, it would be tried again.
+            let _ = tokio::task::spawn_blocking(move || blocks::expire(&gateway)).await;
+        }
         if enforced.elapsed() >= ENFORCE_INTERVAL {
             publish::enforce(&gateway, &snapshot);
             enforced = Instant::now();

@@ -1,5 +1,6 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
+use super::blocks::Act;
 use super::upstream::Pools;
 use super::verify::Reason;
 use crate::pki::time::Timestamp;
@@ -51,6 +52,9 @@ pub(super) struct Metrics {
     /// Revocation lists or other files refused while the old ones stayed in force, by CA and kind.
     pub(super) alarms: IntCounterVec,
     pub(super) dropped_records: IntGauge,
+    /// Changes of the block list, and tries of those who may not, by act.
+    pub(super) block_changes: IntCounterVec,
+    blocks: IntGauge,
     generation: IntGauge,
     list_entries: IntGaugeVec,
     list_this_update: IntGaugeVec,
@@ -133,6 +137,12 @@ impl Metrics {
                 "sekisho_dropped_records",
                 "Log records dropped because the log could not keep up.",
             )?,
+            block_changes: counters(
+                "sekisho_block_changes_total",
+                "Changes of the block list, and denied tries, by act.",
+                &["act"],
+            )?,
+            blocks: gauge("sekisho_blocks", "Blocks in force.")?,
             generation: gauge("sekisho_snapshot_generation", "Snapshots published since start.")?,
             list_entries: gauges(
                 "sekisho_revocation_list_entries",
@@ -170,6 +180,9 @@ impl Metrics {
         for outcome in ["published", "refused"] {
             self.reloads.with_label_values(&[outcome]);
         }
+        for act in Act::ALL {
+            self.block_changes.with_label_values(&[act.name()]);
+        }
         for reason in Reason::ALL {
             self.cut_connections.with_label_values(&[reason.name()]);
         }
@@ -178,6 +191,7 @@ impl Metrics {
     /// Shows the published trust.
     pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot, now: Timestamp) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.blocks.set(i64::try_from(trust.live().blocks.len()).unwrap_or(i64::MAX));
         for status in trust.status(now) {
             let ca = [&*status.ca];
             let Some(this_update) = status.this_update else {

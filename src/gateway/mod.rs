@@ -6,6 +6,7 @@
 
 mod admin;
 mod alert;
+mod blocks;
 mod connection;
 mod cut;
 mod handshake;
@@ -57,6 +58,7 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    blocks: blocks::Blocks,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

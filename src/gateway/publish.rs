@@ -20,32 +20,35 @@ pub(super) fn reloaded(gateway: &Gateway, compiled: Snapshot) {
     in_force(gateway, |current| Snapshot { trust: Arc::new(compiled.trust.taking_over(&current.trust)), ..compiled });
 }
 
-/// Changes what is live beside the lists; connections whose right is gone are cut before this returns.
-#[expect(dead_code, reason = "the feed and the block list come to use it")]
-pub(super) fn change_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) {
+/// Changes what is live beside the lists; connections whose right is gone are cut before this returns, which says how
+/// many.
+pub(super) fn change_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) -> usize {
     in_force(gateway, |current| {
         let mut live = current.trust.live().clone();
         change(&mut live);
         Snapshot { trust: Arc::new(current.trust.with_live(live)), ..current.clone() }
-    });
+    })
 }
 
-fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) {
+fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> usize {
     let snapshot = {
         let _one_at_a_time = gateway.publishing.0.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = Arc::new(make(&gateway.snapshot()));
         gateway.snapshot.store(Arc::clone(&snapshot));
         snapshot
     };
-    enforce(gateway, &snapshot);
+    let cut = enforce(gateway, &snapshot);
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+    cut
 }
 
-/// Cuts what the snapshot in force no longer allows.
-pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) {
+/// Cuts what the snapshot in force no longer allows, and says how many connections that were.
+pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) -> usize {
     let now = clock::now();
-    for (connection, refusal) in gateway.registry.enforce(snapshot, now) {
+    let cut = gateway.registry.enforce(snapshot, now);
+    for (connection, refusal) in &cut {
         gateway.metrics.cut_connections.with_label_values(&[refusal.reason.name()]).inc();
-        gateway.records.write(&CutRecord::new(&connection, &refusal, now));
+        gateway.records.write(&CutRecord::new(connection, refusal, now));
     }
+    cut.len()
 }

@@ -1,6 +1,7 @@
 //! Sites: what the configuration and the files it names become, compiled once and published whole.
 
 use super::access::RouteTable;
+use super::admin::AdminToken;
 use super::assertion::Signer;
 use super::authority::{Host, SiteNames};
 use super::headers::StripSet;
@@ -30,6 +31,8 @@ pub(super) struct Snapshot {
     pub(super) signer: Option<Arc<Signer>>,
     /// Every name that a client may not send to an upstream.
     pub(super) strip: Arc<StripSet>,
+    /// Who may change the block list; nobody without it.
+    pub(super) admin_token: Option<Arc<AdminToken>>,
 }
 
 /// A site, ready for use.

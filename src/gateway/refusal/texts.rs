@@ -86,6 +86,15 @@ const fn refusal_in_japanese(reason: Reason) -> Words {
                 "失効にお心当たりがない場合は、至急、銀行のお問い合わせ窓口へご連絡ください。",
             ],
         },
+        Reason::Blocked => Words {
+            title: "この電子証明書のご利用を停止しています",
+            detail: "提示された電子証明書、利用者、またはご契約について、銀行がご利用を停止しています。",
+            next_steps: &[
+                "お問い合わせ番号を添えて、銀行のお問い合わせ窓口へご連絡ください。",
+                "停止の理由にお心当たりがない場合は、至急ご連絡ください。",
+                "停止が解除されるまで、電子証明書を再取得してもご利用いただけない場合があります。",
+            ],
+        },
         Reason::UnknownCa => Words {
             title: "このサービスの電子証明書ではありません",
             detail: "提示された電子証明書は、このサービスで利用できる認証局が発行したものではありません。",
@@ -175,6 +184,15 @@ const fn refusal_in_english(reason: Reason) -> Words {
                 "If you have the reissued certificate, close every browser window, open the browser again, come back to this address and choose the new certificate.",
                 "If you do not, ask your company's administrator to have it reissued.",
                 "If you do not know why it was revoked, contact the bank at once.",
+            ],
+        },
+        Reason::Blocked => Words {
+            title: "Access with this certificate has been stopped",
+            detail: "The bank has stopped access for the certificate you presented, its user, or the contract it belongs to.",
+            next_steps: &[
+                "Contact the bank and quote the reference number.",
+                "If you do not know why access was stopped, contact the bank at once.",
+                "Until the bank gives access again, acquiring another certificate may not help.",
             ],
         },
         Reason::UnknownCa => Words {

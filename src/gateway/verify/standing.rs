@@ -1,9 +1,10 @@
 //! What is true of a verified path only now: validity and revocation.
 
-use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
+use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedChain, VerifiedClient};
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
+use crate::trust::blocks::{Block, Holder};
 use crate::trust::{Authority, RevocationStatus, TrustSnapshot};
 
 /// A path that stands.
@@ -22,11 +23,17 @@ pub(super) enum Whose {
     Authority,
 }
 
-/// Checks every certificate of a path, leaf first, and the anchor's validity.
+/// Checks every certificate of a path, leaf first, who its leaf is of, and the anchor's validity. A ticket knows its
+/// path only, not the holder.
 ///
-/// A revoked one anywhere is told before an expired one, and that before one whose status is unavailable
-/// ([`super`] says why).
-pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
+/// A revoked one anywhere is told before a blocked one, that before an expired one, and that before one whose status is
+/// unavailable ([`super`] says why).
+pub(super) fn check(
+    links: &[Link],
+    holder: Option<&VerifiedChain>,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
     let mut unavailable = None;
     for (link, whose) in with_owner(links) {
@@ -42,6 +49,7 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             }
         }
     }
+    check_blocks(links, holder, trust, now)?;
     for (link, whose) in with_owner(links) {
         check_time(link, now).map_err(|refusal| (whose, refusal))?;
     }
@@ -81,6 +89,43 @@ fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<St
     let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
     Refusal { reason: Reason::Revoked, evidence, subject }
+}
+
+/// Nobody who is blocked by hand, whatever any list says of the certificate.
+fn check_blocks(
+    links: &[Link],
+    holder: Option<&VerifiedChain>,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<(), (Whose, Refusal)> {
+    let blocks = &trust.live().blocks;
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    for (link, whose) in with_owner(links) {
+        if let Some(block) = blocks.certificate(&link.issued_by, &link.serial, now) {
+            return Err((whose, blocked(block)));
+        }
+    }
+    let Some(chain) = holder else {
+        return Ok(());
+    };
+    let identity = &chain.identity;
+    let holder = Holder {
+        fingerprint: chain.fingerprint,
+        contract_id: identity.contract_id(),
+        user_id: identity.user_id(),
+    };
+    match blocks.holder(&holder, now) {
+        Some(block) => Err((Whose::Leaf, blocked(block))),
+        None => Ok(()),
+    }
+}
+
+fn blocked(block: &Block) -> Refusal {
+    let Block { by, added, reason, .. } = block;
+    let evidence = format!("blocked by {} {} since {added} by {by}: {reason}", block.target.kind(), block.id());
+    Refusal::new(Reason::Blocked, evidence)
 }
 
 fn check_time(link: &Link, now: Timestamp) -> Result<(), Refusal> {

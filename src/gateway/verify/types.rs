@@ -182,6 +182,8 @@ pub enum Reason {
     NotYetValid,
     /// The leaf or a CA above it is on its issuer's revocation list.
     Revoked,
+    /// The leaf, its user, its contract, or a CA above it is on the block list.
+    Blocked,
     /// No path to a CA that this site trusts.
     UnknownCa,
     /// Key usage, extended key usage, basic constraints or name constraints forbid it.
@@ -198,11 +200,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the README's table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
         Self::Revoked,
+        Self::Blocked,
         Self::UnknownCa,
         Self::WrongUsage,
         Self::BadCertificate,
@@ -218,6 +221,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
             Self::UnknownCa => "unknown-ca",
             Self::WrongUsage => "wrong-usage",
             Self::BadCertificate => "bad-certificate",
