@@ -96,7 +96,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["issuer/store"]),
     ("argon2", &["issuer/authenticate"]),
     ("totp_rs", &["issuer/authenticate"]),
-    ("reqwest", &["issuer/authenticate"]),
+    ("reqwest", &["issuer/authenticate", "cli/block"]),
     ("lettre", &["issuer/outbox"]),
     ("tokio_tungstenite", &["demo"]),
     ("time", &["demo"]),

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "issuer")]
 mod audit;
+mod block;
 #[cfg(feature = "issuer")]
 mod ca;
 mod check;
@@ -27,6 +28,7 @@ enum Command {
     Gateway(gateway::Arguments),
     Check(check::Arguments),
     Verify(verify::Arguments),
+    Block(block::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
     Issuer(issuer::Arguments),
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Block(arguments) => block::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Issuer(arguments) => issuer::run(&arguments),

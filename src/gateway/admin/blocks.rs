@@ -58,8 +58,8 @@ pub(super) async fn respond(
     match handle(gateway, peer, session).await {
         Ok(response) => response,
         Err(problem) => {
-            // A body that was not read to its end must not be taken for the next request.
-            session.set_keepalive(None);
+            // A body that was not read is, after the answer: a close with it unread would destroy the answer.
+            session.set_total_drain_timeout(Some(BODY_TIMEOUT));
             problem.response()
         }
     }
