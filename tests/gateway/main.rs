@@ -8,6 +8,8 @@ mod lists;
 mod admission;
 mod assertion;
 mod bad_certificates;
+mod blocks;
+mod blocks_desk;
 mod cli;
 mod client_auth;
 mod draining;

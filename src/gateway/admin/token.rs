@@ -91,7 +91,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let value = folder.path().join("token");
         std::fs::write(&value, content).unwrap();
-        std::fs::set_permissions(&value, PermissionsExt::from_mode(mode)).unwrap();
+        std::fs::set_permissions(&value, std::fs::Permissions::from_mode(mode)).unwrap();
         let path = Placed { value, place: crate::config::Place::default() };
         AdminToken::load(&path).map_err(|error| error.message.split_once(": ").unwrap().1.to_owned())
     }

@@ -20,7 +20,7 @@ mod usage;
 pub use cache::{ChainCache, DEFAULT_CACHE_BYTES};
 pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
-pub use types::{LeafFacts, Link, Reason, Refusal, VerifiedChain, VerifiedClient};
+pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, VerifiedChain, VerifiedClient};
 
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
@@ -101,6 +101,14 @@ pub fn recheck_links(
     standing::check(links, None, trust, now).map(drop).map_err(|(_, refusal)| refusal)
 }
 
+/// Decides whether the client of a ticket may be resumed, by who it was: nobody has blocked it since.
+///
+/// # Errors
+/// [`Reason::Blocked`].
+pub fn recheck_holder(holder: &TicketHolder, trust: &TrustSnapshot, now: Timestamp) -> Result<(), Refusal> {
+    standing::check_holder(&holder.holder(), trust, now)
+}
+
 /// The table of contents.
 fn decide(
     chain: &[CertificateDer<'_>],
@@ -176,7 +184,7 @@ fn judge(
     let client = trace.step(
         StepName::Standing,
         || {
-            let standing = standing::check(&verified.links, Some(&verified), trust, now).map_err(|(_, refusal)| refusal)?;
+            let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now).map_err(|(_, refusal)| refusal)?;
             Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),
@@ -192,7 +200,7 @@ fn stand(
     trust: &TrustSnapshot,
     now: Timestamp,
 ) -> Option<Result<VerifiedClient, Refusal>> {
-    match standing::check(&verified.links, Some(verified), trust, now) {
+    match standing::check(&verified.links, Some(&verified.holder()), trust, now) {
         Ok(standing) => Some(Ok(VerifiedClient::of(Arc::clone(verified), standing, policy, trust, now))),
         Err((Whose::Leaf, refusal)) => Some(Err(refusal)),
         Err((Whose::Authority, _)) => None,

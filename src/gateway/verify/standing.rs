@@ -1,6 +1,6 @@
 //! What is true of a verified path only now: validity and revocation.
 
-use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedChain, VerifiedClient};
+use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
@@ -23,14 +23,13 @@ pub(super) enum Whose {
     Authority,
 }
 
-/// Checks every certificate of a path, leaf first, who its leaf is of, and the anchor's validity. A ticket knows its
-/// path only, not the holder.
+/// Checks every certificate of a path, leaf first, who holds its leaf if that is known, and the anchor's validity.
 ///
 /// A revoked one anywhere is told before a blocked one, that before an expired one, and that before one whose status is
 /// unavailable ([`super`] says why).
 pub(super) fn check(
     links: &[Link],
-    holder: Option<&VerifiedChain>,
+    holder: Option<&Holder<'_>>,
     trust: &TrustSnapshot,
     now: Timestamp,
 ) -> Result<Standing, (Whose, Refusal)> {
@@ -94,7 +93,7 @@ fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<St
 /// Nobody who is blocked by hand, whatever any list says of the certificate.
 fn check_blocks(
     links: &[Link],
-    holder: Option<&VerifiedChain>,
+    holder: Option<&Holder<'_>>,
     trust: &TrustSnapshot,
     now: Timestamp,
 ) -> Result<(), (Whose, Refusal)> {
@@ -107,17 +106,16 @@ fn check_blocks(
             return Err((whose, blocked(block)));
         }
     }
-    let Some(chain) = holder else {
-        return Ok(());
-    };
-    let identity = &chain.identity;
-    let holder = Holder {
-        fingerprint: chain.fingerprint,
-        contract_id: identity.contract_id(),
-        user_id: identity.user_id(),
-    };
-    match blocks.holder(&holder, now) {
-        Some(block) => Err((Whose::Leaf, blocked(block))),
+    match holder {
+        Some(holder) => check_holder(holder, trust, now).map_err(|refusal| (Whose::Leaf, refusal)),
+        None => Ok(()),
+    }
+}
+
+/// Nobody whose certificate, user ID or contract is blocked by hand.
+pub(super) fn check_holder(holder: &Holder<'_>, trust: &TrustSnapshot, now: Timestamp) -> Result<(), Refusal> {
+    match trust.live().blocks.holder(holder, now) {
+        Some(block) => Err(blocked(block)),
         None => Ok(()),
     }
 }

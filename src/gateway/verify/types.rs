@@ -8,6 +8,7 @@ use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
+use crate::trust::blocks::Holder;
 use crate::trust::{Authority, TrustSnapshot};
 use rustls::pki_types::CertificateDer;
 use std::fmt;
@@ -40,6 +41,17 @@ pub struct Link {
     pub not_before: Timestamp,
     /// Its last valid second.
     pub not_after: Timestamp,
+}
+
+/// What a session ticket keeps of its client beside the path, so that whoever is blocked by hand is not resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketHolder {
+    /// SHA-256 of the leaf.
+    pub fingerprint: Fingerprint,
+    /// The contract that its CN named.
+    pub contract_id: Option<String>,
+    /// The user that its CN named.
+    pub user_id: Option<String>,
 }
 
 /// The proof that a client's certificate chain was valid for a site at a moment by a snapshot.
@@ -79,6 +91,20 @@ impl VerifiedChain {
             ca: Arc::clone(issuer.name()),
             links: path.certificates().zip(path.issuers()).map(link).collect(),
         }
+    }
+
+    /// Who it is, as the block list looks people up.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        let (contract_id, user_id) = (self.identity.contract_id(), self.identity.user_id());
+        Holder { fingerprint: self.fingerprint, contract_id, user_id }
+    }
+}
+
+impl TicketHolder {
+    /// Who it is, as the block list looks people up.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        let (contract_id, user_id) = (self.contract_id.as_deref(), self.user_id.as_deref());
+        Holder { fingerprint: self.fingerprint, contract_id, user_id }
     }
 }
 
@@ -148,6 +174,16 @@ impl VerifiedClient {
     /// The path's certificates and who issued each, leaf first; never empty.
     pub fn links(&self) -> &[Link] {
         &self.chain.links
+    }
+
+    /// What a ticket of its session keeps of it beside the path.
+    pub fn ticket_holder(&self) -> TicketHolder {
+        let Holder { fingerprint, contract_id, user_id } = self.chain.holder();
+        TicketHolder {
+            fingerprint,
+            contract_id: contract_id.map(str::to_owned),
+            user_id: user_id.map(str::to_owned),
+        }
     }
 
     /// When this proof was made.
