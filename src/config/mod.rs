@@ -11,6 +11,7 @@ mod header_names;
 pub mod issuer;
 mod pool;
 pub(crate) mod reader;
+mod rotation;
 mod route;
 mod server_name;
 mod site;

@@ -210,6 +210,8 @@ pub struct HeaderNames {
     pub client_cert_chain: Option<http::HeaderName>,
     /// Signed assertion, when `[gateway.assertion]` is there.
     pub assertion: Option<http::HeaderName>,
+    /// The draining CA, of a client whose CA or one above it is draining.
+    pub ca_draining: Option<http::HeaderName>,
     /// Reference number of the request, also in the log.
     pub request_id: Option<http::HeaderName>,
     /// `strip`: further names to remove from every request.

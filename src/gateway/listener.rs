@@ -12,7 +12,7 @@ use super::tickets::TicketKeys;
 use super::verify::ChainCache;
 use super::{Gateway, admin, crypto_provider, metrics};
 use crate::clock;
-use crate::config::{Config, ConfigError, Place};
+use crate::config::{CaState, Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
@@ -101,6 +101,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     };
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+    gateway.metrics.configured(&snapshot.config);
     reload::report_alarms(&gateway, &alarms);
     Ok((Arc::new(gateway), runtime))
 }
@@ -310,6 +311,10 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
     let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
     gateway.metrics.handshakes.with_label_values(&labels).inc();
     gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    if let Client::Verified(client) = client {
+        let state = if connection.last_known().draining.is_some() { CaState::Draining } else { CaState::Active };
+        gateway.metrics.ca_handshakes.with_label_values(&[&**client.ca(), state.name()]).inc();
+    }
     gateway.records.write(&record);
 }
 

@@ -3,6 +3,7 @@
 use super::blocks::Act;
 use super::upstream::Pools;
 use super::verify::Reason;
+use crate::config::Config;
 use crate::pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use prometheus::{
@@ -52,6 +53,8 @@ pub(super) struct Metrics {
     /// Revocation lists or other files refused while the old ones stayed in force, by CA and kind.
     pub(super) alarms: IntCounterVec,
     pub(super) dropped_records: IntGauge,
+    /// Accepted handshakes by the CA that issued the certificate and that CA's state (`active`, `draining`).
+    pub(super) ca_handshakes: IntCounterVec,
     /// Changes of the block list, and tries of those who may not, by act.
     pub(super) block_changes: IntCounterVec,
     blocks: IntGauge,
@@ -137,6 +140,11 @@ impl Metrics {
                 "sekisho_dropped_records",
                 "Log records dropped because the log could not keep up.",
             )?,
+            ca_handshakes: counters(
+                "sekisho_ca_handshakes_total",
+                "Accepted handshakes by the CA that issued the certificate and its state.",
+                &["ca", "state"],
+            )?,
             block_changes: counters(
                 "sekisho_block_changes_total",
                 "Changes of the block list, and denied tries, by act.",
@@ -185,6 +193,13 @@ impl Metrics {
         }
         for reason in Reason::ALL {
             self.cut_connections.with_label_values(&[reason.name()]);
+        }
+    }
+
+    /// Shows the series of what is configured, from 0 on.
+    pub(super) fn configured(&self, config: &Config) {
+        for ca in &config.cas {
+            self.ca_handshakes.with_label_values(&[&*ca.name, config.state_of(&ca.name).name()]);
         }
     }
 

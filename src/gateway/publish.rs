@@ -17,6 +17,7 @@ pub(super) struct Publishing(Mutex<()>);
 
 /// Puts in force what a reload compiled.
 pub(super) fn reloaded(gateway: &Gateway, compiled: Snapshot) {
+    gateway.metrics.configured(&compiled.config);
     in_force(gateway, |current| Snapshot { trust: Arc::new(compiled.trust.taking_over(&current.trust)), ..compiled });
 }
 

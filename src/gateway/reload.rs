@@ -262,7 +262,9 @@ fn warn_of_restart(old: &Config, new: &Config) {
         (addresses, gateway.threads, gateway.access_log.clone(), folder, config.tickets.clone())
     };
     if fixed(old) != fixed(new) {
-        tracing::warn!("listen, admin, threads, access_log, state_folder and [gateway.tickets] change with a restart only");
+        tracing::warn!(
+            "listen, admin, threads, access_log, state_folder and [gateway.tickets] change with a restart only"
+        );
     }
 }
 

@@ -2,7 +2,8 @@
 //! the list outlives a restart, ends by time, is changed by who may, and every change is on record.
 
 use crate::blocks_desk::{
-    STATE, TOKEN, TOKEN_FILE, Told, ask, ask_as_desk, block, listed, remove, start, with_blocks, write_secret,
+    STATE, TOKEN, TOKEN_FILE, Told, ask, ask_as_desk, block, listed, remove, start, start_with, with_blocks,
+    write_secret,
 };
 use crate::common::{
     Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, wait_for, wait_until,
@@ -181,21 +182,22 @@ fn a_reload_keeps_the_list() {
 
 #[test]
 fn a_block_ends_by_time_without_a_reload_on_live_connections_too() {
-    let setup = with_people();
+    let setup = start_with(|config| config.replace("watch_files = true", "watch_files = false"));
+    setup.pki.client("client-leaving", LEAVING);
     let reloads = || setup.gateway.metric(r#"sekisho_reloads_total{outcome="published"}"#);
     let client = TlsClient::new(&setup.pki, Some("client-leaving"), Version::Tls13);
     let (_, mut live) = client.get(&setup.gateway, PAGE, "/echo").unwrap();
     let mut live_http2 = Http2::connect(&client, &setup.gateway, PAGE).unwrap();
     let before = reloads();
-    let target = json!({"contract": "00001111111", "user": "leaving", "expires": in_time(3)});
+    let target = json!({"contract": "00001111111", "user": "leaving", "expires": in_time(6)});
     let told = block(&setup.gateway, &target);
-    assert_eq!(live.get(PAGE, "/echo").unwrap().status, 403);
+    // The connection of HTTP/1.1 is idle meanwhile: a refusal would end it.
     assert_eq!(live_http2.get(PAGE, "/echo").unwrap().0, 403);
     assert!(status(&setup, "client-leaving", ALERT).is_err());
     wait_until("a new handshake is let in", || status(&setup, "client-leaving", ALERT).is_ok());
-    wait_until("the live connection is let in", || live.get(PAGE, "/echo").unwrap().status == 200);
-    wait_until("the live HTTP/2 connection is let in", || live_http2.get(PAGE, "/echo").unwrap().0 == 200);
     let record = setup.gateway.record("the end", |record| record["kind"] == "block" && record["act"] == "expired");
+    assert_eq!(live.get(PAGE, "/echo").unwrap().status, 200);
+    assert_eq!(live_http2.get(PAGE, "/echo").unwrap().0, 200);
     assert_eq!(record["block"], told["block"], "{record}");
     assert!(record["client"].is_null(), "nobody did it: {record}");
     assert!(listed(&setup.gateway).is_empty() && setup.gateway.metric("sekisho_blocks") < 0.5);
@@ -276,7 +278,7 @@ fn nobody_without_the_token_reads_or_changes_the_list() {
     wait_until("each try is on record", || {
         setup.gateway.records(|record| record["kind"] == "block" && record["act"] == "denied").len() == denied
     });
-    let record = setup.gateway.record("a try", |record| record["act"] == "denied");
+    let record = setup.gateway.record("a try", |record| record["kind"] == "block" && record["act"] == "denied");
     assert!(record["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{record}");
     assert!(!setup.gateway.output().contains(&TOKEN[1..]), "no token is in a log");
     assert_eq!(status(&setup, "client-leaving", ALERT).unwrap(), 200);
@@ -315,7 +317,7 @@ fn the_token_is_taken_over_the_network_only_where_the_configuration_says_so() {
     assert_eq!(told.status, 403, "{told:?}");
     let why = "the token is taken from this machine only; gateway.admin_token_from says from where";
     assert_eq!(told.detail(), why);
-    let record = gateway.record("the try", |record| record["act"] == "denied");
+    let record = gateway.record("the try", |record| record["kind"] == "block" && record["act"] == "denied");
     assert_eq!(record["error"], "not from this machine", "{record}");
     drop(gateway);
     let open = config.replacen("[gateway]\n", "[gateway]\nadmin_token_from = \"anywhere\"\n", 1);
@@ -350,8 +352,9 @@ fn what_is_asked_wrongly_is_refused_with_what_is_wrong_and_changes_nothing() {
     };
     let with = |rest: &str| format!(r#"{{"reason": "r", "by": "b", {rest}}}"#);
     for (body, detail) in [
-        (String::new(), "EOF while parsing a value at line 1 column 0"),
-        ("[]".into(), "invalid length 0, expected struct Written with 10 elements at line 1 column 2"),
+        (String::new(), "send a JSON object"),
+        ("[]".into(), "send a JSON object"),
+        (r#"[null, "1", "root", null, null, null, null, "r", "b", null, null]"#.into(), "send a JSON object"),
         ("{}".into(), "missing field `reason` at line 1 column 2"),
         (with(r#""contrat": "1""#), "unknown field `contrat`, expected one of "),
         (with(r#""contract": 1"#), "invalid type: integer `1`, expected a string"),
@@ -492,7 +495,7 @@ fn text(output: &Output) -> String {
 fn several_gateways_are_told_at_once_and_the_exit_code_says_whether_all_have_it() {
     let setup = with_people();
     let second_state = configuration(&setup.app, &["root"], &REQUIRED);
-    let second = with_blocks(&second_state).replace(STATE, "second");
+    let second = with_blocks(&second_state).replace(&format!("\"{STATE}\""), "\"second\"");
     let config = std::fs::read_to_string(setup.gateway.config()).unwrap();
     let second = Gateway::start(&setup.pki, &second);
     // The second wrote over the first's file, which that took up.

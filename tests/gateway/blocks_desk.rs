@@ -31,11 +31,17 @@ pub fn write_secret(path: &Path, content: &str) {
 
 /// Sites of both refusal styles before one application, and a block list.
 pub fn start() -> Setup {
+    start_with(|config| config)
+}
+
+/// As [`start`], with another configuration.
+pub fn start_with(change: impl FnOnce(String) -> String) -> Setup {
     let (pki, app) = (TestPki::new(), TestApp::new());
     pki.issue_server(STAYS, &[STAYS], sekisho::clock::now()).unwrap();
     write_secret(&pki.path(TOKEN_FILE), TOKEN);
     std::fs::create_dir(pki.path(STATE)).unwrap();
-    let gateway = Gateway::start(&pki, &with_blocks(&configuration(&app, &["root"], &REQUIRED)));
+    let config = with_blocks(&configuration(&app, &["root"], &REQUIRED));
+    let gateway = Gateway::start(&pki, &change(config));
     Setup { gateway, app, pki }
 }
 

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_gateway_is_an_address_in_plain_http_and_no_more() {
-        for right in ["http://127.0.0.1:9443", "http://127.0.0.1:9443/", "http://[::1]:9443", "http://gw1.internal:80"] {
+        for right in ["http://127.0.0.1:9443", "http://127.0.0.1:9443/", "http://[::1]:9443", "http://gw1.internal:80"]
+        {
             assert!(address(right).is_ok(), "{right}");
         }
         for (wrong, why) in [

@@ -186,7 +186,12 @@ async fn body(session: &mut ServerSession) -> Result<Vec<u8>, Problem> {
 }
 
 fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|error| Problem::new(StatusCode::BAD_REQUEST, "bad-request", error.to_string()))
+    let wrong = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "bad-request", detail);
+    // An array of the values in the order in which we happen to declare them would be one too.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(wrong("send a JSON object".to_owned()));
+    }
+    serde_json::from_slice(body).map_err(|error| wrong(error.to_string()))
 }
 
 fn json_answer(status: StatusCode, content_type: &'static str, value: &serde_json::Value) -> Response<Vec<u8>> {

@@ -49,8 +49,7 @@ impl AdminToken {
         let Some((scheme, shown)) = authorization.and_then(|value| value.split_at_checked("Bearer ".len())) else {
             return false;
         };
-        scheme.eq_ignore_ascii_case(b"Bearer ")
-            && verify_slices_are_equal(&hash(shown.trim_ascii()), &self.0).is_ok()
+        scheme.eq_ignore_ascii_case(b"Bearer ") && verify_slices_are_equal(&hash(shown.trim_ascii()), &self.0).is_ok()
     }
 }
 

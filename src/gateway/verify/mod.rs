@@ -184,7 +184,8 @@ fn judge(
     let client = trace.step(
         StepName::Standing,
         || {
-            let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now).map_err(|(_, refusal)| refusal)?;
+            let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now)
+                .map_err(|(_, refusal)| refusal)?;
             Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),

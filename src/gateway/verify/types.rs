@@ -179,11 +179,7 @@ impl VerifiedClient {
     /// What a ticket of its session keeps of it beside the path.
     pub fn ticket_holder(&self) -> TicketHolder {
         let Holder { fingerprint, contract_id, user_id } = self.chain.holder();
-        TicketHolder {
-            fingerprint,
-            contract_id: contract_id.map(str::to_owned),
-            user_id: user_id.map(str::to_owned),
-        }
+        TicketHolder { fingerprint, contract_id: contract_id.map(str::to_owned), user_id: user_id.map(str::to_owned) }
     }
 
     /// When this proof was made.

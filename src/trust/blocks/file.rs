@@ -53,7 +53,8 @@ pub fn read(state_folder: &Path) -> Result<BlockList, String> {
     let count = document.blocks.len();
     let mut blocks = Vec::with_capacity(count);
     for (place, written) in document.blocks.into_iter().enumerate() {
-        let block = written.kept().map_err(|error| format!("is not a block list that was kept: block {place}: {error}"))?;
+        let block =
+            written.kept().map_err(|error| format!("is not a block list that was kept: block {place}: {error}"))?;
         blocks.push(Arc::new(block));
     }
     let list = BlockList::of(blocks).map_err(|_| format!("has more than {MAX_BLOCKS} blocks"))?;
