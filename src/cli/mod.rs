@@ -3,7 +3,6 @@
 #[cfg(feature = "issuer")]
 mod audit;
 mod block;
-#[cfg(feature = "issuer")]
 mod ca;
 mod check;
 mod demo;
@@ -32,7 +31,6 @@ enum Command {
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
     Issuer(issuer::Arguments),
-    #[cfg(feature = "issuer")]
     Ca(ca::Arguments),
     #[cfg(feature = "issuer")]
     Audit(audit::Arguments),
@@ -48,7 +46,6 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Issuer(arguments) => issuer::run(&arguments),
-        #[cfg(feature = "issuer")]
         Command::Ca(arguments) => ca::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Audit(arguments) => audit::run(&arguments),

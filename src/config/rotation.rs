@@ -1,6 +1,6 @@
 //! How the CAs of a configuration stand to each other, and which of them are being replaced (requirement G11).
 
-use super::types::{Ca, CaState, Config, Site};
+use super::types::{Ca, CaState, Config, ContractRange, Site};
 
 impl Config {
     /// The CA of this name and those above it, nearest first; none when there is no such CA.
@@ -34,5 +34,12 @@ impl CaState {
             Self::Active => "active",
             Self::Draining => "draining",
         }
+    }
+}
+
+impl ContractRange {
+    /// Compared as text of one length, so that `9` is not between `10` and `99`.
+    pub fn contains(&self, contract_id: &str) -> bool {
+        contract_id.len() == self.first.len() && (self.first.as_str()..=self.last.as_str()).contains(&contract_id)
     }
 }
