@@ -208,6 +208,18 @@ fn a_value_of_the_wrong_type_is_an_error_that_says_the_right_one() {
             ],
         ),
         (
+            &[(LISTEN, "+state_folder = \"state\"\nadmin_token_file = \"t\"\nadmin_token_from = \"everywhere\"")],
+            &[
+                r#"5: gateway.admin_token_from: "everywhere" is not where the token may come from; write "loopback" or "anywhere""#,
+            ],
+        ),
+        (
+            &[(LISTEN, r#"+admin_token_file = "admin.token""#)],
+            &[
+                r#"3: gateway.admin_token_file: needs a folder in which the block list is kept; write state_folder = "/var/lib/sekisho""#,
+            ],
+        ),
+        (
             &[(LISTEN, r#"+access_log = "stdot""#)],
             &[r#"3: gateway.access_log: "stdot" is not a log target; write "stdout", "off" or { file = "…" }"#],
         ),

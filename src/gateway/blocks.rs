@@ -99,11 +99,11 @@ impl Blocks {
 pub(super) fn add(gateway: &Gateway, block: Block, client: SocketAddr) -> Result<Changed, ChangeError> {
     let blocks = &gateway.blocks;
     let _alone = blocks.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-    let (folder, before, block) = (blocks.folder()?, in_force(gateway), Arc::new(block));
+    let (folder, before, block) = (blocks.folder()?, current(gateway), Arc::new(block));
     let after = before.with(Arc::clone(&block)).map_err(|TooMany| ChangeError::TooMany)?;
     let act = if before.get(&block.id()).is_some() { Act::Replaced } else { Act::Added };
     let kept = file::write(folder, &after);
-    let cut = publish(gateway, after);
+    let cut = put_in_force(gateway, after);
     let error = kept.as_ref().err().map(ToString::to_string);
     let record = BlockRecord {
         by: Some(&block.by),
@@ -133,11 +133,11 @@ pub(super) fn remove(
 ) -> Result<Changed, ChangeError> {
     let blocks = &gateway.blocks;
     let _alone = blocks.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-    let (folder, before) = (blocks.folder()?, in_force(gateway));
+    let (folder, before) = (blocks.folder()?, current(gateway));
     let block = before.get(id).cloned().ok_or(ChangeError::Unknown(*id))?;
     let after = before.without(id);
     file::write(folder, &after).map_err(ChangeError::NotRemoved)?;
-    let cut = publish(gateway, after);
+    let cut = put_in_force(gateway, after);
     let record = BlockRecord {
         by: Some(by),
         reason: Some(reason),
@@ -153,14 +153,14 @@ pub(super) fn remove(
 pub(super) fn expire(gateway: &Gateway) {
     let blocks = &gateway.blocks;
     let _alone = blocks.one_at_a_time.lock().unwrap_or_else(PoisonError::into_inner);
-    let (before, now) = (in_force(gateway), clock::now());
+    let (before, now) = (current(gateway), clock::now());
     let gone: Vec<_> = before.iter().filter(|block| !block.is_in_force(now)).cloned().collect();
     if gone.is_empty() {
         return;
     }
     let after = before.without_expired(now);
     let kept = blocks.state_folder.as_ref().map_or(Ok(()), |folder| file::write(folder, &after));
-    publish(gateway, after);
+    put_in_force(gateway, after);
     let error = kept.err().map(|error| error.to_string());
     for block in gone {
         let written = Some(Written::from(&block));
@@ -175,11 +175,11 @@ pub(super) fn deny(gateway: &Gateway, client: SocketAddr, why: &str) {
     note(gateway, Act::Denied, &record);
 }
 
-fn in_force(gateway: &Gateway) -> Arc<BlockList> {
+fn current(gateway: &Gateway) -> Arc<BlockList> {
     Arc::clone(&gateway.snapshot().trust.live().blocks)
 }
 
-fn publish(gateway: &Gateway, list: BlockList) -> usize {
+fn put_in_force(gateway: &Gateway, list: BlockList) -> usize {
     publish::change_live(gateway, |live| live.blocks = Arc::new(list))
 }
 

@@ -28,6 +28,7 @@ mod records;
 mod refusals;
 mod reload;
 mod resumption;
+mod rotation;
 mod start;
 mod support;
 mod swaps;

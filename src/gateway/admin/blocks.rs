@@ -55,14 +55,19 @@ pub(super) async fn respond(
     peer: SocketAddr,
     session: &mut ServerSession,
 ) -> Response<Vec<u8>> {
-    match handle(gateway, peer, session).await {
+    let has_body = session.req_header().method != Method::HEAD;
+    let mut response = match handle(gateway, peer, session).await {
         Ok(response) => response,
         Err(problem) => {
             // A body that was not read is, after the answer: a close with it unread would destroy the answer.
             session.set_total_drain_timeout(Some(BODY_TIMEOUT));
             problem.response()
         }
+    };
+    if !has_body {
+        response.body_mut().clear();
     }
+    response
 }
 
 async fn handle(

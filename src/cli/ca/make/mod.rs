@@ -28,7 +28,7 @@ pub(super) enum Command {
 
 /// Make a root and an issuing CA below it. Take FOLDER/root offline afterwards: only the issuing CA's files are needed.
 #[derive(Debug, clap::Args)]
-struct Init {
+pub(in crate::cli::ca) struct Init {
     /// Folder to make; it must not be there, or be empty.
     #[arg(long)]
     folder: PathBuf,
@@ -78,7 +78,7 @@ struct Signer {
 
 /// Make a CA below another.
 #[derive(Debug, clap::Args)]
-struct IssueIntermediate {
+pub(in crate::cli::ca) struct IssueIntermediate {
     #[command(flatten)]
     issuer: Signer,
     /// Folder to make; it must not be there, or be empty.

@@ -155,7 +155,7 @@ fn unescaped(value: &str) -> Option<(String, &str)> {
         rest = rest.get(character.len_utf8()..)?;
         match character {
             ',' | '+' => break,
-            '\\' => match rest.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            '\\' => match rest.get(..2).and_then(octet) {
                 Some(octet) => {
                     octets.push(octet);
                     rest = rest.get(2..)?;
@@ -170,6 +170,12 @@ fn unescaped(value: &str) -> Option<(String, &str)> {
         }
     }
     Some((String::from_utf8(octets).ok()?, rest))
+}
+
+/// Of two hex digits; `from_str_radix` alone would take a sign.
+fn octet(digits: &str) -> Option<u8> {
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u8::from_str_radix(digits, 16).ok().filter(|_| is_hex)
 }
 
 #[cfg(test)]
