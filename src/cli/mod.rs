@@ -9,6 +9,7 @@ mod demo;
 mod gateway;
 #[cfg(feature = "issuer")]
 mod issuer;
+mod load;
 mod verify;
 
 use clap::Parser as _;
@@ -28,6 +29,7 @@ enum Command {
     Check(check::Arguments),
     Verify(verify::Arguments),
     Block(block::Arguments),
+    Load(load::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
     Issuer(issuer::Arguments),
@@ -43,6 +45,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Block(arguments) => block::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Issuer(arguments) => issuer::run(&arguments),
