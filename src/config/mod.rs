@@ -13,6 +13,7 @@ pub mod issuer;
 mod ocsp;
 mod pool;
 pub(crate) mod reader;
+mod rotation;
 mod route;
 mod server_name;
 mod site;

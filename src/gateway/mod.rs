@@ -7,6 +7,7 @@
 mod admin;
 mod alert;
 mod answers;
+mod blocks;
 mod connection;
 mod cut;
 mod feed;
@@ -68,6 +69,7 @@ struct Gateway {
     fetcher: Fetcher,
     questions: settle::Questions,
     alarms: sources::LastAlarms,
+    blocks: blocks::Blocks,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

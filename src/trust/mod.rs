@@ -35,9 +35,9 @@ mod staleness;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
+pub use background::yielding;
 pub use in_force::RevocationLists;
 pub use lists::RevocationList;
-pub use background::yielding;
 pub use live::Live;
 pub use load::{LoadOutcome, load, load_with_kept};
 pub use need::Need;
