@@ -8,6 +8,7 @@ mod admin;
 mod alert;
 mod answers;
 mod blocks;
+mod client;
 mod connection;
 mod cut;
 mod feed;

@@ -8,7 +8,7 @@ use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
-use super::question::Question;
+use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::{CrlNumber, RevocationReason};
@@ -256,7 +256,7 @@ impl TrustSnapshot {
 
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
-        let question = Question { points: None, ..Question::client(issuer, serial) };
+        let question = Question { issuer, serial, subject: Subject::EndEntity, points: None };
         matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
@@ -291,7 +291,9 @@ impl TrustSnapshot {
                 warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
             Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
-            Lookup::Unavailable(_) if let Some(need) = self.lists_to_ask(authority, question) => {
+            Lookup::Unavailable(_)
+                if let Some(need) = self.live.points.as_ref().and_then(|book| book.need(authority, question)) =>
+            {
                 RevocationStatus::Pending { ca: ca(), need }
             }
             Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
@@ -323,14 +325,6 @@ impl TrustSnapshot {
             }
             Freshness::Fresh => RevocationStatus::Good { crl_number, warning },
         }
-    }
-
-    /// The lists at the certificate's distribution points that were not asked for yet.
-    fn lists_to_ask(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
-        let book = self.live.points.as_ref().filter(|_| !authority.facts.point_hosts.is_empty())?;
-        let names = question.points?.iter().flat_map(|point| point.names());
-        let urls = book.untried(authority.name(), &authority.facts.point_hosts, names.filter_map(PointName::uri));
-        (!urls.is_empty()).then(|| Need::Lists { issuer: *question.issuer, urls })
     }
 
     /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
@@ -365,16 +359,16 @@ impl TrustSnapshot {
                 Freshness::Fresh => status.readiness,
             };
         }
-        let (Readiness::Unavailable(lists) | Readiness::Reported(lists), Some((responder, when_stale))) =
-            (&status.readiness, authority.asked())
+        let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
+            (authority.asked(), &status.readiness)
         else {
             return status;
         };
         status.readiness = match self.live.answers.down(&authority.key()) {
             None => Readiness::Fresh,
             Some((since, why)) => {
-                let url = &responder.url;
-                let why = format!("the OCSP responder {url} has not answered since {since}: {why}; {lists}");
+                let why =
+                    format!("the OCSP responder {} has not answered since {since}: {why}; {lists}", responder.url);
                 if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
             }
         };

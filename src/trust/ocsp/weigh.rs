@@ -31,6 +31,12 @@ impl OcspAnswers {
             return listed;
         }
         let ca = || Arc::clone(&responder.ca);
+        let untold = |why: String| match when_stale {
+            WhenStale::ReportOnly => RevocationStatus::Unenforced { ca: ca(), why },
+            WhenStale::Closed | WhenStale::Grace(_) | WhenStale::Open => {
+                RevocationStatus::Unavailable { ca: ca(), why }
+            }
+        };
         let pending = || RevocationStatus::Pending {
             ca: ca(),
             need: Need::Answer { issuer: responder.authority(), serial: *serial },
@@ -42,8 +48,7 @@ impl OcspAnswers {
                 CertificateStatus::Revoked { at, reason } => RevocationStatus::Revoked { at, reason, crl_number: None },
                 CertificateStatus::Good => RevocationStatus::Good { crl_number: number_of(listed), warning: None },
                 CertificateStatus::Unknown => {
-                    let why = format!("the OCSP responder {} does not know the certificate", responder.url);
-                    RevocationStatus::Unavailable { ca: ca(), why }
+                    untold(format!("the OCSP responder {} does not know the certificate", responder.url))
                 }
             };
         }
@@ -73,11 +78,7 @@ impl OcspAnswers {
         if failure.retry_at <= now && self.backs_off(&responder.authority(), now).is_none() {
             return pending();
         }
-        let why = format!("the OCSP responder {}: {}; {lists}", responder.url, failure.why);
-        if when_stale == WhenStale::ReportOnly {
-            return RevocationStatus::Unenforced { ca: ca(), why };
-        }
-        RevocationStatus::Unavailable { ca: ca(), why }
+        untold(format!("the OCSP responder {}: {}; {lists}", responder.url, failure.why))
     }
 }
 
