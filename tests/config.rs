@@ -107,7 +107,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, fetch",
             ],
         ),
         (
@@ -171,7 +171,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, fetch"#,
             ],
         ),
     ]);
@@ -1192,4 +1192,49 @@ mod any_text {
             check(&text);
         }
     }
+}
+
+#[test]
+fn lists_are_fetched_only_where_they_can_be_kept_and_their_server_known() {
+    const URL: &str = "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\"] }";
+    const HTTPS: &str =
+        "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\", \"https://crl.example.jp/b.crl\"] }";
+    const POINTS: &str = "revocation = { distribution_points = [\"crl.example.jp\"] }";
+    const STATE: &str = "+state_folder = \"state\"";
+    check(&[
+        (
+            &[(REVOCATION, URL)],
+            &[
+                "15: ca[1].revocation.crl_urls[0]: is fetched and must be kept for a start without network; write state_folder in [gateway]",
+            ],
+        ),
+        (
+            &[(REVOCATION, POINTS)],
+            &[
+                "15: ca[1].revocation.distribution_points[0]: is fetched and must be kept for a start without network; write state_folder in [gateway]",
+            ],
+        ),
+        (
+            &[(LISTEN, STATE), (REVOCATION, HTTPS)],
+            &[
+                "16: ca[1].revocation.crl_urls[1]: is https:// and no CA of its server is known; write ca in [gateway.fetch], or http://, since the list is signed",
+            ],
+        ),
+        (
+            &[(LIMITS, "[gateway.fetch]\ntimeout = \"0s\"\nlist_bytes = \"1GiB\"\ninterval = \"30d\"\nredirects = 1")],
+            &[
+                "5: gateway.fetch.timeout: \"0s\" is out of range; write \"1s\" to \"10m\"",
+                "6: gateway.fetch.list_bytes: \"1GiB\" is out of range; write \"1KiB\" to \"256MiB\"",
+                "7: gateway.fetch.interval: \"30d\" is out of range; write \"1s\" to \"7d\"",
+                "8: gateway.fetch.redirects: is not a known key; the keys here are timeout, list_bytes, interval, ca",
+            ],
+        ),
+    ]);
+    for revocation in [URL, POINTS] {
+        let config = accepted(&[(LISTEN, STATE), (REVOCATION, revocation)]);
+        assert_eq!(config.fetch, config::Fetch::default());
+        assert_eq!(config.gateway.state_folder.unwrap().value, PathBuf::from("/etc/sekisho/state"));
+    }
+    let fetch = "[gateway.fetch]\nca = \"ca.pem\"\n[gateway.limits]";
+    assert!(accepted(&[(LISTEN, STATE), (LIMITS, fetch), (REVOCATION, HTTPS)]).fetch.ca.is_some());
 }

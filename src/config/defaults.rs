@@ -59,6 +59,8 @@ impl Default for Fetch {
             list_bytes: 256 << 20,
             // What most CAs publish at least once in.
             interval: seconds(3_600),
+            // Lists are signed, so that http:// is what CAs use; the system's roots are never believed.
+            ca: None,
         }
     }
 }

@@ -48,7 +48,7 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         headers: header_names::read(section.section_or_defaults("headers")),
         assertion: section.section("assertion").map(assertion),
         feed: None,
-        fetch: Fetch::default(),
+        fetch: fetch(section.section_or_defaults("fetch")),
         gateway,
     };
     section.finish();
@@ -107,6 +107,20 @@ fn tickets(mut section: Section<'_>) -> Tickets {
     };
     section.finish();
     tickets
+}
+
+/// `[gateway.fetch]`.
+fn fetch(mut section: Section<'_>) -> Fetch {
+    let default = Fetch::default();
+    let fetch = Fetch {
+        timeout: section.or("timeout", default.timeout, |item| duration(item, seconds(1)..=seconds(600))),
+        // The upper end is what is read from a file.
+        list_bytes: section.or("list_bytes", default.list_bytes, |item| octets(item, 1_024..=256 * MEBIBYTE)),
+        interval: section.or("interval", default.interval, |item| duration(item, seconds(1)..=7 * DAY)),
+        ca: section.optional("ca", placed_path),
+    };
+    section.finish();
+    fetch
 }
 
 /// `[gateway.assertion]`.

@@ -15,6 +15,7 @@ pub(crate) mod reader;
 mod route;
 mod server_name;
 mod site;
+mod sources;
 mod types;
 pub(crate) mod values;
 
@@ -53,6 +54,7 @@ fn parse_with_keys(text: &str, file: &str, base: &Path) -> (Result<Config, Vec<C
 fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
+    sources::check(document, &gateway, &authorities.cas);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {
         root.refuse_missing("site", "add a [[site]] table with server_names, certificate, key and ca");

@@ -116,6 +116,8 @@ pub struct Fetch {
     pub list_bytes: u64,
     /// `interval`: how often a list is asked for where nothing says when the next one comes, and at the latest.
     pub interval: Duration,
+    /// `ca`: PEM of the CAs that servers of `https://` URLs may be of. Without it no such URL is fetched.
+    pub ca: Option<Placed<PathBuf>>,
 }
 
 /// Where JSON records go.

@@ -1,7 +1,7 @@
 //! The admin address: metrics, liveness, readiness and the assertion keys. Never reachable through the TLS listeners.
 
-use super::Gateway;
 use super::listener::ACCEPT_PAUSE;
+use super::{Gateway, sources};
 use crate::clock;
 use crate::trust::Readiness;
 use async_trait::async_trait;
@@ -17,6 +17,8 @@ use tokio::sync::watch;
 /// Prometheus text exposition format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// RFC 8259.
+const JSON: &str = "application/json";
 /// RFC 7517 section 8.5.1.
 const JWK_SET: &str = "application/jwk-set+json";
 
@@ -54,10 +56,13 @@ impl ServeHttp for Admin {
             "/metrics" => self.metrics(),
             "/livez" => answer(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.readiness(),
+            "/status/revocation" => self.revocation(),
             "/.well-known/jwks.json" => self.keys(),
-            _ => {
-                answer(StatusCode::NOT_FOUND, TEXT, b"try /metrics, /livez, /readyz, /.well-known/jwks.json\n".to_vec())
-            }
+            _ => answer(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                b"try /metrics, /livez, /readyz, /status/revocation, /.well-known/jwks.json\n".to_vec(),
+            ),
         };
         if method == Method::HEAD {
             response.body_mut().clear();
@@ -70,6 +75,8 @@ impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         let snapshot = self.gateway.snapshot();
         self.gateway.metrics.responders(&snapshot.trust);
+        let now = clock::now();
+        self.gateway.metrics.sources.show(&sources::look(&self.gateway, now), now);
         answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools))
     }
 
@@ -91,6 +98,13 @@ impl Admin {
         } else {
             answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, (problems.join("\n") + "\n").into_bytes())
         }
+    }
+
+    /// Every source of revocation, for people and scripts (requirement R4).
+    fn revocation(&self) -> Response<Vec<u8>> {
+        let now = clock::now();
+        let told = sources::look(&self.gateway, now).json(self.gateway.snapshot().generation, now);
+        answer(StatusCode::OK, JSON, (told.to_string() + "\n").into_bytes())
     }
 
     fn keys(&self) -> Response<Vec<u8>> {

@@ -7,13 +7,16 @@ use super::publish;
 use super::records::{AuthenticationRecord, unenforced};
 use super::reload::{self, Cause, FileWatch};
 use super::settle;
+use super::sources::LastAlarms;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
-use super::{Gateway, admin, answers, crypto_provider, metrics};
+use super::{Gateway, admin, answers, crypto_provider, fetch, metrics};
 use crate::clock;
 use crate::config::{Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
+use crate::trust::Live;
+use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use pingora_core::apps::ServerApp;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -52,6 +55,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
         let _entered = runtime.enter();
         bind(&gateway)?
     };
+    fetch::follow(&gateway, &wake, runtime.handle()).map_err(|error| vec![error])?;
     let reloader = {
         let (gateway, path, wake, handle) =
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
@@ -82,7 +86,11 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let provider = crypto_provider();
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
-    let (snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
+    let (mut snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let fetcher = Fetcher::default();
+    let live = Live { points: Some(Arc::clone(fetcher.book())), ..snapshot.trust.live().clone() };
+    snapshot.trust = Arc::new(snapshot.trust.with_live(live));
     let config = snapshot.config.clone();
     let secret = reload::ticket_secret(&config).map_err(|error| vec![error])?;
     let records = RecordLog::open(&config.gateway.access_log)
@@ -94,6 +102,9 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         admission: Arc::default(),
         registry: Arc::default(),
         publishing: publish::Publishing::default(),
+        loads: publish::Loads::default(),
+        fetcher,
+        alarms: LastAlarms::default(),
         questions: settle::Questions::default(),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
@@ -102,6 +113,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     reload::report_alarms(&gateway, &alarms);
+    primed.iter().for_each(|report| fetch::report(&gateway, report));
     Ok((Arc::new(gateway), runtime))
 }
 

@@ -1,5 +1,7 @@
 //! Prometheus metrics of the gateway. Names are stable; the README lists them.
 
+mod sources;
+
 use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
 use crate::pki::time::Timestamp;
@@ -7,6 +9,7 @@ use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use sources::SourceMetrics;
 
 /// The limits that are counted, by their keys in the configuration.
 const LIMITS: [&str; 12] = [
@@ -82,6 +85,7 @@ pub(super) struct Metrics {
     pub(super) reloads: IntCounterVec,
     /// Revocation lists or other files refused while the old ones stayed in force, by CA and kind.
     pub(super) alarms: IntCounterVec,
+    pub(super) sources: SourceMetrics,
     pub(super) dropped_records: IntGauge,
     generation: IntGauge,
     list_entries: IntGaugeVec,
@@ -192,6 +196,7 @@ impl Metrics {
                 "Revocation lists refused while the old one stayed in force, by CA and kind.",
                 &["ca", "kind"],
             )?,
+            sources: SourceMetrics::new(&registry)?,
             dropped_records: gauge(
                 "sekisho_dropped_records",
                 "Log records dropped because the log could not keep up.",

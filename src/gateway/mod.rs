@@ -10,6 +10,7 @@ mod answers;
 mod client;
 mod connection;
 mod cut;
+mod fetch;
 mod handshake;
 mod limits;
 mod listener;
@@ -21,6 +22,7 @@ mod registry;
 mod reload;
 mod settle;
 mod site;
+mod sources;
 mod stream;
 mod terminator;
 mod tickets;
@@ -43,6 +45,7 @@ pub use terminator::Terminator;
 use crate::config::{Config, ConfigError};
 use crate::telemetry::log::RecordLog;
 use crate::trust::Alarm;
+use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use site::Snapshot;
@@ -60,7 +63,10 @@ struct Gateway {
     admission: Arc<limits::Admission>,
     registry: Arc<registry::Registry>,
     publishing: publish::Publishing,
+    loads: publish::Loads,
+    fetcher: Fetcher,
     questions: settle::Questions,
+    alarms: sources::LastAlarms,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

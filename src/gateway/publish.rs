@@ -9,11 +9,46 @@ use super::records::CutRecord;
 use super::site::Snapshot;
 use crate::clock;
 use crate::trust::Live;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
 
 /// One publication at a time, so that none is lost.
 #[derive(Debug, Default)]
 pub(super) struct Publishing(Mutex<()>);
+
+/// How far loads of files have come: for whoever waits until something that lies in a file is in force.
+#[derive(Debug, Default)]
+pub(super) struct Loads {
+    begun: AtomicU64,
+    /// The load that reads the latest list anybody waits for.
+    wanted: AtomicU64,
+    finished: watch::Sender<u64>,
+}
+
+impl Loads {
+    /// A load begins to read: gives its number.
+    pub(super) fn begin(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// What a load read is in force, or was refused.
+    pub(super) fn finish(&self, number: u64) {
+        self.finished.send_replace(number);
+    }
+
+    /// A file has changed; the next load that begins reads it.
+    pub(super) fn want(&self) {
+        self.wanted.fetch_max(self.begun.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
+    }
+
+    /// Waits until everything that was wanted before is in force.
+    pub(super) async fn settled(&self) {
+        let wanted = self.wanted.load(Ordering::SeqCst);
+        // The sender is ours, so that there is no error.
+        let _ = self.finished.subscribe().wait_for(|finished| *finished >= wanted).await;
+    }
+}
 
 /// Puts in force what a reload compiled.
 pub(super) fn reloaded(gateway: &Gateway, compiled: Snapshot) {

@@ -5,6 +5,7 @@
 
 use super::Gateway;
 use super::assertion::{Signer, SignerError};
+use super::fetch;
 use super::headers::StripSet;
 use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, unusable};
@@ -38,6 +39,8 @@ pub(super) enum Cause {
     Signal,
     /// A named file changed.
     Files,
+    /// A list was fetched.
+    Lists,
     /// The gateway stops.
     Stop,
 }
@@ -64,7 +67,14 @@ pub(super) fn compile(
     let mut errors = Vec::new();
     let mut keep = |found: Vec<ConfigError>| errors.extend(found);
     let keys = site::certified_keys(&config, provider).map_err(&mut keep).ok();
-    let loaded = trust::load(&config.cas, previous.map(|old| &*old.trust), clock::now()).map_err(&mut keep).ok();
+    let loaded = trust::load_with_kept(
+        &config.cas,
+        fetch::kept(&config).as_ref(),
+        previous.map(|old| &*old.trust),
+        clock::now(),
+    )
+    .map_err(&mut keep)
+    .ok();
     let sites = keys
         .zip(loaded.as_ref())
         .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
@@ -133,7 +143,12 @@ pub(super) fn run(
             gateway.records.reopen();
         }
         // A panic here would leave the gateway with today's lists for ever.
-        let reloaded = catch_unwind(AssertUnwindSafe(|| reload(gateway, config_path, runtime)));
+        let load = gateway.loads.begin();
+        let reloaded = catch_unwind(AssertUnwindSafe(|| match settled {
+            Cause::Lists => reload_lists(gateway),
+            Cause::Signal | Cause::Files | Cause::Stop => reload(gateway, config_path, runtime, wake),
+        }));
+        gateway.loads.finish(load);
         memory = Memory::Freed;
         if reloaded.is_err() {
             gateway.metrics.reloads.with_label_values(&["refused"]).inc();
@@ -181,7 +196,7 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
     loop {
         match settled {
             Cause::Stop => return None,
-            Cause::Signal | Cause::Files => {}
+            Cause::Signal | Cause::Files | Cause::Lists => {}
         }
         if Instant::now() >= deadline {
             return Some(settled);
@@ -189,14 +204,15 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
         match causes.recv_timeout(SETTLE.min(deadline.saturating_duration_since(Instant::now()))) {
             Ok(Cause::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
             Ok(Cause::Signal) => settled = Cause::Signal,
-            Ok(Cause::Files) => {}
+            Ok(Cause::Files) if settled == Cause::Lists => settled = Cause::Files,
+            Ok(Cause::Files | Cause::Lists) => {}
             Err(RecvTimeoutError::Timeout) => return Some(settled),
         }
     }
 }
 
 /// One reload.
-fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) {
+fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &Sender<Cause>) {
     let began = Instant::now();
     let previous = gateway.snapshot();
     let compiled =
@@ -206,6 +222,9 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) {
             report_alarms(gateway, &alarms);
             warn_of_restart(&previous.config, &snapshot.config);
             publish::reloaded(gateway, snapshot);
+            if let Err(error) = fetch::follow(gateway, wake, runtime) {
+                tracing::error!(place = %error.place, error = error.message, "lists are fetched as before");
+            }
             gateway.metrics.reloads.with_label_values(&["published"]).inc();
             let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
@@ -219,8 +238,32 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle) {
     }
 }
 
+/// Takes up lists alone: nothing else is read anew, even where `watch_files` is off.
+fn reload_lists(gateway: &Arc<Gateway>) {
+    let current = gateway.snapshot();
+    let kept = fetch::kept(&current.config);
+    let loaded = trust::load_with_kept(&current.config.cas, kept.as_ref(), Some(&current.trust), clock::now());
+    let refused = match loaded {
+        // What a site asks for is compiled with its CAs: other CAs are a reload of everything.
+        Ok(loaded) if loaded.snapshot.authorities_generation() == current.trust.authorities_generation() => {
+            report_alarms(gateway, &loaded.alarms);
+            let generation = current.generation + 1;
+            publish::reloaded(gateway, Snapshot { generation, trust: loaded.snapshot, ..(*current).clone() });
+            tracing::info!(generation = gateway.snapshot().generation, "fetched lists are in force");
+            return;
+        }
+        Ok(_) => vec!["the files of CAs have changed; SIGHUP takes them up, and the lists".to_owned()],
+        Err(errors) => errors.iter().map(ToString::to_string).collect(),
+    };
+    gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+    for error in refused {
+        tracing::error!(error, "fetched lists are not in force; the last good ones serve on");
+    }
+}
+
 /// Logs and counts lists that were refused while older ones stay in force.
 pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
+    gateway.alarms.replace(alarms);
     for alarm in alarms {
         let ca = alarm.ca.as_deref().unwrap_or("");
         gateway.metrics.alarms.with_label_values(&[ca, alarm.kind.name()]).inc();

@@ -5,9 +5,9 @@
 //! is asked once, however many connections wait for its answer.
 
 use super::connection::Connection;
-use super::records::AuthenticationRecord;
+use super::records::{AuthenticationRecord, unenforced};
 use super::site::Snapshot;
-use super::{Gateway, answers};
+use super::{Gateway, answers, fetch};
 use crate::clock;
 use crate::trust::Need;
 use crate::trust::sources::ocsp::Asker;
@@ -69,6 +69,9 @@ fn decide(gateway: &Gateway, connection: &Connection, snapshot: &Snapshot, began
     let labels = [&**connection.site_name(), record.outcome, record.reason];
     gateway.metrics.settled_clients.with_label_values(&labels).inc();
     gateway.metrics.settle_seconds.observe(took.as_secs_f64());
+    if let Some(unenforced) = unenforced(&decided.client) {
+        gateway.metrics.count_unenforced(unenforced);
+    }
     gateway.records.write(&record);
 }
 
@@ -116,5 +119,6 @@ impl Drop for Question {
 async fn ask(question: &Question) {
     match &question.need {
         Need::Answer { issuer, serial } => answers::ask(&question.gateway, issuer, serial).await,
+        Need::Lists { issuer, urls } => fetch::lists_at(&question.gateway, issuer, urls).await,
     }
 }

@@ -23,7 +23,7 @@ pub(super) const MAX_CERTIFICATE_FILE_OCTETS: u64 = 1 << 20;
 const MAX_FILES_IN_FOLDER: usize = 1_024;
 
 /// Lists a file may hold: as many as a folder may files, so that a file of a million scraps gives no million alarms.
-const MAX_LISTS_IN_FILE: usize = 1_024;
+pub(super) const MAX_LISTS_IN_FILE: usize = 1_024;
 
 /// Seconds that must have passed since a file's last change before its stamp counts: a second change within the
 /// file system's clock tick would not show.

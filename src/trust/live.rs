@@ -5,6 +5,7 @@
 use super::blocks::BlockList;
 use super::feed::FeedView;
 use super::ocsp::OcspAnswers;
+use super::sources::PointBook;
 use std::sync::Arc;
 
 /// What is live at a moment.
@@ -16,4 +17,6 @@ pub struct Live {
     pub blocks: Arc<BlockList>,
     /// What OCSP responders answered.
     pub answers: Arc<OcspAnswers>,
+    /// Which distribution points were asked for. None where nobody asks: then no status is pending for one.
+    pub points: Option<Arc<PointBook>>,
 }

@@ -1,11 +1,12 @@
 //! Snapshots from the files that the configuration names.
 
 use super::alarm::{Alarm, AlarmKind};
-use super::authority::{Authority, AuthorityFacts, Candidate, Revocation, Role, check};
+use super::authority::{Authority, AuthorityFacts, Candidate, ListsAt, Revocation, Role, check};
 use super::files::{self, FileMemory, ReadFile};
 use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
+use super::sources::{KeptLists, target};
 use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
@@ -31,10 +32,24 @@ pub struct LoadOutcome {
 /// Every CA whose certificate is missing or wrong, and every CA with a source but no list, now or before: absent is
 /// never empty.
 pub fn load(cas: &[Ca], previous: Option<&TrustSnapshot>, now: Timestamp) -> Result<LoadOutcome, Vec<ConfigError>> {
+    load_with_kept(cas, None, previous, now)
+}
+
+/// [`load`], with the lists that were fetched and kept. A CA all of whose lists are fetched may have none yet: then its
+/// certificates' revocation is [`super::RevocationStatus::Unavailable`] until there is one.
+///
+/// # Errors
+/// As [`load`]; a CA that also has files must have a list.
+pub fn load_with_kept(
+    cas: &[Ca],
+    kept: Option<&KeptLists>,
+    previous: Option<&TrustSnapshot>,
+    now: Timestamp,
+) -> Result<LoadOutcome, Vec<ConfigError>> {
     let facts = authorities(cas)?;
     let unchanged = previous.filter(|previous| previous.has_same_authorities(facts.iter()));
     let mut alarms = Vec::new();
-    let (files, sources) = read_sources(cas, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
+    let (files, sources) = read_sources(cas, kept, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
     let offers = offers(&files, &sources, &mut alarms);
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
     let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
@@ -59,7 +74,7 @@ pub fn load(cas: &[Ca], previous: Option<&TrustSnapshot>, now: Timestamp) -> Res
 }
 
 /// The CA certificates, checked.
-fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
+pub(super) fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut candidates = Vec::with_capacity(cas.len());
     for ca in cas {
@@ -70,6 +85,8 @@ fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigError>> {
                 issued_by: ca.issued_by.as_ref(),
                 anchor_expiry: ca.anchor_expiry,
                 ocsp: responder(&ca.revocation),
+                point_hosts: target::hosts(&ca.revocation),
+                lists_at: lists_at(&ca.revocation),
             }),
             Err(message) => errors.push(certificate_error(ca, &message)),
         }
@@ -104,6 +121,7 @@ fn certificate_error(ca: &Ca, message: &str) -> ConfigError {
 /// Every file that some CA names, read once, and the places of the CAs that name it.
 fn read_sources(
     cas: &[Ca],
+    kept: Option<&KeptLists>,
     memory: Option<&FileMemory>,
     facts: &[AuthorityFacts],
     now: Timestamp,
@@ -112,6 +130,7 @@ fn read_sources(
     let mut found: Vec<PathBuf> = Vec::new();
     let mut sources: Vec<Vec<usize>> = Vec::new();
     for (place, ca) in cas.iter().enumerate() {
+        let mut named = kept.map(|kept| kept.files(ca)).unwrap_or_default();
         for path in source_paths(&ca.revocation) {
             let expanded = files::expand(&path.value).unwrap_or_else(|message| {
                 alarms.push(Alarm {
@@ -122,13 +141,14 @@ fn read_sources(
                 });
                 Vec::new()
             });
-            for file in expanded {
-                match found.iter().position(|known| *known == file) {
-                    Some(known) => sources.iter_mut().skip(known).take(1).for_each(|places| places.push(place)),
-                    None => {
-                        found.push(file);
-                        sources.push(vec![place]);
-                    }
+            named.extend(expanded);
+        }
+        for file in named {
+            match found.iter().position(|known| *known == file) {
+                Some(known) => sources.iter_mut().skip(known).take(1).for_each(|places| places.push(place)),
+                None => {
+                    found.push(file);
+                    sources.push(vec![place]);
                 }
             }
         }
@@ -155,7 +175,7 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source of lists must have one in force that says who is good, unless all that cannot be told is only
+/// A CA with a source of lists must have a list in force that says who is good, unless all that cannot be told is only
 /// reported; one whose certificates are asked about need not have a source of lists.
 fn absent_is_not_empty(
     cas: &[Ca],
@@ -170,7 +190,7 @@ fn absent_is_not_empty(
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
-            if paths.is_empty() && facts.responder.is_none() {
+            if paths.is_empty() && facts.responder.is_none() && !has_fetched(&ca.revocation) {
                 let message = format!("ca {} names no file for its revocation lists", ca.name);
                 errors.push(ConfigError { place: ca.place.clone(), message });
             }
@@ -216,6 +236,25 @@ fn missing_error(ca: &Ca, path: &Placed<PathBuf>, alarms: &[Alarm]) -> ConfigErr
     }
 }
 
+/// Whether lists come over the network, which may take until after the start.
+fn has_fetched(source: &RevocationSource) -> bool {
+    match source {
+        RevocationSource::None => false,
+        RevocationSource::From(sources) => !(sources.urls.is_empty() && sources.point_hosts.is_empty()),
+    }
+}
+
+fn lists_at(source: &RevocationSource) -> ListsAt {
+    match source {
+        RevocationSource::From(sources)
+            if !sources.point_hosts.is_empty() && sources.files.is_empty() && sources.urls.is_empty() =>
+        {
+            ListsAt::PointsOnly
+        }
+        RevocationSource::From(_) | RevocationSource::None => ListsAt::Places,
+    }
+}
+
 fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     match source {
         RevocationSource::None => &[],
@@ -230,7 +269,7 @@ const fn responder(source: &RevocationSource) -> Option<&OcspSource> {
     }
 }
 
-fn policy(source: &RevocationSource) -> Option<ListPolicy> {
+pub(super) fn policy(source: &RevocationSource) -> Option<ListPolicy> {
     match source {
         RevocationSource::None => None,
         RevocationSource::From(sources) => Some(sources.into()),

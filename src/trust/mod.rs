@@ -37,7 +37,7 @@ pub use authority::{Authority, Revocation, Role};
 pub use in_force::RevocationLists;
 pub use lists::RevocationList;
 pub use live::Live;
-pub use load::{LoadOutcome, load};
+pub use load::{LoadOutcome, load, load_with_kept};
 pub use need::Need;
 pub use parts::{AuthorityParts, ListParts, PartsError, RevocationParts};
 pub use policy::ListPolicy;

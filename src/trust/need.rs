@@ -2,6 +2,7 @@
 
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::serial::SerialNumber;
+use std::sync::Arc;
 
 /// One thing that is not known yet and can be asked for.
 ///
@@ -14,5 +15,12 @@ pub enum Need {
         issuer: AuthorityKey,
         /// Its serial number.
         serial: SerialNumber,
+    },
+    /// The lists at a certificate's distribution points.
+    Lists {
+        /// Name and key of the CA that issued it.
+        issuer: AuthorityKey,
+        /// URLs, in order.
+        urls: Vec<Arc<str>>,
     },
 }

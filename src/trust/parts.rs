@@ -2,7 +2,7 @@
 
 use super::accept::examine;
 use super::alarm::Alarm;
-use super::authority::{Authority, Candidate, check};
+use super::authority::{Authority, Candidate, ListsAt, check};
 use super::files::FileMemory;
 use super::load::LoadOutcome;
 use super::policy::ListPolicy;
@@ -76,6 +76,8 @@ impl TrustSnapshot {
                 issued_by: parts.issued_by.as_ref(),
                 anchor_expiry: parts.anchor_expiry,
                 ocsp: None,
+                point_hosts: Arc::default(),
+                lists_at: ListsAt::default(),
             })
             .collect();
         let facts = check(&candidates).map_err(|errors| PartsError(errors.into_iter().map(named).collect()))?;

@@ -1,17 +1,18 @@
 //! The immutable snapshot that the hot path borrows.
 
-use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::authority::{Authority, AuthorityFacts, ListsAt, Revocation, Role, anchor};
 use super::files::FileMemory;
 use super::in_force::Lookup;
 use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
-use super::question::{Question, Subject};
+use super::question::Question;
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -239,7 +240,7 @@ impl TrustSnapshot {
 
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
-        let question = Question { issuer, serial, subject: Subject::EndEntity, points: None };
+        let question = Question { points: None, ..Question::client(issuer, serial) };
         matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
@@ -270,6 +271,9 @@ impl TrustSnapshot {
                 warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
             Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
+            Lookup::Unavailable(_) if let Some(need) = self.lists_to_ask(authority, question) => {
+                RevocationStatus::Pending { ca: ca(), need }
+            }
             Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
                 RevocationStatus::Unenforced { ca: ca(), why }
             }
@@ -277,10 +281,19 @@ impl TrustSnapshot {
         }
     }
 
-    /// Whether there is a source that is asked about single certificates: whether a status may be
-    /// [`RevocationStatus::Pending`] at all.
+    /// The lists at the certificate's distribution points that were not asked for yet.
+    fn lists_to_ask(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
+        let book = self.live.points.as_ref().filter(|_| !authority.facts.point_hosts.is_empty())?;
+        let names = question.points?.iter().flat_map(|point| point.names());
+        let urls = book.untried(authority.name(), &authority.facts.point_hosts, names.filter_map(PointName::uri));
+        (!urls.is_empty()).then(|| Need::Lists { issuer: *question.issuer, urls })
+    }
+
+    /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
+    /// status may be [`RevocationStatus::Pending`] at all.
     pub fn asks(&self) -> bool {
-        self.ground.authorities.iter().any(|authority| authority.responder().is_some())
+        let asks = |one: &Authority| one.responder().is_some() || !one.facts.point_hosts.is_empty();
+        self.ground.authorities.iter().any(asks)
     }
 
     /// Each CA's revocation data at `now`, for metrics and readiness.
@@ -291,16 +304,20 @@ impl TrustSnapshot {
     /// A responder that answers stands in for lists, and one that does not leaves the CA with what its lists are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
-        let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
-            (authority.asked(), &status.readiness)
+        if authority.waits_for_points() {
+            // The first client brings the list's address; a gateway that is not ready would never see one.
+            status.readiness = Readiness::Fresh;
+        }
+        let (Readiness::Unavailable(lists) | Readiness::Reported(lists), Some((responder, when_stale))) =
+            (&status.readiness, authority.asked())
         else {
             return status;
         };
         status.readiness = match self.live.answers.down(&authority.key()) {
             None => Readiness::Fresh,
             Some((since, why)) => {
-                let why =
-                    format!("the OCSP responder {} has not answered since {since}: {why}; {lists}", responder.url);
+                let url = &responder.url;
+                let why = format!("the OCSP responder {url} has not answered since {since}: {why}; {lists}");
                 if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
             }
         };
@@ -325,6 +342,12 @@ impl Authority {
             Revocation::Lists(lists) => Some((self.responder()?, lists.policy().when_stale)),
             Revocation::NotChecked => None,
         }
+    }
+
+    /// Whether all its lists are at its certificates' distribution points, and none was asked for yet.
+    fn waits_for_points(&self) -> bool {
+        let is_empty = matches!(self.revocation(), Revocation::Lists(lists) if lists.all().next().is_none());
+        is_empty && self.facts.lists_at == ListsAt::PointsOnly
     }
 
     /// Its lists at `now`.

@@ -1,3 +1,26 @@
-//! Sources that are asked over the network. The hot path never waits for them.
+//! Sources over the network: revocation lists that are fetched (requirement R1), and OCSP responders. The hot path
+//! never waits for them.
+//!
+//! ```text
+//! Targets (crl_urls; distribution points of certificates) → schedule (when) → download (within bounds)
+//!   → judge (signature, CA, age, scope) → kept (one file each in the state folder) → trust::load, as any file
+//! ```
+//! Invariant: what is kept was judged, and is replaced only by something that was judged to be newer. Whatever the
+//! server answers, the list before it stays in force.
 
+mod book;
+mod download;
+mod fetcher;
+mod judge;
+mod kept;
 pub mod ocsp;
+mod schedule;
+pub(in crate::trust) mod target;
+mod tls;
+
+pub use book::PointBook;
+pub use download::{Bounds, DownloadError};
+pub use fetcher::{FetchError, FetchReport, Fetched, Fetcher, Host, SourceStatus, outcome_name, prime};
+pub use judge::ListFacts;
+pub use kept::KeptLists;
+pub use target::{Kind, PointError, Target};

@@ -1,0 +1,52 @@
+//! Which distribution points were asked for, so that a client waits for a list once, and nobody for one that failed.
+
+use super::target;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Points that are remembered: those of all CAs. Beyond it nobody waits, and who has no list is refused.
+const MAX_TRIED: usize = 8_192;
+
+/// What came of a point is in force, or nothing came: by the CA's name and the URL.
+#[derive(Debug, Default)]
+pub struct PointBook {
+    tried: Mutex<BTreeSet<(Arc<str>, Arc<str>)>>,
+}
+
+impl PointBook {
+    /// Those of a certificate's points that may be fetched for its CA and were not yet: what to wait for.
+    pub(in crate::trust) fn untried<'a>(
+        &self,
+        ca: &Arc<str>,
+        hosts: &[String],
+        urls: impl Iterator<Item = &'a str>,
+    ) -> Vec<Arc<str>> {
+        let tried = self.lock();
+        if tried.len() >= MAX_TRIED {
+            return Vec::new();
+        }
+        let mut untried: Vec<Arc<str>> = urls
+            .filter(|url| target::allowed(hosts, url).is_ok())
+            .map(Arc::from)
+            .filter(|url| !tried.contains(&(Arc::clone(ca), Arc::clone(url))))
+            .collect();
+        // One question, in whatever order the points stand.
+        untried.sort_unstable();
+        untried.dedup();
+        untried
+    }
+
+    /// Nobody waits for this point any more.
+    pub fn tried(&self, ca: &Arc<str>, url: &Arc<str>) {
+        self.lock().insert((Arc::clone(ca), Arc::clone(url)));
+    }
+
+    /// The next client that names it waits for it again.
+    pub(super) fn forget(&self, ca: &Arc<str>, url: &Arc<str>) {
+        self.lock().remove(&(Arc::clone(ca), Arc::clone(url)));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(Arc<str>, Arc<str>)>> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
