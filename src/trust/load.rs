@@ -175,7 +175,7 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source of lists must have a list in force that says who is good, unless all that cannot be told is only
+/// A CA with a source of lists must have one in force that says who is good, unless all that cannot be told is only
 /// reported; one whose certificates are asked about need not have a source of lists.
 fn absent_is_not_empty(
     cas: &[Ca],

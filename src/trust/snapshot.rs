@@ -7,7 +7,7 @@ use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
-use super::question::Question;
+use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
@@ -240,7 +240,7 @@ impl TrustSnapshot {
 
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
-        let question = Question { points: None, ..Question::client(issuer, serial) };
+        let question = Question { issuer, serial, subject: Subject::EndEntity, points: None };
         matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
@@ -308,16 +308,16 @@ impl TrustSnapshot {
             // The first client brings the list's address; a gateway that is not ready would never see one.
             status.readiness = Readiness::Fresh;
         }
-        let (Readiness::Unavailable(lists) | Readiness::Reported(lists), Some((responder, when_stale))) =
-            (&status.readiness, authority.asked())
+        let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
+            (authority.asked(), &status.readiness)
         else {
             return status;
         };
         status.readiness = match self.live.answers.down(&authority.key()) {
             None => Readiness::Fresh,
             Some((since, why)) => {
-                let url = &responder.url;
-                let why = format!("the OCSP responder {url} has not answered since {since}: {why}; {lists}");
+                let why =
+                    format!("the OCSP responder {} has not answered since {since}: {why}; {lists}", responder.url);
                 if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
             }
         };

@@ -219,3 +219,18 @@ fn failures_back_off() {
         assert!((pause / 2 - 1..=pause + 1).contains(&due), "{failures} {due}");
     }
 }
+
+#[test]
+fn a_reload_meanwhile_takes_nothing_away_from_a_download_under_way() {
+    let ground = Ground::kept_with("timeout = \"20s\"");
+    let next = ok(&list(&ground.ca, 6).revoke(&[8]).sign(), "");
+    ground.server.answer(Answer::Slow(next));
+    ground.follow();
+    ground.fetcher.want("a");
+    crate::common::wait_until("the download is under way", || {
+        ground.files().0.iter().any(|name| name.starts_with('.'))
+    });
+    ground.follow();
+    assert_eq!(ground.next().outcome, Ok(Fetched::New));
+    assert!(is_revoked(&ground, 8));
+}

@@ -37,12 +37,18 @@ fn fetches(gateway: &Gateway, url: &str, outcome: &str) -> f64 {
     gateway.metric(&format!("sekisho_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{url}\"}}"))
 }
 
-/// The issuing CA's list, revoking these clients.
-pub fn list(pki: &TestPki, number: u64, revoked: &[&str]) -> Vec<u8> {
+/// The issuing CA's key and name.
+pub fn issuing(pki: &TestPki) -> (KeyPair, Vec<u8>) {
     let key = KeyPair::from_pem(&std::fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
     let issuer = Certificate::parse(&CertificateDer::from_pem_file(pki.path("issuing-ca.pem")).unwrap()).unwrap();
+    (key, issuer.subject().der().to_vec())
+}
+
+/// The issuing CA's list, revoking these clients.
+pub fn list(pki: &TestPki, number: u64, revoked: &[&str]) -> Vec<u8> {
+    let (key, issuer) = issuing(pki);
     let now = clock::now();
-    let list = ListBuilder::new(&key, issuer.subject().der()).number(number);
+    let list = ListBuilder::new(&key, &issuer).number(number);
     let list = list.this_update(now).next_update(now.plus_seconds(3_600));
     revoked.iter().fold(list, |list, client| list.revoke(pki.serial(client).unwrap().as_bytes())).sign()
 }

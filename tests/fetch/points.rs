@@ -1,7 +1,8 @@
 //! The lists that certificates themselves name: fetched when the first client comes with one, from allowed hosts only.
 
 use crate::common::{Gateway, Signal, TestApp, TestPki, curl, wait_until};
-use crate::gateway::{HOST, list, with_revocation};
+use crate::gateway::{HOST, issuing, list, with_revocation};
+use crate::lists::{ISSUING_DISTRIBUTION_POINT, ListBuilder, element};
 use crate::server::{Answer, RawServer, ok};
 use rcgen::{
     CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
@@ -119,7 +120,7 @@ fn a_point_that_gives_no_list_of_the_ca_refuses_and_is_waited_for_once() {
     let gateway = Gateway::start(&pki, &configuration(&app));
     for (outcome, answer) in [
         ("malformed", Answer::Raw(ok(b"garbage", ""))),
-        ("bad-signature", Answer::Raw(ok(&another_keys_list(&pki), ""))),
+        ("bad-signature", Answer::Raw(ok(&tampered_with(list(&pki, 7, &[])), ""))),
         ("timeout", Answer::Silence),
     ] {
         let server = RawServer::new(answer);
@@ -128,7 +129,7 @@ fn a_point_that_gives_no_list_of_the_ca_refuses_and_is_waited_for_once() {
         assert_eq!(gateway.metric(&fetched(&server, outcome)), 1.0, "{outcome}");
         assert_ne!(status(&gateway, &pki, &format!("client-{outcome}")), 200, "{outcome}");
         // The next try is the fetcher's own.
-        server.answer(Answer::List(list(&pki, 7, &[])));
+        server.answer(Answer::List(list_of_point(&pki, &server.url())));
         wait_until("the list came later", || status(&gateway, &pki, &format!("client-{outcome}")) == 200);
     }
     assert_eq!(reached(&app), 3);
@@ -159,9 +160,16 @@ fn fetched(server: &RawServer, outcome: &str) -> String {
     format!("sekisho_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{}\"}}", server.url())
 }
 
-/// A list in the issuing CA's name, signed with another key.
-fn another_keys_list(pki: &TestPki) -> Vec<u8> {
-    let mut list = list(pki, 7, &[]);
+fn tampered_with(mut list: Vec<u8>) -> Vec<u8> {
     *list.last_mut().unwrap() ^= 1;
     list
+}
+
+/// The list of those certificates of the issuing CA that name this point.
+fn list_of_point(pki: &TestPki, url: &str) -> Vec<u8> {
+    let point = element(0xa0, &element(0xa0, &element(0x86, url.as_bytes())));
+    let (key, issuer) = issuing(pki);
+    let list = ListBuilder::new(&key, &issuer).number(7).this_update(clock::now());
+    let list = list.next_update(clock::now().plus_seconds(3_600));
+    list.extension(ISSUING_DISTRIBUTION_POINT, true, &element(0x30, &point)).sign()
 }

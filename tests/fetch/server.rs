@@ -19,6 +19,8 @@ pub enum Answer {
     Endless(Vec<u8>),
     /// These octets, then another each 100 milliseconds.
     Drip(Vec<u8>),
+    /// These octets in two halves, half a second apart.
+    Slow(Vec<u8>),
     /// Nothing, and the connection stays.
     Silence,
     /// The connection closes.
@@ -116,6 +118,14 @@ fn serve(
                     return Ok(());
                 }
             }
+        }
+        Answer::Slow(octets) => {
+            let (first, second) = octets.split_at(octets.len() / 2);
+            stream.write_all(first)?;
+            stream.set_read_timeout(Some(std::time::Duration::from_millis(500)))?;
+            // Ends by its timeout.
+            let _ = stream.read(&mut octet);
+            stream.write_all(second)
         }
         Answer::Silence => {
             stream.set_read_timeout(None)?;

@@ -157,13 +157,14 @@ impl Drop for Unfinished {
 }
 
 /// Fetches what is configured and not kept, once each and at the same time, before there is a gateway to serve: for a
-/// first start, which would else be one without lists.
+/// first start, which would else be one without lists. Removes what the process before left unfinished.
 ///
 /// Nothing is fetched for CAs that are wrong; [`crate::trust::load`] tells of them.
 ///
 /// # Errors
 /// At `[gateway.fetch] ca`, when it cannot be used.
 pub async fn prime(cas: &[Ca], settings: &Fetch, kept: &KeptLists) -> Result<Vec<FetchReport>, ConfigError> {
+    kept.forget_unfinished();
     let Ok(authorities) = authorities(cas) else { return Ok(Vec::new()) };
     let client = tls::client(settings)?;
     let mut attempts = JoinSet::new();
