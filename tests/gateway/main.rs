@@ -29,4 +29,5 @@ mod resumption;
 mod start;
 mod support;
 mod swaps;
+mod unenforced;
 mod upstreams;
