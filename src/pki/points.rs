@@ -42,6 +42,11 @@ pub struct PointName(Arc<[u8]>);
 pub struct Reasons(u16);
 
 impl DistributionPoint {
+    /// The point at a URI, for every reason.
+    pub fn at_uri(uri: &str) -> Self {
+        Self { names: Box::new([PointName::from_uri(uri)]), reasons: Reasons::ALL }
+    }
+
     /// The names under which the list may be.
     pub fn names(&self) -> &[PointName] {
         &self.names

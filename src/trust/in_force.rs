@@ -79,7 +79,7 @@ impl RevocationLists {
     }
 
     /// Every list a lookup asks.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+    pub fn all(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
         self.lists.iter().flat_map(InForce::all)
     }
 

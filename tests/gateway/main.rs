@@ -39,4 +39,5 @@ mod rotation;
 mod start;
 mod support;
 mod swaps;
+mod unenforced;
 mod upstreams;

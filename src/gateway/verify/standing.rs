@@ -103,7 +103,8 @@ pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String
         format!("{} from CA {issuer} valid until {}", link.serial, link.not_after)
     });
     let list = client.crl_number().map_or_else(|| "no list number".into(), |number| format!("list {number}"));
-    format!("none revoked ({list}); {}", looked_up.collect::<Vec<_>>().join(", "))
+    let unenforced = client.unenforced().map_or_else(String::new, |unenforced| format!("; not enforced: {unenforced}"));
+    format!("none revoked ({list}); {}{unenforced}", looked_up.collect::<Vec<_>>().join(", "))
 }
 
 fn with_owner(links: &[Link]) -> impl Iterator<Item = (&Link, Whose)> {
