@@ -125,7 +125,7 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
     check(&[
         (
             &[(REVOCATION, FOLLOWED)],
-            &["15: ca[1].revocation.feed: needs [gateway.feed], which says where the issuer's feed is"],
+            &["11: ca[1].revocation.feed: needs [gateway.feed], which says where the issuer's feed is"],
         ),
         (
             &[(LISTEN, &feed)],

@@ -260,7 +260,7 @@ impl TrustSnapshot {
         matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
-    /// What the lists say.
+    /// What the lists and the feed say.
     fn listed(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
         let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
@@ -339,25 +339,14 @@ impl TrustSnapshot {
         self.ground.authorities.iter().map(|authority| self.status_of(authority, now)).collect()
     }
 
-    /// One CA's, as its lists and the feed have it. A responder that answers stands in for lists, and one that does not
-    /// leaves the CA with what its lists are.
+    /// One CA's, as its lists, the feed and its responder have it. A responder that answers stands in for the others, and
+    /// one that does not leaves the CA with what they are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
+        status.readiness = self.readiness_by_feed(authority, status.readiness, now);
         if authority.waits_for_points() {
             // The first client brings the list's address; a gateway that is not ready would never see one.
             status.readiness = Readiness::Fresh;
-        }
-        if let (Revocation::Lists(lists), feed::Following::Lapsed(lapse)) =
-            (authority.revocation(), self.live.feed.following(&authority.key(), now))
-            && matches!(status.readiness, Readiness::Fresh | Readiness::Tolerated)
-        {
-            let when_stale = lists.policy().when_stale;
-            status.readiness = match Freshness::at(lapse.since, when_stale, now) {
-                _ if when_stale == WhenStale::ReportOnly => Readiness::Reported(lapse.to_string()),
-                Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
-                Freshness::Tolerated { .. } => Readiness::Tolerated,
-                Freshness::Fresh => status.readiness,
-            };
         }
         let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
             (authority.asked(), &status.readiness)
@@ -373,6 +362,22 @@ impl TrustSnapshot {
             }
         };
         status
+    }
+
+    /// Lists that can tell are as fresh as the feed that their CA follows.
+    fn readiness_by_feed(&self, authority: &Authority, by_lists: Readiness, now: Timestamp) -> Readiness {
+        let (Revocation::Lists(lists), feed::Following::Lapsed(lapse), Readiness::Fresh | Readiness::Tolerated) =
+            (authority.revocation(), self.live.feed.following(&authority.key(), now), &by_lists)
+        else {
+            return by_lists;
+        };
+        let when_stale = lists.policy().when_stale;
+        match Freshness::at(lapse.since, when_stale, now) {
+            _ if when_stale == WhenStale::ReportOnly => Readiness::Reported(lapse.to_string()),
+            Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
+            Freshness::Tolerated { .. } => Readiness::Tolerated,
+            Freshness::Fresh => by_lists,
+        }
     }
 
     /// Whether each CA that needs lists can tell certificates good at `now`.

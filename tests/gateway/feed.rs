@@ -1,7 +1,7 @@
 //! The issuer's feed (requirement R6): what it tells is in force on every path at once, and whatever is wrong with it
 //! loses no revocation.
 
-use crate::common::{Gateway, Setup, Signal, TestPki, TlsClient, Version, alert, wait_until};
+use crate::common::{Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, wait_until};
 use crate::feed_server::{Live, Plan, Signer, World, configuration};
 use crate::lapse::{ALERT, Closed, PAGE, Paths};
 use rustls::AlertDescription;
@@ -57,29 +57,30 @@ fn a_certificate_on_hold_is_refused_and_served_again_on_the_same_connection() {
     let (world, mut live) = World::following(&Plan::default());
     let setup = &world.setup;
     let client = TlsClient::new(&setup.pki, Some(LEAVING), Version::Tls13);
-    let mut kept = client.connect(&setup.gateway, PAGE).unwrap();
+    // HTTP/1.1 closes after a refusal, HTTP/2 goes on.
+    let mut kept = Http2::connect(&client, &setup.gateway, PAGE).unwrap();
     // An answer, and the request over at the gateway too: one under way would be cut.
     let mut get = |path: &str| {
         let answer = kept.get(PAGE, path).unwrap();
         setup.gateway.record(path, |record| record["kind"] == "access" && record["path"] == path);
         answer
     };
-    assert_eq!(get("/echo/first").status, 200);
+    assert_eq!(get("/echo/first").0, 200);
     for round in 0..3 {
         let (hold, release) = (2 * round + 1, 2 * round + 2);
         live.event(&world.told(2 * round, hold, &[(hold, LEAVING, "held")]));
         world.nodes[0].wait_for_acknowledgement("f-1", hold);
         let refused = get(&format!("/echo/held/{round}"));
-        assert!(refused.status == 403 && refused.text().contains("revoked"), "{}", refused.text());
+        assert!(refused.0 == 403 && refused.1.contains("revoked"), "{}", refused.1);
         live.event(&world.told(hold, release, &[(release, LEAVING, "released")]));
         world.nodes[0].wait_for_acknowledgement("f-1", release);
-        assert_eq!(get(&format!("/echo/released/{round}")).status, 200, "round {round}");
+        assert_eq!(get(&format!("/echo/released/{round}")).0, 200, "round {round}");
     }
     // And a release undoes no revocation.
     live.event(&world.told(6, 8, &[(7, LEAVING, "revoked")]));
     live.event(&world.told(8, 9, &[(9, LEAVING, "released")]));
     leaving_is_revoked(&world, 0, 9);
-    assert_eq!(get("/echo/revoked").status, 403);
+    assert_eq!(get("/echo/revoked").0, 403);
 }
 
 /// What a node can send that is not the issuer's word, and why the stream is then left.
@@ -248,7 +249,9 @@ fn a_feed_that_is_lost_closes_its_ca_by_its_policy_and_opens_it_when_it_is_back(
         let (world, live) = World::following(&Plan { lost_after: "2s", when_stale, ..Plan::default() });
         let setup = &world.setup;
         let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
-        let (_, mut kept) = client.get(&setup.gateway, PAGE, "/echo").unwrap();
+        let mut kept = Http2::connect(&client, &setup.gateway, PAGE).unwrap();
+        assert_eq!(kept.get(PAGE, "/echo/first").unwrap().0, 200);
+        setup.gateway.record("its end", |record| record["kind"] == "access" && record["path"] == "/echo/first");
         let readiness = || setup.gateway.admin_get("/readyz");
         let current = || setup.gateway.metric(r#"sekisho_feed_current{ca="issuing"}"#);
         assert!((current() - 1.0).abs() < f64::EPSILON);
@@ -261,8 +264,12 @@ fn a_feed_that_is_lost_closes_its_ca_by_its_policy_and_opens_it_when_it_is_back(
         });
         let expected = is_closed.then_some(AlertDescription::CertificateUnknown);
         assert_eq!(refusal(&setup.gateway, &setup.pki, "client-good"), expected, "{when_stale}");
-        let answer = kept.get(PAGE, "/echo").unwrap();
-        assert_eq!(answer.status == 403 && answer.text().contains("revocation-unavailable"), is_closed, "{when_stale}");
+        let (status, text) = kept.get(PAGE, "/echo").unwrap();
+        assert_eq!(
+            status == 403 && text.contains("revocation-unavailable"),
+            is_closed,
+            "{when_stale}: {status} {text}"
+        );
         assert_eq!(refusal(&setup.gateway, &setup.pki, "client-revoked"), Some(AlertDescription::CertificateRevoked));
         loop {
             assert_eq!(waiting.after, Some(0));
@@ -273,7 +280,7 @@ fn a_feed_that_is_lost_closes_its_ca_by_its_policy_and_opens_it_when_it_is_back(
             }
             waiting = world.nodes[0].asked();
         }
-        assert_eq!(kept.get(PAGE, "/echo").unwrap().status, 200, "{when_stale}: on the same connection");
+        assert_eq!(kept.get(PAGE, "/echo").unwrap().0, 200, "{when_stale}: on the same connection");
     }
 }
 

@@ -25,6 +25,23 @@ fn a_revocation_is_told_to_a_gateway_that_follows_before_the_next_heartbeat() {
 }
 
 #[test]
+fn a_change_is_told_before_any_list_has_it() {
+    let issuer = plan(&["g1"]).and("heartbeat = \"60s\"").start();
+    let bank = bank(&issuer);
+    let (person, _) = user(&bank, "u1");
+    let mut gateway = Follower::open(&issuer, "g1", None);
+    gateway.message();
+    let mut alone = 0;
+    for (sequence, act) in (1..=10).zip(["suspend", "resume"].into_iter().cycle()) {
+        bank.act(&person, act, "staff-desk").done();
+        let messages = gateway.until("the change", |message| message.to() == sequence);
+        alone += usize::from(messages.last().is_some_and(|message| message.lists().is_empty()));
+    }
+    // On a busy machine a list may overtake one or another; were lists what wakes the feed, they would overtake all.
+    assert!(alone >= 5, "{alone} of ten");
+}
+
+#[test]
 fn a_suspended_user_is_held_and_released_and_a_revocation_of_them_is_for_ever() {
     let issuer = plan(&["g1"]).start();
     let bank = bank(&issuer);

@@ -180,6 +180,11 @@ impl FeedView {
         self.position.is_none() || self.followed.iter().any(|followed| followed.base.is_none())
     }
 
+    /// Whether newer lists of a CA are needed than are in force.
+    pub fn lacks_lists(&self, issuer: &AuthorityKey) -> bool {
+        self.followed(issuer).is_some_and(|followed| followed.base.is_some() && followed.gap.is_some())
+    }
+
     /// Changes held in all.
     pub fn held(&self) -> usize {
         self.followed.iter().map(|followed| followed.changes.len()).sum()
