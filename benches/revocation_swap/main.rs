@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const ENTRIES: usize = 1_000_000;
 /// Swaps whose latencies are measured.
 const SWAPS: usize = 40;
-/// Swaps over which memory is watched, those among them.
+/// Swaps over which memory is watched, those among them. Between them memory is looked at when it was given back.
 const ALL_SWAPS: usize = 100;
 /// The least time measured before and after each swap; longer than the gateway takes to give memory back.
 const QUIET: Duration = Duration::from_millis(2_000);
@@ -46,7 +46,7 @@ fn main() {
     println!("{ENTRIES} entries: index {index:.1} MB; gateway of an empty list {:.1} MB", stand.memory_empty());
     let load = Load::start(&stand);
     let (mut spans, mut took, mut memory) = (Vec::new(), Samples::default(), Vec::new());
-    for _ in 0..swaps {
+    for swap in 1..=swaps {
         stand.make_next();
         load::rest(SETTLE);
         let before = Instant::now();
@@ -56,7 +56,7 @@ fn main() {
         let end = Instant::now();
         load::rest(QUIET);
         took.push(end - begin);
-        memory.push(stand.memory());
+        memory.push((swap, stand.memory()));
         let span = |phase, begin, end| Span { phase, begin, end };
         spans.extend([span(0, before, begin), span(1, begin, end), span(2, end, Instant::now())]);
     }
@@ -77,15 +77,16 @@ fn main() {
     let [before, during, after] = phases.each_ref().map(|samples| samples.percentile(99.0));
     println!("p99 during / before {:.3}, after / before {:.3}", during / before, after / before);
 
-    for _ in swaps..ALL_SWAPS {
+    for swap in swaps + 1..=ALL_SWAPS {
         stand.make_next();
         stand.swap();
-        memory.push(stand.memory());
+        if swap % 10 == 0 {
+            load::rest(QUIET);
+            memory.push((swap, stand.memory()));
+        }
     }
-    load::rest(QUIET);
-    memory.push(stand.memory());
-    let at = |swap: usize| format!("{:.1} MB after {swap}", memory[(swap - 1).min(memory.len() - 1)]);
-    let (middle, last) = (memory.len() / 2, memory.len());
-    println!("resident memory of the gateway: {}, {}, {}, {}", at(1), at(5), at(middle), at(last));
+    let shown = memory.iter().filter(|(swap, _)| *swap == 1 || swap % 10 == 0);
+    let shown: Vec<_> = shown.map(|(swap, memory)| format!("{memory:.1} after {swap}")).collect();
+    println!("resident memory of the gateway at rest, MB: {}", shown.join(", "));
     println!("{}", serde_json::json!({ "index_mb_1m": rounded(index), "swap_p99_ratio": rounded(during / before) }));
 }

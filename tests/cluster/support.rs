@@ -36,10 +36,23 @@ impl Bank {
         Self { cluster, relays: relays.into_inner(), _app: app, _folder: folder }
     }
 
-    /// A user with a certificate, who is served at every gateway.
+    /// Users with certificates, who are served.
+    pub fn users<const COUNT: usize>(&self) -> [User; COUNT] {
+        // The first opens the contract.
+        let first = self.user("user0");
+        let rest = std::thread::scope(|scope| {
+            let acquire = |number| scope.spawn(move || self.user(&format!("user{number}")));
+            let acquiring: Vec<_> = (1..COUNT).map(acquire).collect();
+            acquiring.into_iter().map(|acquired| acquired.join().unwrap()).collect::<Vec<_>>()
+        });
+        let users: Vec<User> = std::iter::once(first).chain(rest).collect();
+        users.try_into().expect("so many")
+    }
+
+    /// A user with a certificate, who is served at one gateway or another.
     pub fn user(&self, name: &str) -> User {
         let user = self.cluster.acquire(0, name).unwrap_or_else(|error| panic!("{name}: {error}"));
-        (0..GATEWAYS).for_each(|gateway| self.wait_for_page(gateway, &user, &Page::Served));
+        self.wait_for_page(name.len() % GATEWAYS, &user, &Page::Served);
         user
     }
 
@@ -80,13 +93,14 @@ impl Bank {
         (0..GATEWAYS).for_each(|gateway| self.wait_for_page(gateway, user, &Page::RefusedAsRevoked));
     }
 
-    /// What a gateway does with a user from a moment on: never serves them again.
+    /// A gateway serves nobody of these for so long.
     #[track_caller]
-    pub fn never_served(&self, gateway: usize, user: &User, time: Duration) {
+    pub fn never_served(&self, gateway: usize, users: &[&User], time: Duration) {
         let until = Instant::now() + time;
         while Instant::now() < until {
-            let page = self.cluster.page(gateway, user);
-            assert_ne!(page, Page::Served, "{} at gateway {gateway}", user.name);
+            for user in users {
+                assert_ne!(self.cluster.page(gateway, user), Page::Served, "{} at gateway {gateway}", user.name);
+            }
         }
     }
 }
