@@ -74,6 +74,7 @@ impl Loaded {
             RevocationStatus::Revoked { reason, crl_number, .. } => Standing::Revoked(reason, number(crl_number)),
             RevocationStatus::Unavailable { why, .. } => Standing::Unavailable(why),
             RevocationStatus::Unenforced { why, .. } => Standing::Unenforced(why),
+            RevocationStatus::Pending { .. } => panic!("there is nobody to ask"),
             RevocationStatus::NotChecked => panic!("it is checked"),
         }
     }
