@@ -82,7 +82,7 @@ impl Written {
     /// The block that was kept.
     ///
     /// # Errors
-    /// [`WrittenError`]: it is not as [`Self::from`] writes it.
+    /// [`WrittenError`]: it is not as a kept block is written.
     pub fn kept(self) -> Result<Block, WrittenError> {
         let (id, added, key) = (self.id.clone(), self.added.clone(), self.authority.clone());
         let Some(added) = added.as_deref().and_then(Timestamp::from_rfc_3339) else {
