@@ -263,7 +263,7 @@ pub struct RevocationSources {
     /// 4.2.1.13).
     pub point_hosts: Vec<Placed<String>>,
     /// `ocsp`: client certificates are asked for at a responder (RFC 6960).
-    pub ocsp: Option<OcspSource>,
+    pub ocsp: Option<Box<OcspSource>>,
     /// `feed = true`: the issuer's feed of `[gateway.feed]` tells of this CA's certificates.
     pub feed: Followed,
     /// `when_stale`.
