@@ -479,7 +479,7 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
         (
             &[(REVOCATION, r#"revocation = { crl = ["a.crl"], when_stale = "grace" }"#)],
             &[
-                r#"15: ca[1].revocation.when_stale: "grace" is not a policy for a stale list; write "closed", { grace = "6h" } or "open""#,
+                r#"15: ca[1].revocation.when_stale: "grace" is not a policy for a stale list; write "closed", { grace = "6h" }, "open" or "report-only""#,
             ],
         ),
         (
