@@ -21,7 +21,7 @@ impl PointBook {
         let hosts = &authority.facts.point_hosts;
         let names = question.points?.iter().flat_map(|point| point.names());
         let urls = self.untried(authority.name(), hosts, names.filter_map(PointName::uri));
-        (!urls.is_empty()).then(|| Need::Lists { issuer: *question.issuer, urls })
+        (!urls.is_empty()).then_some(Need::Lists { issuer: *question.issuer, urls })
     }
 
     fn untried<'a>(&self, ca: &Arc<str>, hosts: &[String], urls: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {

@@ -78,10 +78,7 @@ impl Fetcher {
             stays
         });
         for target in wanted {
-            if !state.running.contains_key(&target) {
-                let running = self.start(&tools, target.clone());
-                state.running.insert(target, running);
-            }
+            state.running.entry(target).or_insert_with_key(|target| self.start(&tools, target.clone()));
         }
         state.tools = Some(tools);
         Ok(())
