@@ -38,8 +38,6 @@ pub trait Host: Send + Sync {
     fn fetched(&self, report: &FetchReport);
 }
 
-/// Fetches every target, each in its own task.
-
 /// What every task works with; another when `[gateway.fetch]` or the state folder changes.
 pub(super) struct Tools {
     client: Client,
