@@ -568,6 +568,23 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
             ],
         ),
         (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "ldap://a" } }"#)],
+            &[r#"15: ca[1].revocation.ocsp.url: "ldap://a" is not a URL; write "http://crl.example.jp/ca.crl""#],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "http://a", nonce = "always" } }"#)],
+            &[
+                r#"15: ca[1].revocation.ocsp.nonce: "always" is not a policy for the nonce; write "sent", "required" or "off""#,
+            ],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "http://a", timeout = "31s", refresh = "2d" } }"#)],
+            &[
+                r#"15: ca[1].revocation.ocsp.timeout: "31s" is out of range; write "100ms" to "30s""#,
+                r#"15: ca[1].revocation.ocsp.refresh: "2d" is out of range; write "1s" to "1d""#,
+            ],
+        ),
+        (
             &[(REVOCATION, r#"revocation = { crl = ["a.crl"], when_stale = {} }"#)],
             &[
                 r#"15: ca[1].revocation.when_stale.grace: is missing; write how long a stale list still serves: { grace = "6h" }"#,
