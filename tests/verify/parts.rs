@@ -83,7 +83,7 @@ fn a_ticket_without_points_resumes_and_one_of_a_revoked_client_does_not() {
     let trust = world.load(None);
     let policy = world.policy(&trust);
     let client = verify(std::slice::from_ref(&leaf.der), &policy, &trust, None, NOW).unwrap();
-    let kept: Vec<Link> = client.links().iter().cloned().map(|link| Link { points: None, ..link }).collect();
+    let kept: Vec<Link> = client.links().iter().map(|link| Link { points: None, ..link.clone() }).collect();
     assert!(recheck_links(&kept, &policy, &trust, NOW).is_ok());
     // Its part is gone: the ticket does not know, and `verify` refuses once the session is resumed.
     let without = bank(&[], &issuing, &root, false);
