@@ -138,7 +138,7 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
         (
             &[(LISTEN, &feed), (REVOCATION, r#"revocation = { ocsp = { url = "http://o" }, feed = true }"#)],
             &[
-                "22: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points",
+                "18: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points",
             ],
         ),
         (

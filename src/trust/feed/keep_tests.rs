@@ -166,6 +166,27 @@ fn after_a_failure_the_whole_is_written_and_nothing_is_appended_to_what_is_torn(
 }
 
 #[test]
+fn a_message_that_came_in_force_and_was_not_handed_on_is_kept_with_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feed");
+    let (mut keeper, recalled) = Keeper::open(&path).unwrap();
+    let messages = [message(0, 2), message(2, 5), message(5, 6)];
+    let mut view = beside(&recalled.view);
+    for (place, message) in messages.iter().enumerate() {
+        let step = if place == 0 { Step::Begin(Anew::Unknown) } else { Step::Continue };
+        view = beside(&view.after(message, step, NOW).unwrap());
+        if place != 1 {
+            keeper.keep([(message, step)], NOW, &view).unwrap();
+        }
+    }
+    assert_eq!(keeper.to(), 6);
+    drop(keeper);
+    let (_, recalled) = Keeper::open(&path).unwrap();
+    assert_eq!(recalled.damage, None);
+    assert!((1..=6).all(|sequence| knows(&beside(&recalled.view), sequence)));
+}
+
+#[test]
 fn a_log_that_has_grown_is_written_anew() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("feed");

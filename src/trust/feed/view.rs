@@ -327,7 +327,8 @@ impl Followed {
         let (reached, base, key) = (self.gap.is_none(), self.base, self.key);
         self.changes.retain(|entry| match entry.origin {
             Origin::This => !reached || base.is_none_or(|base| entry.sequence > base),
-            Origin::Restored => !lists.has(&key, &entry.serial),
+            // A list from before the store was restored may have it, and the next one not.
+            Origin::Restored => !(reached && lists.has(&key, &entry.serial)),
             Origin::Another => !reached && !lists.has(&key, &entry.serial),
         });
         self.estranged = self.estranged && self.changes.iter().any(|entry| entry.origin != Origin::This);
