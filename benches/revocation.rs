@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group};
 use revocation::*;
 use sekisho::config::{AnchorExpiry, Ca, Place, Placed, RevocationSource, RevocationSources};
 use sekisho::pki::serial::SerialNumber;
-use sekisho::trust::{ListParts, TrustSnapshot, load};
+use sekisho::trust::{ListParts, Question, TrustSnapshot, load};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ fn lookups(criterion: &mut Criterion) {
                 criterion.bench_function(&format!("lookup/{kind}/{count}/{name}"), |bencher| {
                     bencher.iter(|| {
                         next = (next + 1) % serials.len();
-                        black_box(snapshot.revocation(&key, &serials[next], NOW))
+                        black_box(snapshot.revocation(&Question::client(&key, &serials[next]), NOW))
                     });
                 });
             }

@@ -125,7 +125,7 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
     check(&[
         (
             &[(REVOCATION, FOLLOWED)],
-            &["15: ca[1].revocation.feed: needs [gateway.feed], which says where the issuer's feed is"],
+            &["11: ca[1].revocation.feed: needs [gateway.feed], which says where the issuer's feed is"],
         ),
         (
             &[(LISTEN, &feed)],
@@ -138,7 +138,7 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
         (
             &[(LISTEN, &feed), (REVOCATION, r#"revocation = { ocsp = { url = "http://o" }, feed = true }"#)],
             &[
-                "22: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points",
+                "18: ca[1].revocation.feed: goes on from the CA's published lists; add crl, crl_urls or distribution_points",
             ],
         ),
         (
@@ -180,7 +180,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, feed",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, limits, tickets, headers, assertion, feed, fetch",
             ],
         ),
         (
@@ -244,7 +244,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, feed"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, limits, tickets, headers, assertion, feed, fetch"#,
             ],
         ),
     ]);
@@ -278,6 +278,18 @@ fn a_value_of_the_wrong_type_is_an_error_that_says_the_right_one() {
             &[(LISTEN, r#"+admin = "9443""#)],
             &[
                 r#"3: gateway.admin: "9443" is not an address; write an IP address and a port: "127.0.0.1:8443" or "[::1]:8443""#,
+            ],
+        ),
+        (
+            &[(LISTEN, "+state_folder = \"state\"\nadmin_token_file = \"t\"\nadmin_token_from = \"everywhere\"")],
+            &[
+                r#"5: gateway.admin_token_from: "everywhere" is not where the token may come from; write "loopback" or "anywhere""#,
+            ],
+        ),
+        (
+            &[(LISTEN, r#"+admin_token_file = "admin.token""#)],
+            &[
+                r#"3: gateway.admin_token_file: needs a folder in which the block list is kept; write state_folder = "/var/lib/sekisho""#,
             ],
         ),
         (
@@ -552,7 +564,24 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
         (
             &[(REVOCATION, r#"revocation = { crl = ["a.crl"], when_stale = "grace" }"#)],
             &[
-                r#"15: ca[1].revocation.when_stale: "grace" is not a policy for a stale list; write "closed", { grace = "6h" } or "open""#,
+                r#"15: ca[1].revocation.when_stale: "grace" is not a policy for a stale list; write "closed", { grace = "6h" }, "open" or "report-only""#,
+            ],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "ldap://a" } }"#)],
+            &[r#"15: ca[1].revocation.ocsp.url: "ldap://a" is not a URL; write "http://crl.example.jp/ca.crl""#],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "http://a", nonce = "always" } }"#)],
+            &[
+                r#"15: ca[1].revocation.ocsp.nonce: "always" is not a policy for the nonce; write "sent", "required" or "off""#,
+            ],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "http://a", timeout = "31s", refresh = "2d" } }"#)],
+            &[
+                r#"15: ca[1].revocation.ocsp.timeout: "31s" is out of range; write "100ms" to "30s""#,
+                r#"15: ca[1].revocation.ocsp.refresh: "2d" is out of range; write "1s" to "1d""#,
             ],
         ),
         (
@@ -1265,4 +1294,49 @@ mod any_text {
             check(&text);
         }
     }
+}
+
+#[test]
+fn lists_are_fetched_only_where_they_can_be_kept_and_their_server_known() {
+    const URL: &str = "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\"] }";
+    const HTTPS: &str =
+        "revocation = { crl_urls = [\"http://crl.example.jp/a.crl\", \"https://crl.example.jp/b.crl\"] }";
+    const POINTS: &str = "revocation = { distribution_points = [\"crl.example.jp\"] }";
+    const STATE: &str = "+state_folder = \"state\"";
+    check(&[
+        (
+            &[(REVOCATION, URL)],
+            &[
+                "15: ca[1].revocation.crl_urls[0]: is fetched and must be kept for a start without network; write state_folder in [gateway]",
+            ],
+        ),
+        (
+            &[(REVOCATION, POINTS)],
+            &[
+                "15: ca[1].revocation.distribution_points[0]: is fetched and must be kept for a start without network; write state_folder in [gateway]",
+            ],
+        ),
+        (
+            &[(LISTEN, STATE), (REVOCATION, HTTPS)],
+            &[
+                "16: ca[1].revocation.crl_urls[1]: is https:// and no CA of its server is known; write ca in [gateway.fetch], or http://, since the list is signed",
+            ],
+        ),
+        (
+            &[(LIMITS, "[gateway.fetch]\ntimeout = \"0s\"\nlist_bytes = \"1GiB\"\ninterval = \"30d\"\nredirects = 1")],
+            &[
+                "5: gateway.fetch.timeout: \"0s\" is out of range; write \"1s\" to \"10m\"",
+                "6: gateway.fetch.list_bytes: \"1GiB\" is out of range; write \"1KiB\" to \"256MiB\"",
+                "7: gateway.fetch.interval: \"30d\" is out of range; write \"1s\" to \"7d\"",
+                "8: gateway.fetch.redirects: is not a known key; the keys here are timeout, list_bytes, interval, ca",
+            ],
+        ),
+    ]);
+    for revocation in [URL, POINTS] {
+        let config = accepted(&[(LISTEN, STATE), (REVOCATION, revocation)]);
+        assert_eq!(config.fetch, config::Fetch::default());
+        assert_eq!(config.gateway.state_folder.unwrap().value, PathBuf::from("/etc/sekisho/state"));
+    }
+    let fetch = "[gateway.fetch]\nca = \"ca.pem\"\n[gateway.limits]";
+    assert!(accepted(&[(LISTEN, STATE), (LIMITS, fetch), (REVOCATION, HTTPS)]).fetch.ca.is_some());
 }

@@ -141,10 +141,6 @@ fn what_a_list_cannot_be_read_for_is_named() {
     let scope = |builder: ListBuilder<'_>| CertificateList::parse(&builder.sign()).unwrap().header().scope.clone();
     let not_understood = Scope::NotUnderstood;
     assert_eq!(
-        scope(ca.list().extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 1])),
-        not_understood(NotUnderstood::Delta)
-    );
-    assert_eq!(
         scope(ca.list().extension(ISSUING_DISTRIBUTION_POINT, true, &[0x30, 3, 0x84, 1, 0xff])),
         not_understood(NotUnderstood::Indirect)
     );
@@ -153,9 +149,63 @@ fn what_a_list_cannot_be_read_for_is_named() {
         not_understood(NotUnderstood::CriticalExtension("2.5.29.99".to_owned()))
     );
     assert_eq!(scope(ca.list().extension(UNKNOWN, false, &[5, 0])), Scope::Complete, "not critical: ignored");
-    for partial in [&[0x30, 3, 0x81, 1, 0xff][..], &[0x30, 3, 0x82, 1, 0xff], &[0x30, 4, 0x83, 2, 7, 0x80]] {
-        let scope = scope(ca.list().extension(ISSUING_DISTRIBUTION_POINT, true, partial));
-        assert!(matches!(scope, Scope::Partial(_)), "{partial:x?}");
+}
+
+#[test]
+fn a_list_says_which_part_of_the_certificates_it_is_of() {
+    let ca = TestCa::root("A");
+    let part = |value: &[u8]| {
+        let der = ca.list().extension(ISSUING_DISTRIBUTION_POINT, true, value).sign();
+        CertificateList::parse(&der).map(|list| match list.header().scope.clone() {
+            Scope::Partial(part) => part,
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(part(&[0x30, 3, 0x81, 1, 0xff]).unwrap().holders, Holders::Users);
+    assert_eq!(part(&[0x30, 3, 0x82, 1, 0xff]).unwrap().holders, Holders::Authorities);
+    assert_eq!(part(&[0x30, 3, 0x85, 1, 0xff]).unwrap().holders, Holders::AttributeCertificates);
+    let some = part(&[0x30, 4, 0x83, 2, 6, 0x40]).unwrap();
+    assert!(!some.reasons.is_all() && !some.reasons.is_none() && some.points.is_empty());
+    let there = part(&point("http://crl.example.jp/3.crl", &[0x81, 1, 0xff])).unwrap();
+    assert_eq!(there.points.iter().map(|name| name.uri()).collect::<Vec<_>>(), [Some("http://crl.example.jp/3.crl")]);
+    assert_eq!((there.holders, there.reasons.is_all()), (Holders::Users, true));
+    let what = "issuingDistributionPoint";
+    let both = part(&[0x30, 6, 0x81, 1, 0xff, 0x82, 1, 0xff]).unwrap_err();
+    assert_eq!(both, CrlError::Der(DerError::Value(what)), "at most one of the three may be TRUE");
+    let twice = part(&[0x30, 8, 0x83, 2, 6, 0x40, 0x83, 2, 0, 0xff]).unwrap_err();
+    assert_eq!(twice, CrlError::Der(DerError::UnexpectedTag(what, 0x83)));
+    let backwards = part(&[0x30, 7, 0x83, 2, 6, 0x40, 0x81, 1, 0xff]).unwrap_err();
+    assert_eq!(backwards, CrlError::Der(DerError::UnexpectedTag(what, 0x81)));
+    assert!(part(&[0x30, 4, 0xa0, 2, 0xa0, 0]).is_err(), "a point without a name is none");
+}
+
+#[test]
+fn a_delta_list_names_its_base_and_may_release() {
+    let ca = TestCa::root("A");
+    let release = ca.list().revoke_at(&[5], NOW, Some(8));
+    assert_eq!(build_error(&release.sign()), CrlError::RemoveFromCrl);
+    let delta = release.extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 4]).number(7).sign();
+    let list = CertificateList::parse(&delta).unwrap();
+    let header = list.header();
+    assert_eq!((header.base, header.number, header.kind()), (Some(4.into()), Some(7.into()), ListKind::Delta));
+    let entry = RevokedIndex::build(&list).unwrap().get(&serial(&[5])).unwrap();
+    assert_eq!(entry.reason, RevocationReason::RemoveFromCrl);
+    let negative = ca.list().extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 0x80]).sign();
+    assert_eq!(parse_error(&negative), CrlError::Der(DerError::Value("CRLNumber")));
+}
+
+#[test]
+fn a_delta_list_that_both_releases_and_revokes_revokes() {
+    let ca = TestCa::root("A");
+    for (release_at, revoke_at) in [(-60, 0), (0, -60), (0, 0)] {
+        let delta = ca
+            .list()
+            .revoke_at(&[5], NOW.plus_seconds(release_at), Some(8))
+            .revoke_at(&[5], NOW.plus_seconds(revoke_at), Some(1))
+            .extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 4])
+            .sign();
+        let index = RevokedIndex::build(&CertificateList::parse(&delta).unwrap()).unwrap();
+        assert_eq!(index.get(&serial(&[5])).unwrap().reason, RevocationReason::KeyCompromise);
     }
 }
 

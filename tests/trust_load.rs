@@ -89,7 +89,7 @@ fn number(outcome: &LoadOutcome) -> Option<String> {
 
 fn is_revoked(outcome: &LoadOutcome, ca: &TestCa, serial: u8) -> bool {
     let serial = SerialNumber::from_der_content(&[serial]).unwrap();
-    let status = outcome.snapshot.revocation(&ca.certificate.authority_key(), &serial, NOW);
+    let status = outcome.snapshot.revocation(&Question::client(&ca.certificate.authority_key(), &serial), NOW);
     matches!(status, RevocationStatus::Revoked { .. })
 }
 
@@ -188,8 +188,12 @@ fn at_start_a_source_without_a_list_is_an_error_that_names_key_and_file() {
         error(Some(cut[..cut.len() - 1].to_vec())),
         expect("not a revocation list: the octets end inside CertificateList")
     );
-    let delta = ca.list().extension(DELTA_CRL_INDICATOR, true, &[0x02, 1, 1]).sign();
-    assert!(error(Some(delta)).contains("it is a delta list"));
+    let delta = error(Some(ca.list().number(2).delta(1).sign()));
+    assert!(delta.contains("it builds on a list that did not come (number 1 or later)"), "{delta}");
+    let without_number = error(Some(ca.list().number(None).sign()));
+    assert!(without_number.contains("it has no CRLNumber"), "{without_number}");
+    let without_end = error(Some(ca.list().next_update(None).sign()));
+    assert!(without_end.contains("it has no nextUpdate"), "{without_end}");
 }
 
 #[test]

@@ -1,7 +1,13 @@
-//! The admin address: metrics, liveness, readiness and the assertion keys. Never reachable through the TLS listeners.
+//! The admin address: metrics, liveness, readiness, the assertion keys and the block list. Never reachable through the
+//! TLS listeners.
 
-use super::Gateway;
+mod blocks;
+mod token;
+
+pub(super) use token::AdminToken;
+
 use super::listener::ACCEPT_PAUSE;
+use super::{Gateway, sources};
 use crate::clock;
 use crate::trust::Readiness;
 use async_trait::async_trait;
@@ -10,6 +16,7 @@ use pingora_core::apps::ServerApp;
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,16 +24,17 @@ use tokio::sync::watch;
 /// Prometheus text exposition format.
 const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// RFC 8259.
+const JSON: &str = "application/json";
 /// RFC 7517 section 8.5.1.
 const JWK_SET: &str = "application/jwk-set+json";
 
 /// Serves the admin address until the process ends: readiness has to tell a load balancer that we are draining.
 pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopping: watch::Receiver<bool>) {
-    let app = Arc::new(Admin { gateway, stopping });
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => {
-                let app = app.clone();
+            Ok((tcp, peer)) => {
+                let app = Arc::new(Admin { gateway: gateway.clone(), stopping: stopping.clone(), peer });
                 tokio::spawn(async move { app.process_new(Box::new(Stream::from(tcp)), &app.stopping).await });
             }
             Err(error) => {
@@ -40,6 +48,7 @@ pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopping
 struct Admin {
     gateway: Arc<Gateway>,
     stopping: watch::Receiver<bool>,
+    peer: SocketAddr,
 }
 
 #[async_trait]
@@ -47,6 +56,9 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         let (method, path) = (request.method.clone(), request.uri.path().to_owned());
+        if blocks::is_mine(&path) {
+            return blocks::respond(&self.gateway, self.peer, session).await;
+        }
         if method != Method::GET && method != Method::HEAD {
             return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
         }
@@ -54,10 +66,13 @@ impl ServeHttp for Admin {
             "/metrics" => self.metrics(),
             "/livez" => answer(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.readiness(),
+            "/status/revocation" => self.revocation(),
             "/.well-known/jwks.json" => self.keys(),
-            _ => {
-                answer(StatusCode::NOT_FOUND, TEXT, b"try /metrics, /livez, /readyz, /.well-known/jwks.json\n".to_vec())
-            }
+            _ => answer(
+                StatusCode::NOT_FOUND,
+                TEXT,
+                b"try /metrics, /livez, /readyz, /status/revocation, /.well-known/jwks.json, /blocks\n".to_vec(),
+            ),
         };
         if method == Method::HEAD {
             response.body_mut().clear();
@@ -70,11 +85,9 @@ impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         let snapshot = self.gateway.snapshot();
         self.gateway.metrics.responders(&snapshot.trust);
-        answer(
-            StatusCode::OK,
-            METRICS_TYPE,
-            self.gateway.metrics.render(&snapshot.pools, &snapshot.trust, clock::now()),
-        )
+        let now = clock::now();
+        self.gateway.metrics.sources.show(&sources::look(&self.gateway, now), now);
+        answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools, &snapshot.trust, now))
     }
 
     /// Ready while serving and while every CA can tell who is revoked (requirement O2).
@@ -95,6 +108,13 @@ impl Admin {
         } else {
             answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, (problems.join("\n") + "\n").into_bytes())
         }
+    }
+
+    /// Every source of revocation, for people and scripts (requirement R4).
+    fn revocation(&self) -> Response<Vec<u8>> {
+        let now = clock::now();
+        let told = sources::look(&self.gateway, now).json(self.gateway.snapshot().generation, now);
+        answer(StatusCode::OK, JSON, (told.to_string() + "\n").into_bytes())
     }
 
     fn keys(&self) -> Response<Vec<u8>> {

@@ -3,6 +3,7 @@
 //! Each connection gets a `ServerConfig` of its own (some microseconds beside a handshake's hundreds), because the
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
+pub(super) use super::client::{Client, Unsettled};
 use super::settle;
 use super::site::{Site, Snapshot};
 use super::stream::BufferedTcp;
@@ -26,28 +27,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
-
-/// Who is at the other end, as far as verification went.
-#[derive(Clone, Debug)]
-pub(super) enum Client {
-    /// Nobody: the site asks for no certificate, or makes it optional and none was given.
-    Anonymous,
-    /// A verified client.
-    Verified(VerifiedClient),
-    /// A client to whom nothing but a refusal is said (refusal style `page`).
-    Refused(Refusal),
-    /// A client that is good as far as is known, and has no right before what its status needs was asked for: its first
-    /// request waits for that ([`settle`]).
-    Unsettled(Unsettled),
-}
-
-/// A chain that passed every check but for a status that is not told yet.
-#[derive(Clone, Debug)]
-pub(super) struct Unsettled {
-    pub(super) presented: Arc<[CertificateDer<'static>]>,
-    /// Why it has no right now.
-    pub(super) refusal: Refusal,
-}
 
 /// A finished handshake.
 pub(super) struct Accepted {
@@ -369,7 +348,9 @@ impl ClientCertVerifier for HandshakeVerifier {
             _ => Ok(ClientCertVerified::assertion()),
         };
         match &outcome {
-            Ok(client) => self.session.facts.tell(client.verified_at(), client.links()),
+            Ok(client) => {
+                self.session.facts.tell(client.verified_at(), client.links(), Some(client.ticket_holder()));
+            }
             Err(_) => self.session.facts.refuse(),
         }
         let _ = self.session.outcome.set(outcome);

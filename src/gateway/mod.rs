@@ -7,6 +7,8 @@
 mod admin;
 mod alert;
 mod answers;
+mod blocks;
+mod client;
 mod connection;
 mod cut;
 mod feed;
@@ -22,6 +24,7 @@ mod registry;
 mod reload;
 mod settle;
 mod site;
+mod sources;
 mod stream;
 mod terminator;
 mod tickets;
@@ -66,6 +69,8 @@ struct Gateway {
     loads: publish::Loads,
     fetcher: Fetcher,
     questions: settle::Questions,
+    alarms: sources::LastAlarms,
+    blocks: blocks::Blocks,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

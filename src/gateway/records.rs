@@ -2,7 +2,7 @@
 
 use super::connection::Connection;
 use super::handshake::{Client, Failure, FailureCause, Unsettled};
-use super::verify::{Refusal, VerifiedClient};
+use super::verify::{Refusal, Unenforced, VerifiedClient};
 use crate::pki::time::Timestamp;
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -30,7 +30,21 @@ pub(super) struct AuthenticationRecord<'a> {
     tls: Option<TlsRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<CertificateRecord>,
+    /// Accepted by a policy for what cannot be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unenforced: Option<UnenforcedRecord>,
+    /// The draining CA that an accepted certificate hangs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draining_ca: Option<String>,
     microseconds: u128,
+}
+
+/// What a client would have been refused for under `when_stale = "closed"`.
+#[derive(Debug, Serialize)]
+struct UnenforcedRecord {
+    ca: String,
+    reason: &'static str,
+    evidence: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,6 +66,9 @@ pub(super) struct CertificateRecord {
     fingerprint: String,
     not_after: Option<Timestamp>,
     crl_number: Option<String>,
+    /// The configured name of the CA that issued it, once that is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contract_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -89,6 +106,12 @@ impl<'a> AuthenticationRecord<'a> {
                 key_exchange: Some(connection.tls.key_exchange),
             }),
             certificate: certificate_of(client),
+            unenforced: unenforced(client).map(|unenforced| UnenforcedRecord {
+                ca: unenforced.ca().to_string(),
+                reason: unenforced.reason().name(),
+                evidence: unenforced.to_string(),
+            }),
+            draining_ca: connection.last_known().draining.as_deref().map(str::to_owned),
             microseconds: took.as_micros(),
         }
     }
@@ -116,8 +139,18 @@ impl<'a> AuthenticationRecord<'a> {
             resumed: false,
             tls: failure.tls_version.map(|version| TlsRecord { version, cipher: None, key_exchange: None }),
             certificate,
+            unenforced: None,
+            draining_ca: None,
             microseconds: took.as_micros(),
         }
+    }
+}
+
+/// What a policy lets pass of a client.
+pub(super) fn unenforced(client: &Client) -> Option<&Unenforced> {
+    match client {
+        Client::Verified(client) => client.unenforced(),
+        Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => None,
     }
 }
 
@@ -139,6 +172,7 @@ fn verified(client: &VerifiedClient) -> CertificateRecord {
         fingerprint: client.fingerprint().to_string(),
         not_after: Some(client.not_after()),
         crl_number: client.crl_number().map(str::to_owned),
+        ca: Some(client.ca().to_string()),
         contract_id: identity.contract_id().map(str::to_owned),
         user_id: identity.user_id().map(str::to_owned),
     }
@@ -153,6 +187,7 @@ fn certificate_in(refusal: &Refusal) -> Option<CertificateRecord> {
         fingerprint: leaf.fingerprint,
         not_after: leaf.not_after,
         crl_number: leaf.crl_number,
+        ca: None,
         contract_id: None,
         user_id: None,
     })
@@ -177,6 +212,9 @@ pub(super) struct AccessRecord<'a> {
     pub(super) refused: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) evidence: Option<&'a str>,
+    /// Served by a policy for what cannot be told: the reason it would have been refused for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unenforced: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<String>,
     pub(super) response_octets: usize,
@@ -190,6 +228,9 @@ pub(super) struct AccessRecord<'a> {
     pub(super) user_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) serial: Option<String>,
+    /// The draining CA that the client's certificate hangs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) draining_ca: Option<&'a str>,
 }
 
 /// A connection cut because its client lost its right.

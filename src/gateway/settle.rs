@@ -5,7 +5,7 @@
 //! is asked once, however many connections wait for its answer.
 
 use super::connection::Connection;
-use super::records::AuthenticationRecord;
+use super::records::{AuthenticationRecord, unenforced};
 use super::site::Snapshot;
 use super::{Gateway, answers, fetch};
 use crate::clock;
@@ -36,16 +36,20 @@ pub(super) struct Questions {
 /// Costs two looks at what is borrowed anyway when nothing is to be asked.
 pub(super) async fn settle(gateway: &Arc<Gateway>, connection: &Arc<Connection>) {
     let began = Instant::now();
+    let mut asked: Vec<Need> = Vec::new();
     for _ in 0..MAX_ROUNDS {
         let snapshot = gateway.snapshot();
         decide(gateway, connection, &snapshot, began);
         if !snapshot.trust.asks() {
             return;
         }
-        let needs = connection.needs(&snapshot, clock::now());
+        let mut needs = connection.needs(&snapshot, clock::now());
+        // One request waits for a question once.
+        needs.retain(|need| !asked.contains(need));
         if needs.is_empty() {
             return;
         }
+        asked.extend_from_slice(&needs);
         for mut ended in begin(gateway, &needs) {
             // An error is the end of the question: its sender is gone.
             while ended.changed().await.is_ok() {}
@@ -65,6 +69,9 @@ fn decide(gateway: &Gateway, connection: &Connection, snapshot: &Snapshot, began
     let labels = [&**connection.site_name(), record.outcome, record.reason];
     gateway.metrics.settled_clients.with_label_values(&labels).inc();
     gateway.metrics.settle_seconds.observe(took.as_secs_f64());
+    if let Some(unenforced) = unenforced(&decided.client) {
+        gateway.metrics.count_unenforced(unenforced);
+    }
     gateway.records.write(&record);
 }
 

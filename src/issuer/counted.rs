@@ -143,8 +143,8 @@ impl Store for CountedStore {
         self.store.feed_id().await
     }
 
-    async fn feed_note(&self, notes: &[GatewayNote]) -> Result<(), StoreError> {
-        self.store.feed_note(notes).await
+    async fn feed_note(&self, node: &str, notes: &[GatewayNote]) -> Result<(), StoreError> {
+        self.store.feed_note(node, notes).await
     }
 
     async fn feed_gateways(&self, sequence: u64, seen_within: Duration) -> Result<Vec<GatewayRow>, StoreError> {

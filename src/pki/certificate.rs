@@ -2,6 +2,7 @@
 
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::name::DistinguishedName;
+use crate::pki::points::{self, DistributionPoint};
 use crate::pki::serial::{SerialError, SerialNumber};
 use crate::pki::time::Timestamp;
 use rustls::pki_types::CertificateDer;
@@ -44,6 +45,7 @@ struct Facts {
     extended_key_usages: Option<ExtendedKeyUsages>,
     subject_key_identifier: Option<Vec<u8>>,
     authority_key_identifier: Option<Vec<u8>>,
+    distribution_points: Arc<[DistributionPoint]>,
     unknown_critical_extensions: Vec<String>,
 }
 
@@ -236,6 +238,12 @@ impl Certificate {
         self.0.authority_key_identifier.as_deref()
     }
 
+    /// cRLDistributionPoints: where its issuer's list is. Empty when the extension is absent, cannot be read or names no
+    /// list of the issuer itself; then only a list of all certificates says that this one is good.
+    pub fn distribution_points(&self) -> &Arc<[DistributionPoint]> {
+        &self.0.distribution_points
+    }
+
     /// OIDs of critical extensions that nothing here acts on (RFC 5280 section 4.2: such a certificate is refused).
     pub fn unknown_critical_extensions(&self) -> &[String] {
         &self.0.unknown_critical_extensions
@@ -308,6 +316,7 @@ impl Facts {
             extended_key_usages: None,
             subject_key_identifier: None,
             authority_key_identifier: None,
+            distribution_points: Arc::default(),
             unknown_critical_extensions: Vec::new(),
         };
         facts.read_extensions(parsed)?;
@@ -326,6 +335,10 @@ impl Facts {
             // The parser takes a value with octets behind it; none may hide there.
             if is_relied_on(extension.oid.as_bytes()) && header_length(extension.value).is_none() {
                 return Err(CertificateError::MalformedExtension(extension.oid.to_id_string()));
+            }
+            if extension.oid.as_bytes() == CRL_DISTRIBUTION_POINTS {
+                let points = points::of_certificate(extension.value, self.issuer.content());
+                self.distribution_points = points.unwrap_or_default().into();
             }
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(found) => {
@@ -353,7 +366,7 @@ impl Facts {
                     self.authority_key_identifier =
                         found.key_identifier.as_ref().map(|identifier| identifier.0.to_vec());
                 }
-                // webpki acts on these: it applies name constraints to alternative names, and revocation is ours.
+                // webpki acts on the first two: it applies name constraints to alternative names. The points are above.
                 ParsedExtension::NameConstraints(_)
                 | ParsedExtension::SubjectAlternativeName(_)
                 | ParsedExtension::CRLDistributionPoints(_) => {}
@@ -368,6 +381,9 @@ impl Facts {
         Ok(())
     }
 }
+
+/// Content of the object identifier 2.5.29.31.
+const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
 
 /// Extensions whose content decides something: an unreadable one must not read as absent.
 fn is_relied_on(oid: &[u8]) -> bool {

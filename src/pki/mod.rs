@@ -8,6 +8,7 @@ pub mod fingerprint;
 pub mod name;
 pub mod ocsp;
 pub mod pem;
+pub mod points;
 pub mod serial;
 pub mod signature;
 pub mod time;

@@ -53,7 +53,7 @@ pub(super) fn examine(
         },
     };
     Ok(RevocationList {
-        number: header.number.map(|number| number.to_string()),
+        number: header.number.map(|number| number.to_string().into()),
         header: header.clone(),
         signer: signer.key(),
         file: Arc::clone(file),

@@ -39,8 +39,12 @@ pub enum AlarmKind {
     Conflict,
     /// A CA that has a source has no list from it.
     Missing,
-    /// The list has no nextUpdate, so that nobody can see it grow stale.
+    /// The list has no CRLNumber, and the setting does not take such lists.
+    NoNumber,
+    /// The list has no nextUpdate, so that nobody can see it grow stale, and no setting says how long it lasts.
     NoNextUpdate,
+    /// A delta list builds on a list that did not come: what is in force counts as stale.
+    DeltaWithoutBase,
     /// nextUpdate has passed.
     Stale,
 }
@@ -59,7 +63,9 @@ impl AlarmKind {
             Self::NotUnderstood => "not-understood",
             Self::Conflict => "conflict",
             Self::Missing => "missing",
+            Self::NoNumber => "no-number",
             Self::NoNextUpdate => "no-next-update",
+            Self::DeltaWithoutBase => "delta-without-base",
             Self::Stale => "stale",
         }
     }

@@ -1,6 +1,6 @@
 //! The configured certification authorities, each checked before it is trusted with anything.
 
-use super::lists::RevocationLists;
+use super::in_force::RevocationLists;
 use super::ocsp::Responder;
 use crate::config::{AnchorExpiry, OcspSource};
 use crate::pki::certificate::Certificate;
@@ -27,6 +27,7 @@ pub(super) struct AuthorityFacts {
     pub(super) responder: Option<Arc<Responder>>,
     /// Hosts from which the lists at its certificates' distribution points may be fetched.
     pub(super) point_hosts: Arc<[String]>,
+    pub(super) lists_at: ListsAt,
 }
 
 /// What a CA's certificates are looked up in.
@@ -36,6 +37,16 @@ pub enum Revocation {
     NotChecked,
     /// Its lists.
     Lists(RevocationLists),
+}
+
+/// Where a CA's lists are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum ListsAt {
+    /// At places that the configuration names.
+    #[default]
+    Places,
+    /// At its certificates' distribution points and nowhere else: there is none before the first client.
+    PointsOnly,
 }
 
 /// What a configured certificate may sign.
@@ -55,6 +66,7 @@ pub(super) struct Candidate<'a> {
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) ocsp: Option<&'a OcspSource>,
     pub(super) point_hosts: Arc<[String]>,
+    pub(super) lists_at: ListsAt,
 }
 
 impl Authority {
@@ -180,6 +192,7 @@ fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> 
     Ok(AuthorityFacts {
         responder: candidate.ocsp.map(responder).transpose()?,
         point_hosts: Arc::clone(&candidate.point_hosts),
+        lists_at: candidate.lists_at,
         name: Arc::clone(candidate.name),
         certificate: certificate.clone(),
         issued_by,

@@ -1,11 +1,10 @@
-//! Accepted lists, and which of them are in force for one CA.
+//! Accepted lists, and a list in force with the delta that brings it up to date.
 
-use super::feed::Told;
+use super::question::{Question, Subject};
 use super::revoked::{Revoked, RevokedIndex};
-use super::staleness::Freshness;
-use crate::config::WhenStale;
-use crate::pki::crl::{CrlNumber, NotUnderstood, RevocationListHeader};
+use crate::pki::crl::{CrlNumber, Holders, NotUnderstood, Part, RevocationListHeader, RevocationReason, Scope};
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::{PointName, Reasons};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct RevocationList {
     pub(super) header: RevocationListHeader,
-    pub(super) number: Option<String>,
+    pub(super) number: Option<Arc<str>>,
     pub(super) signer: AuthorityKey,
     pub(super) file: Arc<str>,
     pub(super) content: Content,
@@ -29,34 +28,27 @@ pub(super) enum Content {
     NotUnderstood(NotUnderstood),
 }
 
-/// The lists of one CA: what a lookup asks.
-///
-/// Every list that can be read may revoke; only a complete, fresh one may say that a certificate is not revoked, and
-/// no list that is newer and not understood may stand beside it, since it might have revoked.
+/// A list in force, and the delta list that was combined with it (RFC 5280 section 5.2.4).
 #[derive(Debug)]
-pub struct RevocationLists {
-    pub(super) when_stale: WhenStale,
-    /// The one complete list in force.
-    pub(super) base: Option<Base>,
-    /// Lists that can only revoke: of a part of the scope, of a second signer, or in conflict with the base.
-    pub(super) additions: Vec<Arc<RevocationList>>,
-    /// Why no certificate can be told good, when that is so: a list newer than the base that is not understood.
-    pub(super) closed_by: Option<Arc<RevocationList>>,
-}
-
-/// A complete list in force.
-#[derive(Clone, Debug)]
-pub(super) struct Base {
+pub(super) struct InForce {
     pub(super) list: Arc<RevocationList>,
-    /// nextUpdate, or the end of validity of the certificate of a delegated signer if that comes first.
-    pub(super) next_update: Option<Timestamp>,
+    /// What changed since: it builds on a list that is no newer than this one.
+    pub(super) delta: Option<Arc<RevocationList>>,
+    /// A newer delta that builds on a list which did not come. Whom it revokes is revoked; since it proves that there
+    /// is a newer list, this one counts as stale from then on.
+    pub(super) beyond: Option<Arc<RevocationList>>,
+    /// Until when the two together are fresh.
+    pub(super) next_update: Timestamp,
+    pub(super) says: Says,
 }
 
-/// What the lists of a CA say of a serial.
-pub(super) enum Lookup<'a> {
-    Revoked(Revoked, &'a RevocationList),
-    Good { base: &'a RevocationList, stale_since: Option<Timestamp> },
-    Unavailable(String),
+/// What a list is relied on for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// Who is revoked, and that others in its scope are not.
+    Good,
+    /// Who is revoked and nothing else: it conflicts with another list, or is another signer's beside the CA's own.
+    RevokedOnly,
 }
 
 impl RevocationList {
@@ -80,7 +72,7 @@ impl RevocationList {
         &self.file
     }
 
-    /// Revoked certificates on it.
+    /// Entries on it: revoked certificates, and of a delta list those that are not any more.
     pub fn entries(&self) -> usize {
         match &self.content {
             Content::Index(index) => index.len(),
@@ -98,6 +90,23 @@ impl RevocationList {
 
     /// Whether and when this list revokes a serial.
     pub fn revoked(&self, serial: &SerialNumber) -> Option<Revoked> {
+        self.entry(serial).filter(|entry| entry.reason != RevocationReason::RemoveFromCrl)
+    }
+
+    /// The part of the certificates it is of, if it is one that is understood.
+    pub(super) const fn part(&self) -> Option<&Part> {
+        match &self.header.scope {
+            Scope::Partial(part) => Some(part),
+            Scope::Complete | Scope::NotUnderstood(_) => None,
+        }
+    }
+
+    /// The names of its distribution point, if it has one.
+    pub fn points(&self) -> &[PointName] {
+        self.part().map_or(&[], |part| &part.points)
+    }
+
+    fn entry(&self, serial: &SerialNumber) -> Option<Revoked> {
         match &self.content {
             Content::Index(index) => index.get(serial),
             Content::NotUnderstood(_) => None,
@@ -105,74 +114,77 @@ impl RevocationList {
     }
 }
 
-impl RevocationLists {
-    /// The complete list in force.
-    pub fn in_force(&self) -> Option<&Arc<RevocationList>> {
-        self.base.as_ref().map(|base| &base.list)
-    }
-
-    /// Every list a lookup asks, the one in force first.
+impl InForce {
+    /// The list and its deltas.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
-        self.in_force().into_iter().chain(&self.additions)
+        std::iter::once(&self.list).chain(&self.delta).chain(&self.beyond)
     }
 
-    /// The policy for a stale list.
-    pub const fn when_stale(&self) -> WhenStale {
-        self.when_stale
+    /// The list whose number and thisUpdate the two together have (section 5.2.4).
+    pub(super) fn newest(&self) -> &Arc<RevocationList> {
+        self.delta.as_ref().unwrap_or(&self.list)
     }
 
-    /// The number of the list that says who is good among the certificates of a distribution point; `None` for the point:
-    /// of the complete one.
-    pub(super) fn number(&self, point: Option<&str>) -> Option<CrlNumber> {
-        let _ = point;
-        self.in_force()?.header.number
+    /// The number that the two together have.
+    pub(super) fn number(&self) -> Option<CrlNumber> {
+        self.newest().header.number
     }
 
-    /// When the list in force grows stale.
-    pub fn next_update(&self) -> Option<Timestamp> {
-        self.base.as_ref().and_then(|base| base.next_update)
+    /// Whether it is of all certificates.
+    pub(super) fn is_complete(&self) -> bool {
+        self.says == Says::Good && self.list.header.scope == Scope::Complete
     }
 
-    /// Whether a certificate can be told good at `now`, and if so how fresh that is; else why not.
-    pub(super) fn state(&self, now: Timestamp) -> Result<(&RevocationList, Freshness), String> {
-        if let Some(list) = &self.closed_by {
-            let why = match &list.content {
-                Content::NotUnderstood(what) => what.to_string(),
-                Content::Index(_) => "it conflicts".to_owned(),
-            };
-            return Err(format!("the revocation list in {} is not understood: {why}", list.file));
-        }
-        let Some(base) = &self.base else {
-            return Err(if self.additions.is_empty() {
-                "no revocation list was accepted".to_owned()
-            } else {
-                "only revocation lists of a part of the certificates were accepted".to_owned()
-            });
-        };
-        match Freshness::at(base.next_update, self.when_stale, now) {
-            Freshness::Expired { next_update } => {
-                Err(format!("the revocation list in {} is stale since {next_update}", base.list.file))
-            }
-            freshness => Ok((&base.list, freshness)),
-        }
-    }
-
-    /// What the lists say of a serial at `now`. A revocation stands however stale its list is.
+    /// Whether and when a serial is revoked, and by which of the lists.
     ///
-    /// A hold that the issuer's feed told to be undone since the list was made is passed over.
-    pub(super) fn lookup(&self, serial: &SerialNumber, now: Timestamp, told: &Told<'_>) -> Lookup<'_> {
-        let stands = |revoked: &Revoked, list: &RevocationList| match told {
-            Told::Released(release) => !release.undoes(revoked.reason, list.header.number.as_ref(), None),
-            Told::Nothing | Told::Revoked { .. } => true,
-        };
-        let revoked_by = |list| RevocationList::revoked(list, serial).filter(|revoked| stands(revoked, list));
-        if let Some((revoked, list)) = self.all().find_map(|list| Some((revoked_by(list)?, list))) {
-            return Lookup::Revoked(revoked, list);
+    /// removeFromCRL undoes a hold and nothing else: what was revoked for ever stays so, whatever a later list says.
+    pub(super) fn revoked(&self, serial: &SerialNumber) -> Option<(Revoked, &RevocationList)> {
+        let mut released = false;
+        if let Some(delta) = &self.delta
+            && let Some(found) = delta.entry(serial)
+        {
+            if found.reason != RevocationReason::RemoveFromCrl {
+                return Some((found, delta));
+            }
+            released = true;
         }
-        match self.state(now) {
-            Err(why) => Lookup::Unavailable(why),
-            Ok((base, Freshness::Tolerated { next_update })) => Lookup::Good { base, stale_since: Some(next_update) },
-            Ok((base, _)) => Lookup::Good { base, stale_since: None },
+        if let Some(beyond) = &self.beyond
+            && let Some(found) = beyond.revoked(serial)
+        {
+            return Some((found, beyond));
+        }
+        let found = self.list.revoked(serial)?;
+        let undone = released && found.reason == RevocationReason::CertificateHold;
+        (!undone).then_some((found, &*self.list))
+    }
+
+    /// For which reasons this list could have revoked a certificate and did not (section 6.3.3 (b), (d)).
+    pub(super) fn covers(&self, question: &Question<'_>) -> Reasons {
+        match (&self.list.header.scope, self.says) {
+            (_, Says::RevokedOnly) | (Scope::NotUnderstood(_), _) => Reasons::NONE,
+            (Scope::Complete, Says::Good) => Reasons::ALL,
+            (Scope::Partial(part), Says::Good) => part_covers(part, question),
         }
     }
+}
+
+fn part_covers(part: &Part, question: &Question<'_>) -> Reasons {
+    let holds = match part.holders {
+        Holders::All => true,
+        Holders::Users => question.subject == Subject::EndEntity,
+        Holders::Authorities => question.subject == Subject::Authority,
+        Holders::AttributeCertificates => false,
+    };
+    if !holds {
+        return Reasons::NONE;
+    }
+    if part.points.is_empty() {
+        return part.reasons;
+    }
+    let here = question
+        .points
+        .unwrap_or_default()
+        .iter()
+        .filter(|point| point.names().iter().any(|name| part.points.contains(name)));
+    here.fold(Reasons::NONE, |reasons, point| reasons.and(point.reasons())).in_common(part.reasons)
 }

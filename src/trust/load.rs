@@ -1,9 +1,9 @@
 //! Snapshots from the files that the configuration names.
 
 use super::alarm::{Alarm, AlarmKind};
-use super::authority::{Authority, AuthorityFacts, Candidate, Revocation, Role, check};
+use super::authority::{Authority, AuthorityFacts, Candidate, ListsAt, Revocation, Role, check};
 use super::files::{self, FileMemory, ReadFile};
-use super::lists::RevocationLists;
+use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
 use super::sources::{KeptLists, target};
@@ -54,6 +54,8 @@ pub fn load_with_kept(
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
     let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
     let revocation = selection.run(&mut alarms);
+    let asked_only = |alarm: &Alarm| alarm.kind == AlarmKind::Missing && is_asked_only(cas, alarm.ca.as_deref());
+    alarms.retain(|alarm| !asked_only(alarm));
     absent_is_not_empty(cas, &facts, &revocation, &alarms)?;
     drop(offers);
     let in_force = |list: &Arc<_>| {
@@ -84,6 +86,7 @@ pub(super) fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigE
                 anchor_expiry: ca.anchor_expiry,
                 ocsp: responder(&ca.revocation),
                 point_hosts: target::hosts(&ca.revocation),
+                lists_at: lists_at(&ca.revocation),
             }),
             Err(message) => errors.push(certificate_error(ca, &message)),
         }
@@ -172,8 +175,8 @@ fn offers(files: &[ReadFile], sources: &[Vec<usize>], alarms: &mut Vec<Alarm>) -
     offers
 }
 
-/// A CA with a source of lists must have a complete list in force; one whose certificates are asked about need not have
-/// a source of lists.
+/// A CA with a source of lists must have one in force that says who is good, unless all that cannot be told is only
+/// reported; one whose certificates are asked about need not have a source of lists.
 fn absent_is_not_empty(
     cas: &[Ca],
     facts: &[AuthorityFacts],
@@ -182,7 +185,8 @@ fn absent_is_not_empty(
 ) -> Result<(), Vec<ConfigError>> {
     let mut errors = Vec::new();
     for ((ca, facts), revocation) in cas.iter().zip(facts).zip(revocation) {
-        let missing = matches!(revocation, Revocation::Lists(RevocationLists { base: None, .. }));
+        let missing = matches!(revocation, Revocation::Lists(lists) if !lists.can_tell()
+            && lists.policy().when_stale != WhenStale::ReportOnly);
         if missing && facts.role == Role::Issuer {
             let paths = source_paths(&ca.revocation);
             errors.extend(paths.iter().map(|path| missing_error(ca, path, alarms)));
@@ -193,6 +197,18 @@ fn absent_is_not_empty(
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors) }
+}
+
+/// Whether a CA has a responder and no source of lists, so that it misses none.
+fn is_asked_only(cas: &[Ca], name: Option<&str>) -> bool {
+    let ca = cas.iter().find(|ca| Some(&*ca.name) == name);
+    ca.is_some_and(|ca| match &ca.revocation {
+        RevocationSource::None => false,
+        RevocationSource::From(sources) => {
+            let lists = [sources.files.len(), sources.urls.len(), sources.point_hosts.len()];
+            sources.ocsp.is_some() && lists == [0, 0, 0]
+        }
+    })
 }
 
 /// Names the key, the file, and what was wrong with it.
@@ -228,6 +244,17 @@ fn has_fetched(source: &RevocationSource) -> bool {
     }
 }
 
+fn lists_at(source: &RevocationSource) -> ListsAt {
+    match source {
+        RevocationSource::From(sources)
+            if !sources.point_hosts.is_empty() && sources.files.is_empty() && sources.urls.is_empty() =>
+        {
+            ListsAt::PointsOnly
+        }
+        RevocationSource::From(_) | RevocationSource::None => ListsAt::Places,
+    }
+}
+
 fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     match source {
         RevocationSource::None => &[],
@@ -235,16 +262,16 @@ fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     }
 }
 
-const fn responder(source: &RevocationSource) -> Option<&OcspSource> {
+fn responder(source: &RevocationSource) -> Option<&OcspSource> {
     match source {
         RevocationSource::None => None,
-        RevocationSource::From(sources) => sources.ocsp.as_ref(),
+        RevocationSource::From(sources) => sources.ocsp.as_deref(),
     }
 }
 
-const fn policy(source: &RevocationSource) -> Option<WhenStale> {
+pub(super) fn policy(source: &RevocationSource) -> Option<ListPolicy> {
     match source {
         RevocationSource::None => None,
-        RevocationSource::From(sources) => Some(sources.when_stale),
+        RevocationSource::From(sources) => Some(sources.into()),
     }
 }

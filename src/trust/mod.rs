@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! load (files) ─┐
-//! from_parts ───┴→ authority (checks each CA) → accept (checks each list) → select (which is in force) → TrustSnapshot
+//! from_parts ───┴→ authority (checks each CA) → accept (checks each list) → select, choose, deltas (which are in force)
+//!                                                                                                  └→ TrustSnapshot
 //! feed, block list, OCSP answers → Live ───────────────────────────────────────────────────────────────────┘
 //! ```
 //! Invariant: a snapshot never changes; a reader borrows one and asks it. Signatures of lists are verified in
@@ -13,14 +14,19 @@ mod alarm;
 mod authority;
 mod background;
 pub mod blocks;
+mod choose;
+mod deltas;
 pub mod feed;
 mod files;
+mod in_force;
 mod lists;
 mod live;
 mod load;
 mod need;
 pub mod ocsp;
 mod parts;
+mod policy;
+mod question;
 mod revoked;
 mod select;
 mod snapshot;
@@ -30,11 +36,14 @@ mod staleness;
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
 pub use background::yielding;
-pub use lists::{RevocationList, RevocationLists};
+pub use in_force::RevocationLists;
+pub use lists::RevocationList;
 pub use live::Live;
 pub use load::{LoadOutcome, load, load_with_kept};
 pub use need::Need;
 pub use parts::{AuthorityParts, ListParts, PartsError, RevocationParts};
+pub use policy::ListPolicy;
+pub use question::{Question, Subject};
 pub use revoked::{Revoked, RevokedIndex};
-pub use snapshot::{AuthorityStatus, Readiness, RevocationStatus, TrustSnapshot};
+pub use snapshot::{AuthorityStatus, ListStatus, Readiness, RevocationStatus, TrustSnapshot};
 pub use staleness::{Freshness, Stale};

@@ -2,12 +2,13 @@
 
 use super::accept::examine;
 use super::alarm::Alarm;
-use super::authority::{Authority, Candidate, check};
+use super::authority::{Authority, Candidate, ListsAt, check};
 use super::files::FileMemory;
 use super::load::LoadOutcome;
+use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
-use crate::config::{AnchorExpiry, WhenStale};
+use crate::config::AnchorExpiry;
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
 use std::fmt;
@@ -34,10 +35,7 @@ pub enum RevocationParts {
     /// `revocation = "none"`.
     None,
     /// The lists given beside the CAs: any of them that is its own.
-    Lists {
-        /// What happens when nextUpdate has passed.
-        when_stale: WhenStale,
-    },
+    Lists(ListPolicy),
 }
 
 /// One list in DER.
@@ -79,6 +77,7 @@ impl TrustSnapshot {
                 anchor_expiry: parts.anchor_expiry,
                 ocsp: None,
                 point_hosts: Arc::default(),
+                lists_at: ListsAt::default(),
             })
             .collect();
         let facts = check(&candidates).map_err(|errors| PartsError(errors.into_iter().map(named).collect()))?;
@@ -86,7 +85,7 @@ impl TrustSnapshot {
             .iter()
             .map(|parts| match parts.revocation {
                 RevocationParts::None => None,
-                RevocationParts::Lists { when_stale } => Some(when_stale),
+                RevocationParts::Lists(policy) => Some(policy),
             })
             .collect();
         let sources_of: Vec<_> =

@@ -150,7 +150,8 @@ impl RevokedIndex {
         value.copy_from_slice(&pack(entry));
     }
 
-    /// Sorts each bucket's rows and drops all but the earliest of a serial that came twice.
+    /// Sorts each bucket's rows and drops all but the earliest of a serial that came twice; a revocation goes before a
+    /// release.
     fn sort_buckets(&mut self) {
         let (width, serial_octets) = (self.row_octets(), self.serial_octets);
         let mut bucket_rows: Vec<[u8; MAX_ROW]> = Vec::new();
@@ -165,7 +166,14 @@ impl RevokedIndex {
             }
             // The value's minutes stand first in it, so that of equal serials the earliest comes first.
             bucket_rows.sort_unstable();
-            bucket_rows.dedup_by(|later, earlier| later[..serial_octets] == earlier[..serial_octets]);
+            bucket_rows.dedup_by(|later, earlier| {
+                let is_same = later[..serial_octets] == earlier[..serial_octets];
+                // A delta list that both revokes and releases revokes.
+                if is_same && is_release(&earlier[serial_octets..width]) {
+                    *earlier = *later;
+                }
+                is_same
+            });
             if let Some(first) = self.buckets.get_mut(bucket) {
                 *first = u32::try_from(written).unwrap_or(u32::MAX);
             }
@@ -212,6 +220,10 @@ fn pack(entry: &Entry) -> [u8; VALUE_OCTETS] {
     let minutes = entry.revoked_at.unix().div_euclid(60).clamp(0, MAX_MINUTES);
     let minutes = u32::try_from(minutes).unwrap_or_default();
     ((minutes << 4) | u32::from(entry.reason.code())).to_be_bytes()
+}
+
+fn is_release(value: &[u8]) -> bool {
+    value.last().is_some_and(|last| last & 0xf == RevocationReason::RemoveFromCrl.code())
 }
 
 fn unpack(value: &[u8]) -> Option<Revoked> {

@@ -2,12 +2,13 @@
 
 use super::alarm::{Alarm, AlarmKind};
 use super::authority::{AuthorityFacts, Revocation, Role};
-use super::lists::{Base, Content, RevocationList, RevocationLists};
+use super::choose::{Candidates, Chosen, alarm, newer};
+use super::in_force::RevocationLists;
+use super::lists::{InForce, RevocationList, Says};
+use super::policy::ListPolicy;
 use super::snapshot::TrustSnapshot;
-use crate::config::WhenStale;
-use crate::pki::crl::{NotUnderstood, Scope};
+use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// An accepted list and the CAs whose sources it was found in, by their places.
@@ -20,18 +21,10 @@ pub(super) struct Offer {
 pub(super) struct Selection<'a> {
     pub(super) authorities: &'a [AuthorityFacts],
     /// For each CA its policy; none when it says `revocation = "none"`.
-    pub(super) policies: &'a [Option<WhenStale>],
+    pub(super) policies: &'a [Option<ListPolicy>],
     pub(super) offers: &'a [Offer],
     pub(super) previous: Option<&'a TrustSnapshot>,
     pub(super) now: Timestamp,
-}
-
-/// The lists of one signer that are in force for one CA.
-#[derive(Default)]
-struct Chosen {
-    complete: Option<Arc<RevocationList>>,
-    additions: Vec<Arc<RevocationList>>,
-    closed_by: Option<Arc<RevocationList>>,
 }
 
 impl Selection<'_> {
@@ -58,14 +51,12 @@ impl Selection<'_> {
     fn combine(
         &self,
         place: usize,
-        when_stale: WhenStale,
+        policy: ListPolicy,
         own: Chosen,
         revoked: &[usize],
         alarms: &mut Vec<Alarm>,
     ) -> RevocationLists {
-        let mut base = own.complete.map(|list| Base { next_update: list.header.next_update, list });
-        let mut additions = own.additions;
-        let mut closed_by = own.closed_by;
+        let Chosen { mut lists, mut closed_by } = own;
         for (signer_place, signer) in self.authorities.iter().enumerate() {
             if !self.authorities.get(place).is_some_and(|authority| signer.may_sign_lists_for(authority)) {
                 continue;
@@ -79,28 +70,38 @@ impl Selection<'_> {
                 None
             };
             if let Some(message) = not_allowed {
-                for list in chosen.complete.iter().chain(&chosen.additions).chain(&chosen.closed_by) {
+                for list in chosen.lists.iter().flat_map(InForce::all).chain(&chosen.closed_by) {
                     alarms.push(alarm(signer, list, AlarmKind::SignerNotAllowed, message.to_owned()));
                 }
                 continue;
             }
-            additions.extend(chosen.additions);
             closed_by = closed_by.or(chosen.closed_by);
-            let Some(list) = chosen.complete else { continue };
-            let signer_end = signer.certificate.not_after();
-            let next_update = Some(list.header.next_update.map_or(signer_end, |next| next.min(signer_end)));
-            match &base {
-                // What the CA signed itself says who is good; of two delegated lists, the newer.
-                Some(base) if base.list.signer == self.key(place) || newer(&base.list, &list) => additions.push(list),
-                _ => additions.extend(base.replace(Base { list, next_update }).map(|base| base.list)),
+            for mut one in chosen.lists {
+                one.next_update = one.next_update.min(signer.certificate.not_after());
+                self.add_delegated(place, &mut lists, one);
             }
         }
-        RevocationLists { when_stale, base, additions, closed_by }
+        RevocationLists::new(policy, lists, closed_by)
+    }
+
+    /// What the CA signed itself says who is good; of two delegated lists of one scope, the newer.
+    fn add_delegated(&self, place: usize, lists: &mut Vec<InForce>, mut one: InForce) {
+        let says_good = |other: &&mut InForce| {
+            one.says == Says::Good && other.says == Says::Good && other.list.header.scope == one.list.header.scope
+        };
+        if let Some(other) = lists.iter_mut().find(says_good) {
+            if other.list.signer == self.key(place) || newer(other.newest(), one.newest()) {
+                one.says = Says::RevokedOnly;
+            } else {
+                other.says = Says::RevokedOnly;
+            }
+        }
+        lists.push(one);
     }
 
     /// The lists that one signer made for one CA, from its sources and from the snapshot before.
     fn choose(&self, place: usize, signer: usize, alarms: &mut Vec<Alarm>) -> Chosen {
-        let (Some(authority), Some(Some(_))) = (self.authorities.get(place), self.policies.get(place)) else {
+        let (Some(authority), Some(Some(policy))) = (self.authorities.get(place), self.policies.get(place)) else {
             return Chosen::default();
         };
         let signer = self.key(signer);
@@ -113,32 +114,8 @@ impl Selection<'_> {
         // The order of files must not matter, even where some lists have a number and some have none.
         offered.sort_by_key(|list| list.header.identity);
         offered.dedup_by_key(|list| list.header.identity);
-        let before: Vec<&Arc<RevocationList>> =
-            self.in_force_before(place).filter(|list| list.signer == signer).collect();
-
-        let mut scopes: Vec<&Scope> = Vec::new();
-        for list in offered.iter().chain(&before) {
-            if is_index(list) && !scopes.contains(&&list.header.scope) {
-                scopes.push(&list.header.scope);
-            }
-        }
-        let mut chosen = Chosen::default();
-        for scope in scopes {
-            let of_scope = |list: &&Arc<RevocationList>| is_index(list) && list.header.scope == *scope;
-            let offered: Vec<_> = offered.iter().copied().filter(of_scope).collect();
-            let before: Vec<_> = before.iter().copied().filter(of_scope).collect();
-            let mut in_force = newest(authority, &offered, &before, alarms).into_iter();
-            if *scope == Scope::Complete {
-                chosen.complete = in_force.next();
-            }
-            chosen.additions.extend(in_force);
-        }
-        chosen.closed_by = offered
-            .iter()
-            .filter(|list| !is_index(list) && !superseded(list, chosen.complete.as_ref()))
-            .map(|list| Arc::clone(list))
-            .next_back();
-        chosen
+        let before = self.in_force_before(place).filter(|list| list.signer == signer).collect();
+        Candidates { authority, policy, offered, before }.choose(alarms)
     }
 
     fn in_force_before(&self, place: usize) -> impl Iterator<Item = &Arc<RevocationList>> {
@@ -156,7 +133,7 @@ impl Selection<'_> {
             let issuer = self.authorities.iter().position(|one| Some(one.key()) == signer.issued_by);
             issuer.and_then(|issuer| own.get(issuer)).is_some_and(|lists| {
                 let serial = signer.certificate.serial();
-                lists.complete.iter().chain(&lists.additions).any(|list| list.revoked(&serial).is_some())
+                lists.lists.iter().any(|one| one.revoked(&serial).is_some())
             })
         };
         (0..self.authorities.len()).filter(|place| self.authorities.get(*place).is_some_and(is_revoked)).collect()
@@ -184,91 +161,22 @@ impl Selection<'_> {
         {
             alarms.push(alarm(authority, list, AlarmKind::NotUnderstood, message));
         }
-        match &lists.base {
-            None if authority.role == Role::Issuer => alarms.push(Alarm {
+        if !lists.can_tell() && authority.role == Role::Issuer {
+            alarms.push(Alarm {
                 ca: Some(Arc::clone(&authority.name)),
                 file: "".into(),
                 kind: AlarmKind::Missing,
-                message: "no complete revocation list is in force".to_owned(),
-            }),
-            None => {}
-            Some(Base { list, next_update: None }) => {
-                let message = "it has no nextUpdate (RFC 5280 section 5.1.2.5), so it never counts as stale".to_owned();
-                alarms.push(alarm(authority, list, AlarmKind::NoNextUpdate, message));
-            }
-            Some(Base { list, next_update: Some(next_update) }) if self.now > *next_update => {
-                alarms.push(alarm(authority, list, AlarmKind::Stale, format!("it is stale since {next_update}")));
-            }
-            Some(_) => {}
+                message: "no revocation list that says who is good is in force".to_owned(),
+            });
+        }
+        // One that a delta proved to be stale has its alarm already.
+        for one in lists.good().filter(|one| self.now > one.next_update && one.beyond.is_none()) {
+            let message = format!("it is stale since {}", one.next_update);
+            alarms.push(alarm(authority, one.newest(), AlarmKind::Stale, message));
         }
     }
 
-    fn key(&self, place: usize) -> crate::pki::fingerprint::AuthorityKey {
-        self.authorities
-            .get(place)
-            .map_or_else(|| crate::pki::fingerprint::AuthorityKey::from_bytes([0; 32]), AuthorityFacts::key)
+    fn key(&self, place: usize) -> AuthorityKey {
+        self.authorities.get(place).map_or_else(|| AuthorityKey::from_bytes([0; 32]), AuthorityFacts::key)
     }
-}
-
-/// Of lists of one signer and scope: the one in force first, then those that contradict it. Never empty.
-fn newest(
-    authority: &AuthorityFacts,
-    offered: &[&Arc<RevocationList>],
-    before: &[&Arc<RevocationList>],
-    alarms: &mut Vec<Alarm>,
-) -> Vec<Arc<RevocationList>> {
-    let in_force = before.first().copied();
-    let Some(best) = offered.iter().copied().reduce(|best, list| if newer(best, list) { best } else { list }) else {
-        for list in before {
-            let message = "its source has no such list any more; it stays in force".to_owned();
-            alarms.push(alarm(authority, list, AlarmKind::Missing, message));
-        }
-        return before.iter().map(|list| Arc::clone(list)).collect();
-    };
-    if let Some(in_force) = in_force.filter(|in_force| best.header.steps_back_from(&in_force.header)) {
-        let message =
-            format!("it is older ({}) than the list in force ({}), which stays", describe(best), describe(in_force));
-        alarms.push(alarm(authority, best, AlarmKind::RolledBack, message));
-        return before.iter().map(|list| Arc::clone(list)).collect();
-    }
-    let mut chosen = vec![Arc::clone(best)];
-    for list in offered.iter().chain(before) {
-        let known = chosen.iter().any(|one| one.header.identity == list.header.identity);
-        if !known && list.header.order(&best.header) == Ordering::Equal {
-            let message = format!("another list has the same {} and other contents; both revoke", describe(list));
-            alarms.push(alarm(authority, list, AlarmKind::Conflict, message));
-            chosen.push(Arc::clone(list));
-        }
-    }
-    chosen
-}
-
-/// Whether `one` is newer than `other`; between equals the identity decides, so that somebody always is.
-fn newer(one: &RevocationList, other: &RevocationList) -> bool {
-    one.header.order(&other.header).then(one.header.identity.cmp(&other.header.identity)) == Ordering::Greater
-}
-
-const fn is_index(list: &RevocationList) -> bool {
-    matches!(list.content, Content::Index(_))
-}
-
-/// Whether a list that is not understood cannot revoke anything that the complete list in force does not.
-///
-/// A delta list with the number of a complete one says the same (RFC 5280 section 5.2.3).
-fn superseded(list: &RevocationList, complete: Option<&Arc<RevocationList>>) -> bool {
-    let is_delta = matches!(&list.content, Content::NotUnderstood(NotUnderstood::Delta));
-    complete.is_some_and(|complete| match list.header.order(&complete.header) {
-        Ordering::Less => true,
-        Ordering::Equal => is_delta,
-        Ordering::Greater => false,
-    })
-}
-
-fn describe(list: &RevocationList) -> String {
-    let this_update = list.header.this_update;
-    list.number().map_or_else(|| format!("{this_update}"), |number| format!("number {number}, {this_update}"))
-}
-
-fn alarm(authority: &AuthorityFacts, list: &RevocationList, kind: AlarmKind, message: String) -> Alarm {
-    Alarm { ca: Some(Arc::clone(&authority.name)), file: Arc::clone(&list.file), kind, message }
 }

@@ -1,16 +1,19 @@
 //! The immutable snapshot that the hot path borrows.
 
-use super::authority::{Authority, AuthorityFacts, Revocation, Role, anchor};
+use super::authority::{Authority, AuthorityFacts, ListsAt, Revocation, Role, anchor};
 use super::feed;
 use super::files::FileMemory;
-use super::lists::{Lookup, RevocationLists};
+use super::in_force::{Lookup, RevocationLists};
+use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
 use super::ocsp::Responder;
+use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::{CrlNumber, RevocationReason};
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -42,10 +45,11 @@ struct Ground {
 /// What revocation says of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationStatus {
-    /// On no list, and the complete list in force is fresh enough.
+    /// On no list, and the lists in force that speak of it are fresh enough.
     Good {
-        /// The number of the list in force, decimal.
-        crl_number: Option<String>,
+        /// The number of the list that says so, decimal; none while the lists of its distribution points are left to be
+        /// asked.
+        crl_number: Option<Arc<str>>,
         /// The list is stale and the policy let it serve on.
         warning: Option<Stale>,
     },
@@ -56,7 +60,7 @@ pub enum RevocationStatus {
         /// Why.
         reason: RevocationReason,
         /// The number of the list, decimal.
-        crl_number: Option<String>,
+        crl_number: Option<Arc<str>>,
     },
     /// The CA says `revocation = "none"`.
     NotChecked,
@@ -66,6 +70,13 @@ pub enum RevocationStatus {
         ca: Arc<str>,
         /// What for.
         need: Need,
+    },
+    /// It cannot be told, which the CA's policy (`when_stale = "report-only"`) has reported and not refused.
+    Unenforced {
+        /// The CA whose list is missing or not understood.
+        ca: Arc<str>,
+        /// Why.
+        why: String,
     },
     /// It cannot be told, so the certificate must be refused.
     Unavailable {
@@ -83,16 +94,37 @@ pub struct AuthorityStatus {
     pub ca: Arc<str>,
     /// Whether its certificates can be told good now.
     pub readiness: Readiness,
-    /// CRLNumber of the list in force, decimal.
+    /// CRLNumber of the list in force (with its delta list, if it has one), decimal. Of several parts, the first's.
     pub crl_number: Option<String>,
-    /// thisUpdate of the list in force.
+    /// thisUpdate of the list in force; of several parts, the earliest.
     pub this_update: Option<Timestamp>,
-    /// When the list in force grows stale.
+    /// When the list in force grows stale; of several parts, the first to do so.
     pub next_update: Option<Timestamp>,
     /// Revoked certificates on all its lists.
     pub entries: usize,
     /// Octets of memory that its indexes take.
     pub index_octets: usize,
+    /// Each list that is asked.
+    pub lists: Vec<ListStatus>,
+}
+
+/// One list that is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListStatus {
+    /// The file it came from.
+    pub file: Arc<str>,
+    /// Its CRLNumber, decimal.
+    pub number: Option<Arc<str>>,
+    /// BaseCRLNumber of a delta list, decimal.
+    pub base: Option<String>,
+    /// The names of its distribution point, if it has one.
+    pub points: Vec<String>,
+    /// Its thisUpdate.
+    pub this_update: Timestamp,
+    /// Its nextUpdate.
+    pub next_update: Option<Timestamp>,
+    /// Its entries.
+    pub entries: usize,
 }
 
 /// Whether a CA's certificates can be told good.
@@ -104,6 +136,8 @@ pub enum Readiness {
     Fresh,
     /// Yes, by a stale list that the policy tolerates.
     Tolerated,
+    /// No, and the policy only reports it (`when_stale = "report-only"`).
+    Reported(String),
     /// No: the gateway is not ready (requirement O2).
     Unavailable(String),
 }
@@ -210,26 +244,27 @@ impl TrustSnapshot {
         &self.ground.intermediates
     }
 
-    /// Whether the certificate with this issuer and serial is revoked at `now`, by all sources together.
-    pub fn revocation(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let listed = self.listed(issuer, serial, now);
-        let Some((responder, when_stale)) = self.authority(issuer).and_then(Authority::asked) else {
+    /// Whether a certificate is revoked at `now`, by all sources together.
+    pub fn revocation(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let listed = self.listed(question, now);
+        let Some((responder, when_stale)) = self.authority(question.issuer).and_then(Authority::asked) else {
             return listed;
         };
-        let is_revoked = |delegate: &SerialNumber| self.revokes(issuer, delegate, now);
-        self.live.answers.weigh(responder, when_stale, serial, listed, is_revoked, now)
+        let is_revoked = |delegate: &SerialNumber| self.revokes(question.issuer, delegate, now);
+        self.live.answers.weigh(responder, when_stale, question.serial, listed, is_revoked, now)
     }
 
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
-        matches!(self.listed(issuer, serial, now), RevocationStatus::Revoked { .. })
+        let question = Question { issuer, serial, subject: Subject::EndEntity, points: None };
+        matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
     }
 
-    /// What the lists say.
-    fn listed(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> RevocationStatus {
-        let Some(authority) = self.authority(issuer) else {
+    /// What the lists and the feed say.
+    fn listed(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+        let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
-                ca: format!("{issuer:?}").into(),
+                ca: format!("{:?}", question.issuer).into(),
                 why: "the issuer is not a configured CA".to_owned(),
             };
         };
@@ -242,23 +277,31 @@ impl TrustSnapshot {
         let Revocation::Lists(lists) = authority.revocation() else {
             return RevocationStatus::NotChecked;
         };
-        let told = self.live.feed.told(issuer, serial);
+        let told = self.live.feed.told(question.issuer, question.serial);
         if let feed::Told::Revoked { at, reason } = told {
             return RevocationStatus::Revoked { at, reason, crl_number: None };
         }
-        let by_lists = match lists.lookup(serial, now, &told) {
-            Lookup::Revoked(revoked, list) => RevocationStatus::Revoked {
-                at: revoked.at,
-                reason: revoked.reason,
-                crl_number: list.number().map(str::to_owned),
+        let ca = || Arc::clone(authority.name());
+        let by_lists = match lists.lookup(question, &told, now) {
+            Lookup::Revoked(revoked, list) => {
+                RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: list.number.clone() }
+            }
+            Lookup::Good { by, stale_since } => RevocationStatus::Good {
+                crl_number: by.number.clone(),
+                warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
-            Lookup::Good { base, stale_since } => RevocationStatus::Good {
-                crl_number: base.number().map(str::to_owned),
-                warning: stale_since.map(|next_update| Stale { ca: Arc::clone(authority.name()), next_update }),
-            },
-            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: Arc::clone(authority.name()), why },
+            Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
+            Lookup::Unavailable(_)
+                if let Some(need) = self.live.points.as_ref().and_then(|book| book.need(authority, question)) =>
+            {
+                RevocationStatus::Pending { ca: ca(), need }
+            }
+            Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
+                RevocationStatus::Unenforced { ca: ca(), why }
+            }
+            Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: ca(), why },
         };
-        self.unless_feed_lapsed(by_lists, authority, lists.when_stale(), now)
+        self.unless_feed_lapsed(by_lists, authority, lists.policy().when_stale, now)
     }
 
     /// What is good by its lists is as fresh as the feed that its CA follows.
@@ -274,7 +317,8 @@ impl TrustSnapshot {
             return RevocationStatus::Good { crl_number, warning };
         };
         let ca = Arc::clone(authority.name());
-        match Freshness::at(Some(lapse.since), when_stale, now) {
+        match Freshness::at(lapse.since, when_stale, now) {
+            _ if when_stale == WhenStale::ReportOnly => RevocationStatus::Unenforced { ca, why: lapse.to_string() },
             Freshness::Expired { .. } => RevocationStatus::Unavailable { ca, why: lapse.to_string() },
             Freshness::Tolerated { next_update } => {
                 RevocationStatus::Good { crl_number, warning: warning.or(Some(Stale { ca, next_update })) }
@@ -283,10 +327,11 @@ impl TrustSnapshot {
         }
     }
 
-    /// Whether there is a source that is asked about single certificates: whether a status may be
-    /// [`RevocationStatus::Pending`] at all.
+    /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
+    /// status may be [`RevocationStatus::Pending`] at all.
     pub fn asks(&self) -> bool {
-        self.ground.authorities.iter().any(|authority| authority.responder().is_some())
+        let asks = |one: &Authority| one.responder().is_some() || !one.facts.point_hosts.is_empty();
+        self.ground.authorities.iter().any(asks)
     }
 
     /// Each CA's revocation data at `now`, for metrics and readiness.
@@ -294,33 +339,45 @@ impl TrustSnapshot {
         self.ground.authorities.iter().map(|authority| self.status_of(authority, now)).collect()
     }
 
-    /// One CA's, as its lists and the feed have it. A responder that answers stands in for both, and one that does not
-    /// leaves the CA with what they are.
+    /// One CA's, as its lists, the feed and its responder have it. A responder that answers stands in for the others, and
+    /// one that does not leaves the CA with what they are.
     fn status_of(&self, authority: &Authority, now: Timestamp) -> AuthorityStatus {
         let mut status = authority.status(now);
-        if let (Revocation::Lists(lists), feed::Following::Lapsed(lapse)) =
-            (authority.revocation(), self.live.feed.following(&authority.key(), now))
-            && matches!(status.readiness, Readiness::Fresh | Readiness::Tolerated)
-        {
-            status.readiness = match Freshness::at(Some(lapse.since), lists.when_stale(), now) {
-                Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
-                Freshness::Tolerated { .. } => Readiness::Tolerated,
-                Freshness::Fresh => status.readiness,
-            };
+        status.readiness = self.readiness_by_feed(authority, status.readiness, now);
+        if authority.waits_for_points() {
+            // The first client brings the list's address; a gateway that is not ready would never see one.
+            status.readiness = Readiness::Fresh;
         }
-        let (Readiness::Unavailable(lists), Some((responder, when_stale))) = (&status.readiness, authority.asked())
+        let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
+            (authority.asked(), &status.readiness)
         else {
             return status;
         };
-        status.readiness = match (self.live.answers.down(&authority.key()), when_stale) {
-            (None, _) => Readiness::Fresh,
-            (Some(_), WhenStale::ReportOnly) => Readiness::Tolerated,
-            (Some((since, why)), _) => Readiness::Unavailable(format!(
-                "the OCSP responder {} has not answered since {since}: {why}; {lists}",
-                responder.url
-            )),
+        status.readiness = match self.live.answers.down(&authority.key()) {
+            None => Readiness::Fresh,
+            Some((since, why)) => {
+                let why =
+                    format!("the OCSP responder {} has not answered since {since}: {why}; {lists}", responder.url);
+                if when_stale == WhenStale::ReportOnly { Readiness::Reported(why) } else { Readiness::Unavailable(why) }
+            }
         };
         status
+    }
+
+    /// Lists that can tell are as fresh as the feed that their CA follows.
+    fn readiness_by_feed(&self, authority: &Authority, by_lists: Readiness, now: Timestamp) -> Readiness {
+        let (Revocation::Lists(lists), feed::Following::Lapsed(lapse), Readiness::Fresh | Readiness::Tolerated) =
+            (authority.revocation(), self.live.feed.following(&authority.key(), now), &by_lists)
+        else {
+            return by_lists;
+        };
+        let when_stale = lists.policy().when_stale;
+        match Freshness::at(lapse.since, when_stale, now) {
+            _ if when_stale == WhenStale::ReportOnly => Readiness::Reported(lapse.to_string()),
+            Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
+            Freshness::Tolerated { .. } => Readiness::Tolerated,
+            Freshness::Fresh => by_lists,
+        }
     }
 
     /// Whether each CA that needs lists can tell certificates good at `now`.
@@ -351,7 +408,7 @@ impl Ground {
 
 impl feed::InForce for Ground {
     fn number(&self, issuer: &AuthorityKey, point: Option<&str>) -> Option<CrlNumber> {
-        self.lists(issuer)?.number(point)
+        self.lists(issuer)?.number_at(point.map(PointName::from_uri).as_ref())
     }
 
     fn has(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> bool {
@@ -363,9 +420,15 @@ impl Authority {
     /// Whom to ask about its certificates, and what becomes of an answer that grew old.
     fn asked(&self) -> Option<(&Arc<Responder>, WhenStale)> {
         match self.revocation() {
-            Revocation::Lists(lists) => Some((self.responder()?, lists.when_stale())),
+            Revocation::Lists(lists) => Some((self.responder()?, lists.policy().when_stale)),
             Revocation::NotChecked => None,
         }
+    }
+
+    /// Whether all its lists are at its certificates' distribution points, and none was asked for yet.
+    fn waits_for_points(&self) -> bool {
+        let is_empty = matches!(self.revocation(), Revocation::Lists(lists) if lists.all().next().is_none());
+        is_empty && self.facts.lists_at == ListsAt::PointsOnly
     }
 
     /// Its lists at `now`.
@@ -378,24 +441,45 @@ impl Authority {
             next_update: None,
             entries: 0,
             index_octets: 0,
+            lists: Vec::new(),
         };
         let Revocation::Lists(lists) = self.revocation() else {
             return status;
         };
         status.readiness = match lists.state(now) {
-            Ok((_, Freshness::Tolerated { .. })) => Readiness::Tolerated,
+            Ok(Freshness::Tolerated { .. }) => Readiness::Tolerated,
             Ok(_) => Readiness::Fresh,
             // It issues no certificates, so nobody asks.
             Err(_) if self.role() == Role::ListSigner => Readiness::NotChecked,
+            Err(why) if lists.policy().when_stale == WhenStale::ReportOnly => Readiness::Reported(why),
             Err(why) => Readiness::Unavailable(why),
         };
-        if let Some(list) = lists.in_force() {
-            status.crl_number = list.number().map(str::to_owned);
-            status.this_update = Some(list.header().this_update);
+        let complete = lists.good().find(|one| one.is_complete());
+        if let Some(one) = complete.or_else(|| lists.good().next()) {
+            let newest = one.newest();
+            status.crl_number = newest.number().map(str::to_owned);
+            let parts = lists.good().map(|one| one.newest().header().this_update);
+            status.this_update = if complete.is_some() { Some(newest.header().this_update) } else { parts.min() };
             status.next_update = lists.next_update();
         }
         status.entries = lists.all().map(|list| list.entries()).sum();
         status.index_octets = lists.all().map(|list| list.index_octets()).sum();
+        status.lists = lists.all().map(|list| ListStatus::of(list)).collect();
         status
+    }
+}
+
+impl ListStatus {
+    fn of(list: &RevocationList) -> Self {
+        let header = list.header();
+        Self {
+            file: Arc::clone(list.file()),
+            number: list.number.clone(),
+            base: header.base.map(|base| base.to_string()),
+            points: list.points().iter().map(ToString::to_string).collect(),
+            this_update: header.this_update,
+            next_update: header.next_update,
+            entries: list.entries(),
+        }
     }
 }

@@ -8,11 +8,7 @@ use std::sync::Arc;
 /// How a list stands at a moment under its CA's policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Freshness {
-    /// nextUpdate has not passed, or the list has none.
-    ///
-    /// RFC 5280 section 5.1.2.5 requires nextUpdate, so a list without one is outside the profile; lists of real CAs
-    /// lack it all the same. Refusing it would take the operator's only list away, and inventing a deadline would be a
-    /// guess: it is accepted, never stale, and an alarm says so at each load.
+    /// nextUpdate has not passed.
     Fresh,
     /// nextUpdate has passed and the policy lets the list serve on, warned.
     Tolerated {
@@ -39,10 +35,10 @@ impl Freshness {
     /// Of a list with this nextUpdate at `now`.
     ///
     /// nextUpdate itself is still fresh: section 6.3.3 asks whether the time is **after** it.
-    pub fn at(next_update: Option<Timestamp>, policy: WhenStale, now: Timestamp) -> Self {
-        let Some(next_update) = next_update.filter(|next_update| now > *next_update) else {
+    pub fn at(next_update: Timestamp, policy: WhenStale, now: Timestamp) -> Self {
+        if now <= next_update {
             return Self::Fresh;
-        };
+        }
         match policy {
             WhenStale::Open | WhenStale::ReportOnly => Self::Tolerated { next_update },
             WhenStale::Grace(time) if now <= next_update.plus_seconds(seconds(time)) => Self::Tolerated { next_update },
@@ -69,7 +65,7 @@ mod tests {
     #[test]
     fn a_list_is_stale_after_next_update_and_the_policy_decides() {
         let next_update = Timestamp::from_unix(1_000);
-        let at = |policy, now| Freshness::at(Some(next_update), policy, Timestamp::from_unix(now));
+        let at = |policy, now| Freshness::at(next_update, policy, Timestamp::from_unix(now));
         let grace = WhenStale::Grace(Duration::from_secs(60));
         for policy in [WhenStale::Closed, grace, WhenStale::Open] {
             assert_eq!(at(policy, 1_000), Freshness::Fresh);
@@ -81,15 +77,10 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_next_update_is_never_stale() {
-        assert_eq!(Freshness::at(None, WhenStale::Closed, Timestamp::from_unix(i64::MAX)), Freshness::Fresh);
-    }
-
-    #[test]
     fn a_grace_beyond_all_time_does_not_wrap_around() {
         let forever = WhenStale::Grace(Duration::from_secs(u64::MAX));
         let next_update = Timestamp::from_unix(0);
         let late = Timestamp::from_unix(i64::MAX);
-        assert_eq!(Freshness::at(Some(next_update), forever, late), Freshness::Tolerated { next_update });
+        assert_eq!(Freshness::at(next_update, forever, late), Freshness::Tolerated { next_update });
     }
 }

@@ -4,10 +4,10 @@
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::config::{AnchorExpiry, WhenStale};
+use sekisho::config::AnchorExpiry;
 use sekisho::gateway::verify::Reason;
 use sekisho::pki::certificate::Certificate;
-use sekisho::trust::{AuthorityParts, RevocationParts};
+use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;
 
 /// One case; everything in PEM.
@@ -67,7 +67,7 @@ fn authority(name: String, der: &CertificateDer<'_>, issued_by: Option<Arc<str>>
         certificate: Certificate::parse(der).unwrap(),
         issued_by,
         anchor_expiry: AnchorExpiry::Check,
-        revocation: RevocationParts::Lists { when_stale: WhenStale::Closed },
+        revocation: RevocationParts::Lists(ListPolicy::default()),
     }
 }
 

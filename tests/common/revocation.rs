@@ -8,10 +8,10 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SerialNumber, SigningKey,
 };
-use sekisho::config::{AnchorExpiry, WhenStale};
+use sekisho::config::AnchorExpiry;
 use sekisho::pki::certificate::Certificate;
 use sekisho::pki::time::Timestamp;
-use sekisho::trust::{AuthorityParts, RevocationParts};
+use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;
 
 /// 2026-11-22T00:00:00Z: the day on which every test here takes place.
@@ -93,7 +93,7 @@ impl TestCa {
             certificate: self.certificate.clone(),
             issued_by: issued_by.map(Arc::from),
             anchor_expiry: AnchorExpiry::Check,
-            revocation: RevocationParts::Lists { when_stale: WhenStale::Closed },
+            revocation: RevocationParts::Lists(ListPolicy::default()),
         }
     }
 }
@@ -161,6 +161,16 @@ impl<'a> ListBuilder<'a> {
     pub fn extension(mut self, oid: &[u8], critical: bool, value: &[u8]) -> Self {
         self.extensions.extend(extension(oid, critical, value));
         self
+    }
+
+    /// A delta list over this base.
+    pub fn delta(self, base: u64) -> Self {
+        self.extension(DELTA_CRL_INDICATOR, true, &element(0x02, &integer(base)))
+    }
+
+    /// The list of a distribution point.
+    pub fn at_point(self, uri: &str) -> Self {
+        self.extension(ISSUING_DISTRIBUTION_POINT, true, &point(uri, &[]))
     }
 
     /// `serial` is the content of the INTEGER.
@@ -260,6 +270,12 @@ pub fn sequential_serial(index: usize) -> [u8; 20] {
     serial[0] = 1;
     serial[12..].copy_from_slice(&(index as u64).to_be_bytes());
     serial
+}
+
+/// IssuingDistributionPoint with a URI, and these further fields.
+pub fn point(uri: &str, more: &[u8]) -> Vec<u8> {
+    let name = element(0xa0, &element(0xa0, &element(0x86, uri.as_bytes())));
+    element(0x30, &[&name, more].concat())
 }
 
 pub fn write_entry(into: &mut Vec<u8>, serial: &[u8], at: Timestamp, reason: Option<u8>) {

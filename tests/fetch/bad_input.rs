@@ -7,8 +7,8 @@ use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
 use sekisho::clock;
 use sekisho::pki::serial::SerialNumber;
-use sekisho::trust::RevocationStatus;
 use sekisho::trust::sources::Fetched;
+use sekisho::trust::{Question, RevocationStatus};
 
 const ONLY_USERS: &[u8] = &[0x81, 1, 0xff];
 
@@ -33,7 +33,8 @@ fn refused(what: &str, answer: impl FnOnce(&Ground) -> Answer, fetch: &str, outc
 fn is_revoked(ground: &Ground, serial: u8) -> bool {
     let serial = SerialNumber::from_der_content(&[serial]).unwrap();
     let issuer = ground.ca.certificate.authority_key();
-    matches!(ground.loaded().revocation(&issuer, &serial, clock::now()), RevocationStatus::Revoked { .. })
+    let question = Question::client(&issuer, &serial);
+    matches!(ground.loaded().revocation(&question, clock::now()), RevocationStatus::Revoked { .. })
 }
 
 fn body(list: Vec<u8>) -> Answer {
@@ -175,6 +176,17 @@ fn a_list_from_the_future_is_refused() {
 }
 
 #[test]
+fn a_list_without_number_or_next_update_is_refused_unless_its_ca_may_leave_it_out() {
+    refused("no number", |ground| body(list(&ground.ca, 6).number(None).sign()), "", "no-number");
+    refused("no nextUpdate", |ground| body(list(&ground.ca, 6).next_update(None).sign()), "", "no-next-update");
+    let lenient = Ground::with("", |url| {
+        format!("{{ crl_urls = [\"{url}\"], without_number = \"accept\", without_next_update = \"24h\" }}")
+    });
+    lenient.server.answer(body(list(&lenient.ca, 6).number(None).next_update(None).sign()));
+    assert_eq!(lenient.prime()[0].outcome, Ok(Fetched::New));
+}
+
+#[test]
 fn a_list_of_other_certificates_does_not_take_the_place_of_a_fresh_one() {
     let part = |ground: &Ground| {
         let only_users = element(0x30, ONLY_USERS);
@@ -206,4 +218,19 @@ fn failures_back_off() {
         let due = status.due_at.unwrap().unix() - status.tried_at.unwrap().unix();
         assert!((pause / 2 - 1..=pause + 1).contains(&due), "{failures} {due}");
     }
+}
+
+#[test]
+fn a_reload_meanwhile_takes_nothing_away_from_a_download_under_way() {
+    let ground = Ground::kept_with("timeout = \"20s\"");
+    let next = ok(&list(&ground.ca, 6).revoke(&[8]).sign(), "");
+    ground.server.answer(Answer::Slow(next));
+    ground.follow();
+    ground.fetcher.want("a");
+    crate::common::wait_until("the download is under way", || {
+        ground.files().0.iter().any(|name| name.starts_with('.'))
+    });
+    ground.follow();
+    assert_eq!(ground.next().outcome, Ok(Fetched::New));
+    assert!(is_revoked(&ground, 8));
 }

@@ -9,14 +9,19 @@ use rustls::pki_types::pem::PemObject;
 use sekisho::clock;
 use sekisho::pki::certificate::Certificate;
 
-const HOST: &str = "ib.localhost";
+pub const HOST: &str = "ib.localhost";
 const FILE: &str = "revocation = { crl = [\"crl.pem\"] }";
 
 /// The demo's configuration, with the issuing CA's list at `url`.
-fn configuration(app: &TestApp, url: &str) -> String {
+pub fn configuration(app: &TestApp, url: &str) -> String {
+    with_revocation(app, &format!("{{ crl_urls = [\"{url}\"] }}"))
+}
+
+/// The demo's configuration, with other revocation of the issuing CA.
+pub fn with_revocation(app: &TestApp, revocation: &str) -> String {
     let config = Setup::configuration(app);
     let (root, issuing) = config.split_once("name = \"issuing\"").unwrap();
-    let issuing = issuing.replacen(FILE, &format!("revocation = {{ crl_urls = [\"{url}\"] }}"), 1);
+    let issuing = issuing.replacen(FILE, &format!("revocation = {revocation}"), 1);
     let root = root.replacen("watch_files", "state_folder = \"state\"\nwatch_files", 1);
     let fetch = "[gateway.fetch]\ninterval = \"1s\"\ntimeout = \"2s\"\n\n[[ca]]";
     format!("{root}name = \"issuing\"{issuing}").replacen("[[ca]]", fetch, 1)
@@ -32,12 +37,18 @@ fn fetches(gateway: &Gateway, url: &str, outcome: &str) -> f64 {
     gateway.metric(&format!("sekisho_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{url}\"}}"))
 }
 
-/// The issuing CA's list, revoking these clients.
-fn list(pki: &TestPki, number: u64, revoked: &[&str]) -> Vec<u8> {
+/// The issuing CA's key and name.
+pub fn issuing(pki: &TestPki) -> (KeyPair, Vec<u8>) {
     let key = KeyPair::from_pem(&std::fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
     let issuer = Certificate::parse(&CertificateDer::from_pem_file(pki.path("issuing-ca.pem")).unwrap()).unwrap();
+    (key, issuer.subject().der().to_vec())
+}
+
+/// The issuing CA's list, revoking these clients.
+pub fn list(pki: &TestPki, number: u64, revoked: &[&str]) -> Vec<u8> {
+    let (key, issuer) = issuing(pki);
     let now = clock::now();
-    let list = ListBuilder::new(&key, issuer.subject().der()).number(number);
+    let list = ListBuilder::new(&key, &issuer).number(number);
     let list = list.this_update(now).next_update(now.plus_seconds(3_600));
     revoked.iter().fold(list, |list, client| list.revoke(pki.serial(client).unwrap().as_bytes())).sign()
 }
@@ -146,4 +157,22 @@ fn a_state_folder_that_cannot_keep_lists_is_named_with_its_key() {
     let (status, said) = Gateway::refused(&pki, &config);
     assert!(!status.success());
     assert!(said.contains("others may write to it (mode 777)"), "{said}");
+}
+
+#[test]
+fn a_server_with_tls_is_believed_by_the_configured_ca_only_and_by_name() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    pki.issue_server("crl.localhost", &["localhost"], clock::now()).unwrap();
+    let server = PythonServer::tls(pki.folder(), "crl.localhost.pem", "crl.localhost.key");
+    let with = |host: &str, ca: &str| {
+        let url = format!("https://{host}:{}/crl.pem", server.port());
+        let config = configuration(&app, &url).replacen("timeout =", &format!("ca = \"{ca}\"\ntimeout ="), 1);
+        let gateway = Gateway::listening(&pki, &config);
+        let outcomes = ["new", "unreachable"].map(|outcome| fetches(&gateway, &url, outcome) > 0.0);
+        std::fs::remove_dir_all(pki.path("state")).unwrap();
+        outcomes
+    };
+    assert_eq!(with("localhost", "server-ca.pem"), [true, false]);
+    assert_eq!(with("localhost", "root-ca.pem"), [false, true], "another CA");
+    assert_eq!(with("127.0.0.1", "server-ca.pem"), [false, true], "another name");
 }

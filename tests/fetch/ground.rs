@@ -5,7 +5,7 @@ use crate::lists::{ListBuilder, TestCa};
 use crate::server::{Answer, RawServer};
 use sekisho::clock;
 use sekisho::config::{self, Config};
-use sekisho::trust::sources::{FetchReport, Fetcher, Host, KeptLists, SourceStatus, Target, prime};
+use sekisho::trust::sources::{FetchReport, Fetcher, Host, KeptLists, SourceStatus, prime};
 use sekisho::trust::{TrustSnapshot, load_with_kept};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -138,14 +138,6 @@ pool = "p"
 
     pub fn status(&self) -> SourceStatus {
         self.fetcher.status().into_iter().next().unwrap()
-    }
-
-    pub fn target(&self) -> Target {
-        (*self.status().target).clone()
-    }
-
-    pub fn state_folder(&self) -> PathBuf {
-        self.folder.path().join("state")
     }
 }
 

@@ -9,4 +9,6 @@ mod lists;
 mod bad_input;
 mod gateway;
 mod ground;
+mod points;
 mod server;
+mod status;

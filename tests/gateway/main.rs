@@ -4,13 +4,20 @@
 mod common;
 #[path = "../common/revocation.rs"]
 mod lists;
+#[path = "../common/ocsp.rs"]
+mod responder;
 
 mod admission;
+mod asked;
 mod assertion;
 mod bad_certificates;
+mod blocks;
+mod blocks_desk;
 mod cli;
 mod client_auth;
 mod draining;
+mod feed;
+mod feed_server;
 mod forgery;
 mod http;
 mod http2;
@@ -18,6 +25,8 @@ mod lapse;
 mod limits;
 mod live;
 mod observed;
+mod ocsp;
+mod ocsp_sources;
 mod pages;
 mod pkits;
 mod pools;
@@ -26,7 +35,9 @@ mod records;
 mod refusals;
 mod reload;
 mod resumption;
+mod rotation;
 mod start;
 mod support;
 mod swaps;
+mod unenforced;
 mod upstreams;

@@ -89,6 +89,7 @@ fn every_line_of_the_exposition_is_valid_and_every_metric_has_help_and_type() {
         "sekisho_revocation_list_next_update_seconds",
         "sekisho_revocation_list_this_update_seconds",
         "sekisho_snapshot_generation",
+        "sekisho_unenforced_refusals_total",
         "sekisho_upstream_errors_total",
         "sekisho_upstream_peer_healthy",
     ] {

@@ -1,7 +1,7 @@
 //! The issuer as operators see it: readiness, metrics, records, stopping.
 
 use crate::common::wait_until;
-use crate::support::Issuer;
+use crate::support::{Issuer, Plan};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -57,10 +57,13 @@ fn acts_transactions_requests_and_answers_are_counted() {
 
 #[test]
 fn every_metric_of_the_readme_is_there_and_no_other() {
-    let issuer = Issuer::of(&["bizstation"]);
+    let issuer = Plan::new(&["bizstation"]).with_feed(&["g1"]).start();
     let bank = issuer.bank();
     bank.open("bizstation", "C1");
     let (person, _) = bank.register("C1", "u1", "user");
+    // A stream that begins and ends.
+    assert_eq!(issuer.service("g1").send(reqwest::Method::HEAD, "/v1/feed", &[], None).status, 200);
+    wait_until("it has ended", || issuer.metric("sekisho_issuer_feed_streams_ended_total{why=\"left\"}") == 1.0);
     person.try_acquire(Some("0000000000000000"), &["login-password"], &crate::support::NewKey::new()).problem();
     issuer.public_get("/ocsp/biz/AAAA");
     let names = |text: &str| -> BTreeSet<String> {

@@ -17,9 +17,10 @@ fn schemathesis_finds_no_server_error_and_no_breach_of_the_document() {
         eprintln!("SKIPPED: Schemathesis is not installed and the package index cannot be reached");
         return;
     };
-    // One service with every right, and users of whom a wrong try does not shut the others out.
+    // One service with every right but that its streams are not followed, and users of whom a wrong try does not shut the others out.
     let plan = Plan::new(&["bizstation"])
-        .with("rights = [\"desk\", \"read\"]", "rights = [\"online\", \"desk\", \"read\"]")
+        .with("rights = [\"desk\", \"read\"]", "rights = [\"online\", \"desk\", \"read\", \"feed\"]")
+        .with_feed(&["g1"])
         .with_profile("bizstation", "contract = { most = 50", "contract = { most = 100000");
     let issuer = plan.start();
     let bank = issuer.bank();
@@ -113,6 +114,11 @@ expected-statuses = ["2xx", "403", "404", "409", "422"]
 
 [checks.negative_data_rejection]
 expected-statuses = ["400", "403", "404", "405", "406", "409", "413", "415", "422"]
+
+# It never ends; tests/issuer_feed is for it.
+[[operations]]
+include-name = "GET /v1/feed"
+enabled = false
 
 [[operations]]
 include-name = "GET /v1/contracts/{contract}/users/{user}/certificate"

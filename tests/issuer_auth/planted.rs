@@ -135,7 +135,7 @@ impl Store for Planted {
     async fn feed_id(&self) -> Result<Arc<str>, StoreError> {
         unreachable!()
     }
-    async fn feed_note(&self, _: &[GatewayNote]) -> Result<(), StoreError> {
+    async fn feed_note(&self, _: &str, _: &[GatewayNote]) -> Result<(), StoreError> {
         unreachable!()
     }
     async fn feed_gateways(&self, _: u64, _: Duration) -> Result<Vec<GatewayRow>, StoreError> {

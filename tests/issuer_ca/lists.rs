@@ -4,7 +4,7 @@ use sekisho::issuer::ca::crl::{
     Revoked,
 };
 use sekisho::issuer::ca::serial;
-use sekisho::pki::crl::{CertificateList, NotUnderstood, RevocationReason, Scope, SignatureError};
+use sekisho::pki::crl::{CertificateList, RevocationReason, Scope, SignatureError};
 use sekisho::pki::serial::SerialNumber;
 use sekisho::pki::time::Timestamp;
 use std::collections::BTreeSet;
@@ -103,7 +103,8 @@ fn a_delta_has_what_came_since_its_base_and_the_gateway_takes_it_for_no_full_lis
     assert_eq!(delta.facts.kind, ListKind::Delta { base: base.facts.number });
     assert_eq!(serials(&delta.der), [since.serial].into());
     let parsed = CertificateList::parse(&delta.der).unwrap();
-    assert_eq!(parsed.header().scope, Scope::NotUnderstood(NotUnderstood::Delta));
+    assert_eq!(parsed.header().scope, Scope::Complete);
+    assert_eq!(parsed.header().base, Some(base.facts.number.into()));
     parsed.verify_signature(hierarchy.issuing.certificate().subject_public_key_info()).unwrap();
 
     // A second delta has both since the base; a full list everything.

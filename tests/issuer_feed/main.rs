@@ -10,5 +10,12 @@ mod postgres;
 mod support;
 
 mod follower;
+mod world;
 
+mod configured;
+mod gateway;
+mod holding;
+mod nodes;
+mod propagation;
+mod refusals;
 mod stream;

@@ -5,7 +5,7 @@ use sekisho::clock;
 use sekisho::config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho::issuer::store::Status;
 use sekisho::pki::crl::{CertificateList, RevocationReason};
-use sekisho::trust::{self, RevocationStatus, TrustSnapshot};
+use sekisho::trust::{self, Question, RevocationStatus, TrustSnapshot};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
 
@@ -219,7 +219,8 @@ async fn the_gateway_takes_the_folder_and_refuses_and_accepts_as_the_store_says(
     let running = world.start().await;
     let certificate = world.issue(&running).await;
     let key = world.hierarchy.issuing.authority_key();
-    let status = |snapshot: &TrustSnapshot| snapshot.revocation(&key, &certificate.serial(), clock::now());
+    let status =
+        |snapshot: &TrustSnapshot| snapshot.revocation(&Question::client(&key, &certificate.serial()), clock::now());
     let reason = |snapshot: &TrustSnapshot| match status(snapshot) {
         RevocationStatus::Revoked { reason, .. } => Some(reason),
         RevocationStatus::Good { .. } => None,

@@ -104,7 +104,7 @@ impl Store for Switch {
     async fn feed_id(&self) -> Result<Arc<str>, StoreError> {
         unused()
     }
-    async fn feed_note(&self, _: &[GatewayNote]) -> Result<(), StoreError> {
+    async fn feed_note(&self, _: &str, _: &[GatewayNote]) -> Result<(), StoreError> {
         unused()
     }
     async fn feed_gateways(&self, _: u64, _: Duration) -> Result<Vec<GatewayRow>, StoreError> {

@@ -6,5 +6,6 @@ mod postgres;
 mod acts;
 mod certificates;
 mod failures;
+mod feed;
 mod nodes;
 mod support;

@@ -1,18 +1,19 @@
 //! What `sekisho verify` decides on: the chain, the trust and the policy, from files or from a configuration.
 
 use super::Arguments;
-use crate::config::{self, AnchorExpiry, Config, ConfigError, WhenStale};
+use crate::config::{self, AnchorExpiry, Config, ConfigError, WithoutNumber};
 use crate::gateway::identity::IdentityRule;
 use crate::gateway::verify::{ChainLimits, SitePolicy};
 use crate::pki::certificate::Certificate;
 use crate::pki::signature::verify_certificate;
 use crate::pki::time::Timestamp;
 use crate::pki::{fingerprint::AuthorityKey, pem};
-use crate::trust::{self, Alarm, AuthorityParts, ListParts, RevocationParts, TrustSnapshot};
+use crate::trust::{self, Alarm, AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything the decision needs.
 pub(super) struct Ground {
@@ -162,10 +163,12 @@ impl Authorities {
 
 fn revocation(arguments: &Arguments) -> RevocationParts {
     if arguments.no_revocation {
-        RevocationParts::None
-    } else {
-        RevocationParts::Lists { when_stale: WhenStale::Closed }
+        return RevocationParts::None;
     }
+    let without_number = if arguments.without_number { WithoutNumber::Accept } else { WithoutNumber::Refuse };
+    let hours = |hours: u32| Duration::from_secs(3_600 * u64::from(hours));
+    let without_next_update = arguments.without_next_update.map(hours);
+    RevocationParts::Lists(ListPolicy { without_number, without_next_update, ..ListPolicy::default() })
 }
 
 /// All CAs accepted, one pattern for all of them, the limits of the reference configuration.

@@ -147,6 +147,7 @@ fn an_unknown_key_is_refused_in_every_table() {
         "[[authority]]",
         "[[service]]",
         "[gateway]",
+        "[feed]",
         "[credentials]",
         "[mail]",
         "[limits]",
@@ -215,9 +216,30 @@ fn port_0_may_be_asked_for_by_every_listener() {
 }
 
 #[test]
-fn rights_are_three_words() {
-    refused_at("[\"online\", \"read\"]", "[\"admin\"]", "service[0].rights[0]", "\"online\", \"desk\" or \"read\"");
+fn rights_are_four_words() {
+    refused_at("[\"online\", \"read\"]", "[\"admin\"]", "service[0].rights[0]", "\"desk\", \"read\" or \"feed\"");
     refused_at("[\"online\", \"read\"]", "[]", "service[0].rights", "it could do nothing");
+}
+
+#[test]
+fn a_feed_has_a_key_and_sensible_times_and_gateways_have_a_feed() {
+    assert_eq!(refused("\nkey_file = \"feed.key\"", "").len(), 1);
+    for (from, to) in [
+        ("heartbeat = \"2s\"", "heartbeat = \"50ms\""),
+        ("heartbeat = \"2s\"", "heartbeat = \"61s\""),
+        ("wait = \"500ms\"", "wait = \"11s\""),
+        ("forget_after = \"24h\"", "forget_after = \"59s\""),
+    ] {
+        let (key, _) = to.split_once(' ').unwrap();
+        refused_at(from, to, &format!("feed.{key}"), "out of range");
+    }
+    let gateway = format!("\n[[service]]\nname = \"g1\"\nfingerprint = \"{}\"\nrights = [\"feed\"]\n", "ab".repeat(32));
+    let errors = errors_of(&format!("{REFERENCE}{gateway}"));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].starts_with("feed: is missing; a [[service]] has the right \"feed\""), "{errors:?}");
+    let (config, _) = read(&format!("{REFERENCE}{gateway}\n[feed]\nkey_file = \"feed.key\"\n"));
+    let feed = config.feed.unwrap();
+    assert_eq!((feed.heartbeat, feed.wait), (defaults::FEED_HEARTBEAT, defaults::FEED_WAIT));
 }
 
 #[test]

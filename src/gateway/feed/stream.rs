@@ -171,8 +171,13 @@ impl<'a> Stream<'a> {
             tracing::info!(url = self.url, to = applied.message.to, "the issuer's feed is followed");
         }
         self.applied += 1;
-        let heard = self.gateway.snapshot().trust.live().feed.heard();
-        let is_now = heard == Some(applied.heard);
+        let trust = self.gateway.snapshot().trust.clone();
+        let known = &trust.live().feed;
+        if !applied.message.lists.is_empty() {
+            let lacking = trust.authorities().iter().filter(|authority| known.lacks_lists(&authority.key()));
+            lacking.for_each(|authority| self.gateway.fetcher.want(authority.name()));
+        }
+        let is_now = known.heard() == Some(applied.heard);
         if !is_now {
             let clocks_differ = clock::now().unix().saturating_sub(signed.div_euclid(1_000));
             metrics.messages.with_label_values(&["outdated"]).inc();

@@ -1,27 +1,103 @@
-//! Metrics of the sources of revocation: each list by the CA it is for and where it comes from.
+//! Metrics of the sources of revocation: each list by the CA it is for and the URL or file that it comes from.
 
-use prometheus::{IntCounterVec, Opts, Registry};
+use crate::gateway::sources::Sources;
+use crate::pki::time::Timestamp;
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
-/// Of every source; a source that is gone is not shown any more.
+/// Of every source; one that is gone is not shown any more.
 #[derive(Debug)]
 pub(in crate::gateway) struct SourceMetrics {
     /// Attempts to fetch a list, by CA, URL and outcome (`new`, `unchanged`, or why it changed nothing).
     pub(in crate::gateway) fetches: IntCounterVec,
+    failures: IntGaugeVec,
+    answered: IntGaugeVec,
+    due: IntGaugeVec,
+    errors: IntGaugeVec,
+    number: IntGaugeVec,
+    this_update: IntGaugeVec,
+    next_update: IntGaugeVec,
+    age: IntGaugeVec,
+    entries: IntGaugeVec,
 }
 
 impl SourceMetrics {
+    /// Registers them.
+    ///
+    /// # Errors
+    /// Never in practice: the names are constants and each is registered once.
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok::<_, prometheus::Error>(counter)
+        let fetches = IntCounterVec::new(
+            Opts::new("sekisho_fetches_total", "Attempts to fetch a revocation list, by CA, source and outcome."),
+            &["ca", "source", "outcome"],
+        )?;
+        registry.register(Box::new(fetches.clone()))?;
+        let labelled = |name: &str, help: &str, labels: &[&str]| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
         };
+        let gauges = |name: &str, help: &str| labelled(name, help, &["ca", "source"]);
         Ok(Self {
-            fetches: counters(
-                "sekisho_fetches_total",
-                "Attempts to fetch a revocation list, by CA, source and outcome.",
-                &["ca", "source", "outcome"],
+            fetches,
+            failures: gauges("sekisho_source_failures", "Attempts in a row that failed.")?,
+            answered: gauges(
+                "sekisho_source_answered_seconds",
+                "When the server last said what its list is, seconds since 1970.",
             )?,
+            due: gauges("sekisho_source_due_seconds", "When the list is asked for next, seconds since 1970.")?,
+            errors: labelled(
+                "sekisho_source_error",
+                "1 while the last thing that came from the source was refused, by reason.",
+                &["ca", "source", "reason"],
+            )?,
+            number: gauges("sekisho_source_list_number", "CRLNumber of the source's list in force.")?,
+            this_update: gauges(
+                "sekisho_source_list_this_update_seconds",
+                "thisUpdate of the source's list in force, seconds since 1970.",
+            )?,
+            next_update: gauges(
+                "sekisho_source_list_next_update_seconds",
+                "nextUpdate of the source's list in force, seconds since 1970; 0 without one.",
+            )?,
+            age: gauges("sekisho_source_list_age_seconds", "Seconds since thisUpdate of the source's list in force.")?,
+            entries: gauges("sekisho_source_list_entries", "Certificates on the source's list in force.")?,
         })
+    }
+
+    /// Shows the sources as they stand.
+    pub(in crate::gateway) fn show(&self, sources: &Sources, now: Timestamp) {
+        let gauges = [
+            &self.failures,
+            &self.answered,
+            &self.due,
+            &self.errors,
+            &self.number,
+            &self.this_update,
+            &self.next_update,
+            &self.age,
+            &self.entries,
+        ];
+        gauges.iter().for_each(|gauge| gauge.reset());
+        for one in &sources.fetched {
+            let labels = [&*one.target.ca, &*one.target.url];
+            self.failures.with_label_values(&labels).set(i64::from(one.failures));
+            let times = [(&self.answered, one.answered_at), (&self.due, one.due_at)];
+            for (gauge, at) in times {
+                gauge.with_label_values(&labels).set(at.map_or(0, Timestamp::unix));
+            }
+        }
+        for one in &sources.in_force {
+            let (labels, list) = ([&*one.ca, &*one.source], &one.list);
+            // A number beyond 64 bits, which random ones are, is shown as the greatest: it does not fit a sample either.
+            let number = list.number.as_deref().map_or(0, |number| number.parse().unwrap_or(i64::MAX));
+            self.number.with_label_values(&labels).set(number);
+            self.this_update.with_label_values(&labels).set(list.this_update.unix());
+            self.next_update.with_label_values(&labels).set(list.next_update.map_or(0, Timestamp::unix));
+            self.age.with_label_values(&labels).set(now.unix().saturating_sub(list.this_update.unix()));
+            self.entries.with_label_values(&labels).set(i64::try_from(list.entries).unwrap_or(i64::MAX));
+        }
+        for error in &sources.errors {
+            self.errors.with_label_values(&[&*error.ca, &*error.source, error.reason]).set(1);
+        }
     }
 }

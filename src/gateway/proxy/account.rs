@@ -4,8 +4,9 @@ use super::context::RequestContext;
 use super::respond::Answer;
 use super::{Rules, is_timeout};
 use crate::clock;
-use crate::gateway::records::AccessRecord;
+use crate::gateway::records::{AccessRecord, unenforced};
 use crate::gateway::refusal::Problem;
+use crate::gateway::verify::Unenforced;
 use http::Version;
 use pingora_core::protocols::http::v2::server::HttpSession as Http2Session;
 use pingora_core::{Error, ErrorSource};
@@ -19,6 +20,13 @@ impl Rules {
         }
         if let Some(limit) = answer.limit {
             self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+        }
+    }
+
+    /// Counts a request that only a policy for what cannot be told lets pass.
+    pub(super) fn count_unenforced(&self, ctx: &RequestContext) {
+        if let Some(unenforced) = admitted_unenforced(ctx) {
+            self.gateway.metrics.count_unenforced(unenforced);
         }
     }
 
@@ -83,6 +91,7 @@ impl Rules {
             status,
             refused: ctx.refused.as_ref().map(|(name, _)| *name),
             evidence: ctx.refused.as_ref().map(|(_, evidence)| evidence.as_str()),
+            unenforced: admitted_unenforced(ctx).map(|unenforced| unenforced.reason().name()),
             error: error.map(ToString::to_string),
             response_octets: session.body_bytes_sent(),
             microseconds: took.as_micros(),
@@ -91,6 +100,7 @@ impl Rules {
             contract_id: verified.and_then(|client| client.identity().contract_id()),
             user_id: verified.and_then(|client| client.identity().user_id()),
             serial: verified.map(|client| client.serial().to_string()),
+            draining_ca: client.draining.as_deref(),
         });
     }
 
@@ -107,6 +117,10 @@ impl Rules {
             self.gateway.metrics.limits.with_label_values(&["http2_resets"]).inc();
         }
     }
+}
+
+fn admitted_unenforced(ctx: &RequestContext) -> Option<&Unenforced> {
+    unenforced(&ctx.admitted.as_ref()?.client.client)
 }
 
 fn was_reset(session: &Http2Session) -> bool {

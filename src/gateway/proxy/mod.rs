@@ -83,6 +83,7 @@ impl ProxyHttp for Rules {
         match admitted {
             Ok(admitted) => {
                 ctx.admitted = Some(admitted);
+                self.count_unenforced(ctx);
                 let idle = ctx.snapshot.config.limits.body_idle_timeout;
                 session.set_read_timeout(Some(ctx.at_most(idle)));
                 session.set_write_timeout(Some(ctx.at_most(idle)));

@@ -1,16 +1,20 @@
 //! What is true of a verified path only now: validity and revocation.
 
-use super::types::{LeafFacts, Link, Reason, Refusal, VerifiedClient};
+use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, Need, RevocationStatus, TrustSnapshot};
+use crate::trust::blocks::{Block, Holder};
+use crate::trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
+use std::sync::Arc;
 
 /// A path that stands.
 #[derive(Debug)]
 pub(super) struct Standing {
     /// Number of the list the leaf was looked up in.
-    pub(super) crl_number: Option<String>,
+    pub(super) crl_number: Option<Arc<str>>,
+    /// What is not certain and tolerated.
+    pub(super) unenforced: Option<Unenforced>,
 }
 
 /// Whose fault it is that a path does not stand.
@@ -22,19 +26,32 @@ pub(super) enum Whose {
     Authority,
 }
 
-/// Checks every certificate of a path, leaf first, and the anchor's validity.
+/// Checks every certificate of a path, leaf first, who holds its leaf if that is known, and the anchor's validity.
 ///
-/// A revoked one anywhere is told before an expired one, and that before one whose status is unavailable
-/// ([`super`] says why).
-pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
+/// A revoked one anywhere is told before a blocked one, that before an expired one, and that before one whose status is
+/// unavailable ([`super`] says why).
+pub(super) fn check(
+    links: &[Link],
+    holder: Option<&Holder<'_>>,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
-    let mut unavailable = None;
+    let (mut unavailable, mut unenforced) = (None, None);
     let mut pending: Option<(Whose, Refusal)> = None;
     for (link, whose) in with_owner(links) {
         let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
-        match trust.revocation(&link.issued_by, &link.serial, now) {
-            RevocationStatus::Good { crl_number: number, .. } if whose == Whose::Leaf => crl_number = number,
-            RevocationStatus::Good { .. } | RevocationStatus::NotChecked => {}
+        match trust.revocation(&link.question(whose.into()), now) {
+            RevocationStatus::Good { crl_number: number, warning } => {
+                if whose == Whose::Leaf {
+                    crl_number = number;
+                }
+                unenforced = unenforced.or(warning.map(Unenforced::Stale));
+            }
+            RevocationStatus::NotChecked => {}
+            RevocationStatus::Unenforced { ca, why } => {
+                unenforced.get_or_insert_with(|| Unenforced::Unavailable { ca, why: why.into() });
+            }
             RevocationStatus::Revoked { at, crl_number, .. } => {
                 return Err((whose, revoked(link, issuer, at, crl_number)));
             }
@@ -47,6 +64,7 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             }
         }
     }
+    check_blocks(links, holder, trust, now)?;
     for (link, whose) in with_owner(links) {
         check_time(link, now).map_err(|refusal| (whose, refusal))?;
     }
@@ -56,18 +74,27 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
             Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
         }
-        None => pending.map_or(Ok(Standing { crl_number }), Err),
+        None => pending.map_or(Ok(Standing { crl_number, unenforced }), Err),
+    }
+}
+
+impl From<Whose> for Subject {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Leaf => Self::EndEntity,
+            Whose::Authority => Self::Authority,
+        }
     }
 }
 
 /// What has to be asked for before the status of these certificates can be told.
 pub(super) fn needs(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Vec<Need> {
-    let status = |link: &Link| trust.revocation(&link.issued_by, &link.serial, now);
+    let status = |(link, whose): (&Link, Whose)| trust.revocation(&link.question(whose.into()), now);
     let need = |status| match status {
         RevocationStatus::Pending { need, .. } => Some(need),
         _ => None,
     };
-    links.iter().map(status).filter_map(need).collect()
+    with_owner(links).map(status).filter_map(need).collect()
 }
 
 pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String {
@@ -76,7 +103,8 @@ pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String
         format!("{} from CA {issuer} valid until {}", link.serial, link.not_after)
     });
     let list = client.crl_number().map_or_else(|| "no list number".into(), |number| format!("list {number}"));
-    format!("none revoked ({list}); {}", looked_up.collect::<Vec<_>>().join(", "))
+    let unenforced = client.unenforced().map_or_else(String::new, |unenforced| format!("; not enforced: {unenforced}"));
+    format!("none revoked ({list}); {}{unenforced}", looked_up.collect::<Vec<_>>().join(", "))
 }
 
 fn with_owner(links: &[Link]) -> impl Iterator<Item = (&Link, Whose)> {
@@ -92,8 +120,9 @@ fn not_configured(key: &AuthorityKey) -> Refusal {
     Refusal::new(Reason::UnknownCa, format!("the CA {key:?} of the path is not configured any more"))
 }
 
-fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<String>) -> Refusal {
+fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Arc<str>>) -> Refusal {
     let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
+    let crl_number = crl_number.map(|number| number.to_string());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
     Refusal { subject, ..Refusal::new(Reason::Revoked, evidence) }
 }
@@ -101,6 +130,42 @@ fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<St
 fn not_told_yet(ca: &str) -> Refusal {
     let evidence = format!("the revocation status of certificates from CA {ca} is not told yet");
     Refusal::new(Reason::RevocationUnavailable, evidence)
+}
+
+/// Nobody who is blocked by hand, whatever any list says of the certificate.
+fn check_blocks(
+    links: &[Link],
+    holder: Option<&Holder<'_>>,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<(), (Whose, Refusal)> {
+    let blocks = &trust.live().blocks;
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    for (link, whose) in with_owner(links) {
+        if let Some(block) = blocks.certificate(&link.issued_by, &link.serial, now) {
+            return Err((whose, blocked(block)));
+        }
+    }
+    match holder {
+        Some(holder) => check_holder(holder, trust, now).map_err(|refusal| (Whose::Leaf, refusal)),
+        None => Ok(()),
+    }
+}
+
+/// Nobody whose certificate, user ID or contract is blocked by hand.
+pub(super) fn check_holder(holder: &Holder<'_>, trust: &TrustSnapshot, now: Timestamp) -> Result<(), Refusal> {
+    match trust.live().blocks.holder(holder, now) {
+        Some(block) => Err(blocked(block)),
+        None => Ok(()),
+    }
+}
+
+fn blocked(block: &Block) -> Refusal {
+    let Block { by, added, reason, .. } = block;
+    let evidence = format!("blocked by {} {} since {added} by {by}: {reason}", block.target.kind(), block.id());
+    Refusal::new(Reason::Blocked, evidence)
 }
 
 fn check_time(link: &Link, now: Timestamp) -> Result<(), Refusal> {

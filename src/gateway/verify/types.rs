@@ -6,9 +6,11 @@ use super::standing::Standing;
 use crate::gateway::identity::Identity;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
+use crate::pki::points::DistributionPoint;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
-use crate::trust::{Authority, Need, TrustSnapshot};
+use crate::trust::blocks::Holder;
+use crate::trust::{Authority, Need, Question, Stale, Subject, TrustSnapshot};
 use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +42,35 @@ pub struct Link {
     pub not_before: Timestamp,
     /// Its last valid second.
     pub not_after: Timestamp,
+    /// Where its issuer says that its list is. `None` in a ticket, which does not keep it: `verify` decides on the stored
+    /// chain once the session is resumed.
+    pub points: Option<Arc<[DistributionPoint]>>,
+}
+
+/// What is accepted although its status cannot be told for certain, because the CA's policy for that
+/// (`when_stale`) says so (requirement R4). Logged and counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unenforced {
+    /// The list is stale.
+    Stale(Stale),
+    /// There is no list that tells (`when_stale = "report-only"`).
+    Unavailable {
+        /// The CA.
+        ca: Arc<str>,
+        /// Why.
+        why: Arc<str>,
+    },
+}
+
+/// What a session ticket keeps of its client beside the path, so that whoever is blocked by hand is not resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketHolder {
+    /// SHA-256 of the leaf.
+    pub fingerprint: Fingerprint,
+    /// The contract that its CN named.
+    pub contract_id: Option<String>,
+    /// The user that its CN named.
+    pub user_id: Option<String>,
 }
 
 /// The proof that a client's certificate chain was valid for a site at a moment by a snapshot.
@@ -53,7 +84,42 @@ pub struct VerifiedClient {
     pub(super) snapshot_generation: u64,
     pub(super) authorities_generation: u64,
     pub(super) policy_fingerprint: [u8; 32],
-    pub(super) crl_number: Option<String>,
+    pub(super) crl_number: Option<Arc<str>>,
+    pub(super) unenforced: Option<Unenforced>,
+}
+
+impl Link {
+    /// What revocation is asked about it.
+    pub(super) fn question(&self, subject: Subject) -> Question<'_> {
+        Question { issuer: &self.issued_by, serial: &self.serial, subject, points: self.points.as_deref() }
+    }
+}
+
+impl Unenforced {
+    /// The CA whose policy it is.
+    pub const fn ca(&self) -> &Arc<str> {
+        match self {
+            Self::Stale(stale) => &stale.ca,
+            Self::Unavailable { ca, .. } => ca,
+        }
+    }
+
+    /// What it would have been refused for.
+    pub const fn reason(&self) -> Reason {
+        Reason::RevocationUnavailable
+    }
+}
+
+/// The evidence.
+impl fmt::Display for Unenforced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stale(stale) => stale.fmt(f),
+            Self::Unavailable { ca, why } => {
+                write!(f, "the revocation status of certificates from CA {ca} is unavailable: {why}")
+            }
+        }
+    }
 }
 
 impl VerifiedChain {
@@ -69,6 +135,7 @@ impl VerifiedChain {
             issued_by,
             not_before: certificate.not_before(),
             not_after: certificate.not_after(),
+            points: Some(Arc::clone(certificate.distribution_points())),
         };
         Self {
             presented: presented.iter().map(|certificate| certificate.clone().into_owned()).collect(),
@@ -79,6 +146,20 @@ impl VerifiedChain {
             ca: Arc::clone(issuer.name()),
             links: path.certificates().zip(path.issuers()).map(link).collect(),
         }
+    }
+
+    /// Who it is, as the block list looks people up.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        let (contract_id, user_id) = (self.identity.contract_id(), self.identity.user_id());
+        Holder { fingerprint: self.fingerprint, contract_id, user_id }
+    }
+}
+
+impl TicketHolder {
+    /// Who it is, as the block list looks people up.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        let (contract_id, user_id) = (self.contract_id.as_deref(), self.user_id.as_deref());
+        Holder { fingerprint: self.fingerprint, contract_id, user_id }
     }
 }
 
@@ -97,6 +178,7 @@ impl VerifiedClient {
             authorities_generation: trust.authorities_generation(),
             policy_fingerprint: *policy.fingerprint(),
             crl_number: standing.crl_number,
+            unenforced: standing.unenforced,
         }
     }
 
@@ -150,6 +232,12 @@ impl VerifiedClient {
         &self.chain.links
     }
 
+    /// What a ticket of its session keeps of it beside the path.
+    pub fn ticket_holder(&self) -> TicketHolder {
+        let Holder { fingerprint, contract_id, user_id } = self.chain.holder();
+        TicketHolder { fingerprint, contract_id: contract_id.map(str::to_owned), user_id: user_id.map(str::to_owned) }
+    }
+
     /// When this proof was made.
     pub fn verified_at(&self) -> Timestamp {
         self.verified_at
@@ -163,6 +251,11 @@ impl VerifiedClient {
     /// The number of the revocation list that the leaf was looked up in (decimal), when its issuer has one with a number.
     pub fn crl_number(&self) -> Option<&str> {
         self.crl_number.as_deref()
+    }
+
+    /// What its standing leaves uncertain and the CA's policy tolerates.
+    pub fn unenforced(&self) -> Option<&Unenforced> {
+        self.unenforced.as_ref()
     }
 
     fn leaf(&self) -> &Link {
@@ -182,6 +275,8 @@ pub enum Reason {
     NotYetValid,
     /// The leaf or a CA above it is on its issuer's revocation list.
     Revoked,
+    /// The leaf, its user, its contract, or a CA above it is on the block list.
+    Blocked,
     /// No path to a CA that this site trusts.
     UnknownCa,
     /// Key usage, extended key usage, basic constraints or name constraints forbid it.
@@ -198,11 +293,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the README's table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
         Self::Revoked,
+        Self::Blocked,
         Self::UnknownCa,
         Self::WrongUsage,
         Self::BadCertificate,
@@ -218,6 +314,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
             Self::UnknownCa => "unknown-ca",
             Self::WrongUsage => "wrong-usage",
             Self::BadCertificate => "bad-certificate",
@@ -333,7 +430,7 @@ impl VerifiedClient {
         let [not_before, not_after] = validity;
         let fingerprint = Fingerprint::of(presented.first().map_or(&[], |leaf| leaf));
         let subject = format!("CN={}", identity.common_name());
-        let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after }];
+        let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after, points: None }];
         let issuer = issuer.to_owned();
         let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca: "test".into(), links };
         Self {
@@ -343,6 +440,7 @@ impl VerifiedClient {
             authorities_generation: 1,
             policy_fingerprint: [0; 32],
             crl_number: None,
+            unenforced: None,
         }
     }
 }

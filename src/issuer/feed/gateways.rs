@@ -77,6 +77,7 @@ impl Gateways {
         }
         (entry.seen, entry.late_for) = (Instant::now(), None);
         self.metrics.streams(gateway, entry.streams.len());
+        self.metrics.acknowledged(gateway, entry.acknowledged.unwrap_or(0));
         Place { gateways: Arc::clone(self), gateway: Arc::clone(gateway), displaced }
     }
 
@@ -220,7 +221,7 @@ impl Drop for Place {
         if let Some(entry) = known.get_mut(&self.gateway) {
             entry.streams.retain(|stream| !Arc::ptr_eq(stream, &self.displaced));
             entry.seen = Instant::now();
-            // The store's word about it is this node's own, and old.
+            // The store's word about it is this node's own and old, or is read again once it is written that it ended.
             if entry.streams.is_empty() {
                 entry.elsewhere = None;
             }

@@ -3,6 +3,7 @@
 use super::gateways::{Gateways, LEASE, RENEWAL};
 use super::{NotAcknowledged, over};
 use crate::issuer::store::{GatewayNote, Store, StoreError};
+use aws_lc_rs::rand;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,6 +76,7 @@ async fn write(
     mut notes: mpsc::Receiver<Note>,
     mut shutdown: watch::Receiver<bool>,
 ) {
+    let node = node_name();
     let mut renewal = Instant::now() + RENEWAL;
     let mut waiting = Vec::new();
     loop {
@@ -89,7 +91,7 @@ async fn write(
             () = over(&mut shutdown) => true,
         };
         if !waiting.is_empty() {
-            put(&*store, &gateways, waiting.drain(..)).await;
+            put(&*store, &gateways, &node, waiting.drain(..)).await;
             tokio::select! {
                 () = tokio::time::sleep(GATHER) => {}
                 () = over(&mut shutdown) => {}
@@ -101,7 +103,15 @@ async fn write(
     }
 }
 
-async fn put(store: &dyn Store, gateways: &Gateways, waiting: impl Iterator<Item = Note>) {
+/// What tells this node's word about a stream from another's: of this start, and no more.
+fn node_name() -> String {
+    let mut octets = [0; 8];
+    // Without randomness two nodes may have one name, and a stream that moved between them is not waited for.
+    let _ = rand::fill(&mut octets);
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+async fn put(store: &dyn Store, gateways: &Gateways, node: &str, waiting: impl Iterator<Item = Note>) {
     let now = Instant::now();
     let mut rows: BTreeMap<Arc<str>, GatewayNote> = BTreeMap::new();
     let mut answers = Vec::new();
@@ -127,7 +137,7 @@ async fn put(store: &dyn Store, gateways: &Gateways, waiting: impl Iterator<Item
         }
     }
     let rows: Vec<GatewayNote> = rows.into_values().collect();
-    let written = store.feed_note(&rows).await;
+    let written = store.feed_note(node, &rows).await;
     if let Err(error) = &written {
         tracing::warn!(%error, "what gateways have in force cannot be written down");
     }

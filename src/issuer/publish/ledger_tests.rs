@@ -3,7 +3,7 @@ use crate::issuer::ca::crl::{DistributionPoints, SignedList};
 use crate::issuer::ca::hierarchy::{self, Wanted};
 use crate::issuer::ca::name::{AttributeType, Name};
 use crate::issuer::ca::{KeyKind, PublicationPoints, serial};
-use crate::pki::crl::{CertificateList, NotUnderstood, RevocationReason, Scope};
+use crate::pki::crl::{CertificateList, RevocationReason, Scope};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_311_060);
 const TIMES: Times = Times { lifetime: 7_200, interval: 3_600 };
@@ -141,7 +141,10 @@ fn a_full_list_and_its_delta_have_one_number_and_one_time() {
     for (full, delta) in [(&first, &of_first), (&second, &of_second)] {
         assert_eq!((full.facts.number, full.facts.this_update), (delta.facts.number, delta.facts.this_update));
         let delta = CertificateList::parse(&delta.der).unwrap();
-        assert_eq!(delta.header().scope, Scope::NotUnderstood(NotUnderstood::Delta));
+        assert_eq!(
+            (delta.header().kind(), &delta.header().scope),
+            (crate::pki::crl::ListKind::Delta, &Scope::Complete)
+        );
         delta.verify_signature(world.authority.certificate().subject_public_key_info()).unwrap();
     }
     // The first is a base for what follows; nothing older can be combined with it.

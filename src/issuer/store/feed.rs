@@ -47,12 +47,12 @@ pub(super) async fn settle(on: &mut On<'_>, list: &SettledList<'_>) -> Result<Se
 }
 
 /// See [`super::Store::feed_note`].
-pub(super) async fn note(database: &Database, notes: &[GatewayNote]) -> Result<(), StoreError> {
+pub(super) async fn note(database: &Database, node: &str, notes: &[GatewayNote]) -> Result<(), StoreError> {
     // In the order of their names: two nodes that touch the same rows wait for each other and not in a ring.
     let mut notes: Vec<&GatewayNote> = notes.iter().collect();
     notes.sort_by(|one, other| one.name.cmp(&other.name));
-    let gateways: Vec<[Value; 2]> =
-        notes.iter().map(|note| [(&*note.name).into(), note.connected.map(milliseconds).into()]).collect();
+    let gateways: Vec<[Value; 3]> =
+        notes.iter().map(|note| [(&*note.name).into(), note.connected.map(milliseconds).into(), node.into()]).collect();
     let acknowledged: Vec<[Value; 3]> = notes
         .iter()
         .flat_map(|note| note.acknowledged.iter().map(|(to, ago)| (&note.name, *to, *ago)))
@@ -60,7 +60,7 @@ pub(super) async fn note(database: &Database, notes: &[GatewayNote]) -> Result<(
         .collect();
     let mut transaction = database.transaction().await?;
     let mut on = transaction.on();
-    on.execute(&NOTE_GATEWAYS, vec![rows(gateways.iter().map(<[Value; 2]>::as_slice))]).await?;
+    on.execute(&NOTE_GATEWAYS, vec![rows(gateways.iter().map(<[Value; 3]>::as_slice))]).await?;
     if !acknowledged.is_empty() {
         on.execute(&NOTE_ACKNOWLEDGEMENTS, vec![rows(acknowledged.iter().map(<[Value; 3]>::as_slice))]).await?;
     }
@@ -97,10 +97,14 @@ pub(super) static SETTLE: LazyLock<Statement> = LazyLock::new(|| {
 pub(super) static FEED: LazyLock<Statement> =
     LazyLock::new(|| Statement::new("SELECT feed FROM feed WHERE id = 1", &[]));
 static NOTE_GATEWAYS: LazyLock<Statement> = LazyLock::new(|| {
-    let words = "INSERT INTO feed_gateways (name, seen_ms, connected_until_ms)
-        SELECT {0:text}, {now}, {now} + {1:int} FROM {each} WHERE true
+    let words = "INSERT INTO feed_gateways (name, seen_ms, connected_until_ms, node)
+        SELECT {0:text}, {now}, {now} + {1:int}, {2:text} FROM {each} WHERE true
         ON CONFLICT (name) DO UPDATE SET seen_ms = excluded.seen_ms,
-        connected_until_ms = coalesce(excluded.connected_until_ms, feed_gateways.connected_until_ms)";
+        connected_until_ms = CASE WHEN excluded.connected_until_ms > excluded.seen_ms
+            OR (excluded.connected_until_ms = excluded.seen_ms AND excluded.node = feed_gateways.node)
+            THEN excluded.connected_until_ms ELSE feed_gateways.connected_until_ms END,
+        node = CASE WHEN excluded.connected_until_ms > excluded.seen_ms
+            THEN excluded.node ELSE feed_gateways.node END";
     Statement::new(words, &[Rows])
 });
 /// The first time counts.
@@ -115,7 +119,7 @@ pub(super) static GATEWAYS: LazyLock<Statement> = LazyLock::new(|| {
         (SELECT max(a.to_sequence) FROM feed_acknowledgements a WHERE a.gateway = g.name),
         (SELECT a.at_ms FROM feed_acknowledgements a WHERE a.gateway = g.name AND a.to_sequence >= $1
             ORDER BY a.to_sequence LIMIT 1)
-        FROM feed_gateways g WHERE g.seen_ms >= {now} - $2 ORDER BY g.name";
+        FROM feed_gateways g WHERE g.seen_ms >= {now} - $2";
     Statement::new(words, &[Int, Int])
 });
 pub(super) static WRITTEN: LazyLock<Statement> = LazyLock::new(|| {

@@ -88,8 +88,9 @@ pub trait Store: Send + Sync {
 
     /// Which store this is: random, and fixed for ever.
     async fn feed_id(&self) -> Result<Arc<str>, StoreError>;
-    /// Notes which gateways are there and what they have in force; all of it in one transaction.
-    async fn feed_note(&self, notes: &[GatewayNote]) -> Result<(), StoreError>;
+    /// Notes which gateways are there and what they have in force, as that node knows it; all of it in one transaction.
+    /// That a stream has ended counts where it is the one that was noted last.
+    async fn feed_note(&self, node: &str, notes: &[GatewayNote]) -> Result<(), StoreError>;
     /// Gateways that were seen so long ago at most, by name, and whether they have that sequence number.
     async fn feed_gateways(&self, sequence: u64, seen_within: Duration) -> Result<Vec<GatewayRow>, StoreError>;
     /// The last change of status of a certificate, and when it was written, in milliseconds since 1970.

@@ -190,15 +190,18 @@ impl Store for SqlStore {
         Ok(found.ok_or(Corrupt("the feed has no name"))?.into())
     }
 
-    async fn feed_note(&self, notes: &[GatewayNote]) -> Result<(), StoreError> {
-        feed::note(&self.database, notes).await?;
+    async fn feed_note(&self, node: &str, notes: &[GatewayNote]) -> Result<(), StoreError> {
+        feed::note(&self.database, node, notes).await?;
         self.bells.ring_gateways();
         Ok(())
     }
 
     async fn feed_gateways(&self, sequence: u64, seen_within: Duration) -> Result<Vec<GatewayRow>, StoreError> {
         let parameters = vec![int(sequence).into(), feed::milliseconds(seen_within).into()];
-        self.all(&feed::GATEWAYS, parameters, feed::read_gateway).await
+        let mut rows = self.all(&feed::GATEWAYS, parameters, feed::read_gateway).await?;
+        // Not by the database, which would walk all of them in that order.
+        rows.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(rows)
     }
 
     async fn written(&self, serial: &SerialNumber) -> Result<Option<(StatusRow, Option<i64>)>, StoreError> {

@@ -1,6 +1,6 @@
 //! The entries of a revocation list (RFC 5280 sections 5.1.2.6 and 5.3).
 
-use super::extensions::{Scope, entry_extensions};
+use super::extensions::entry_extensions;
 use super::{CrlError, Extended};
 use crate::pki::der::{self, Reader, tag};
 use crate::pki::serial::SerialNumber;
@@ -68,16 +68,17 @@ pub struct Entries<'a> {
     kind: ListKind,
 }
 
-/// Where removeFromCRL may stand.
+/// What a list holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ListKind {
+pub enum ListKind {
+    /// Whatever is revoked.
     Base,
+    /// What changed since another list, so that removeFromCRL may stand in it (section 5.3.1).
     Delta,
 }
 
 impl<'a> Entries<'a> {
-    pub(super) fn new(revoked: &'a [u8], extended: Extended, scope: &Scope) -> Self {
-        let kind = if scope.is_delta() { ListKind::Delta } else { ListKind::Base };
+    pub(super) fn new(revoked: &'a [u8], extended: Extended, kind: ListKind) -> Self {
         Self { rest: Reader::new(revoked), extended, kind }
     }
 

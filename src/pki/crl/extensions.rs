@@ -4,6 +4,7 @@ use super::entries::RevocationReason;
 use super::{CrlError, CrlNumber};
 use crate::pki::der::{self, DerError, Element, Reader, tag};
 use crate::pki::fingerprint::sha256;
+use crate::pki::points::{self, PointName, Reasons};
 use std::fmt;
 
 // Contents of the object identifiers 2.5.29.n.
@@ -23,18 +24,42 @@ const MAX_EXTENSIONS: usize = 32;
 pub enum Scope {
     /// All: a certificate that is not on it is not revoked.
     Complete,
-    /// A part (issuingDistributionPoint: a distribution point, only users, only CAs, only some reasons): who is on it
-    /// is revoked, of others it says nothing. The SHA-256 of the extension tells parts apart.
-    Partial([u8; 32]),
+    /// Some (issuingDistributionPoint).
+    Partial(Part),
     /// It cannot be told, or what it says cannot be used.
     NotUnderstood(NotUnderstood),
+}
+
+/// The part of its issuer's certificates that a list speaks of (section 5.2.5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// SHA-256 of the extension: a delta list is for the list with the very same one (section 5.2.4).
+    pub identity: [u8; 32],
+    /// Of certificates with one of these distribution points; of all when there is none.
+    pub points: Box<[PointName]>,
+    /// Of this kind of certificates.
+    pub holders: Holders,
+    /// Revoked for these reasons.
+    pub reasons: Reasons,
+}
+
+/// Whose certificates a list is for (onlyContainsUserCerts, onlyContainsCACerts, onlyContainsAttributeCerts).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Holders {
+    /// Everybody's.
+    #[default]
+    All,
+    /// End entities'.
+    Users,
+    /// CAs'.
+    Authorities,
+    /// Attribute certificates, whose serial numbers are none of ours.
+    AttributeCertificates,
 }
 
 /// What makes a list one that cannot be relied on. Its entries may revoke certificates that no other list does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotUnderstood {
-    /// A delta list (section 5.2.4).
-    Delta,
     /// An indirect list, which speaks of other issuers' certificates (section 5.2.5), or an entry of one (5.3.3).
     Indirect,
     /// A critical extension of the list that is not known (section 5.2), as dotted numbers.
@@ -47,6 +72,7 @@ pub enum NotUnderstood {
 #[derive(Debug)]
 pub(super) struct ListExtensions {
     pub(super) number: Option<CrlNumber>,
+    pub(super) base: Option<CrlNumber>,
     pub(super) authority_key_identifier: Option<Vec<u8>>,
     pub(super) scope: Scope,
 }
@@ -60,18 +86,12 @@ enum Criticality {
 
 impl Default for ListExtensions {
     fn default() -> Self {
-        Self { number: None, authority_key_identifier: None, scope: Scope::Complete }
+        Self { number: None, base: None, authority_key_identifier: None, scope: Scope::Complete }
     }
 }
 
-impl Scope {
-    pub(super) const fn is_delta(&self) -> bool {
-        matches!(self, Self::NotUnderstood(NotUnderstood::Delta))
-    }
-}
-
-/// The content of the explicit tag of crlExtensions.
-pub(super) fn list(explicit: &[u8]) -> Result<ListExtensions, CrlError> {
+/// The content of the explicit tag of crlExtensions, of a list with this issuer (the content of its Name SEQUENCE).
+pub(super) fn list(explicit: &[u8], issuer: &[u8]) -> Result<ListExtensions, CrlError> {
     let mut outer = Reader::new(explicit);
     let mut extensions = outer.inside(tag::SEQUENCE, "crlExtensions")?;
     outer.end("crlExtensions")?;
@@ -87,14 +107,13 @@ pub(super) fn list(explicit: &[u8]) -> Result<ListExtensions, CrlError> {
                 known.number = Some(CrlNumber::from_der_content(number.content)?);
             }
             AUTHORITY_KEY_IDENTIFIER => known.authority_key_identifier = key_identifier(value)?,
-            ISSUING_DISTRIBUTION_POINT => match issuing_distribution_point(value)? {
+            ISSUING_DISTRIBUTION_POINT => match issuing_distribution_point(value, issuer)? {
                 Scope::NotUnderstood(what) => not_understood = not_understood.or(Some(what)),
                 scope => known.scope = scope,
             },
             DELTA_CRL_INDICATOR => {
-                whole(value, tag::INTEGER, "BaseCRLNumber")?;
-                // Before any other reason: a delta's entries differ in kind.
-                not_understood = Some(NotUnderstood::Delta);
+                let base = whole(value, tag::INTEGER, "BaseCRLNumber")?;
+                known.base = Some(CrlNumber::from_der_content(base.content)?);
             }
             _ if criticality == Criticality::Critical => {
                 not_understood = not_understood.or_else(|| Some(NotUnderstood::CriticalExtension(der::oid_text(oid))));
@@ -187,30 +206,48 @@ fn key_identifier(value: &[u8]) -> Result<Option<Vec<u8>>, DerError> {
 }
 
 /// IssuingDistributionPoint (section 5.2.5).
-fn issuing_distribution_point(value: &[u8]) -> Result<Scope, DerError> {
+fn issuing_distribution_point(value: &[u8], issuer: &[u8]) -> Result<Scope, DerError> {
     let what = "issuingDistributionPoint";
     let mut fields = Reader::new(whole(value, tag::SEQUENCE, what)?.content);
-    let mut scope = Scope::Complete;
+    let mut part =
+        Part { identity: sha256(&[value]), points: Box::default(), holders: Holders::All, reasons: Reasons::ALL };
+    let mut last = 0;
     while !fields.is_empty() {
         let field = fields.any(what)?;
+        if field.tag & 0x0f < last {
+            return Err(DerError::UnexpectedTag(what, field.tag));
+        }
+        last = (field.tag & 0x0f) + 1;
         match field.tag {
-            // onlyContainsUserCerts, onlyContainsCACerts, onlyContainsAttributeCerts
-            0x81 | 0x82 | 0x85 if !der::boolean(field.content, what)? => {}
-            // distributionPoint, onlySomeReasons
-            0xa0 | 0x83 | 0x81 | 0x82 | 0x85 => scope = Scope::Partial(sha256(&[value])),
+            tag::CONTEXT_0 => part.points = points::names(field.content, issuer)?.into(),
+            0x83 => part.reasons = Reasons::from_bits(field.content)?,
+            0x81 | 0x82 | 0x84 | 0x85 if !der::boolean(field.content, what)? => {}
+            0x81 => part.only(Holders::Users)?,
+            0x82 => part.only(Holders::Authorities)?,
+            0x85 => part.only(Holders::AttributeCertificates)?,
             // indirectCRL
-            0x84 if !der::boolean(field.content, what)? => {}
             0x84 => return Ok(Scope::NotUnderstood(NotUnderstood::Indirect)),
             other => return Err(DerError::UnexpectedTag(what, other)),
         }
     }
-    Ok(scope)
+    let is_all = part.points.is_empty() && part.holders == Holders::All && part.reasons.is_all();
+    Ok(if is_all { Scope::Complete } else { Scope::Partial(part) })
+}
+
+impl Part {
+    /// Takes the list for these only; at most one of the three fields may be TRUE.
+    fn only(&mut self, holders: Holders) -> Result<(), DerError> {
+        if self.holders != Holders::All {
+            return Err(DerError::Value("issuingDistributionPoint"));
+        }
+        self.holders = holders;
+        Ok(())
+    }
 }
 
 impl fmt::Display for NotUnderstood {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Delta => f.write_str("it is a delta list"),
             Self::Indirect => f.write_str("it is an indirect list"),
             Self::CriticalExtension(oid) => write!(f, "it has the unknown critical extension {oid}"),
             Self::CriticalEntryExtension(oid) => write!(f, "an entry has the unknown critical extension {oid}"),

@@ -5,8 +5,8 @@ mod extensions;
 mod number;
 
 pub use super::signature::SignatureError;
-pub use entries::{Entries, Entry, RevocationReason};
-pub use extensions::{NotUnderstood, Scope};
+pub use entries::{Entries, Entry, ListKind, RevocationReason};
+pub use extensions::{Holders, NotUnderstood, Part, Scope};
 pub use number::CrlNumber;
 
 pub use super::der::DerError;
@@ -40,6 +40,8 @@ pub struct RevocationListHeader {
     pub next_update: Option<Timestamp>,
     /// CRLNumber (section 5.2.3); some real CAs' lists lack it, and then thisUpdate alone orders them.
     pub number: Option<CrlNumber>,
+    /// BaseCRLNumber of a delta list (section 5.2.4): it has what changed since the list of this number.
+    pub base: Option<CrlNumber>,
     /// The keyIdentifier of authorityKeyIdentifier (section 5.2.1): a hint, the signature decides.
     pub authority_key_identifier: Option<Vec<u8>>,
     /// Which certificates it speaks of.
@@ -114,7 +116,7 @@ impl<'a> CertificateList<'a> {
         let extensions = match (fields.optional(tag::CONTEXT_0, "crlExtensions")?, extended) {
             (None, _) => extensions::ListExtensions::default(),
             (Some(_), Extended::Version1) => return Err(CrlError::ExtensionsInVersion1),
-            (Some(explicit), Extended::Version2) => extensions::list(explicit.content)?,
+            (Some(explicit), Extended::Version2) => extensions::list(explicit.content, issuer.content)?,
         };
         fields.end("tbsCertList")?;
         Ok(Self {
@@ -122,6 +124,7 @@ impl<'a> CertificateList<'a> {
                 this_update,
                 next_update,
                 number: extensions.number,
+                base: extensions.base,
                 authority_key_identifier: extensions.authority_key_identifier,
                 scope: extensions.scope,
                 identity: sha256(&[signature]),
@@ -152,7 +155,7 @@ impl<'a> CertificateList<'a> {
 
     /// Walks the entries in their order. It can be called again.
     pub fn entries(&self) -> Entries<'a> {
-        Entries::new(self.revoked, self.extended, &self.header.scope)
+        Entries::new(self.revoked, self.extended, self.header.kind())
     }
 
     /// The serials of the entries in their order, at a third of a walk's cost; the rest of them is not looked at.
@@ -170,6 +173,11 @@ impl<'a> CertificateList<'a> {
 }
 
 impl RevocationListHeader {
+    /// Whether it is a delta list.
+    pub const fn kind(&self) -> ListKind {
+        if self.base.is_some() { ListKind::Delta } else { ListKind::Base }
+    }
+
     /// Which of two lists of one signer and scope is the newer: by CRLNumber where both have one, then by thisUpdate.
     pub fn order(&self, other: &Self) -> Ordering {
         let numbers = match (self.number, other.number) {

@@ -9,7 +9,7 @@ const MOST_TOLD: usize = 32;
 
 /// One part of a CA's lists and what was told of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Part {
+pub struct Part {
     pub(super) part: u32,
     pub(super) parts: u32,
     pub(super) point: Option<Arc<str>>,
@@ -35,12 +35,10 @@ impl Part {
             Some((number, _)) if list.number < *number => return,
             // The list still has everything: nothing of its CA has changed since.
             Some((number, to)) if list.number == *number => *to = (*to).max(list.to),
-            // A later list has no less.
-            Some((_, to)) => {
-                let to = (*to).max(list.to);
-                self.told.push((list.number, to));
-            }
-            None => self.told.push((list.number, list.to)),
+            // A later list has no less, or the issuer's store was restored from a backup: then nothing that was told
+            // before says anything of what its lists have.
+            Some((_, to)) if list.to < *to => self.told = vec![(list.number, list.to)],
+            Some(_) | None => self.told.push((list.number, list.to)),
         }
         if self.told.len() > MOST_TOLD {
             // Not the first: a list may be in force for an hour in which hundreds are published, and were it not known
@@ -80,15 +78,22 @@ mod tests {
     #[test]
     fn a_list_has_what_was_told_of_it_and_what_lies_between_is_bounded() {
         let mut part = Part::new(&list(10, 40));
-        [list(12, 60), list(11, 50), list(12, 70), list(14, 65)].iter().for_each(|list| part.hear(list));
+        [list(12, 60), list(11, 50), list(12, 70), list(14, 70)].iter().for_each(|list| part.hear(list));
         let bounds = |number: u64| (part.at_least(&number.into()), part.at_most(&number.into()));
         assert_eq!(bounds(9), (None, Some(40)));
         assert_eq!(bounds(10), (Some(40), Some(40)));
         assert_eq!(bounds(11), (Some(40), Some(70)));
         assert_eq!(bounds(12), (Some(70), Some(70)));
         assert_eq!(bounds(13), (Some(70), Some(70)));
-        assert_eq!(bounds(14), (Some(70), Some(70)), "a later list has no less");
+        assert_eq!(bounds(14), (Some(70), Some(70)));
         assert_eq!(bounds(15), (Some(70), None));
+    }
+
+    #[test]
+    fn a_later_list_that_has_less_makes_everything_before_it_unknown() {
+        let mut part = Part::new(&list(10, 40));
+        part.hear(&list(11, 39));
+        assert_eq!((part.at_least(&CrlNumber::from(10)), part.at_least(&CrlNumber::from(11))), (None, Some(39)));
     }
 
     #[test]

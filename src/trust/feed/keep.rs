@@ -164,6 +164,10 @@ impl Keeper {
         let mut to = self.to;
         for (message, step) in messages {
             if step == Step::Continue && message.to > to {
+                if message.from != to {
+                    // One between came in force and was not handed on, since its stream was left just then.
+                    return self.write_whole(view);
+                }
                 write_line(&mut text, &Line::Message { heard: heard.unix(), payload: message.payload.to_string() })?;
                 to = message.to;
             }

@@ -16,13 +16,12 @@ mod keep;
 mod message;
 mod view;
 
+pub use coverage::Part;
 pub use events::{Event, EventError, Events, MOST_EVENT_OCTETS};
 pub use join::{Anew, Join, JoinError, Opening, Step};
 pub use keep::{KeepError, Keeper, Recalled};
 pub use message::{Change, Message, MessageError, PublishedList, Word};
-pub use view::{
-    FeedFull, FeedView, Following, InForce, Lapse, MOST_CHANGES_HELD, Occasion, Position, Release, Rules, Told,
-};
+pub use view::{FeedFull, FeedView, Following, InForce, Lapse, MOST_CHANGES_HELD, Occasion, Position, Rules, Told};
 
 #[cfg(test)]
 mod properties;

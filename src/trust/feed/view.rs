@@ -6,6 +6,7 @@ use super::join::{Anew, Step};
 use super::message::{Message, PublishedList, Word};
 use crate::pki::crl::{CrlNumber, RevocationReason};
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::fmt;
@@ -96,14 +97,12 @@ pub enum Told<'a> {
         reason: RevocationReason,
     },
     /// It is no longer on hold.
-    Released(Release<'a>),
-}
-
-/// A hold that was undone.
-#[derive(Clone, Copy, Debug)]
-pub struct Release<'a> {
-    sequence: u64,
-    parts: &'a [Part],
+    Released {
+        /// The change's place among all.
+        sequence: u64,
+        /// What was told of the lists that may still have the hold.
+        parts: &'a [Part],
+    },
 }
 
 /// Whether a CA is followed at a moment.
@@ -138,7 +137,7 @@ impl FeedView {
         match *word {
             Word::Revoked(reason) => Told::Revoked { at: *at, reason },
             Word::Held => Told::Revoked { at: *at, reason: RevocationReason::CertificateHold },
-            Word::Released => Told::Released(Release { sequence: *sequence, parts: &followed.parts }),
+            Word::Released => Told::Released { sequence: *sequence, parts: &followed.parts },
         }
     }
 
@@ -179,6 +178,11 @@ impl FeedView {
     /// Whether a stream has to begin where the published lists end, since of some CA nothing was told yet.
     pub fn must_begin_anew(&self) -> bool {
         self.position.is_none() || self.followed.iter().any(|followed| followed.base.is_none())
+    }
+
+    /// Whether newer lists of a CA are needed than are in force.
+    pub fn lacks_lists(&self, issuer: &AuthorityKey) -> bool {
+        self.followed(issuer).is_some_and(|followed| followed.base.is_some() && followed.gap.is_some())
     }
 
     /// Changes held in all.
@@ -328,7 +332,8 @@ impl Followed {
         }
         self.changes.retain(|entry| match entry.origin {
             Origin::This => !reached || base.is_none_or(|base| entry.sequence > base),
-            Origin::Restored => !lists.has(&key, &entry.serial),
+            // A list from before the store was restored may have it, and the next one not.
+            Origin::Restored => !(reached && lists.has(&key, &entry.serial)),
             Origin::Another => !reached && !lists.has(&key, &entry.serial),
         });
         self.estranged = self.estranged && self.changes.iter().any(|entry| entry.origin != Origin::This);
@@ -354,13 +359,18 @@ impl Followed {
     }
 }
 
-impl Release<'_> {
-    /// Whether it undoes the hold on a list: the list was made before it. `number` is the list's; without one, and
-    /// where nothing was told of that number, the hold stands.
-    pub fn undoes(&self, reason: RevocationReason, number: Option<&CrlNumber>, point: Option<&str>) -> bool {
-        let of_point = |part: &&Part| part.point.as_deref() == point || (part.parts == 1 && point.is_none());
-        let made = number.and_then(|number| self.parts.iter().find(of_point)?.at_most(number));
-        reason == RevocationReason::CertificateHold && made.is_some_and(|made| self.sequence > made)
+impl Told<'_> {
+    /// Whether a hold on a list was undone after the list was made. `number` is the list's, `points` the names it has as
+    /// a part; where nothing was told of a list of that number, the hold stands.
+    pub fn undoes(&self, reason: RevocationReason, number: Option<&CrlNumber>, points: &[PointName]) -> bool {
+        let (Self::Released { sequence, parts }, Some(number)) = (self, number) else { return false };
+        let is_of = |point: &str| points.iter().any(|name| name.uri() == Some(point));
+        let of_list = |part: &&Part| match part.point.as_deref() {
+            Some(point) if !points.is_empty() => is_of(point),
+            _ => points.is_empty() && part.parts == 1,
+        };
+        let made = parts.iter().find(of_list).and_then(|part| part.at_most(number));
+        reason == RevocationReason::CertificateHold && made.is_some_and(|made| *sequence > made)
     }
 }
 

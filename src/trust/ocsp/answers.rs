@@ -72,7 +72,8 @@ pub enum Change {
 }
 
 impl OcspAnswers {
-    fn with_room(room: usize) -> Self {
+    /// With room for so many certificates in each shard.
+    pub(super) fn with_room(room: usize) -> Self {
         Self { shards: std::array::from_fn(|_| Mutex::default()), responders: Mutex::default(), room }
     }
 

@@ -9,3 +9,6 @@ mod weigh;
 
 pub use answers::{Change, OcspAnswers};
 pub use responder::Responder;
+
+#[cfg(test)]
+mod tests;

@@ -76,10 +76,11 @@ impl Responder {
     }
 }
 
-/// When to try again after so many failures in a row: 1, 2, 4 … seconds, up to a minute, up to half of it later.
+/// When to try again after so many failures in a row: 1, 2, 4 … seconds, up to a minute, up to half of it later. The
+/// clock's second may be about to end: one more, so that the first wait is one.
 pub(super) fn retry_at(failures: u32, now: Timestamp) -> Timestamp {
     let wait = 1_i64.checked_shl(failures.saturating_sub(1).min(6)).unwrap_or(1).min(MAX_BACK_OFF_SECONDS);
-    now.plus_seconds(wait + jitter(wait / 2))
+    now.plus_seconds(1 + wait + jitter(wait / 2))
 }
 
 /// A random number from 0 to `most`; 0 when there is no randomness to be had.

@@ -31,6 +31,12 @@ impl OcspAnswers {
             return listed;
         }
         let ca = || Arc::clone(&responder.ca);
+        let untold = |why: String| match when_stale {
+            WhenStale::ReportOnly => RevocationStatus::Unenforced { ca: ca(), why },
+            WhenStale::Closed | WhenStale::Grace(_) | WhenStale::Open => {
+                RevocationStatus::Unavailable { ca: ca(), why }
+            }
+        };
         let pending = || RevocationStatus::Pending {
             ca: ca(),
             need: Need::Answer { issuer: responder.authority(), serial: *serial },
@@ -42,8 +48,7 @@ impl OcspAnswers {
                 CertificateStatus::Revoked { at, reason } => RevocationStatus::Revoked { at, reason, crl_number: None },
                 CertificateStatus::Good => RevocationStatus::Good { crl_number: number_of(listed), warning: None },
                 CertificateStatus::Unknown => {
-                    let why = format!("the OCSP responder {} does not know the certificate", responder.url);
-                    RevocationStatus::Unavailable { ca: ca(), why }
+                    untold(format!("the OCSP responder {} does not know the certificate", responder.url))
                 }
             };
         }
@@ -58,7 +63,7 @@ impl OcspAnswers {
                 return RevocationStatus::Revoked { at, reason, crl_number: None };
             }
             Some((CertificateStatus::Good, until)) => {
-                if let Freshness::Tolerated { next_update } = Freshness::at(Some(until), when_stale, now) {
+                if let Freshness::Tolerated { next_update } = Freshness::at(until, when_stale, now) {
                     let warning = Some(Stale { ca: ca(), next_update });
                     return RevocationStatus::Good { crl_number: number_of(listed), warning };
                 }
@@ -67,14 +72,13 @@ impl OcspAnswers {
         }
         let lists = match listed {
             RevocationStatus::Good { .. } | RevocationStatus::Pending { .. } => return listed,
-            RevocationStatus::Unavailable { why, .. } => why,
+            RevocationStatus::Unavailable { why, .. } | RevocationStatus::Unenforced { why, .. } => why,
             RevocationStatus::Revoked { .. } | RevocationStatus::NotChecked => String::new(),
         };
         if failure.retry_at <= now && self.backs_off(&responder.authority(), now).is_none() {
             return pending();
         }
-        let why = format!("the OCSP responder {}: {}; {lists}", responder.url, failure.why);
-        RevocationStatus::Unavailable { ca: ca(), why }
+        untold(format!("the OCSP responder {}: {}; {lists}", responder.url, failure.why))
     }
 }
 
@@ -93,7 +97,7 @@ impl KeptAnswer {
     }
 }
 
-fn number_of(listed: RevocationStatus) -> Option<String> {
+fn number_of(listed: RevocationStatus) -> Option<Arc<str>> {
     match listed {
         RevocationStatus::Good { crl_number, .. } => crl_number,
         _ => None,

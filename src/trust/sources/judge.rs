@@ -9,6 +9,7 @@ use crate::trust::alarm::AlarmKind;
 use crate::trust::authority::AuthorityFacts;
 use crate::trust::files::MAX_LISTS_IN_FILE;
 use crate::trust::lists::RevocationList;
+use crate::trust::policy::ListPolicy;
 use std::sync::Arc;
 
 /// What a kept file says, without its entries.
@@ -50,11 +51,20 @@ pub(super) enum Unfit {
     OtherScope(String),
 }
 
-/// The CA that asked, and all that are configured.
+/// The CA that asked, and what for.
 pub(super) struct Asked<'a> {
     pub(super) ca: &'a str,
     pub(super) url: &'a Arc<str>,
-    pub(super) authorities: &'a [AuthorityFacts],
+    pub(super) ground: &'a Ground,
+}
+
+/// What lists are judged by.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ground {
+    /// All CAs that are configured.
+    pub(super) authorities: Vec<AuthorityFacts>,
+    /// What the CA that asked takes.
+    pub(super) policy: ListPolicy,
 }
 
 /// Judges the octets of a file: every list in it as [`examine`] does, one of them of the CA that asked, and nothing
@@ -69,13 +79,17 @@ pub(super) fn judge(asked: &Asked<'_>, octets: &[u8], before: &Judged, now: Time
         let message = format!("it holds {} lists; at most {MAX_LISTS_IN_FILE} are accepted", lists.len());
         return Err(refused(AlarmKind::Unreadable, message));
     }
-    let own = asked.authorities.iter().find(|one| *one.name == *asked.ca);
+    let authorities = &asked.ground.authorities;
+    let own = authorities.iter().find(|one| *one.name == *asked.ca);
     let own = own.ok_or_else(|| refused(AlarmKind::UnknownIssuer, "its CA is not configured any more".to_owned()))?;
     let mut judged = Judged::default();
     for der in &lists {
-        let list = examine(der, asked.url, asked.authorities, now).map_err(Unfit::Refused)?;
-        let signer = asked.authorities.iter().find(|one| one.key() == list.signer());
+        let list = examine(der, asked.url, authorities, now).map_err(Unfit::Refused)?;
+        let signer = authorities.iter().find(|one| one.key() == list.signer());
         let is_own = signer.is_some_and(|signer| signer.key() == own.key() || signer.may_sign_lists_for(own));
+        if is_own {
+            asked.ground.policy.admit(list.header()).map_err(|(kind, message)| refused(kind, message.to_owned()))?;
+        }
         judged.lists.push(Known::of(&list, is_own));
     }
     if !judged.lists.iter().any(|list| list.is_own) {
@@ -137,7 +151,7 @@ impl Known {
         Self {
             signer: list.signer(),
             header: list.header().clone(),
-            number: list.number().map(str::to_owned),
+            number: list.number().map(ToString::to_string),
             entries: list.entries(),
             is_own,
         }
@@ -147,6 +161,8 @@ impl Known {
     /// CA, and takes the place of anything.
     fn continues(&self, old: &Self) -> bool {
         let unclear = |known: &Self| matches!(known.header.scope, Scope::NotUnderstood(_));
-        self.signer == old.signer && (self.header.scope == old.header.scope || unclear(self) || unclear(old))
+        let same_scope =
+            self.header.scope == old.header.scope && self.header.base.is_some() == old.header.base.is_some();
+        self.signer == old.signer && (same_scope || unclear(self) || unclear(old))
     }
 }

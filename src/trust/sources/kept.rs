@@ -83,7 +83,6 @@ impl KeptLists {
         for folder in [&state_folder.value, &kept.folder] {
             make(folder).map_err(refuse)?;
         }
-        kept.forget_unfinished().map_err(|error| refuse(error.to_string()))?;
         let probe = kept.unfinished();
         File::create_new(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|error| refuse(error.to_string()))?;
         Ok(kept)
@@ -157,15 +156,13 @@ impl KeptLists {
         let _ = fs::remove_file(path);
     }
 
-    /// What a death left.
-    fn forget_unfinished(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.folder)?.take(MAX_FILES) {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
-                let _ = fs::remove_file(entry.path());
-            }
+    /// Removes what a death left. Only for a start: later, what is not finished is being written.
+    pub(super) fn forget_unfinished(&self) {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().take(MAX_FILES).filter_map(Result::ok);
+        for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())) {
+            // One that stays is in nobody's way: the next names are others.
+            let _ = fs::remove_file(entry.path());
         }
-        Ok(())
     }
 }
 

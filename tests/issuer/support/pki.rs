@@ -48,7 +48,8 @@ impl Pki {
         let issuer = Issuer::new(params, key);
         let key = KeyPair::generate().unwrap();
         let mut params = named("issuer.localhost");
-        params.subject_alt_names = vec![rcgen::SanType::DnsName("issuer.localhost".try_into().unwrap())];
+        let names = ["issuer.localhost", "localhost"];
+        params.subject_alt_names = names.map(|name| rcgen::SanType::DnsName(name.try_into().unwrap())).into();
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let api = (params.signed_by(&key, &issuer).unwrap().pem(), key.serialize_pem());
         let mut pki = Self { ca, api, services: Vec::new(), issuer };

@@ -19,8 +19,9 @@ INSERT INTO feed (id, feed) VALUES (1, {random});
 CREATE TABLE feed_gateways (
     name TEXT PRIMARY KEY,
     seen_ms BIGINT NOT NULL,
-    -- Until when a node counts on its stream; renewed while it lasts.
-    connected_until_ms BIGINT
+    -- Until when a node counts on its stream, renewed while it lasts; and which node.
+    connected_until_ms BIGINT,
+    node TEXT
 ) {sqlite STRICT, WITHOUT ROWID};
 CREATE INDEX feed_gateways_seen ON feed_gateways (seen_ms);
 

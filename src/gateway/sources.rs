@@ -1,0 +1,143 @@
+//! The sources of revocation as they stand: for metrics, and in words at the admin address.
+
+use super::Gateway;
+use crate::pki::time::Timestamp;
+use crate::trust::sources::{FetchError, SourceStatus, outcome_name};
+use crate::trust::{Alarm, AuthorityStatus, ListStatus, Readiness};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// What the last load refused, kept or found stale.
+#[derive(Debug, Default)]
+pub(super) struct LastAlarms(Mutex<Vec<Alarm>>);
+
+/// One list in force, and where it came from.
+pub(super) struct InForce {
+    pub(super) ca: String,
+    /// A URL or a file.
+    pub(super) source: String,
+    pub(super) list: ListStatus,
+}
+
+/// Why a source has nothing new.
+pub(super) struct SourceError {
+    pub(super) ca: String,
+    pub(super) source: String,
+    pub(super) reason: &'static str,
+}
+
+/// Every source at a moment.
+pub(super) struct Sources {
+    pub(super) fetched: Vec<SourceStatus>,
+    pub(super) in_force: Vec<InForce>,
+    pub(super) errors: Vec<SourceError>,
+    authorities: Vec<AuthorityStatus>,
+    alarms: Vec<Alarm>,
+}
+
+impl LastAlarms {
+    pub(super) fn replace(&self, alarms: &[Alarm]) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = alarms.to_vec();
+    }
+
+    fn get(&self) -> Vec<Alarm> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Looks at every source.
+pub(super) fn look(gateway: &Gateway, now: Timestamp) -> Sources {
+    let (fetched, alarms) = (gateway.fetcher.status(), gateway.alarms.get());
+    let authorities = gateway.snapshot().trust.status(now);
+    let urls: BTreeMap<&Path, &str> = fetched.iter().map(|one| (&*one.path, &*one.target.url)).collect();
+    let source_of = |file: &str| urls.get(Path::new(file)).copied().unwrap_or(file).to_owned();
+    let lists = authorities.iter().flat_map(|status| status.lists.iter().map(move |list| (status, list)));
+    let in_force = lists
+        .map(|(status, list)| InForce { ca: status.ca.to_string(), source: source_of(&list.file), list: list.clone() })
+        .collect();
+    let failed = fetched.iter().filter_map(|one| {
+        let reason = one.outcome.as_ref()?.as_ref().err().map(FetchError::name)?;
+        Some(SourceError { ca: one.target.ca.to_string(), source: one.target.url.to_string(), reason })
+    });
+    let refused = alarms.iter().filter(|alarm| !alarm.file.is_empty()).map(|alarm| SourceError {
+        ca: alarm.ca.as_deref().unwrap_or_default().to_owned(),
+        source: source_of(&alarm.file),
+        reason: alarm.kind.name(),
+    });
+    let errors = failed.chain(refused).collect();
+    Sources { fetched, in_force, errors, authorities, alarms }
+}
+
+impl Sources {
+    /// For people and scripts; times in RFC 3339.
+    pub(super) fn json(&self, generation: u64, now: Timestamp) -> Value {
+        let cas: Vec<_> = self.authorities.iter().map(|status| self.authority(status, now)).collect();
+        json!({ "at": now.to_string(), "generation": generation, "cas": cas })
+    }
+
+    fn authority(&self, status: &AuthorityStatus, now: Timestamp) -> Value {
+        let (readiness, why) = match &status.readiness {
+            Readiness::NotChecked => ("not-checked", None),
+            Readiness::Fresh => ("fresh", None),
+            Readiness::Tolerated => ("stale-tolerated", None),
+            Readiness::Reported(why) => ("unavailable-reported", Some(why)),
+            Readiness::Unavailable(why) => ("unavailable", Some(why)),
+        };
+        let lists = self.in_force.iter().filter(|one| *one.ca == *status.ca).map(|one| list(one, now));
+        let sources = self.fetched.iter().filter(|one| one.target.ca == status.ca).map(source);
+        let alarms = self
+            .alarms
+            .iter()
+            .filter(|alarm| alarm.ca.as_ref() == Some(&status.ca))
+            .map(|alarm| json!({ "file": &*alarm.file, "kind": alarm.kind.name(), "message": alarm.message }));
+        json!({
+            "ca": &*status.ca,
+            "readiness": readiness,
+            "why": why,
+            "entries": status.entries,
+            "index_octets": status.index_octets,
+            "lists": lists.collect::<Vec<_>>(),
+            "fetched": sources.collect::<Vec<_>>(),
+            "alarms": alarms.collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn list(one: &InForce, now: Timestamp) -> Value {
+    let list = &one.list;
+    json!({
+        "source": one.source,
+        "number": list.number.as_deref(),
+        "base_number": list.base,
+        "distribution_points": list.points,
+        "this_update": list.this_update.to_string(),
+        "next_update": list.next_update.map(text),
+        "age_seconds": now.unix().saturating_sub(list.this_update.unix()),
+        "entries": list.entries,
+    })
+}
+
+fn source(one: &SourceStatus) -> Value {
+    let (outcome, error) = match &one.outcome {
+        None => (None, None),
+        Some(outcome) => (Some(outcome_name(outcome)), outcome.as_ref().err().map(ToString::to_string)),
+    };
+    json!({
+        "kind": one.target.kind.name(),
+        "url": &*one.target.url,
+        "outcome": outcome,
+        "error": error,
+        "failures": one.failures,
+        "tried_at": one.tried_at.map(text),
+        "answered_at": one.answered_at.map(text),
+        "due_at": one.due_at.map(text),
+        "number": one.list.as_ref().and_then(|list| list.number.clone()),
+        "next_update": one.list.as_ref().and_then(|list| list.next_update).map(text),
+    })
+}
+
+fn text(at: Timestamp) -> String {
+    at.to_string()
+}

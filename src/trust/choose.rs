@@ -1,0 +1,173 @@
+//! Of the lists that one key signed for one CA: which are in force, scope by scope (requirement R2).
+
+use super::alarm::{Alarm, AlarmKind};
+use super::authority::AuthorityFacts;
+use super::deltas::{self, Deltas};
+use super::lists::{Content, InForce, RevocationList, Says};
+use super::policy::ListPolicy;
+use crate::pki::crl::{Holders, ListKind, Scope};
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+/// What is chosen among.
+pub(super) struct Candidates<'a> {
+    /// Whose lists they are, for alarms.
+    pub(super) authority: &'a AuthorityFacts,
+    pub(super) policy: &'a ListPolicy,
+    /// By the sources, each once.
+    pub(super) offered: Vec<&'a Arc<RevocationList>>,
+    /// In force so far.
+    pub(super) before: Vec<&'a Arc<RevocationList>>,
+}
+
+/// The lists of one signer that are in force for one CA.
+#[derive(Default)]
+pub(super) struct Chosen {
+    pub(super) lists: Vec<InForce>,
+    pub(super) closed_by: Option<Arc<RevocationList>>,
+}
+
+impl Candidates<'_> {
+    /// The choice.
+    pub(super) fn choose(mut self, alarms: &mut Vec<Alarm>) -> Chosen {
+        self.offered.retain(|list| match self.policy.admit(&list.header) {
+            Ok(()) => true,
+            Err((kind, message)) => {
+                alarms.push(alarm(self.authority, list, kind, message.to_owned()));
+                false
+            }
+        });
+        self.before.retain(|list| self.policy.admit(&list.header).is_ok());
+        let mut scopes: Vec<&Scope> = Vec::new();
+        for list in self.offered.iter().chain(&self.before) {
+            if is_index(list) && !scopes.contains(&&list.header.scope) {
+                scopes.push(&list.header.scope);
+            }
+        }
+        let mut lists = Vec::new();
+        for scope in scopes {
+            self.choose_of(scope, &mut lists, alarms);
+        }
+        let closed_by = self
+            .offered
+            .iter()
+            .filter(|list| !is_index(list) && !superseded(list, &lists))
+            .map(|list| Arc::clone(list))
+            .next_back();
+        Chosen { lists, closed_by }
+    }
+
+    /// The list in force of one scope with its delta, and whatever contradicts them.
+    fn choose_of(&self, scope: &Scope, lists: &mut Vec<InForce>, alarms: &mut Vec<Alarm>) {
+        let of = |lists: &[&Arc<RevocationList>], kind: ListKind| -> Vec<Arc<RevocationList>> {
+            let is_meant = |list: &&&Arc<RevocationList>| {
+                is_index(list) && list.header.scope == *scope && list.header.kind() == kind
+            };
+            lists.iter().filter(is_meant).map(|list| Arc::clone(list)).collect()
+        };
+        let (offered, before) = (of(&self.offered, ListKind::Base), of(&self.before, ListKind::Base));
+        if matches!(scope, Scope::Partial(part) if part.holders == Holders::AttributeCertificates) {
+            for list in &offered {
+                let message = "it is of attribute certificates, which are nobody's here; it is not used".to_owned();
+                alarms.push(alarm(self.authority, list, AlarmKind::NotUnderstood, message));
+            }
+            return;
+        }
+        let mut full = newest(self.authority, &offered, &before, alarms).into_iter();
+        let base = full.next();
+        let (offered, before) = (of(&self.offered, ListKind::Delta), of(&self.before, ListKind::Delta));
+        let deltas = deltas::choose(self.authority, base.as_deref(), &offered, &before, alarms);
+        let Deltas { applied, beyond, conflicting } = deltas;
+        match base {
+            Some(base) => lists.push(self.in_force(base, applied, beyond)),
+            None => lists.extend(beyond.map(|delta| self.only_revoking(delta))),
+        }
+        lists.extend(full.chain(conflicting).map(|list| self.only_revoking(list)));
+    }
+
+    fn in_force(
+        &self,
+        list: Arc<RevocationList>,
+        delta: Option<Arc<RevocationList>>,
+        beyond: Option<Arc<RevocationList>>,
+    ) -> InForce {
+        // The two together are as fresh as the delta (section 5.2.4).
+        let newest = delta.as_ref().unwrap_or(&list);
+        // One without nextUpdate is only taken with a setting that gives it one.
+        let next_update = self.policy.next_update(&newest.header).unwrap_or(newest.header.this_update);
+        let known_stale = beyond.as_ref().map(|delta| delta.header.this_update);
+        let next_update = known_stale.map_or(next_update, |since| since.min(next_update));
+        InForce { list, delta, beyond, next_update, says: Says::Good }
+    }
+
+    fn only_revoking(&self, list: Arc<RevocationList>) -> InForce {
+        let next_update = self.policy.next_update(&list.header).unwrap_or(list.header.this_update);
+        InForce { list, delta: None, beyond: None, next_update, says: Says::RevokedOnly }
+    }
+}
+
+/// Of lists of one signer and scope: the one in force first, then those that contradict it.
+fn newest(
+    authority: &AuthorityFacts,
+    offered: &[Arc<RevocationList>],
+    before: &[Arc<RevocationList>],
+    alarms: &mut Vec<Alarm>,
+) -> Vec<Arc<RevocationList>> {
+    let Some(best) = offered.iter().reduce(|best, list| if newer(best, list) { best } else { list }) else {
+        for list in before {
+            let message = "its source has no such list any more; it stays in force".to_owned();
+            alarms.push(alarm(authority, list, AlarmKind::Missing, message));
+        }
+        return before.to_vec();
+    };
+    if let Some(in_force) = before.first().filter(|in_force| best.header.steps_back_from(&in_force.header)) {
+        let message =
+            format!("it is older ({}) than the list in force ({}), which stays", describe(best), describe(in_force));
+        alarms.push(alarm(authority, best, AlarmKind::RolledBack, message));
+        return before.to_vec();
+    }
+    let mut chosen = vec![Arc::clone(best)];
+    for list in offered.iter().chain(before) {
+        let known = chosen.iter().any(|one| one.header.identity == list.header.identity);
+        if !known && list.header.order(&best.header) == Ordering::Equal {
+            let message = format!("another list has the same {} and other contents; both revoke", describe(list));
+            alarms.push(alarm(authority, list, AlarmKind::Conflict, message));
+            chosen.push(Arc::clone(list));
+        }
+    }
+    chosen
+}
+
+/// Whether `one` is newer than `other`; between equals the identity decides, so that somebody always is.
+pub(super) fn newer(one: &RevocationList, other: &RevocationList) -> bool {
+    one.header.order(&other.header).then(one.header.identity.cmp(&other.header.identity)) == Ordering::Greater
+}
+
+const fn is_index(list: &RevocationList) -> bool {
+    matches!(list.content, Content::Index(_))
+}
+
+/// Whether a list that is not understood cannot revoke anything that one in force does not: a newer one that is
+/// complete, or of the same scope.
+///
+/// A delta list with the number of a full one says the same (RFC 5280 section 5.2.3).
+fn superseded(list: &RevocationList, lists: &[InForce]) -> bool {
+    lists.iter().filter(|one| one.is_complete() || one.list.header.scope == list.header.scope).any(|one| {
+        match list.header.order(&one.newest().header) {
+            Ordering::Less => true,
+            Ordering::Equal => list.header.kind() == ListKind::Delta,
+            Ordering::Greater => false,
+        }
+    })
+}
+
+/// Number and time of a list, for messages.
+pub(super) fn describe(list: &RevocationList) -> String {
+    let this_update = list.header.this_update;
+    list.number().map_or_else(|| format!("{this_update}"), |number| format!("number {number}, {this_update}"))
+}
+
+/// An alarm about a list.
+pub(super) fn alarm(authority: &AuthorityFacts, list: &RevocationList, kind: AlarmKind, message: String) -> Alarm {
+    Alarm { ca: Some(Arc::clone(&authority.name)), file: Arc::clone(&list.file), kind, message }
+}

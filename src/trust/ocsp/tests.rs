@@ -1,0 +1,217 @@
+use super::answers::{Change, OcspAnswers};
+use super::responder::Responder;
+use crate::config::{OcspNonce, OcspSource, Placed, WhenStale};
+use crate::pki::certificate::Certificate;
+use crate::pki::crl::RevocationReason;
+use crate::pki::ocsp::{Answer, AnswerSigner, CertificateStatus, NonceEcho};
+use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
+use crate::trust::staleness::Stale;
+use crate::trust::{Need, RevocationStatus};
+use std::time::Duration;
+
+const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);
+
+fn responder() -> Responder {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+    let source = OcspSource {
+        url: Placed { value: "http://r".to_owned(), ..Placed::default() },
+        timeout: Duration::from_secs(3),
+        refresh: Duration::from_secs(300),
+        nonce: OcspNonce::Sent,
+    };
+    Responder::new(&"ca".into(), &Certificate::parse(certificate.der()).unwrap(), &source).unwrap()
+}
+
+fn serial(number: u32) -> SerialNumber {
+    SerialNumber::from_der_content(&number.to_be_bytes()).unwrap()
+}
+
+fn answer(status: CertificateStatus, holds: i64) -> Answer {
+    let fresh_until = NOW.plus_seconds(holds);
+    Answer { status, this_update: NOW, fresh_until, signer: AnswerSigner::Authority, nonce: NonceEcho::Absent }
+}
+
+const KEY_COMPROMISE: CertificateStatus =
+    CertificateStatus::Revoked { at: NOW, reason: RevocationReason::KeyCompromise };
+const HOLD: CertificateStatus = CertificateStatus::Revoked { at: NOW, reason: RevocationReason::CertificateHold };
+
+fn listed_good() -> RevocationStatus {
+    RevocationStatus::Good { crl_number: Some("7".into()), warning: None }
+}
+
+fn listed_old() -> RevocationStatus {
+    let warning = Some(Stale { ca: "ca".into(), next_update: NOW });
+    RevocationStatus::Good { crl_number: Some("7".into()), warning }
+}
+
+fn no_list() -> RevocationStatus {
+    RevocationStatus::Unavailable { ca: "ca".into(), why: "no list".to_owned() }
+}
+
+fn revoked(status: &RevocationStatus) -> bool {
+    matches!(status, RevocationStatus::Revoked { .. })
+}
+
+struct World {
+    responder: Responder,
+    answers: OcspAnswers,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { responder: responder(), answers: OcspAnswers::default() }
+    }
+
+    fn answered(&self, status: CertificateStatus, holds: i64) -> Change {
+        self.answers.answered(&self.responder, serial(1), answer(status, holds), NOW)
+    }
+
+    fn at(&self, seconds: i64, when_stale: WhenStale, listed: RevocationStatus) -> RevocationStatus {
+        let now = NOW.plus_seconds(seconds);
+        self.answers.weigh(&self.responder, when_stale, &serial(1), listed, |_| false, now)
+    }
+
+    fn closed(&self, seconds: i64, listed: RevocationStatus) -> RevocationStatus {
+        self.at(seconds, WhenStale::Closed, listed)
+    }
+
+    fn fail(&self, seconds: i64) {
+        self.answers.failed(&self.responder, serial(1), "no answer", NOW.plus_seconds(seconds));
+    }
+}
+
+#[test]
+fn nobody_is_good_before_the_responder_was_asked_whatever_a_list_says() {
+    let world = World::new();
+    let need = Need::Answer { issuer: world.responder.authority(), serial: serial(1) };
+    for listed in [listed_good(), listed_old(), no_list()] {
+        let pending = RevocationStatus::Pending { ca: "ca".into(), need: need.clone() };
+        assert_eq!(world.closed(0, listed), pending);
+    }
+    let by_list = RevocationStatus::Revoked { at: NOW, reason: RevocationReason::Unspecified, crl_number: None };
+    assert_eq!(world.closed(0, by_list.clone()), by_list);
+}
+
+#[test]
+fn an_answer_decides_while_it_holds_and_is_asked_for_again_when_it_is_over() {
+    let world = World::new();
+    assert_eq!(world.answered(CertificateStatus::Good, 60), Change::None);
+    let good = RevocationStatus::Good { crl_number: None, warning: None };
+    assert_eq!(world.closed(60, no_list()), good);
+    assert_eq!(world.closed(60, listed_good()), listed_good(), "with the number of the list beside it");
+    assert!(matches!(world.closed(61, listed_good()), RevocationStatus::Pending { .. }));
+    assert_eq!(world.answered(CertificateStatus::Unknown, 3600), Change::None);
+    assert!(matches!(world.closed(30, listed_good()), RevocationStatus::Unavailable { .. }));
+    assert!(
+        matches!(world.closed(31, listed_good()), RevocationStatus::Pending { .. }),
+        "unknown holds for 30 seconds"
+    );
+}
+
+#[test]
+fn a_revocation_stands_and_a_hold_stands_until_another_answer() {
+    let world = World::new();
+    assert_eq!(world.answered(KEY_COMPROMISE, 60), Change::NowRevoked);
+    assert_eq!(world.answered(KEY_COMPROMISE, 60), Change::None, "it was known");
+    assert!(revoked(&world.closed(i64::from(u32::MAX), listed_good())));
+    let world = World::new();
+    assert_eq!(world.answered(HOLD, 60), Change::NowRevoked);
+    assert!(revoked(&world.closed(60, listed_good())));
+    assert!(matches!(world.closed(61, listed_good()), RevocationStatus::Pending { .. }));
+    world.fail(61);
+    assert!(revoked(&world.at(62, WhenStale::ReportOnly, no_list())), "nobody told that it was released");
+    assert_eq!(world.answered(CertificateStatus::Good, 60), Change::None);
+    assert!(matches!(world.closed(0, no_list()), RevocationStatus::Good { .. }));
+}
+
+#[test]
+fn a_responder_that_was_asked_in_vain_leaves_it_to_a_fresh_list_or_the_policy() {
+    let grace = WhenStale::Grace(Duration::from_secs(100));
+    let world = World::new();
+    world.answered(CertificateStatus::Good, 60);
+    world.fail(61);
+    let tolerated = RevocationStatus::Good {
+        crl_number: None,
+        warning: Some(Stale { ca: "ca".into(), next_update: NOW.plus_seconds(60) }),
+    };
+    assert_eq!(world.closed(62, listed_good()), listed_good());
+    assert_eq!(world.at(62, grace, no_list()), tolerated);
+    assert_eq!(world.at(62, WhenStale::Open, no_list()), tolerated);
+    let RevocationStatus::Unavailable { why, .. } = world.closed(62, no_list()) else {
+        panic!("closed");
+    };
+    assert_eq!(why, "the OCSP responder http://r: no answer; no list");
+    world.fail(160);
+    assert_eq!(world.at(160, grace, no_list()), tolerated);
+    assert!(matches!(world.at(161, grace, no_list()), RevocationStatus::Unavailable { .. }));
+    // After the back-off it is worth asking again.
+    assert!(matches!(world.closed(1000, no_list()), RevocationStatus::Pending { .. }));
+    assert_eq!(world.closed(1000, listed_good()), listed_good(), "nobody waits where a list says it");
+}
+
+#[test]
+fn an_answer_by_a_responder_that_the_ca_revoked_is_none() {
+    let world = World::new();
+    let by_delegate = Answer { signer: AnswerSigner::Delegate(serial(9)), ..answer(KEY_COMPROMISE, 60) };
+    world.answers.answered(&world.responder, serial(1), by_delegate, NOW);
+    let status = |is_revoked: bool| {
+        let lists = |asked: &SerialNumber| is_revoked && *asked == serial(9);
+        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), listed_good(), lists, NOW)
+    };
+    assert!(revoked(&status(false)));
+    assert!(matches!(status(true), RevocationStatus::Pending { .. }));
+}
+
+#[test]
+fn three_failures_in_a_row_are_left_alone_for_a_while_and_one_answer_ends_that() {
+    let world = World::new();
+    let authority = world.responder.authority();
+    let backs_off = |seconds| world.answers.backs_off(&authority, NOW.plus_seconds(seconds)).is_some();
+    world.fail(0);
+    world.fail(0);
+    assert!(!backs_off(0) && world.answers.down(&authority).is_none());
+    world.fail(0);
+    assert!(backs_off(1) && !backs_off(3));
+    assert_eq!(world.answers.down(&authority).unwrap().0, NOW);
+    assert!(world.answers.probes(NOW).is_empty());
+    assert_eq!(world.answers.probes(NOW.plus_seconds(3)), [(authority, serial(1))]);
+    // It grows to a minute, and half of it more, and not beyond.
+    (0..20).for_each(|round| world.fail(round * 100));
+    assert!(backs_off(1900 + 60) && !backs_off(1900 + 92));
+    world.answered(CertificateStatus::Good, 60);
+    assert!(!backs_off(1900) && world.answers.down(&authority).is_none() && world.answers.probes(NOW).is_empty());
+}
+
+#[test]
+fn an_answer_is_renewed_ahead_of_its_end_with_time_for_two_tries() {
+    let responder = responder();
+    for (holds, earliest, latest) in [(3600, 270, 300), (60, 41, 45), (20, 9, 12), (10, 5, 5), (2, 1, 1), (0, 1, 1)] {
+        for _ in 0..50 {
+            let wait = responder.refresh_at(NOW.plus_seconds(holds), NOW).unix() - NOW.unix();
+            assert!((earliest..=latest).contains(&wait), "{holds}: {wait}");
+        }
+    }
+}
+
+#[test]
+fn what_is_kept_is_bounded_and_a_revocation_goes_last() {
+    let world = World { responder: responder(), answers: OcspAnswers::with_room(64) };
+    let keep = |number: u32, status| {
+        world.answers.answered(&world.responder, serial(number * 256), answer(status, i64::from(number)), NOW)
+    };
+    // All in one shard.
+    assert_eq!(keep(1, KEY_COMPROMISE), Change::NowRevoked);
+    for number in 2..2000 {
+        keep(number, CertificateStatus::Good);
+        assert!(world.answers.len() <= 64);
+    }
+    assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
+    // Failures alone fill it neither.
+    for number in 2000..4000 {
+        world.answers.failed(&world.responder, serial(number * 256), "no", NOW);
+        assert!(world.answers.len() <= 64);
+    }
+    assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
+}
