@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo check test lint unit deny doc bench bench-peers release packages deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-peers bench-revocation release packages deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -11,6 +11,9 @@ help: ## lists the targets
 
 demo: packages ## makes a development PKI, starts a demo IB application and the gateway, shows what to try
 	$(CARGO) run $(LOCKED) --quiet -- demo
+
+cluster: packages ## two issuers on one PostgreSQL, three gateways, a demo IB application: shows what to try
+	$(CARGO) run $(LOCKED) --quiet -- demo --cluster
 
 check: packages ## runs every line of the demo itself and prints what passed
 	$(CARGO) run $(LOCKED) --quiet -- demo --check
@@ -47,6 +50,9 @@ bench: packages ## criterion benches
 
 bench-peers: packages ## the gateway beside nginx (which must be installed): CPU, memory, start
 	$(CARGO) bench $(LOCKED) --profile dist --bench peers
+
+bench-revocation: packages ## time to refusal over 10,000 connections, and a list of a million swapped in under load
+	CARGO="$(CARGO)" scripts/bench-revocation.sh $(LOCKED) --profile dist
 
 release: packages ## what a bank deploys: target/dist/sekisho
 	$(CARGO) build $(LOCKED) --profile dist

@@ -180,7 +180,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, feed, fetch",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, limits, tickets, headers, assertion, feed, fetch",
             ],
         ),
         (
@@ -244,7 +244,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, limits, tickets, headers, assertion, feed, fetch"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, limits, tickets, headers, assertion, feed, fetch"#,
             ],
         ),
     ]);
@@ -278,6 +278,18 @@ fn a_value_of_the_wrong_type_is_an_error_that_says_the_right_one() {
             &[(LISTEN, r#"+admin = "9443""#)],
             &[
                 r#"3: gateway.admin: "9443" is not an address; write an IP address and a port: "127.0.0.1:8443" or "[::1]:8443""#,
+            ],
+        ),
+        (
+            &[(LISTEN, "+state_folder = \"state\"\nadmin_token_file = \"t\"\nadmin_token_from = \"everywhere\"")],
+            &[
+                r#"5: gateway.admin_token_from: "everywhere" is not where the token may come from; write "loopback" or "anywhere""#,
+            ],
+        ),
+        (
+            &[(LISTEN, r#"+admin_token_file = "admin.token""#)],
+            &[
+                r#"3: gateway.admin_token_file: needs a folder in which the block list is kept; write state_folder = "/var/lib/sekisho""#,
             ],
         ),
         (
@@ -553,6 +565,23 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
             &[(REVOCATION, r#"revocation = { crl = ["a.crl"], when_stale = "grace" }"#)],
             &[
                 r#"15: ca[1].revocation.when_stale: "grace" is not a policy for a stale list; write "closed", { grace = "6h" }, "open" or "report-only""#,
+            ],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "ldap://a" } }"#)],
+            &[r#"15: ca[1].revocation.ocsp.url: "ldap://a" is not a URL; write "http://crl.example.jp/ca.crl""#],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "http://a", nonce = "always" } }"#)],
+            &[
+                r#"15: ca[1].revocation.ocsp.nonce: "always" is not a policy for the nonce; write "sent", "required" or "off""#,
+            ],
+        ),
+        (
+            &[(REVOCATION, r#"revocation = { ocsp = { url = "http://a", timeout = "31s", refresh = "2d" } }"#)],
+            &[
+                r#"15: ca[1].revocation.ocsp.timeout: "31s" is out of range; write "100ms" to "30s""#,
+                r#"15: ca[1].revocation.ocsp.refresh: "2d" is out of range; write "1s" to "1d""#,
             ],
         ),
         (

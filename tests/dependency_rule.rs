@@ -83,6 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("notify", &["trust", "gateway/reload"]),
     ("mimalloc", &["main"]),
+    ("rustix", &["trust/background"]),
     ("tracing_subscriber", &["telemetry"]),
     // The certification authority writes its own DER: what is to be signed must exist before the signature.
     ("rcgen", &["demo"]),
@@ -98,7 +99,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["issuer/store"]),
     ("argon2", &["issuer/authenticate"]),
     ("totp_rs", &["issuer/authenticate"]),
-    ("reqwest", &["gateway/feed", "issuer/authenticate", "trust/sources"]),
+    ("reqwest", &["cli/block", "gateway/feed", "issuer/authenticate", "trust/sources"]),
     ("lettre", &["issuer/outbox"]),
     ("tokio_tungstenite", &["demo"]),
     ("time", &["demo"]),

@@ -78,7 +78,7 @@ fn wrong(class: &str, accept: bool) -> (usize, Vec<String>) {
 #[test]
 fn every_case_that_must_be_accepted_is() {
     let (count, wrong) = wrong("must-accept", true);
-    assert_eq!(count, 42);
+    assert_eq!(count, 52);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -99,8 +99,8 @@ fn every_case_that_webpki_alone_lets_through_is_refused() {
 #[test]
 fn cases_out_of_scope_are_decided_either_way_without_a_panic() {
     let (count, refused) = wrong("may-refuse", true);
-    assert_eq!(count, 70);
-    println!("{} of 70 accepted; refused:\n{}", count - refused.len(), refused.join("\n"));
+    assert_eq!(count, 60);
+    println!("{} of 60 accepted; refused:\n{}", count - refused.len(), refused.join("\n"));
 }
 
 /// The cases through `sekisho verify`: the exit code is the decision.

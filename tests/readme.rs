@@ -87,6 +87,7 @@ fn every_header_has_its_row() {
         names.authenticated_at,
         names.client_cert,
         names.assertion,
+        names.ca_draining,
         names.request_id,
     ] {
         let name = name.expect("on by default");

@@ -13,19 +13,40 @@ pub(super) struct Arguments {
     /// Port of the gateway; the admin address takes the one 1000 above. 0 takes free ones.
     #[arg(long, default_value_t = 8443, conflicts_with = "check")]
     port: u16,
-    /// Folder of the development PKI [default: certs/dev; with --check a temporary one].
+    /// Two issuers on one PostgreSQL and three gateways instead of one of each.
+    #[cfg(feature = "issuer")]
+    #[arg(long)]
+    cluster: bool,
+    /// Folder of the development PKI [default: certs/dev, certs/dev/cluster; with --check a temporary one].
     #[arg(long)]
     folder: Option<PathBuf>,
 }
 
 /// Runs it.
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
+    #[cfg(feature = "issuer")]
+    if arguments.cluster {
+        return exit(run_cluster(arguments));
+    }
     let done = if arguments.check {
         demo::check(arguments.folder.as_deref())
     } else {
         let folder = arguments.folder.clone().unwrap_or_else(|| PathBuf::from("certs/dev"));
         demo::serve(&folder, arguments.port).map(|()| Passed::All)
     };
+    exit(done)
+}
+
+#[cfg(feature = "issuer")]
+fn run_cluster(arguments: &Arguments) -> Result<Passed, Box<dyn std::error::Error>> {
+    if arguments.check {
+        return demo::check_cluster(arguments.folder.as_deref());
+    }
+    let folder = arguments.folder.clone().unwrap_or_else(|| PathBuf::from("certs/dev/cluster"));
+    demo::serve_cluster(&folder, arguments.port).map(|()| Passed::All)
+}
+
+fn exit(done: Result<Passed, Box<dyn std::error::Error>>) -> ExitCode {
     match done {
         Ok(Passed::All) => ExitCode::SUCCESS,
         Ok(Passed::Some) => ExitCode::FAILURE,

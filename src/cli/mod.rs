@@ -2,7 +2,7 @@
 
 #[cfg(feature = "issuer")]
 mod audit;
-#[cfg(feature = "issuer")]
+mod block;
 mod ca;
 mod check;
 mod demo;
@@ -28,11 +28,11 @@ enum Command {
     Gateway(gateway::Arguments),
     Check(check::Arguments),
     Verify(verify::Arguments),
+    Block(block::Arguments),
     Load(load::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
     Issuer(issuer::Arguments),
-    #[cfg(feature = "issuer")]
     Ca(ca::Arguments),
     #[cfg(feature = "issuer")]
     Audit(audit::Arguments),
@@ -44,11 +44,11 @@ pub fn main() -> ExitCode {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Block(arguments) => block::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Issuer(arguments) => issuer::run(&arguments),
-        #[cfg(feature = "issuer")]
         Command::Ca(arguments) => ca::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Audit(arguments) => audit::run(&arguments),

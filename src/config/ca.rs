@@ -224,7 +224,7 @@ fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
         files: section.optional("crl", |item| some_of(item, NEVER, placed_path)).unwrap_or_default(),
         urls: section.optional("crl_urls", |item| some_of(item, NEVER, url)).unwrap_or_default(),
         point_hosts: section.optional("distribution_points", |item| some_of(item, NEVER, host)).unwrap_or_default(),
-        ocsp: section.section("ocsp").map(ocsp::ocsp),
+        ocsp: section.section("ocsp").map(ocsp::ocsp).map(Box::new),
         feed: section.or("feed", Followed::No, followed),
         when_stale: section.or("when_stale", WhenStale::Closed, when_stale),
         without_number: section.or("without_number", WithoutNumber::Refuse, without_number),

@@ -132,6 +132,7 @@ impl Default for HeaderNames {
             // Off: some kilobytes a request that few applications read.
             client_cert_chain: None,
             assertion: on("x-sekisho-assertion"),
+            ca_draining: on("x-sekisho-ca-draining"),
             request_id: on("x-sekisho-request-id"),
             strip: Vec::new(),
         }

@@ -3,8 +3,8 @@
 use super::defaults;
 use super::header_names;
 use super::reader::{Item, Section};
-use super::types::{Assertion, Feed, Fetch, Gateway, HeaderNames, Limits, LogTarget, Tickets};
-use super::values::{boolean, duration, integer, list, memory, octets, path, placed_path, some_of, text};
+use super::types::{Assertion, Feed, Fetch, Gateway, HeaderNames, Limits, LogTarget, Tickets, TokenFrom};
+use super::values::{boolean, duration, integer, list, memory, octets, one_of, path, placed_path, some_of, text};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -40,10 +40,15 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         access_log: section.or("access_log", LogTarget::Stdout, log_target),
         state_folder: section.optional("state_folder", placed_path),
         admin_token_file: section.optional("admin_token_file", placed_path),
+        admin_token_from: section.or("admin_token_from", TokenFrom::Loopback, token_from),
     };
     refuse_shared_addresses(&section, &gateway);
     if section.has("feed") && !section.has("state_folder") {
         section.refuse_missing("state_folder", "[gateway.feed] keeps what it was told there");
+    }
+    if gateway.admin_token_file.is_some() && !section.has("state_folder") {
+        let message = "needs a folder in which the block list is kept; write state_folder = \"/var/lib/sekisho\"";
+        section.document.refuse(&section.place_of("admin_token_file"), message);
     }
     let read = Read {
         limits: limits(section.section_or_defaults("limits")),
@@ -163,6 +168,12 @@ pub(super) fn log_target(item: &Item<'_>) -> Option<LogTarget> {
     let file = section.required("file", "write the path of the log file", path);
     section.finish();
     Some(LogTarget::File(file))
+}
+
+/// Over which connections the admin token is taken.
+fn token_from(item: &Item<'_>) -> Option<TokenFrom> {
+    let answers = [("loopback", TokenFrom::Loopback), ("anywhere", TokenFrom::Anywhere)];
+    one_of(item, "where the token may come from", &answers)
 }
 
 /// Two listeners on one address would be a failure at start, after the old process has drained.

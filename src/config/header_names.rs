@@ -85,6 +85,7 @@ pub(super) fn read(mut section: Section<'_>) -> HeaderNames {
         client_cert: header("client_cert", default.client_cert),
         client_cert_chain: header("client_cert_chain", default.client_cert_chain),
         assertion: header("assertion", default.assertion),
+        ca_draining: header("ca_draining", default.ca_draining),
         request_id: header("request_id", default.request_id),
         strip: section.or("strip", default.strip, |item| list(item, stripped_header)),
     };

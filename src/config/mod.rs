@@ -13,6 +13,7 @@ pub mod issuer;
 mod ocsp;
 mod pool;
 pub(crate) mod reader;
+mod rotation;
 mod route;
 mod server_name;
 mod site;
@@ -55,8 +56,8 @@ fn parse_with_keys(text: &str, file: &str, base: &Path) -> (Result<Config, Vec<C
 fn read<'d>(document: &'d Document, mut root: Section<'d>) -> Config {
     let gateway = gateway::read(root.section_or_defaults("gateway"));
     let authorities = ca::read(document, root.sections("ca"));
-    feed::check(document, gateway.feed.as_ref(), &authorities);
     sources::check(document, &gateway, &authorities.cas);
+    feed::check(document, gateway.feed.as_ref(), &authorities);
     let pools = pool::read(root.sections("pool"));
     if !root.has("site") {
         root.refuse_missing("site", "add a [[site]] table with server_names, certificate, key and ca");

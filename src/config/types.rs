@@ -88,6 +88,18 @@ pub struct Gateway {
     pub state_folder: Option<Placed<PathBuf>>,
     /// `admin_token_file`: who may change the block list at `admin` shows its content; absent: nobody may.
     pub admin_token_file: Option<Placed<PathBuf>>,
+    /// `admin_token_from`: over which connections the token is taken.
+    pub admin_token_from: TokenFrom,
+}
+
+/// From where the admin token is taken: `admin` speaks no TLS, so that whoever sees the connection sees the token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenFrom {
+    /// `"loopback"`: from this machine only. The default.
+    #[default]
+    Loopback,
+    /// `"anywhere"`: the network to `admin` is protected by other means.
+    Anywhere,
 }
 
 /// `[gateway.feed]`: the issuer's feed of revocations (requirement R6).
@@ -200,6 +212,8 @@ pub struct HeaderNames {
     pub client_cert_chain: Option<http::HeaderName>,
     /// Signed assertion, when `[gateway.assertion]` is there.
     pub assertion: Option<http::HeaderName>,
+    /// The draining CA, of a client whose CA or one above it is draining.
+    pub ca_draining: Option<http::HeaderName>,
     /// Reference number of the request, also in the log.
     pub request_id: Option<http::HeaderName>,
     /// `strip`: further names to remove from every request.
@@ -263,7 +277,7 @@ pub struct RevocationSources {
     /// 4.2.1.13).
     pub point_hosts: Vec<Placed<String>>,
     /// `ocsp`: client certificates are asked for at a responder (RFC 6960).
-    pub ocsp: Option<OcspSource>,
+    pub ocsp: Option<Box<OcspSource>>,
     /// `feed = true`: the issuer's feed of `[gateway.feed]` tells of this CA's certificates.
     pub feed: Followed,
     /// `when_stale`.

@@ -3,6 +3,8 @@
 
 pub mod app;
 pub mod check;
+#[cfg(feature = "issuer")]
+pub mod cluster;
 pub mod configuration;
 #[cfg(feature = "issuer")]
 pub mod issuer;
@@ -65,6 +67,26 @@ pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
     demo.runtime.block_on(told_to_stop())?;
     demo.stop();
     Ok(())
+}
+
+/// Serves the cluster until Ctrl-C, from this binary.
+///
+/// # Errors
+/// As [`cluster::serve`].
+#[cfg(feature = "issuer")]
+pub fn serve_cluster(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
+    cluster::serve(&std::env::current_exe()?, folder, port)
+}
+
+/// Tries what the cluster promises, in a temporary folder unless one is given; whether all of it held.
+///
+/// # Errors
+/// As [`cluster::check`].
+#[cfg(feature = "issuer")]
+pub fn check_cluster(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
+    let scratch = if folder.is_none() { Some(Scratch::make()?) } else { None };
+    let folder = folder.or(scratch.as_ref().map(|scratch| scratch.0.as_path())).unwrap_or(Path::new("certs/dev"));
+    cluster::check(&std::env::current_exe()?, folder)
 }
 
 /// Runs every line of the demo on free ports; whether all of them passed.

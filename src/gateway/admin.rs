@@ -1,4 +1,10 @@
-//! The admin address: metrics, liveness, readiness and the assertion keys. Never reachable through the TLS listeners.
+//! The admin address: metrics, liveness, readiness, the assertion keys and the block list. Never reachable through the
+//! TLS listeners.
+
+mod blocks;
+mod token;
+
+pub(super) use token::AdminToken;
 
 use super::listener::ACCEPT_PAUSE;
 use super::{Gateway, sources};
@@ -10,6 +16,7 @@ use pingora_core::apps::ServerApp;
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -24,11 +31,10 @@ const JWK_SET: &str = "application/jwk-set+json";
 
 /// Serves the admin address until the process ends: readiness has to tell a load balancer that we are draining.
 pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopping: watch::Receiver<bool>) {
-    let app = Arc::new(Admin { gateway, stopping });
     loop {
         match listener.accept().await {
-            Ok((tcp, _)) => {
-                let app = app.clone();
+            Ok((tcp, peer)) => {
+                let app = Arc::new(Admin { gateway: gateway.clone(), stopping: stopping.clone(), peer });
                 tokio::spawn(async move { app.process_new(Box::new(Stream::from(tcp)), &app.stopping).await });
             }
             Err(error) => {
@@ -42,6 +48,7 @@ pub(super) async fn serve(listener: TcpListener, gateway: Arc<Gateway>, stopping
 struct Admin {
     gateway: Arc<Gateway>,
     stopping: watch::Receiver<bool>,
+    peer: SocketAddr,
 }
 
 #[async_trait]
@@ -49,6 +56,9 @@ impl ServeHttp for Admin {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let request = session.req_header();
         let (method, path) = (request.method.clone(), request.uri.path().to_owned());
+        if blocks::is_mine(&path) {
+            return blocks::respond(&self.gateway, self.peer, session).await;
+        }
         if method != Method::GET && method != Method::HEAD {
             return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
         }
@@ -61,7 +71,7 @@ impl ServeHttp for Admin {
             _ => answer(
                 StatusCode::NOT_FOUND,
                 TEXT,
-                b"try /metrics, /livez, /readyz, /status/revocation, /.well-known/jwks.json\n".to_vec(),
+                b"try /metrics, /livez, /readyz, /status/revocation, /.well-known/jwks.json, /blocks\n".to_vec(),
             ),
         };
         if method == Method::HEAD {

@@ -38,6 +38,8 @@ pub(super) struct Identified {
     /// A client refused now that was verified before: a new snapshot may know better (a fresh list after a stale one).
     lapsed: Option<VerifiedClient>,
     pub(super) headers: IdentityHeaders,
+    /// The draining CA that its certificate hangs on.
+    pub(super) draining: Option<Arc<str>>,
 }
 
 /// A live connection.
@@ -359,12 +361,20 @@ impl Identified {
     fn new(client: Client, snapshot: &Snapshot, tls: &TlsFacts, authenticated_at: Timestamp) -> Self {
         let names = &snapshot.config.headers;
         let session = if tls.resumed { SessionKind::Resumed } else { SessionKind::Full };
-        let headers = match &client {
-            Client::Verified(client) => IdentityHeaders::verified(client, session, authenticated_at, names),
-            Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => IdentityHeaders::unauthenticated(names),
+        let (headers, draining) = match &client {
+            Client::Verified(client) => {
+                let headers = IdentityHeaders::verified(client, session, authenticated_at, names);
+                match snapshot.config.draining(client.ca()).map(|ca| Arc::clone(&ca.name)) {
+                    Some(ca) => (headers.draining(&ca, names), Some(ca)),
+                    None => (headers, None),
+                }
+            }
+            Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => {
+                (IdentityHeaders::unauthenticated(names), None)
+            }
         };
         let (generation, trust_generation) = (snapshot.generation, snapshot.trust.generation());
-        Self { client, generation, trust_generation, lapsed: None, headers }
+        Self { client, generation, trust_generation, lapsed: None, headers, draining }
     }
 
     /// The verified client, if it is one.

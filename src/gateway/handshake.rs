@@ -348,7 +348,9 @@ impl ClientCertVerifier for HandshakeVerifier {
             _ => Ok(ClientCertVerified::assertion()),
         };
         match &outcome {
-            Ok(client) => self.session.facts.tell(client.verified_at(), client.links()),
+            Ok(client) => {
+                self.session.facts.tell(client.verified_at(), client.links(), Some(client.ticket_holder()));
+            }
             Err(_) => self.session.facts.refuse(),
         }
         let _ = self.session.outcome.set(outcome);

@@ -167,7 +167,7 @@ fn check_contract(identity: &Identity, rule: &IdentityRule) -> Result<(), Refusa
         let Some(contract_id) = identity.contract_id() else {
             return Err(Refusal::new(Reason::NotPermitted, "the CA is limited to contracts and the CN names none"));
         };
-        if !ranges.iter().any(|range| contains(range, contract_id)) {
+        if !ranges.iter().any(|range| range.contains(contract_id)) {
             return Err(Refusal::new(
                 Reason::NotPermitted,
                 format!("the CA may not issue for contract {contract_id:?}"),
@@ -175,11 +175,6 @@ fn check_contract(identity: &Identity, rule: &IdentityRule) -> Result<(), Refusa
         }
     }
     Ok(())
-}
-
-/// Compared as text of one length, so that `9` is not between `10` and `99`.
-fn contains(range: &ContractRange, contract_id: &str) -> bool {
-    contract_id.len() == range.first.len() && (range.first.as_str()..=range.last.as_str()).contains(&contract_id)
 }
 
 fn malformed<T>(evidence: String) -> Result<T, Refusal> {

@@ -1,5 +1,6 @@
 //! Accepting connections, and the gateway's life from bind to drain.
 
+use super::blocks::{self, Blocks};
 use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
@@ -13,7 +14,7 @@ use super::tickets::TicketKeys;
 use super::verify::ChainCache;
 use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics};
 use crate::clock;
-use crate::config::{Config, ConfigError, Place};
+use crate::config::{CaState, Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use crate::trust::Live;
 use crate::trust::sources::Fetcher;
@@ -108,12 +109,14 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         fetcher,
         alarms: LastAlarms::default(),
         questions: settle::Questions::default(),
+        blocks: Blocks::kept_in(config.gateway.state_folder.as_ref().map(|folder| folder.value.clone())),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
         records,
         snapshot: ArcSwap::from_pointee(snapshot),
     };
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+    gateway.metrics.configured(&snapshot.config);
     reload::report_alarms(&gateway, &alarms);
     primed.iter().for_each(|report| fetch::report(&gateway, report));
     Ok((Arc::new(gateway), runtime))
@@ -329,6 +332,10 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
     if let Some(unenforced) = unenforced(client) {
         gateway.metrics.count_unenforced(unenforced);
     }
+    if let Client::Verified(client) = client {
+        let state = if connection.last_known().draining.is_some() { CaState::Draining } else { CaState::Active };
+        gateway.metrics.ca_handshakes.with_label_values(&[&**client.ca(), state.name()]).inc();
+    }
     gateway.records.write(&record);
 }
 
@@ -342,7 +349,7 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 }
 
 /// What time alone changes: headers that never end, certificates that expire and lists that go stale under a
-/// connection that is streaming. It goes on while the gateway drains: what is cut then is what would hold it up.
+/// connection that is streaming, blocks that end. It goes on while the gateway drains: what is cut then is what would hold it up.
 async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
@@ -364,6 +371,11 @@ async fn watch_connections(gateway: Arc<Gateway>) {
                 gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
+        if snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now()) {
+            let gateway = gateway.clone();
+            // Were it to panic, it would be tried again.
+            let _ = tokio::task::spawn_blocking(move || blocks::expire(&gateway)).await;
+        }
         if enforced.elapsed() >= ENFORCE_INTERVAL {
             publish::enforce(&gateway, &snapshot);
             enforced = Instant::now();

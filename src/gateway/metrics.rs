@@ -4,8 +4,10 @@ mod feed;
 mod sources;
 
 use self::feed::FeedMetrics;
+use super::blocks::Act;
 use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
+use crate::config::Config;
 use crate::pki::time::Timestamp;
 use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{
@@ -89,6 +91,11 @@ pub(super) struct Metrics {
     pub(super) alarms: IntCounterVec,
     pub(super) sources: SourceMetrics,
     pub(super) dropped_records: IntGauge,
+    /// Accepted handshakes by the CA that issued the certificate and that CA's state (`active`, `draining`).
+    pub(super) ca_handshakes: IntCounterVec,
+    /// Changes of the block list, and tries of those who may not, by act.
+    pub(super) block_changes: IntCounterVec,
+    blocks: IntGauge,
     generation: IntGauge,
     list_entries: IntGaugeVec,
     list_this_update: IntGaugeVec,
@@ -205,6 +212,17 @@ impl Metrics {
                 "sekisho_dropped_records",
                 "Log records dropped because the log could not keep up.",
             )?,
+            ca_handshakes: counters(
+                "sekisho_ca_handshakes_total",
+                "Accepted handshakes by the CA that issued the certificate and its state.",
+                &["ca", "state"],
+            )?,
+            block_changes: counters(
+                "sekisho_block_changes_total",
+                "Changes of the block list, and denied tries, by act.",
+                &["act"],
+            )?,
+            blocks: gauge("sekisho_blocks", "Blocks in force.")?,
             generation: gauge("sekisho_snapshot_generation", "Snapshots published since start.")?,
             list_entries: gauges(
                 "sekisho_revocation_list_entries",
@@ -243,6 +261,9 @@ impl Metrics {
         for outcome in ["published", "refused"] {
             self.reloads.with_label_values(&[outcome]);
         }
+        for act in Act::ALL {
+            self.block_changes.with_label_values(&[act.name()]);
+        }
         for reason in Reason::ALL {
             self.cut_connections.with_label_values(&[reason.name()]);
         }
@@ -253,9 +274,17 @@ impl Metrics {
         self.unenforced.with_label_values(&[&**unenforced.ca(), unenforced.reason().name()]).inc();
     }
 
+    /// Shows the series of what is configured, from 0 on.
+    pub(super) fn configured(&self, config: &Config) {
+        for ca in &config.cas {
+            self.ca_handshakes.with_label_values(&[&*ca.name, config.state_of(&ca.name).name()]);
+        }
+    }
+
     /// Shows the published trust.
     pub(super) fn published(&self, generation: u64, trust: &TrustSnapshot, now: Timestamp) {
         self.generation.set(i64::try_from(generation).unwrap_or(i64::MAX));
+        self.blocks.set(i64::try_from(trust.live().blocks.len()).unwrap_or(i64::MAX));
         for status in trust.status(now) {
             let ca = [&*status.ca];
             if status.readiness != Readiness::NotChecked {

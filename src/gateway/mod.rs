@@ -7,6 +7,7 @@
 mod admin;
 mod alert;
 mod answers;
+mod blocks;
 mod client;
 mod connection;
 mod cut;
@@ -69,6 +70,7 @@ struct Gateway {
     fetcher: Fetcher,
     questions: settle::Questions,
     alarms: sources::LastAlarms,
+    blocks: blocks::Blocks,
     metrics: metrics::Metrics,
     records: RecordLog,
 }

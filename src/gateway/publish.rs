@@ -52,13 +52,15 @@ impl Loads {
 
 /// Puts in force what a reload compiled.
 pub(super) fn reloaded(gateway: &Gateway, compiled: Snapshot) {
+    gateway.metrics.configured(&compiled.config);
     in_force(gateway, |current| Snapshot { trust: Arc::new(compiled.trust.taking_over(&current.trust)), ..compiled });
     gateway.feed.reloaded();
 }
 
-/// Changes what is live beside the lists; connections whose right is gone are cut before this returns.
-pub(super) fn change_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) {
-    in_force(gateway, |current| with_live(current, change));
+/// Changes what is live beside the lists; connections whose right is gone are cut before this returns, which says how
+/// many.
+pub(super) fn change_live(gateway: &Gateway, change: impl FnOnce(&mut Live)) -> usize {
+    in_force(gateway, |current| with_live(current, change))
 }
 
 /// Changes what is live in a way that can only let more clients in, so that no connection is looked at.
@@ -79,17 +81,20 @@ fn store(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> Arc<Sna
     snapshot
 }
 
-fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) {
+fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> usize {
     let snapshot = store(gateway, make);
-    enforce(gateway, &snapshot);
+    let cut = enforce(gateway, &snapshot);
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
+    cut
 }
 
-/// Cuts what the snapshot in force no longer allows.
-pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) {
+/// Cuts what the snapshot in force no longer allows, and says how many connections that were.
+pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) -> usize {
     let now = clock::now();
-    for (connection, refusal) in gateway.registry.enforce(snapshot, now) {
+    let cut = gateway.registry.enforce(snapshot, now);
+    for (connection, refusal) in &cut {
         gateway.metrics.cut_connections.with_label_values(&[refusal.reason.name()]).inc();
-        gateway.records.write(&CutRecord::new(&connection, &refusal, now));
+        gateway.records.write(&CutRecord::new(connection, refusal, now));
     }
+    cut.len()
 }

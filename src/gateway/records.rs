@@ -33,6 +33,9 @@ pub(super) struct AuthenticationRecord<'a> {
     /// Accepted by a policy for what cannot be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     unenforced: Option<UnenforcedRecord>,
+    /// The draining CA that an accepted certificate hangs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    draining_ca: Option<String>,
     microseconds: u128,
 }
 
@@ -63,6 +66,9 @@ pub(super) struct CertificateRecord {
     fingerprint: String,
     not_after: Option<Timestamp>,
     crl_number: Option<String>,
+    /// The configured name of the CA that issued it, once that is proven.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ca: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     contract_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -105,6 +111,7 @@ impl<'a> AuthenticationRecord<'a> {
                 reason: unenforced.reason().name(),
                 evidence: unenforced.to_string(),
             }),
+            draining_ca: connection.last_known().draining.as_deref().map(str::to_owned),
             microseconds: took.as_micros(),
         }
     }
@@ -133,6 +140,7 @@ impl<'a> AuthenticationRecord<'a> {
             tls: failure.tls_version.map(|version| TlsRecord { version, cipher: None, key_exchange: None }),
             certificate,
             unenforced: None,
+            draining_ca: None,
             microseconds: took.as_micros(),
         }
     }
@@ -164,6 +172,7 @@ fn verified(client: &VerifiedClient) -> CertificateRecord {
         fingerprint: client.fingerprint().to_string(),
         not_after: Some(client.not_after()),
         crl_number: client.crl_number().map(str::to_owned),
+        ca: Some(client.ca().to_string()),
         contract_id: identity.contract_id().map(str::to_owned),
         user_id: identity.user_id().map(str::to_owned),
     }
@@ -178,6 +187,7 @@ fn certificate_in(refusal: &Refusal) -> Option<CertificateRecord> {
         fingerprint: leaf.fingerprint,
         not_after: leaf.not_after,
         crl_number: leaf.crl_number,
+        ca: None,
         contract_id: None,
         user_id: None,
     })
@@ -218,6 +228,9 @@ pub(super) struct AccessRecord<'a> {
     pub(super) user_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) serial: Option<String>,
+    /// The draining CA that the client's certificate hangs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) draining_ca: Option<&'a str>,
 }
 
 /// A connection cut because its client lost its right.

@@ -4,6 +4,7 @@
 //! file did not change are taken over), publishes, and then carries the snapshot to every live connection.
 
 use super::Gateway;
+use super::admin::AdminToken;
 use super::assertion::{Signer, SignerError};
 use super::feed;
 use super::fetch;
@@ -13,7 +14,8 @@ use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
 use crate::clock;
 use crate::config::{self, Config, ConfigError, LogTarget};
-use crate::trust::{self, Alarm};
+use crate::trust::blocks::file;
+use crate::trust::{self, Alarm, Live};
 use notify::{RecursiveMode, Watcher};
 use rustls::crypto::CryptoProvider;
 use std::collections::BTreeSet;
@@ -83,20 +85,27 @@ pub(super) fn compile(
     let signer = signer(&config).map_err(|error| keep(vec![error])).ok();
     let feed = feed::Source::compile(&config, previous.and_then(|old| old.feed.as_ref()), provider);
     let feed = feed.map_err(&mut keep).ok();
+    let admin_token = admin_token(&config).map_err(|error| keep(vec![error])).ok();
+    // What has become live since is in memory; only a start reads what was kept.
+    let live = match previous {
+        None => kept_live(&config).map(Some).map_err(|error| keep(vec![error])).ok(),
+        Some(_) => Some(None),
+    };
     if let Err(error) = ticket_secret(&config) {
         keep(vec![error]);
     }
-    let (Some(loaded), Some(sites), Some(pools), Some(signer), Some(feed), true) =
-        (loaded, sites, pools, signer, feed, errors.is_empty())
+    let (Some(loaded), Some(sites), Some(pools), Some(signer), Some(feed), Some(admin_token), Some(live), true) =
+        (loaded, sites, pools, signer, feed, admin_token, live, errors.is_empty())
     else {
         return Err(errors);
     };
     let generation = previous.map_or(1, |old| old.generation + 1);
     let strip = Arc::new(StripSet::new(&config.headers));
     let (sites, pools) = (Arc::new(sites), Arc::new(pools));
-    let trust = Arc::new(loaded.snapshot.following(feed::rules(&config, &loaded.snapshot, clock::now())));
+    let trust = live.map_or_else(|| Arc::clone(&loaded.snapshot), |live| Arc::new(loaded.snapshot.with_live(live)));
+    let trust = Arc::new(trust.following(feed::rules(&config, &loaded.snapshot, clock::now())));
     let config = Arc::new(config);
-    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, feed, strip };
+    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, feed, strip, admin_token };
     Ok((snapshot, loaded.alarms))
 }
 
@@ -114,6 +123,22 @@ fn signer(config: &Config) -> Result<Option<Arc<Signer>>, ConfigError> {
         unusable(file.unwrap_or(&assertion.key_file), &error)
     })?;
     Ok(Some(Arc::new(signer)))
+}
+
+fn admin_token(config: &Config) -> Result<Option<Arc<AdminToken>>, ConfigError> {
+    config.gateway.admin_token_file.as_ref().map(AdminToken::load).transpose().map(|token| token.map(Arc::new))
+}
+
+/// What was live when the last process of this state folder ended.
+fn kept_live(config: &Config) -> Result<Live, ConfigError> {
+    let Some(folder) = &config.gateway.state_folder else {
+        return Ok(Live::default());
+    };
+    let blocks = file::read(&folder.value).map_err(|why| ConfigError {
+        place: folder.place.clone(),
+        message: format!("{}: {why}", file::path(&folder.value).display()),
+    })?;
+    Ok(Live { blocks: Arc::new(blocks), ..Live::default() })
 }
 
 /// The secret all gateways derive their ticket keys from.
@@ -219,8 +244,9 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
 fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &Sender<Cause>) {
     let began = Instant::now();
     let previous = gateway.snapshot();
-    let compiled =
-        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime));
+    let compiled = trust::yielding(|| {
+        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime))
+    });
     match compiled {
         Ok((snapshot, alarms)) => {
             report_alarms(gateway, &alarms);
@@ -246,7 +272,8 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &S
 fn reload_lists(gateway: &Arc<Gateway>) {
     let current = gateway.snapshot();
     let kept = fetch::kept(&current.config);
-    let loaded = trust::load_with_kept(&current.config.cas, kept.as_ref(), Some(&current.trust), clock::now());
+    let load = || trust::load_with_kept(&current.config.cas, kept.as_ref(), Some(&current.trust), clock::now());
+    let loaded = trust::yielding(load);
     let refused = match loaded {
         // What a site asks for is compiled with its CAs: other CAs are a reload of everything.
         Ok(loaded) if loaded.snapshot.authorities_generation() == current.trust.authorities_generation() => {
@@ -279,10 +306,14 @@ pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
 fn warn_of_restart(old: &Config, new: &Config) {
     let fixed = |config: &Config| {
         let gateway = &config.gateway;
-        (gateway.listen.clone(), gateway.admin, gateway.threads, gateway.access_log.clone(), config.tickets.clone())
+        let addresses = (gateway.listen.clone(), gateway.admin);
+        let folder = gateway.state_folder.as_ref().map(|folder| folder.value.clone());
+        (addresses, gateway.threads, gateway.access_log.clone(), folder, config.tickets.clone())
     };
     if fixed(old) != fixed(new) {
-        tracing::warn!("listen, admin, threads, access_log and [gateway.tickets] change only with a restart");
+        tracing::warn!(
+            "listen, admin, threads, access_log, state_folder and [gateway.tickets] change with a restart only"
+        );
     }
 }
 
@@ -347,6 +378,7 @@ impl FileWatch {
 fn folders(config: &Config, config_path: &Path) -> BTreeSet<PathBuf> {
     let mut files: Vec<&Path> = vec![config_path];
     files.extend(config.tickets.secret_file.iter().map(|file| &*file.value));
+    files.extend(config.gateway.admin_token_file.iter().map(|file| &*file.value));
     files.extend(config.assertion.iter().flat_map(|assertion| {
         std::iter::once(&*assertion.key_file.value).chain(assertion.previous_key_files.iter().map(|file| &*file.value))
     }));

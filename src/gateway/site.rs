@@ -1,13 +1,14 @@
 //! Sites: what the configuration and the files it names become, compiled once and published whole.
 
 use super::access::RouteTable;
+use super::admin::AdminToken;
 use super::assertion::Signer;
 use super::authority::{Host, SiteNames};
 use super::feed;
 use super::headers::StripSet;
 use super::upstream::{Pool, Pools};
 use super::verify::{ChainLimits, SitePolicy};
-use crate::config::{ClientAuth, Config, ConfigError, Placed, RefusalStyle};
+use crate::config::{CaState, ClientAuth, Config, ConfigError, Placed, RefusalStyle};
 use crate::pki::pem;
 use crate::trust::TrustSnapshot;
 use rustls::DistinguishedName;
@@ -33,6 +34,8 @@ pub(super) struct Snapshot {
     pub(super) feed: Option<Arc<feed::Source>>,
     /// Every name that a client may not send to an upstream.
     pub(super) strip: Arc<StripSet>,
+    /// Who may change the block list; nobody without it.
+    pub(super) admin_token: Option<Arc<AdminToken>>,
 }
 
 /// A site, ready for use.
@@ -131,12 +134,6 @@ fn compile_site(
     certified_key: CertifiedKey,
 ) -> Result<Site, Vec<ConfigError>> {
     let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits))?;
-    let hints = site
-        .cas
-        .iter()
-        .filter_map(|name| trust.authority_named(name))
-        .map(|ca| DistinguishedName::from(ca.certificate().subject().der().to_vec()))
-        .collect();
     Ok(Site {
         name: site.name.clone(),
         client_auth: site.client_auth,
@@ -144,9 +141,24 @@ fn compile_site(
         portal_url: site.portal_url.clone(),
         certified_key: Arc::new(certified_key),
         policy,
-        hints,
+        hints: hints(site, config, trust),
         routes: RouteTable::new(&site.routes),
     })
+}
+
+/// The names of a site's CAs, those that are draining after the others: a client that has certificates of both is to
+/// show the one that stays. Each name once: a renewed key has the name of the one before.
+fn hints(site: &crate::config::Site, config: &Config, trust: &TrustSnapshot) -> Vec<DistinguishedName> {
+    let mut cas: Vec<_> = site.cas.iter().filter_map(|name| trust.authority_named(name)).collect();
+    cas.sort_by_key(|ca| config.state_of(ca.name()) == CaState::Draining);
+    let mut hints: Vec<DistinguishedName> = Vec::with_capacity(cas.len());
+    for ca in cas {
+        let name = DistinguishedName::from(ca.certificate().subject().der().to_vec());
+        if !hints.iter().any(|known| known.as_ref() == name.as_ref()) {
+            hints.push(name);
+        }
+    }
+    hints
 }
 
 /// A certificate chain and its key, which must belong together; the errors of both files.

@@ -2,15 +2,15 @@
 //! are re-checked **before** the session is resumed.
 //!
 //! rustls hands a session's state to a ticketer as opaque octets. Ours seals them together with what a re-check needs
-//! (the path's serials and issuers, and when the client authenticated), bound to the site and its policy by the cipher's
+//! (the path's serials and issuers, who the client was, and when it authenticated), bound to the site and its policy by the cipher's
 //! associated data. A ticket whose client would be refused today is not accepted: the handshake becomes a full one, in
 //! which the ordinary verification refuses with the true alert. Whoever resumes is checked once more after the handshake.
 
 use super::site::Site;
-use super::verify::{self, Link};
+use super::verify::{self, Link, TicketHolder};
 use crate::clock;
 use crate::config::ClientAuth;
-use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
@@ -87,7 +87,7 @@ impl TicketKeys {
         if self.secret.len() < MIN_SECRET_LEN {
             return None;
         }
-        let salt = Salt::new(HKDF_SHA256, b"sekisho session ticket v1");
+        let salt = Salt::new(HKDF_SHA256, b"sekisho session ticket v2");
         let epoch = epoch.to_be_bytes();
         let info: [&[u8]; 1] = [&epoch];
         let prk = salt.extract(&self.secret);
@@ -154,8 +154,8 @@ enum Facts {
     /// It showed no certificate.
     #[default]
     Anonymous,
-    /// When it authenticated, and its path.
-    Authenticated(Timestamp, Vec<Link>),
+    /// When it authenticated, its path, and who it was.
+    Authenticated(Timestamp, Vec<Link>, Option<TicketHolder>),
     /// Its certificate was refused: it shall come back with another and be asked for it, not resume this session.
     /// Neither is a session resumed that began before the certificate's status was told.
     Refused,
@@ -165,9 +165,9 @@ enum Facts {
 }
 
 impl TicketFacts {
-    /// Tells when the client authenticated and what its path was.
-    pub(super) fn tell(&self, authenticated_at: Timestamp, links: &[Link]) {
-        *self.known() = Facts::Authenticated(authenticated_at, links.to_vec());
+    /// Tells when the client authenticated, what its path was, and who it was.
+    pub(super) fn tell(&self, authenticated_at: Timestamp, links: &[Link], holder: Option<TicketHolder>) {
+        *self.known() = Facts::Authenticated(authenticated_at, links.to_vec(), holder);
     }
 
     /// Tells that the client was refused: it gets no ticket.
@@ -183,7 +183,7 @@ impl TicketFacts {
     /// When the client of this session authenticated: at its full handshake.
     pub(super) fn authenticated_at(&self) -> Option<Timestamp> {
         match &*self.known() {
-            Facts::Authenticated(at, _) | Facts::Unsettled(at) => Some(*at),
+            Facts::Authenticated(at, ..) | Facts::Unsettled(at) => Some(*at),
             Facts::Anonymous | Facts::Refused => None,
         }
     }
@@ -214,8 +214,10 @@ impl ProducesTickets for ConnectionTicketer {
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
         let now = clock::now();
         let mut state = match &*self.facts.known() {
-            Facts::Authenticated(authenticated_at, links) => encode_facts(*authenticated_at, links)?,
-            Facts::Anonymous if self.site.client_auth != ClientAuth::Required => encode_facts(now, &[])?,
+            Facts::Authenticated(authenticated_at, links, holder) => {
+                encode_facts(*authenticated_at, links, holder.as_ref())?
+            }
+            Facts::Anonymous if self.site.client_auth != ClientAuth::Required => encode_facts(now, &[], None)?,
             Facts::Anonymous | Facts::Refused | Facts::Unsettled(_) => return None,
         };
         state.extend_from_slice(plain);
@@ -225,7 +227,7 @@ impl ProducesTickets for ConnectionTicketer {
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let now = clock::now();
         let state = self.keys.open(&self.ground(), now, ticket)?;
-        let (authenticated_at, links, plain) = decode_facts(&state)?;
+        let (authenticated_at, links, holder, plain) = decode_facts(&state)?;
         if self.keys.is_over(authenticated_at, now) {
             return None;
         }
@@ -242,7 +244,10 @@ impl ProducesTickets for ConnectionTicketer {
             // The site was optional when the ticket was made: now it must ask for a certificate.
             return None;
         }
-        self.facts.tell(authenticated_at, &links);
+        if let Some(holder) = &holder {
+            verify::recheck_holder(holder, &self.trust, now).ok()?;
+        }
+        self.facts.tell(authenticated_at, &links, holder);
         Some(plain.to_vec())
     }
 }
@@ -255,8 +260,9 @@ impl ConnectionTicketer {
     }
 }
 
-/// `authenticated_at | count | count × (issuer key | notBefore | notAfter | serial length | serial)`.
-fn encode_facts(authenticated_at: Timestamp, links: &[Link]) -> Option<Vec<u8>> {
+/// `authenticated_at | count | count × (issuer key | notBefore | notAfter | serial length | serial) | holder`, where holder
+/// is `0` or `1 | fingerprint | contract length | contract | user length | user`; the length of what is absent is 0.
+fn encode_facts(authenticated_at: Timestamp, links: &[Link], holder: Option<&TicketHolder>) -> Option<Vec<u8>> {
     if links.len() > MAX_LINKS {
         return None;
     }
@@ -269,10 +275,22 @@ fn encode_facts(authenticated_at: Timestamp, links: &[Link]) -> Option<Vec<u8>> 
         state.push(u8::try_from(link.serial.as_bytes().len()).ok()?);
         state.extend_from_slice(link.serial.as_bytes());
     }
+    state.push(u8::from(holder.is_some()));
+    if let Some(holder) = holder {
+        state.extend_from_slice(holder.fingerprint.as_bytes());
+        for id in [&holder.contract_id, &holder.user_id] {
+            let id = id.as_deref().unwrap_or_default();
+            state.extend_from_slice(&u16::try_from(id.len()).ok()?.to_be_bytes());
+            state.extend_from_slice(id.as_bytes());
+        }
+    }
     Some(state)
 }
 
-fn decode_facts(state: &[u8]) -> Option<(Timestamp, Vec<Link>, &[u8])> {
+/// What a ticket keeps, and the octets after it.
+type Kept<'a> = (Timestamp, Vec<Link>, Option<TicketHolder>, &'a [u8]);
+
+fn decode_facts(state: &[u8]) -> Option<Kept<'_>> {
     let (authenticated_at, rest) = split_time(state)?;
     let (&count, mut rest) = rest.split_first()?;
     let mut links = Vec::with_capacity(usize::from(count));
@@ -291,7 +309,26 @@ fn decode_facts(state: &[u8]) -> Option<(Timestamp, Vec<Link>, &[u8])> {
         });
         rest = after;
     }
-    Some((authenticated_at, links, rest))
+    let (holder, rest) = match rest.split_first()? {
+        (0, rest) => (None, rest),
+        (1, rest) => split_holder(rest).map(|(holder, rest)| (Some(holder), rest))?,
+        _ => return None,
+    };
+    Some((authenticated_at, links, holder, rest))
+}
+
+fn split_holder(octets: &[u8]) -> Option<(TicketHolder, &[u8])> {
+    let (fingerprint, rest) = octets.split_first_chunk::<32>()?;
+    let (contract_id, rest) = split_id(rest)?;
+    let (user_id, rest) = split_id(rest)?;
+    Some((TicketHolder { fingerprint: Fingerprint::from_bytes(*fingerprint), contract_id, user_id }, rest))
+}
+
+fn split_id(octets: &[u8]) -> Option<(Option<String>, &[u8])> {
+    let (length, rest) = octets.split_first_chunk::<2>()?;
+    let (id, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
+    let id = std::str::from_utf8(id).ok()?;
+    Some(((!id.is_empty()).then(|| id.to_owned()), rest))
 }
 
 fn split_time(octets: &[u8]) -> Option<(Timestamp, &[u8])> {
@@ -361,12 +398,19 @@ mod tests {
             not_after: NOW.plus_seconds(60),
             points: None,
         };
-        let mut state = encode_facts(NOW, &[link.clone(), link.clone()]).unwrap();
-        let facts = state.len();
-        state.extend_from_slice(b"rest");
-        assert_eq!(decode_facts(&state), Some((NOW, vec![link.clone(), link], &b"rest"[..])));
-        for length in 0..facts {
-            assert_eq!(decode_facts(&state[..length]), None);
+        let holder = |user_id: Option<&str>| TicketHolder {
+            fingerprint: Fingerprint::from_bytes([9; 32]),
+            contract_id: Some("00009876543".into()),
+            user_id: user_id.map(str::to_owned),
+        };
+        for holder in [None, Some(holder(None)), Some(holder(Some("riyousya")))] {
+            let mut state = encode_facts(NOW, &[link.clone(), link.clone()], holder.as_ref()).unwrap();
+            let facts = state.len();
+            state.extend_from_slice(b"rest");
+            assert_eq!(decode_facts(&state), Some((NOW, vec![link.clone(), link.clone()], holder, &b"rest"[..])));
+            for length in 0..facts {
+                assert_eq!(decode_facts(&state[..length]), None);
+            }
         }
     }
 

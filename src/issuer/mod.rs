@@ -38,6 +38,7 @@ pub mod api;
 pub mod audit;
 pub mod authenticate;
 pub mod authorities;
+mod background;
 mod buckets;
 pub mod ca;
 mod counted;

@@ -5,6 +5,7 @@ use super::admin::{self, Admin};
 use super::api::{self, ApiState};
 use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated};
 use super::authorities::Authorities;
+use super::background::{recover, recover_always, wake_publisher};
 use super::counted::{CountedCredentials, CountedStore};
 use super::feed::{Feed, FeedKey, FeedParts};
 use super::listen::{self, ConnectionLimits, Listener};
@@ -14,9 +15,9 @@ use super::profiles::Profiles;
 use super::publish::{self, Publisher};
 use super::secret::ServiceSecret;
 use super::service::{Service, ServiceParts, Wakes};
-use super::store::{self, Signals, Store};
+use super::store::{self, Store};
 use crate::clock;
-use crate::config::issuer::{CredentialsConfig, IssuerConfig, StoreUrl};
+use crate::config::issuer::{CredentialsConfig, IssuerConfig};
 use crate::config::{ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use axum::Router;
@@ -33,9 +34,6 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// How long background tasks may take to end what they are at: a mail that is on its way, a list that is written.
 const TASK_WAIT: Duration = Duration::from_secs(5);
-
-/// How often intents that nobody works on any more are looked for, at least and at most: some index look-ups each.
-const RECOVERY_INTERVAL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 
 /// Runs an issuer until it is told to stop (SIGTERM, SIGINT) and has drained.
 ///
@@ -314,64 +312,6 @@ fn credentials(
             Ok((Arc::new(delegated.map_err(|error| vec![error])?), None))
         }
     }
-}
-
-/// Publishes what other nodes wrote as soon as the store tells of it.
-async fn wake_publisher(mut signals: Signals, wakes: Arc<Wakes>, mut rest: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            _ = rest.wait_for(|rest| *rest) => return,
-            told = signals.statuses.changed() => match told {
-                Ok(()) => wakes.statuses.notify_one(),
-                Err(_) => return,
-            },
-        }
-    }
-}
-
-/// Interrupts what a crash left. An embedded store has one node, this one, which has not begun anything yet; beside
-/// other nodes only what is older than any request can be is nobody's.
-async fn recover(service: &Service, config: &IssuerConfig) -> Result<(), String> {
-    let age = match config.store.url.value {
-        // In the same second too.
-        StoreUrl::Sqlite(_) => -1,
-        StoreUrl::Postgres(_) => oldest_request(config),
-    };
-    recover_older(service, age).await
-}
-
-/// Goes on looking: a request that was given up between its two transactions leaves its intent, as another node's crash
-/// does.
-async fn recover_always(service: Arc<Service>, config: IssuerConfig, mut rest: watch::Receiver<bool>) {
-    let age = oldest_request(&config);
-    let [least, most] = RECOVERY_INTERVAL;
-    let interval = config.limits.request_timeout.clamp(least, most);
-    loop {
-        tokio::select! {
-            _ = rest.wait_for(|rest| *rest) => return,
-            () = tokio::time::sleep(interval) => {}
-        }
-        if let Err(error) = recover_older(&service, age).await {
-            tracing::warn!(error, "acts that were left half done cannot be looked for");
-        }
-    }
-}
-
-async fn recover_older(service: &Service, age: i64) -> Result<(), String> {
-    match service.recover(clock::now().plus_seconds(-age)).await {
-        Ok(0) => Ok(()),
-        Ok(interrupted) => {
-            tracing::warn!(interrupted, "certificates that were begun and not completed are interrupted");
-            Ok(())
-        }
-        Err(refused) => Err(format!("{refused:?}")),
-    }
-}
-
-/// Seconds after which no request is worked on any more, clocks of nodes that differ included.
-fn oldest_request(config: &IssuerConfig) -> i64 {
-    let seconds = config.limits.request_timeout.as_secs().saturating_mul(2).saturating_add(1);
-    i64::try_from(seconds).unwrap_or(i64::MAX / 2)
 }
 
 /// SIGTERM and SIGINT.

@@ -21,6 +21,11 @@ impl Fingerprint {
         Self(sha256(&[certificate_der]))
     }
 
+    /// From its 32 octets.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 octets.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

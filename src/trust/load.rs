@@ -262,10 +262,10 @@ fn source_paths(source: &RevocationSource) -> &[Placed<PathBuf>] {
     }
 }
 
-const fn responder(source: &RevocationSource) -> Option<&OcspSource> {
+fn responder(source: &RevocationSource) -> Option<&OcspSource> {
     match source {
         RevocationSource::None => None,
-        RevocationSource::From(sources) => sources.ocsp.as_ref(),
+        RevocationSource::From(sources) => sources.ocsp.as_deref(),
     }
 }
 

@@ -12,6 +12,7 @@
 mod accept;
 mod alarm;
 mod authority;
+mod background;
 pub mod blocks;
 mod choose;
 mod deltas;
@@ -34,6 +35,7 @@ mod staleness;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
+pub use background::yielding;
 pub use in_force::RevocationLists;
 pub use lists::RevocationList;
 pub use live::Live;

@@ -305,3 +305,24 @@ fn openssls_list_of_version_1_without_number_is_taken_by_setting_only() {
     assert_eq!((taken.alarms.len(), standing(&taken, &client, &ca)), (0, good("?")));
     assert_eq!(taken.of(1), Standing::Revoked(RevocationReason::Unspecified, "?".to_owned()));
 }
+
+/// The gateway's own decision on `client.pem`, by the built binary, on the day it runs.
+#[test]
+fn sekisho_verify_takes_such_a_list_when_asked_to() {
+    let ca = OpenSsl::new();
+    ca.client("4", "client", "URI:http://crl.example.jp/ca.crl");
+    ca.write("index.txt", "");
+    succeeds(ca.folder.path(), "ca -config openssl.cnf -name this -gencrl -out list.pem", &[]);
+    let verify = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        command.current_dir(ca.folder.path()).args(["verify", "--ca", "ca.pem", "--chain", "client.pem"]);
+        let output = command.args(["--crl", "list.pem"]).args(more).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, said) = verify(&[]);
+    assert!(code == Some(1) && said.contains("no-number: ca CN=A, list.pem: it has no CRLNumber"), "{said}");
+    let (code, said) = verify(&["--without-next-update", "1"]);
+    assert!(code == Some(1) && said.contains("no-number"), "one is not the other: {said}");
+    let (code, said) = verify(&["--without-number"]);
+    assert!(code == Some(0) && said.contains("accepted: CN=client"), "{said}");
+}

@@ -66,12 +66,6 @@ impl Loaded {
         self.ask(&Question::client(&self.key, &serial).at(points), now)
     }
 
-    /// Another question about the same CA.
-    pub fn asked(&self, serial: u8, change: impl FnOnce(Question<'_>) -> Question<'_>) -> Standing {
-        let serial = SerialNumber::from_der_content(&[serial]).unwrap();
-        self.ask(&change(Question::client(&self.key, &serial)), NOW)
-    }
-
     pub fn ask(&self, question: &Question<'_>, now: Timestamp) -> Standing {
         let number = |number: Option<Arc<str>>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
         match self.snapshot.revocation(question, now) {
@@ -80,6 +74,7 @@ impl Loaded {
             RevocationStatus::Revoked { reason, crl_number, .. } => Standing::Revoked(reason, number(crl_number)),
             RevocationStatus::Unavailable { why, .. } => Standing::Unavailable(why),
             RevocationStatus::Unenforced { why, .. } => Standing::Unenforced(why),
+            RevocationStatus::Pending { .. } => panic!("there is nobody to ask"),
             RevocationStatus::NotChecked => panic!("it is checked"),
         }
     }

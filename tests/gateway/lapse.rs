@@ -9,20 +9,21 @@ use rustls::AlertDescription;
 use std::io;
 
 /// The sites that lose a client, by refusal style, and the one whose client stays.
-pub(crate) const ALERT: &str = "ib.localhost";
-pub(crate) const PAGE: &str = "portal.localhost";
-const STAYS: &str = "keep.localhost";
+pub const ALERT: &str = "ib.localhost";
+pub const PAGE: &str = "portal.localhost";
+pub const STAYS: &str = "keep.localhost";
 
 /// What a path that is closed looks like.
-pub(crate) struct Closed {
+#[derive(Debug)]
+pub struct Closed {
     /// In a handshake of style `alert`.
-    pub(crate) alert: AlertDescription,
+    pub alert: AlertDescription,
     /// In a page.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
 }
 
 /// A configuration with these CAs; `sites` are names with `client_auth`.
-fn configuration(app: &TestApp, cas: &[&str], sites: &[(&str, &str)]) -> String {
+pub fn configuration(app: &TestApp, cas: &[&str], sites: &[(&str, &str)]) -> String {
     let demo = Setup::configuration(app);
     let (head, _) = demo.split_once("[[ca]]").unwrap();
     let (_, pool) = demo.split_once("[[pool]]").unwrap();
@@ -54,7 +55,7 @@ fn configuration(app: &TestApp, cas: &[&str], sites: &[(&str, &str)]) -> String 
     text
 }
 
-const REQUIRED: [(&str, &str); 3] = [(ALERT, "required"), (PAGE, "required"), (STAYS, "required")];
+pub const REQUIRED: [(&str, &str); 3] = [(ALERT, "required"), (PAGE, "required"), (STAYS, "required")];
 
 fn start(cas: &[&str], sites: &[(&str, &str)]) -> Setup {
     let (pki, app) = (TestPki::new(), TestApp::new());
@@ -64,7 +65,7 @@ fn start(cas: &[&str], sites: &[(&str, &str)]) -> Setup {
 }
 
 /// One client's every way in, each open and proven.
-pub(crate) struct Paths {
+pub struct Paths {
     site: &'static str,
     fresh: Vec<TlsClient>,
     with_ticket: Vec<TlsClient>,
@@ -77,7 +78,13 @@ pub(crate) struct Paths {
 }
 
 impl Paths {
-    pub(crate) fn open(setup: &Setup, client: Option<&str>, site: &'static str) -> Self {
+    /// Open connections that a [`Paths`] holds: those of site `alert` are all cut, those of `page` that have a request
+    /// under way.
+    pub const CONNECTIONS: usize = 6;
+    /// Of them, those with a request under way.
+    pub const BUSY: usize = 3;
+
+    pub fn open(setup: &Setup, client: Option<&str>, site: &'static str) -> Self {
         let gateway = &setup.gateway;
         let client_of = |version| TlsClient::new(&setup.pki, client, version);
         let versions = [Version::Tls12, Version::Tls13];
@@ -125,7 +132,7 @@ impl Paths {
     }
 
     /// Nothing is let through any more.
-    pub(crate) fn are_closed(mut self, setup: &Setup, closed: &Closed) {
+    pub fn are_closed(mut self, setup: &Setup, closed: &Closed) {
         self.streams_are_cut();
         let Self { site, fresh, with_ticket, http1, mut http2, .. } = self;
         for (kind, clients) in [("new", fresh), ("resumed", with_ticket)] {
@@ -152,7 +159,7 @@ impl Paths {
     }
 
     /// Everything still works.
-    pub(crate) fn are_open(mut self, setup: &Setup) {
+    pub fn are_open(mut self, setup: &Setup) {
         let site = self.site;
         for client in self.fresh.iter().chain(&self.with_ticket) {
             assert_eq!(client.get(&setup.gateway, site, "/echo").unwrap().0.status, 200, "{site}");

@@ -2,9 +2,11 @@
 //! nothing reaches the application without one.
 
 use crate::asked::{ALERT, Asked, PAGE, now, reason};
-use crate::common::{Http2, TlsClient, Version, WebSocket, alert, curl, wait_until};
-use crate::responder::{Behaviour, Says};
+use crate::common::{Gateway, Http2, Setup, TestApp, TestPki, TlsClient, Version, WebSocket, alert, curl, wait_until};
+use crate::responder::{AnswerBuilder, Behaviour, Front, Says, certificate_id};
 use rustls::AlertDescription;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const VERSIONS: [Version; 2] = [Version::Tls12, Version::Tls13];
 
@@ -177,13 +179,13 @@ fn a_revocation_in_a_refreshed_answer_cuts_that_certificate_s_connections_and_no
     let asked = Asked::new(", refresh = \"1s\"", "");
     let (ca, key) = asked.issuing_ca();
     let leaving = asked.certificate("client-rsa").serial();
-    let revoked = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let revoked = Arc::new(AtomicBool::new(false));
     let is_revoked = revoked.clone();
     asked.front.now(Behaviour::Makes(Box::new(move |question| {
-        let id = crate::responder::certificate_id(question);
-        let about_it = id.ends_with(leaving.as_bytes()) && is_revoked.load(std::sync::atomic::Ordering::SeqCst);
+        let id = certificate_id(question);
+        let about_it = id.ends_with(leaving.as_bytes()) && is_revoked.load(Ordering::SeqCst);
         let says = if about_it { Says::Revoked(1) } else { Says::Good };
-        crate::responder::AnswerBuilder::good(&id, &ca, now()).says(says).sign(&key)
+        AnswerBuilder::good(&id, &ca, now()).says(says).sign(&key)
     })));
     let connect =
         |name, version| TlsClient::new(&asked.pki, Some(name), version).connect(&asked.gateway, ALERT).unwrap();
@@ -201,7 +203,7 @@ fn a_revocation_in_a_refreshed_answer_cuts_that_certificate_s_connections_and_no
     let mut http2 = Http2::connect(&client, &asked.gateway, ALERT).unwrap();
     let mut stream = http2.begin(ALERT, "/stream?seconds=600").unwrap();
     assert!(stream.next().unwrap().is_some());
-    revoked.store(true, std::sync::atomic::Ordering::SeqCst);
+    revoked.store(true, Ordering::SeqCst);
     for connection in &mut leaving {
         connection.read_to_its_end();
     }
@@ -215,4 +217,25 @@ fn a_revocation_in_a_refreshed_answer_cuts_that_certificate_s_connections_and_no
         .map(|(response, _)| response.status)
         .unwrap_err();
     assert_eq!(alert(&error), Some(AlertDescription::CertificateRevoked), "{error:?}");
+}
+
+#[test]
+fn a_ca_above_the_client_is_asked_about_at_its_own_issuer_s_responder() {
+    for (says, status) in [(Says::Good, 200), (Says::Revoked(2), 403)] {
+        let (pki, app) = (TestPki::new(), TestApp::new());
+        let front = Front::new(Behaviour::Closes);
+        let config = Setup::configuration(&app);
+        let asks = format!("revocation = {{ ocsp = {{ url = \"{}\" }} }}", front.url());
+        // The root's, which comes first.
+        let config = config.replacen(r#"revocation = { crl = ["crl.pem"] }"#, &asks, 1);
+        let gateway = Gateway::start(&pki, &config);
+        let asked = Asked { gateway, app, pki, front };
+        let (root, key) = asked.signer("root-ca");
+        asked.front.now(Behaviour::Makes(Box::new(move |question| {
+            AnswerBuilder::good(&certificate_id(question), &root, now()).says(says).sign(&key)
+        })));
+        assert_eq!(asked.get("client-good", ALERT).status, status, "{says:?}");
+        assert_eq!(asked.get("client-no-user-id", PAGE).status, status, "{says:?}");
+        assert_eq!(asked.front.questions(), 1, "the issuing CA is asked about once, for all its clients");
+    }
 }

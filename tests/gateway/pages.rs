@@ -1,5 +1,6 @@
 //! Refusals in words (requirement G5): every reason, in both languages and formats, as it comes over the wire.
 
+use crate::blocks_desk::{TOKEN, TOKEN_FILE, block, with_blocks, write_secret};
 use crate::common::{ClientRequest, Gateway, KeyKind, Response, Setup, Signer, TestPki, TlsClient, Version, curl};
 use std::collections::BTreeSet;
 
@@ -112,6 +113,13 @@ fn every_reason_of_the_readme_is_told_in_both_languages_and_formats_with_the_num
     is_told(&gateway, &pki, Some("client-good"), "revocation-unavailable");
     is_told(&gateway, &pki, Some("client-revoked"), "revoked");
     told.insert("revocation-unavailable".to_owned());
+    // And so is one with a block list.
+    let pki = TestPki::new();
+    write_secret(&pki.path(TOKEN_FILE), TOKEN);
+    let gateway = Gateway::start(&pki, &with_blocks(&Setup::configuration(&setup.app)));
+    block(&gateway, &serde_json::json!({"contract": "00009876543", "user": "riyousya"}));
+    is_told(&gateway, &pki, Some("client-good"), "blocked");
+    told.insert("blocked".to_owned());
 
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     let (_, table) = readme.split_once("| reason | when |").unwrap();

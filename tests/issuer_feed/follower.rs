@@ -112,6 +112,15 @@ impl Follower {
         }
     }
 
+    /// Reads on until the stream ends in order; it must do so in time.
+    #[track_caller]
+    pub fn until_its_end(mut self) {
+        let begun = Instant::now();
+        while self.next().is_some() {
+            assert!(begun.elapsed() < PATIENCE, "it goes on");
+        }
+    }
+
     /// All changes up to a sequence number: serial in hex, status, reason.
     #[track_caller]
     pub fn changes_up_to(&mut self, sequence: u64) -> Vec<(u64, String, String, String)> {

@@ -40,8 +40,7 @@ fn a_further_stream_of_one_gateway_ends_its_oldest() {
     let mut streams: Vec<Follower> = (0..4).map(|_| Follower::open(&issuer, "g1", None)).collect();
     streams.iter_mut().for_each(|stream| drop(stream.message()));
     let mut newest = Follower::open(&issuer, "g1", None);
-    let mut oldest = streams.remove(0);
-    while oldest.next().is_some() {}
+    streams.remove(0).until_its_end();
     // All others go on.
     for stream in streams.iter_mut().chain([&mut newest, &mut beside]) {
         stream.message();
@@ -59,7 +58,7 @@ fn a_stop_ends_streams_in_order_at_once_and_lets_nobody_begin() {
     let begun = Instant::now();
     let (status, _) = std::thread::scope(|scope| {
         let stop = scope.spawn(move || issuer.stop());
-        while gateway.next().is_some() {}
+        gateway.until_its_end();
         stop.join().unwrap()
     });
     assert!(status.success());

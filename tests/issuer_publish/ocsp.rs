@@ -6,6 +6,7 @@ use sekisho::issuer::ca::ocsp::ResponseError;
 use sekisho::issuer::store::Status;
 use sekisho::pki::certificate::Certificate;
 use sekisho::pki::crl::RevocationReason;
+use sekisho::pki::ocsp::{CertificateStatus, IssuerId, NONCE_OCTETS, Question};
 
 /// What OpenSSL says of a certificate, asking by POST.
 fn asked(world: &World, running: &Running, certificate: &Certificate) -> String {
@@ -185,5 +186,41 @@ async fn an_answer_is_renewed_before_it_is_over_while_somebody_asks() {
     // The store is down from here on for everybody but the renewal of what is kept: so answers are the kept ones.
     let later = || running.post("/ocsp/hokugin", "application/ocsp-request", &body);
     crate::support::until("it was made anew", || async { later().await.body != first }).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gateway_s_question_is_answered_and_the_answer_believed_at_every_step_of_a_certificate() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let issuing = &world.hierarchy.issuing;
+    let issuer = IssuerId::of(issuing).unwrap();
+    let nonce = [7; NONCE_OCTETS];
+    let certificate = world.issue(&running).await;
+    let serial = certificate.serial();
+    let question = Question { issuer: &issuer, serial: &serial, nonce: Some(&nonce) };
+    for (status, expected) in [
+        (None, None),
+        (Some(Status::Held), Some(RevocationReason::CertificateHold)),
+        (Some(Status::Released), None),
+        (Some(Status::Revoked(RevocationReason::KeyCompromise)), Some(RevocationReason::KeyCompromise)),
+    ] {
+        if let Some(status) = status {
+            world.set(serial, status).await;
+            world.published(&running).await;
+        }
+        let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
+        let answer = sekisho::pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
+        match (answer.status, expected) {
+            (CertificateStatus::Good, None) => {}
+            (CertificateStatus::Revoked { reason, .. }, Some(expected)) if reason == expected => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let unknown = crate::support::random();
+    let question = Question { serial: &unknown, ..question };
+    let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
+    let answer = sekisho::pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
+    assert_eq!(answer.status, CertificateStatus::Unknown);
     running.stop().await;
 }

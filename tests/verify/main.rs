@@ -5,6 +5,7 @@ mod cache;
 mod cli;
 mod identity;
 mod mutation;
+mod parts;
 mod path;
 mod pki;
 mod recheck;

@@ -1,9 +1,9 @@
 //! Certificates, lists and a gateway's trust, made in a temporary folder and loaded as a gateway loads them.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
-    date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod,
+    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 use sekisho::config::{self, Config};
@@ -83,6 +83,11 @@ impl Ca {
 
     /// A list of these serials, fresh at `NOW` for thirty days.
     pub fn list(&self, number: u64, revoked: &[&SerialNumber]) -> Vec<u8> {
+        self.list_at(number, revoked, None)
+    }
+
+    /// The same, of the certificates with this distribution point.
+    pub fn list_at(&self, number: u64, revoked: &[&SerialNumber], point: Option<&str>) -> Vec<u8> {
         let revoked = revoked.iter().map(|serial| RevokedCertParams {
             serial_number: (*serial).clone(),
             revocation_time: at!(NOW.plus_seconds(-2 * DAY)),
@@ -97,7 +102,10 @@ impl Ca {
             this_update: at!(NOW.plus_seconds(-DAY + i64::try_from(number).unwrap())),
             next_update: at!(NOW.plus_seconds(30 * DAY)),
             crl_number: SerialNumber::from_slice(&number.to_be_bytes()),
-            issuing_distribution_point: None,
+            issuing_distribution_point: point.map(|uri| CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![uri.to_owned()] },
+                scope: None,
+            }),
             revoked_certs: revoked.collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };

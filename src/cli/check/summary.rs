@@ -1,13 +1,12 @@
 //! What a configuration would do, for people and as JSON.
 
 use crate::config::{
-    AnchorExpiry, Balance, Ca, ClientAuth, Config, PeerAddress, Pool, RefusalStyle, Requirement, RevocationSource,
-    Route, Site, WhenStale, show_duration,
+    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, PeerAddress, Pool, RefusalStyle, Requirement,
+    RevocationSource, Route, Site, TokenFrom, WhenStale, show_duration,
 };
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// A right configuration, told.
 #[derive(Serialize)]
@@ -27,6 +26,7 @@ struct CaSummary {
     name: String,
     certificate: String,
     issued_by: Option<String>,
+    state: &'static str,
     revocation: Vec<String>,
     when_stale: String,
 }
@@ -70,7 +70,7 @@ impl Summary {
             threads: config.gateway.threads,
             cas: config.cas.iter().map(ca).collect(),
             pools: config.pools.iter().map(pool).collect(),
-            sites: config.sites.iter().map(|one| site(one, &config.cas)).collect(),
+            sites: config.sites.iter().map(|one| site(one, config)).collect(),
             warnings,
         }
     }
@@ -93,6 +93,7 @@ fn ca(ca: &Ca) -> CaSummary {
         name: ca.name.to_string(),
         certificate: ca.certificate.value.display().to_string(),
         issued_by: ca.issued_by.as_ref().map(ToString::to_string),
+        state: ca.state.name(),
         revocation,
         when_stale,
     }
@@ -121,7 +122,7 @@ fn pool(pool: &Pool) -> PoolSummary {
     }
 }
 
-fn site(site: &Site, cas: &[Ca]) -> SiteSummary {
+fn site(site: &Site, config: &Config) -> SiteSummary {
     SiteSummary {
         name: site.name.to_string(),
         server_names: site.server_names.clone(),
@@ -131,7 +132,7 @@ fn site(site: &Site, cas: &[Ca]) -> SiteSummary {
             ClientAuth::Optional => "optional",
             ClientAuth::None => "none",
         },
-        cas: cas.iter().filter(|ca| is_below(ca, &site.cas, cas)).map(|ca| ca.name.to_string()).collect(),
+        cas: config.cas.iter().filter(|ca| config.lets_in(site, &ca.name)).map(|ca| ca.name.to_string()).collect(),
         refusal: match site.refusal {
             RefusalStyle::Alert => "alert",
             RefusalStyle::Page => "page",
@@ -154,20 +155,23 @@ fn route(route: &Route) -> RouteSummary {
     }
 }
 
-/// Whether a CA is one of `accepted` or below one; the configuration has no circle.
-fn is_below(ca: &Ca, accepted: &[Arc<str>], cas: &[Ca]) -> bool {
-    let above = |ca: &&Ca| cas.iter().find(|above| ca.issued_by.as_ref() == Some(&above.name));
-    std::iter::successors(Some(ca), above).any(|ca| accepted.contains(&ca.name))
-}
-
 /// What is right but seldom meant.
 fn oddities(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     if !config.gateway.admin.ip().is_loopback() {
         found.push(format!("admin {} can be reached from other machines and asks for nothing", config.gateway.admin));
     }
+    if config.gateway.admin_token_file.is_some() && config.gateway.admin_token_from == TokenFrom::Anywhere {
+        found.push("the admin token is taken over the network, in clear".to_owned());
+    }
+    for site in &config.sites {
+        let mut let_in = config.cas.iter().filter(|ca| config.lets_in(site, &ca.name)).peekable();
+        if let_in.peek().is_some() && let_in.all(|ca| config.state_of(&ca.name) == CaState::Draining) {
+            found.push(format!("{}: every CA of {:?} is draining, and none takes its place", site.place, site.name));
+        }
+    }
     for ca in &config.cas {
-        if !config.sites.iter().any(|site| is_below(ca, &site.cas, &config.cas)) {
+        if !config.sites.iter().any(|site| config.lets_in(site, &ca.name)) {
             found.push(format!("{}: no site lets in clients of {:?}", ca.place, ca.name));
         }
         match &ca.revocation {
@@ -205,7 +209,8 @@ impl fmt::Display for Summary {
         writeln!(f, "listens on {} (admin {}), {} threads", self.listen.join(", "), self.admin, self.threads)?;
         for ca in &self.cas {
             let issuer = ca.issued_by.as_ref().map_or("trust anchor".to_owned(), |above| format!("issued by {above}"));
-            writeln!(f, "ca {}: {issuer}, {}", ca.name, ca.certificate)?;
+            let draining = if ca.state == CaState::Draining.name() { ", draining" } else { "" };
+            writeln!(f, "ca {}: {issuer}, {}{draining}", ca.name, ca.certificate)?;
             match ca.revocation.as_slice() {
                 [] => writeln!(f, "  revocation: {}", ca.when_stale)?,
                 paths => writeln!(f, "  revocation: {}; when stale: {}", paths.join(", "), ca.when_stale)?,

@@ -1,7 +1,7 @@
 //! What `sekisho verify` decides on: the chain, the trust and the policy, from files or from a configuration.
 
 use super::Arguments;
-use crate::config::{self, AnchorExpiry, Config, ConfigError};
+use crate::config::{self, AnchorExpiry, Config, ConfigError, WithoutNumber};
 use crate::gateway::identity::IdentityRule;
 use crate::gateway::verify::{ChainLimits, SitePolicy};
 use crate::pki::certificate::Certificate;
@@ -13,6 +13,7 @@ use regex::Regex;
 use rustls::pki_types::CertificateDer;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Everything the decision needs.
 pub(super) struct Ground {
@@ -161,7 +162,13 @@ impl Authorities {
 }
 
 fn revocation(arguments: &Arguments) -> RevocationParts {
-    if arguments.no_revocation { RevocationParts::None } else { RevocationParts::Lists(ListPolicy::default()) }
+    if arguments.no_revocation {
+        return RevocationParts::None;
+    }
+    let without_number = if arguments.without_number { WithoutNumber::Accept } else { WithoutNumber::Refuse };
+    let hours = |hours: u32| Duration::from_secs(3_600 * u64::from(hours));
+    let without_next_update = arguments.without_next_update.map(hours);
+    RevocationParts::Lists(ListPolicy { without_number, without_next_update, ..ListPolicy::default() })
 }
 
 /// All CAs accepted, one pattern for all of them, the limits of the reference configuration.

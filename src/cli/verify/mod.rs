@@ -33,6 +33,12 @@ pub(super) struct Arguments {
     /// PEM or DER: revocation lists. A CA without one has no revocation status, which refuses.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     crl: Vec<PathBuf>,
+    /// Take lists without CRLNumber too (as `without_number = "accept"`).
+    #[arg(long, conflicts_with = "config")]
+    without_number: bool,
+    /// Take lists without nextUpdate too, as fresh for so many hours (as `without_next_update`).
+    #[arg(long, value_name = "HOURS", conflicts_with = "config")]
+    without_next_update: Option<u32>,
     /// Say in so many words that no CA has a revocation list (as `revocation = "none"`).
     #[arg(long, conflicts_with_all = ["config", "crl"])]
     no_revocation: bool,

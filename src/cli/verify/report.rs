@@ -64,6 +64,7 @@ fn accepted(client: &VerifiedClient) -> Value {
         "not_before": client.not_before().to_string(),
         "not_after": client.not_after().to_string(),
         "crl_number": client.crl_number(),
+        "unenforced": client.unenforced().map(ToString::to_string),
     })
 }
 

@@ -14,7 +14,7 @@ pub(super) fn read(mut section: Section<'_>) -> FeedConfig {
         "write the PEM file of a P-256 key: openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out FILE";
     let feed = FeedConfig {
         key: section.required("key_file", advice, placed_path),
-        // Longer ones would leave gateways in doubt for minutes; shorter ones tell them nothing more.
+        // The listener closes a connection that is silent for 75 s; shorter ones than a tenth tell gateways nothing more.
         heartbeat: section.or("heartbeat", defaults::FEED_HEARTBEAT, |item| {
             duration(item, Duration::from_millis(100)..=Duration::from_secs(60))
         }),

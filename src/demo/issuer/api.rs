@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 /// A client of the API.
 #[derive(Clone, Debug)]
-pub(super) struct Api {
+pub(in crate::demo) struct Api {
     name: String,
     address: SocketAddr,
     authority: PathBuf,
@@ -20,20 +20,20 @@ pub(super) struct Api {
 
 /// What was answered, and what was done for it.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(in crate::demo) struct Answer {
     /// The status; 0: none came.
-    pub(super) status: u16,
+    pub(in crate::demo) status: u16,
     /// The body; null where it is not JSON.
-    pub(super) body: Value,
+    pub(in crate::demo) body: Value,
     /// The command line, as one types it.
-    pub(super) command: String,
+    pub(in crate::demo) command: String,
     /// What curl said.
-    pub(super) errors: String,
+    pub(in crate::demo) errors: String,
 }
 
 impl Api {
     /// As the IB application.
-    pub(super) fn new(address: SocketAddr, certificates: &Path) -> Self {
+    pub(in crate::demo) fn new(address: SocketAddr, certificates: &Path) -> Self {
         let file = |name: &str| certificates.join(name);
         Self {
             name: SERVER.to_owned(),
@@ -45,18 +45,18 @@ impl Api {
     }
 
     /// As a user with that certificate, through the gateway.
-    pub(super) fn through(&self, gateway: SocketAddr, site: &str, certificate: PathBuf, key: PathBuf) -> Self {
+    pub(in crate::demo) fn through(&self, gateway: SocketAddr, site: &str, certificate: PathBuf, key: PathBuf) -> Self {
         let authority = self.authority.clone();
         Self { name: site.to_owned(), address: gateway, authority, certificate, key }
     }
 
     /// GET.
-    pub(super) fn get(&self, path: &str) -> Answer {
+    pub(in crate::demo) fn get(&self, path: &str) -> Answer {
         self.run(&[], path, None)
     }
 
     /// POST or PUT of JSON; `once` is the idempotency key.
-    pub(super) fn send(&self, method: &str, path: &str, once: Option<&str>, body: &Value) -> Answer {
+    pub(in crate::demo) fn send(&self, method: &str, path: &str, once: Option<&str>, body: &Value) -> Answer {
         let key = once.map(|once| format!("Idempotency-Key: {once}"));
         let mut arguments = vec!["--request", method, "--header", "Content-Type: application/json"];
         if let Some(key) = &key {
@@ -65,7 +65,14 @@ impl Api {
         self.run(&arguments, path, Some(body.to_string()))
     }
 
-    fn run(&self, more: &[&str], path: &str, body: Option<String>) -> Answer {
+    /// The command line of a POST or PUT, not run.
+    pub(in crate::demo) fn command(&self, method: &str, path: &str, body: &Value) -> String {
+        let more = ["--request", method, "--header", "Content-Type: application/json"];
+        self.line(&more, path, Some(&body.to_string())).1
+    }
+
+    /// Arguments, and the line as one types it.
+    fn line(&self, more: &[&str], path: &str, body: Option<&str>) -> (Vec<String>, String) {
         let port = self.address.port();
         let text = |path: &Path| path.display().to_string();
         let mut arguments = vec!["--resolve".to_owned(), format!("{}:{port}:{}", self.name, self.address.ip())];
@@ -73,9 +80,15 @@ impl Api {
         arguments.extend(["--cert".to_owned(), text(&self.certificate), "--key".to_owned(), text(&self.key)]);
         arguments.extend(more.iter().map(|word| (*word).to_owned()));
         let url = format!("https://{}:{port}{path}", self.name);
-        let shown = body.as_ref().map_or(String::new(), |body| format!(" --data '{body}'"));
+        let shown = body.map_or(String::new(), |body| format!(" --data '{body}'"));
         let quoted = arguments.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
         let command = format!("curl {}{shown} {url}", quoted.collect::<Vec<_>>().join(" "));
+        arguments.push(url);
+        (arguments, command)
+    }
+
+    fn run(&self, more: &[&str], path: &str, body: Option<String>) -> Answer {
+        let (arguments, command) = self.line(more, path, body.as_deref());
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--show-error", "--max-time", "30", "--write-out", "\n%{http_code}"]).args(&arguments);
         if body.is_some() {
@@ -83,14 +96,12 @@ impl Api {
             curl.args(["--data-binary", "@-"]);
         }
         let output =
-            curl.arg(&url).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().and_then(
-                |mut child| {
-                    if let (Some(mut input), Some(body)) = (child.stdin.take(), &body) {
-                        input.write_all(body.as_bytes())?;
-                    }
-                    child.wait_with_output()
-                },
-            );
+            curl.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().and_then(|mut child| {
+                if let (Some(mut input), Some(body)) = (child.stdin.take(), &body) {
+                    input.write_all(body.as_bytes())?;
+                }
+                child.wait_with_output()
+            });
         match output {
             Ok(output) => {
                 let said = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -109,18 +120,18 @@ impl Api {
 
 impl Answer {
     /// The answer where it is a good one.
-    pub(super) fn done(self) -> Result<Self, String> {
+    pub(in crate::demo) fn done(self) -> Result<Self, String> {
         if (200..300).contains(&self.status) { Ok(self) } else { Err(self.seen()) }
     }
 
     /// A text field of the body.
-    pub(super) fn text(&self, pointer: &str) -> Result<String, String> {
+    pub(in crate::demo) fn text(&self, pointer: &str) -> Result<String, String> {
         let found = self.body.pointer(pointer).and_then(Value::as_str);
         found.map(str::to_owned).ok_or_else(|| format!("no {pointer} in it: {}", self.seen()))
     }
 
     /// What was seen, on one line.
-    pub(super) fn seen(&self) -> String {
+    pub(in crate::demo) fn seen(&self) -> String {
         format!("{} {} {}", self.status, self.body, self.errors)
     }
 }

@@ -23,26 +23,60 @@ const IDENTITIES: [(&str, &str); 4] = [
     ("hokugin", "(?<contract_id>(?<user_id>[A-Za-z0-9._@-]{1,30})) A[0-9]{3} [0-9]{20}"),
 ];
 
-/// `issuer.toml`, the profiles beside it, and its path. The fingerprint of the IB application's certificate is taken
-/// from its file.
-pub(super) fn write(folder: &Path, site: &str, addresses: Addresses) -> Result<PathBuf, Box<dyn std::error::Error>> {
+/// What differs from one issuer to the next.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::demo) struct Node<'a> {
+    /// The configuration's name.
+    pub(in crate::demo) file: &'a str,
+    /// Where it listens.
+    pub(in crate::demo) addresses: Addresses,
+    /// Its server certificate's name in the development PKI.
+    pub(in crate::demo) server: &'a str,
+    /// `[store] url`.
+    pub(in crate::demo) store: &'a str,
+    /// `publish_folder`, which must be there.
+    pub(in crate::demo) published: &'a str,
+    /// The products, which are their authorities' names too.
+    pub(in crate::demo) products: &'a [&'a str],
+    /// Further tables.
+    pub(in crate::demo) tables: &'a str,
+}
+
+impl Node<'_> {
+    /// The demo's one issuer.
+    pub(in crate::demo) fn only(addresses: Addresses) -> Self {
+        let (store, published) = ("sqlite:issuer.db", "published");
+        const ALL: &[&str] = &[AUTHORITIES[0].0, AUTHORITIES[1].0, AUTHORITIES[2].0, AUTHORITIES[3].0];
+        Self { file: "issuer.toml", addresses, server: SERVER, store, published, products: ALL, tables: "" }
+    }
+}
+
+/// The configuration, the profiles beside it, and its path. The fingerprint of the IB application's certificate is
+/// taken from its file.
+pub(in crate::demo) fn write(
+    folder: &Path,
+    site: &str,
+    node: &Node<'_>,
+) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let profiles = folder.join("profiles");
     std::fs::create_dir_all(&profiles)?;
     for (name, text) in PROFILES {
         std::fs::write(profiles.join(format!("{name}.toml")), text)?;
     }
-    let pem = std::fs::read(folder.join("../service-ib.pem"))?;
-    let certificates = crate::pki::pem::certificates(&pem).map_err(|error| error.message)?;
-    let fingerprint =
-        certificates.first().map(|der| crate::pki::fingerprint::sha256(&[der])).ok_or("no certificate")?;
-    let fingerprint: String = fingerprint.iter().map(|octet| format!("{octet:02x}")).collect();
-    let path = folder.join("issuer.toml");
-    std::fs::write(&path, render(site, addresses, &fingerprint))?;
+    let path = folder.join(node.file);
+    std::fs::write(&path, render(site, node, &fingerprint(&folder.join("../service-ib.pem"))?))?;
     Ok(path)
 }
 
-fn render(site: &str, addresses: Addresses, fingerprint: &str) -> String {
-    let Addresses { api, public, admin } = addresses;
+/// SHA-256 of the first certificate in a PEM file, in hex, as a `[[service]]` has it.
+pub(in crate::demo) fn fingerprint(pem: &Path) -> Result<String, Box<dyn std::error::Error>> {
+    let certificates = crate::pki::pem::certificates(&std::fs::read(pem)?).map_err(|error| error.message)?;
+    let first = certificates.first().ok_or("no certificate")?;
+    Ok(crate::pki::fingerprint::sha256(&[first]).iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
+fn render(site: &str, node: &Node<'_>, fingerprint: &str) -> String {
+    let Node { addresses: Addresses { api, public, admin }, server, store, published, products, tables, .. } = node;
     let mut text = format!(
         r#"# Written by `sekisho demo`; every key with its default and reason is in config/issuer.toml.
 
@@ -53,12 +87,12 @@ admin = "{admin}"
 secret_file = "issuer.secret"
 
 [issuer.tls]
-certificate = "../{SERVER}.pem"
-key = "../{SERVER}.key"
+certificate = "../{server}.pem"
+key = "../{server}.key"
 client_ca = "../root-ca.pem"
 
 [store]
-url = "sqlite:issuer.db"
+url = "{store}"
 
 # The IB application: it acts for users with what they typed, and for the bank's desk.
 [[service]]
@@ -79,12 +113,12 @@ kind = "built-in"
 [limits]
 requests_per_second = 1000
 burst = 1000
-"#
+{tables}"#
     );
-    for (name, _) in PROFILES {
+    for name in *products {
         text += &format!("\n[[profile]]\nfile = \"profiles/{name}.toml\"\n");
     }
-    for (name, _) in AUTHORITIES {
+    for name in *products {
         text += &format!(
             r#"
 [[authority]]
@@ -97,7 +131,7 @@ passphrase_file = "issuing.passphrase"
 crl_url = "http://{public}/crl/{name}/0.crl"
 ocsp_url = "http://{public}/ocsp/{name}"
 ca_issuers_url = "http://{public}/ca/{name}.cer"
-publish_folder = "published"
+publish_folder = "{published}"
 "#
         );
     }
@@ -105,7 +139,7 @@ publish_folder = "published"
 }
 
 /// What the gateway's configuration says about the issuer: its CAs, where to reach it, and the key of the assertions.
-pub(super) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
+pub(in crate::demo) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
     let routes = "\n[[site.route]]\npath = \"/v1\"\npool = \"issuer\"\nrequire = [\"certificate\"]\n";
     IssuerPart { tables: tables(issuer), authorities: &["bank-root"], routes }
 }

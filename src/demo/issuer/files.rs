@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder within the development PKI's.
-pub(super) const FOLDER: &str = "issuer";
+pub(in crate::demo) const FOLDER: &str = "issuer";
 
 /// Name of an authority and commonName of its certificate; the first is made with the root.
-pub(super) const AUTHORITIES: [(&str, &str); 4] = [
+pub(in crate::demo) const AUTHORITIES: [(&str, &str); 4] = [
     ("bizstation", "Sekisho Demo BizSTATION CA"),
     ("anser-bizsol", "Sekisho Demo AnserBizSOL CA"),
     ("shinkin", "Sekisho Demo Shinkin CA"),
@@ -28,23 +28,28 @@ pub(super) const AUTHORITIES: [(&str, &str); 4] = [
 
 /// The issuer's files.
 #[derive(Clone, Debug)]
-pub(super) struct Files {
+pub(in crate::demo) struct Files {
     certificates: PathBuf,
     folder: PathBuf,
 }
 
 /// Where an acquired certificate and its key go.
 #[derive(Clone, Debug)]
-pub(super) struct Acquired {
+pub(in crate::demo) struct Acquired {
     /// The user's certificate and those above it, PEM.
-    pub(super) certificate: PathBuf,
+    pub(in crate::demo) certificate: PathBuf,
     /// PEM.
-    pub(super) key: PathBuf,
+    pub(in crate::demo) key: PathBuf,
 }
 
 impl Files {
     /// Finds them, or makes them. The store is always made anew: a demo begins with the users it shows.
-    pub(super) fn ensure(pki: &PkiDir, binary: &Path, now: Timestamp) -> Result<Self, Box<dyn Error>> {
+    pub(in crate::demo) fn ensure(
+        pki: &PkiDir,
+        binary: &Path,
+        authorities: &[(&str, &str)],
+        now: Timestamp,
+    ) -> Result<Self, Box<dyn Error>> {
         let files = Self { certificates: pki.folder().to_owned(), folder: pki.path(FOLDER) };
         if !files.folder.join("complete").exists() {
             if files.folder.exists() {
@@ -53,7 +58,7 @@ impl Files {
             std::fs::create_dir(&files.folder)?;
             files.secrets()?;
             files.assertion_key()?;
-            files.authorities(binary)?;
+            files.authorities(binary, authorities)?;
             std::fs::write(files.folder.join("complete"), "")?;
         }
         pki.issue_server(SERVER, &[SERVER], now)?;
@@ -64,17 +69,17 @@ impl Files {
     }
 
     /// The issuer's folder.
-    pub(super) fn folder(&self) -> &Path {
+    pub(in crate::demo) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The development PKI's folder.
-    pub(super) fn certificates(&self) -> &Path {
+    pub(in crate::demo) fn certificates(&self) -> &Path {
         &self.certificates
     }
 
     /// Where a user's certificate of that count goes.
-    pub(super) fn of(&self, life: &Life, user: &str, count: u32) -> Acquired {
+    pub(in crate::demo) fn of(&self, life: &Life, user: &str, count: u32) -> Acquired {
         let file = |kind: &str| self.folder.join(format!("users/{}-{user}-{count}.{kind}", life.profile));
         Acquired { certificate: file("pem"), key: file("key") }
     }
@@ -125,8 +130,8 @@ impl Files {
     }
 
     /// With `sekisho ca`, as a bank would; long enough ago for certificates that have expired since.
-    fn authorities(&self, binary: &Path) -> Result<(), Box<dyn Error>> {
-        let ((first, first_name), others) = AUTHORITIES.split_first().ok_or("there are authorities")?;
+    fn authorities(&self, binary: &Path, authorities: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
+        let ((first, first_name), others) = authorities.split_first().ok_or("there are authorities")?;
         self.ca(
             binary,
             &format!("init --folder pki --root-name|Sekisho Demo Root|--issuing-name|{first_name}|--root-years 20"),
@@ -169,7 +174,7 @@ impl Files {
 }
 
 /// Runs a command to its end.
-pub(super) fn succeeded(command: &mut Command) -> Result<(), Box<dyn Error>> {
+pub(in crate::demo) fn succeeded(command: &mut Command) -> Result<(), Box<dyn Error>> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(());

@@ -2,32 +2,32 @@
 
 /// One contract's life.
 #[derive(Debug)]
-pub(super) struct Life {
+pub(in crate::demo) struct Life {
     /// The profile's name, also its authority's.
-    pub(super) profile: &'static str,
+    pub(in crate::demo) profile: &'static str,
     /// The contract's ID.
-    pub(super) contract: &'static str,
+    pub(in crate::demo) contract: &'static str,
     /// User ID and role of who looks after the others.
-    pub(super) keeper: (&'static str, &'static str),
+    pub(in crate::demo) keeper: (&'static str, &'static str),
     /// The others' role.
-    pub(super) role: &'static str,
+    pub(in crate::demo) role: &'static str,
     /// The first factor of an acquisition.
-    pub(super) first_factor: &'static str,
+    pub(in crate::demo) first_factor: &'static str,
     /// Whether an acquisition takes a one-time password.
-    pub(super) token: Token,
+    pub(in crate::demo) token: Token,
     /// What opens an acquisition.
-    pub(super) opens: Opens,
+    pub(in crate::demo) opens: Opens,
     /// What the keeper proves, beside their certificate, to act on others.
-    pub(super) step_up: &'static str,
+    pub(in crate::demo) step_up: &'static str,
     /// Who revokes for good.
-    pub(super) revoker: Revoker,
+    pub(in crate::demo) revoker: Revoker,
     /// How a walking user gets the key.
-    pub(super) key: Key,
+    pub(in crate::demo) key: Key,
 }
 
 /// Whether there is a token ワンタイムパスワード.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token {
+pub(in crate::demo) enum Token {
     /// There is.
     Asked,
     /// There is none.
@@ -36,7 +36,7 @@ pub(super) enum Token {
 
 /// What opens an acquisition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Opens {
+pub(in crate::demo) enum Opens {
     /// An offer with a secret of 16 digits.
     Secret,
     /// An offer.
@@ -47,7 +47,7 @@ pub(super) enum Opens {
 
 /// Who revokes for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Revoker {
+pub(in crate::demo) enum Revoker {
     /// The contract's keeper, through the gateway.
     Keeper,
     /// The bank's desk.
@@ -56,7 +56,7 @@ pub(super) enum Revoker {
 
 /// Where a private key is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(in crate::demo) enum Key {
     /// By the client, who sends a certification request.
     Client,
     /// By the service, handed over in a .p12 file without a password.
@@ -64,12 +64,12 @@ pub(super) enum Key {
 }
 
 /// What every user types, so that whoever plays with the demo can be any of them.
-pub(super) const FIRST_FACTOR: &str = "demo-first-factor";
+pub(in crate::demo) const FIRST_FACTOR: &str = "demo-first-factor";
 /// The keepers' second.
-pub(super) const STEP_UP: &str = "demo-step-up";
+pub(in crate::demo) const STEP_UP: &str = "demo-step-up";
 
 /// The four.
-pub(super) const LIVES: &[Life] = &[
+pub(in crate::demo) const LIVES: &[Life] = &[
     Life {
         profile: "bizstation",
         contract: "B0001234",

@@ -1,12 +1,12 @@
 //! The issuance service of the demo: four contracts, one a product, with users in every state, each taken through its
 //! life by the real `sekisho issuer` and the real gateway.
 
-mod api;
-mod configuration;
-mod files;
-mod lives;
+pub(in crate::demo) mod api;
+pub(in crate::demo) mod configuration;
+pub(in crate::demo) mod files;
+pub(in crate::demo) mod lives;
 mod one_time_password;
-mod seed;
+pub(in crate::demo) mod seed;
 mod walk;
 
 pub use walk::{SITE, Step};
@@ -65,8 +65,8 @@ impl Issuer {
     pub fn start(pki: &PkiDir, addresses: Addresses, output: Output) -> Result<Self, Box<dyn Error>> {
         let binary = std::env::current_exe()?;
         let now = clock::now();
-        let files = Files::ensure(pki, &binary, now)?;
-        let config = configuration::write(files.folder(), SITE, addresses)?;
+        let files = Files::ensure(pki, &binary, &files::AUTHORITIES, now)?;
+        let config = configuration::write(files.folder(), SITE, &configuration::Node::only(addresses))?;
         for ago in [LONG_AGO, TEN_MONTHS_AGO] {
             // Without libfaketime nothing can have been issued long ago: those users are then not there.
             if let Some(past) = Past::new(ago) {

@@ -154,7 +154,7 @@ impl PkiDir {
         files::write_identity(&self.folder, name, &leaf, &issuer.certificate, key)
     }
 
-    /// Issues a server certificate for DNS names: `NAME.pem` (leaf and server issuing CA) and `NAME.key`.
+    /// Issues a server certificate for DNS names and IP addresses: `NAME.pem` (leaf and server issuing CA) and `NAME.key`.
     ///
     /// # Errors
     /// [`PkiError`] when a name is not a DNS name, or the certificate cannot be made or written.

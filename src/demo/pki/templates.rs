@@ -180,7 +180,10 @@ pub(super) fn client(request: &ClientRequest, serial: &SerialNumber) -> Certific
 pub(super) fn server(dns_names: &[&str], serial: &SerialNumber, now: Timestamp) -> Result<CertificateParams, PkiError> {
     let mut parameters = leaf(serial, ExtendedKeyUsagePurpose::ServerAuth);
     for dns_name in dns_names {
-        parameters.subject_alt_names.push(rcgen::SanType::DnsName((*dns_name).try_into()?));
+        parameters.subject_alt_names.push(match dns_name.parse() {
+            Ok(address) => rcgen::SanType::IpAddress(address),
+            Err(_) => rcgen::SanType::DnsName((*dns_name).try_into()?),
+        });
     }
     parameters.distinguished_name = name(dns_names.first().copied().unwrap_or("server"));
     parameters.not_before = time(now.plus_seconds(-CLOCK_SLACK));

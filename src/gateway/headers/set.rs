@@ -86,6 +86,14 @@ impl IdentityHeaders {
         }
     }
 
+    /// With the name of the draining CA that the client's certificate hangs on, so that the application can tell its user
+    /// to get another.
+    #[must_use]
+    pub fn draining(mut self, ca: &str, names: &HeaderNames) -> Self {
+        self.constant.extend(pair(&names.ca_draining, &encode(ca)));
+        self
+    }
+
     /// The headers of a client without a certificate, on a site or route that admits one: the verification header
     /// says `none`, and there is no identity.
     pub fn unauthenticated(names: &HeaderNames) -> Self {

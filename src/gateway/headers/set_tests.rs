@@ -26,6 +26,7 @@ pub(in crate::gateway::headers) fn every_name() -> HeaderNames {
         client_cert: on("client-cert"),
         client_cert_chain: on("client-cert-chain"),
         assertion: on("x-sekisho-assertion"),
+        ca_draining: on("x-sekisho-ca-draining"),
         request_id: on("x-sekisho-request-id"),
         strip: vec![HeaderName::from_static("x-bank-internal")],
     }
@@ -95,6 +96,18 @@ fn an_absent_user_id_has_no_header_and_days_left_go_by_the_request() {
     let request = RequestFacts { now: NOW.plus_seconds(DAY), request_id: &RequestId::generate(), assertion: None };
     headers.apply(&mut later, &request).unwrap();
     assert_eq!(later["x-sekisho-days-left"], "38");
+}
+
+#[test]
+fn a_client_of_a_draining_ca_has_one_header_more_unless_it_is_turned_off() {
+    let mut names = every_name();
+    let headers = |names: &HeaderNames| {
+        let headers = IdentityHeaders::verified(&client(&[], &[b"leaf"]), SessionKind::Full, NOW, names);
+        applied(&headers.draining("old-issuing", names), None)
+    };
+    assert_eq!(headers(&names)["x-sekisho-ca-draining"], "old-issuing");
+    names.ca_draining = None;
+    assert_eq!(headers(&names).get("x-sekisho-ca-draining"), None);
 }
 
 #[test]

@@ -104,7 +104,7 @@ pub fn strip(headers: &mut impl HeaderStore, names: &StripSet) {
 }
 
 /// The headers that the gateway itself sets, in no order.
-fn set_by_gateway(names: &HeaderNames) -> [Option<&HeaderName>; 16] {
+fn set_by_gateway(names: &HeaderNames) -> [Option<&HeaderName>; 17] {
     // Taken apart whole: a header added to the configuration and not here does not compile.
     let HeaderNames {
         contract_id,
@@ -122,6 +122,7 @@ fn set_by_gateway(names: &HeaderNames) -> [Option<&HeaderName>; 16] {
         client_cert,
         client_cert_chain,
         assertion,
+        ca_draining,
         request_id,
         strip: _,
     } = names;
@@ -141,6 +142,7 @@ fn set_by_gateway(names: &HeaderNames) -> [Option<&HeaderName>; 16] {
         client_cert,
         client_cert_chain,
         assertion,
+        ca_draining,
         request_id,
     ]
     .map(Option::as_ref)

@@ -23,7 +23,7 @@ fn stripped(lines: &[(&str, &str)]) -> Vec<String> {
 fn every_configured_identity_header_is_removed_in_every_spelling() {
     let names = every_name();
     let configured: Vec<&HeaderName> = set_by_gateway(&names).into_iter().flatten().collect();
-    assert_eq!(configured.len(), 16, "the test's configuration turns every header on");
+    assert_eq!(configured.len(), 17, "the test's configuration turns every header on");
     for name in configured {
         let name = name.as_str();
         for spelling in [

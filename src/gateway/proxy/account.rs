@@ -100,6 +100,7 @@ impl Rules {
             contract_id: verified.and_then(|client| client.identity().contract_id()),
             user_id: verified.and_then(|client| client.identity().user_id()),
             serial: verified.map(|client| client.serial().to_string()),
+            draining_ca: client.draining.as_deref(),
         });
     }
 

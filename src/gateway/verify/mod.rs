@@ -2,9 +2,10 @@
 //! the handshake, for a resumed session, and for `sekisho verify`.
 //!
 //! Several reasons may be true of one chain; the one told is always the same one. In order: budget, encoding,
-//! path by name, keys and algorithms, signatures, usage, the site's CAs, identity, and then what changes with time: **revoked**, expired or not
-//! yet valid, status unavailable, the leaf before its CAs. Revoked comes before expired since it is the graver and
-//! needs another act (a call to the bank, not a renewal); expired comes before unavailable since it is certain.
+//! path by name, keys and algorithms, signatures, usage, the site's CAs, identity, and then what changes with time:
+//! **revoked**, **blocked** by hand, expired or not yet valid, status unavailable, the leaf before its CAs. Revoked comes
+//! before expired since it is the graver and needs another act (a call to the bank, not a renewal), and so does blocked;
+//! expired comes before unavailable since it is certain.
 
 mod budget;
 mod cache;
@@ -19,7 +20,7 @@ mod usage;
 pub use cache::{ChainCache, DEFAULT_CACHE_BYTES};
 pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
-pub use types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedChain, VerifiedClient};
+pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, VerifiedChain, VerifiedClient};
 
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
@@ -82,7 +83,7 @@ pub fn recheck(
 }
 
 /// Decides whether the session of a ticket may be resumed, from the [`Link`]s kept in it: the CAs are still there and
-/// accepted by the site, and every certificate of the path is valid and not revoked.
+/// accepted by the site, and every certificate of the path is valid, not revoked and not blocked by its serial number.
 ///
 /// It makes no [`VerifiedClient`]: after the handshake [`verify`] decides on the stored chain.
 ///
@@ -97,7 +98,15 @@ pub fn recheck_links(
     if links.is_empty() || !links.iter().any(|link| policy.accepts(&link.issued_by)) {
         return Err(Refusal::new(Reason::UnknownCa, "no CA of the session's path is accepted by this site any more"));
     }
-    standing::check(links, trust, now).map(drop).map_err(|(_, refusal)| refusal)
+    standing::check(links, None, trust, now).map(drop).map_err(|(_, refusal)| refusal)
+}
+
+/// Decides whether the client of a ticket may be resumed, by who it was: nobody has blocked it since.
+///
+/// # Errors
+/// [`Reason::Blocked`].
+pub fn recheck_holder(holder: &TicketHolder, trust: &TrustSnapshot, now: Timestamp) -> Result<(), Refusal> {
+    standing::check_holder(&holder.holder(), trust, now)
 }
 
 /// What has to be asked for before it can be told whether a verified client still is one; nothing costs the look-ups of
@@ -185,7 +194,8 @@ fn judge(
     let decision = trace.step(
         StepName::Standing,
         || {
-            let standing = standing::check(&verified.links, trust, now).map_err(|(_, refusal)| refusal)?;
+            let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now)
+                .map_err(|(_, refusal)| refusal)?;
             Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),
@@ -204,7 +214,7 @@ fn stand(
     trust: &TrustSnapshot,
     now: Timestamp,
 ) -> Option<Result<VerifiedClient, Refusal>> {
-    match standing::check(&verified.links, trust, now) {
+    match standing::check(&verified.links, Some(&verified.holder()), trust, now) {
         Ok(standing) => Some(Ok(VerifiedClient::of(Arc::clone(verified), standing, policy, trust, now))),
         Err((Whose::Leaf, refusal)) => Some(Err(refusal)),
         Err((Whose::Authority, _)) => None,

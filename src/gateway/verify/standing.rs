@@ -4,6 +4,7 @@ use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient}
 use crate::config::AnchorExpiry;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
+use crate::trust::blocks::{Block, Holder};
 use crate::trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
 use std::sync::Arc;
 
@@ -25,11 +26,16 @@ pub(super) enum Whose {
     Authority,
 }
 
-/// Checks every certificate of a path, leaf first, and the anchor's validity.
+/// Checks every certificate of a path, leaf first, who holds its leaf if that is known, and the anchor's validity.
 ///
-/// A revoked one anywhere is told before an expired one, and that before one whose status is unavailable
-/// ([`super`] says why).
-pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Result<Standing, (Whose, Refusal)> {
+/// A revoked one anywhere is told before a blocked one, that before an expired one, and that before one whose status is
+/// unavailable ([`super`] says why).
+pub(super) fn check(
+    links: &[Link],
+    holder: Option<&Holder<'_>>,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<Standing, (Whose, Refusal)> {
     let mut crl_number = None;
     let (mut unavailable, mut unenforced) = (None, None);
     let mut pending: Option<(Whose, Refusal)> = None;
@@ -58,6 +64,7 @@ pub(super) fn check(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Re
             }
         }
     }
+    check_blocks(links, holder, trust, now)?;
     for (link, whose) in with_owner(links) {
         check_time(link, now).map_err(|refusal| (whose, refusal))?;
     }
@@ -96,7 +103,8 @@ pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String
         format!("{} from CA {issuer} valid until {}", link.serial, link.not_after)
     });
     let list = client.crl_number().map_or_else(|| "no list number".into(), |number| format!("list {number}"));
-    format!("none revoked ({list}); {}", looked_up.collect::<Vec<_>>().join(", "))
+    let unenforced = client.unenforced().map_or_else(String::new, |unenforced| format!("; not enforced: {unenforced}"));
+    format!("none revoked ({list}); {}{unenforced}", looked_up.collect::<Vec<_>>().join(", "))
 }
 
 fn with_owner(links: &[Link]) -> impl Iterator<Item = (&Link, Whose)> {
@@ -122,6 +130,42 @@ fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Ar
 fn not_told_yet(ca: &str) -> Refusal {
     let evidence = format!("the revocation status of certificates from CA {ca} is not told yet");
     Refusal::new(Reason::RevocationUnavailable, evidence)
+}
+
+/// Nobody who is blocked by hand, whatever any list says of the certificate.
+fn check_blocks(
+    links: &[Link],
+    holder: Option<&Holder<'_>>,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<(), (Whose, Refusal)> {
+    let blocks = &trust.live().blocks;
+    if blocks.is_empty() {
+        return Ok(());
+    }
+    for (link, whose) in with_owner(links) {
+        if let Some(block) = blocks.certificate(&link.issued_by, &link.serial, now) {
+            return Err((whose, blocked(block)));
+        }
+    }
+    match holder {
+        Some(holder) => check_holder(holder, trust, now).map_err(|refusal| (Whose::Leaf, refusal)),
+        None => Ok(()),
+    }
+}
+
+/// Nobody whose certificate, user ID or contract is blocked by hand.
+pub(super) fn check_holder(holder: &Holder<'_>, trust: &TrustSnapshot, now: Timestamp) -> Result<(), Refusal> {
+    match trust.live().blocks.holder(holder, now) {
+        Some(block) => Err(blocked(block)),
+        None => Ok(()),
+    }
+}
+
+fn blocked(block: &Block) -> Refusal {
+    let Block { by, added, reason, .. } = block;
+    let evidence = format!("blocked by {} {} since {added} by {by}: {reason}", block.target.kind(), block.id());
+    Refusal::new(Reason::Blocked, evidence)
 }
 
 fn check_time(link: &Link, now: Timestamp) -> Result<(), Refusal> {

@@ -9,6 +9,7 @@ use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::points::DistributionPoint;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
+use crate::trust::blocks::Holder;
 use crate::trust::{Authority, Need, Question, Stale, Subject, TrustSnapshot};
 use rustls::pki_types::CertificateDer;
 use std::fmt;
@@ -59,6 +60,17 @@ pub enum Unenforced {
         /// Why.
         why: Arc<str>,
     },
+}
+
+/// What a session ticket keeps of its client beside the path, so that whoever is blocked by hand is not resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TicketHolder {
+    /// SHA-256 of the leaf.
+    pub fingerprint: Fingerprint,
+    /// The contract that its CN named.
+    pub contract_id: Option<String>,
+    /// The user that its CN named.
+    pub user_id: Option<String>,
 }
 
 /// The proof that a client's certificate chain was valid for a site at a moment by a snapshot.
@@ -135,6 +147,20 @@ impl VerifiedChain {
             links: path.certificates().zip(path.issuers()).map(link).collect(),
         }
     }
+
+    /// Who it is, as the block list looks people up.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        let (contract_id, user_id) = (self.identity.contract_id(), self.identity.user_id());
+        Holder { fingerprint: self.fingerprint, contract_id, user_id }
+    }
+}
+
+impl TicketHolder {
+    /// Who it is, as the block list looks people up.
+    pub(super) fn holder(&self) -> Holder<'_> {
+        let (contract_id, user_id) = (self.contract_id.as_deref(), self.user_id.as_deref());
+        Holder { fingerprint: self.fingerprint, contract_id, user_id }
+    }
 }
 
 impl VerifiedClient {
@@ -206,6 +232,12 @@ impl VerifiedClient {
         &self.chain.links
     }
 
+    /// What a ticket of its session keeps of it beside the path.
+    pub fn ticket_holder(&self) -> TicketHolder {
+        let Holder { fingerprint, contract_id, user_id } = self.chain.holder();
+        TicketHolder { fingerprint, contract_id: contract_id.map(str::to_owned), user_id: user_id.map(str::to_owned) }
+    }
+
     /// When this proof was made.
     pub fn verified_at(&self) -> Timestamp {
         self.verified_at
@@ -243,6 +275,8 @@ pub enum Reason {
     NotYetValid,
     /// The leaf or a CA above it is on its issuer's revocation list.
     Revoked,
+    /// The leaf, its user, its contract, or a CA above it is on the block list.
+    Blocked,
     /// No path to a CA that this site trusts.
     UnknownCa,
     /// Key usage, extended key usage, basic constraints or name constraints forbid it.
@@ -259,11 +293,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the README's table.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
         Self::Revoked,
+        Self::Blocked,
         Self::UnknownCa,
         Self::WrongUsage,
         Self::BadCertificate,
@@ -279,6 +314,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::Revoked => "revoked",
+            Self::Blocked => "blocked",
             Self::UnknownCa => "unknown-ca",
             Self::WrongUsage => "wrong-usage",
             Self::BadCertificate => "bad-certificate",

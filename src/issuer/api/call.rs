@@ -12,9 +12,9 @@ use crate::issuer::authenticate::{Caller, Factors, NotAuthenticated, ShownCertif
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
 use crate::issuer::service::{Act, By, Done, Request};
 use axum::body::Body;
-use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
 use utoipa::IntoParams;
@@ -44,19 +44,6 @@ pub(super) struct Look {
     pub(super) headers: HeaderMap,
 }
 
-/// A request that is neither about a contract nor an act.
-pub(super) struct Seek {
-    pub(super) caller: Caller,
-    values: Vec<(String, String)>,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-/// A query that is not there.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NoQuery {}
-
 /// A request to act.
 pub(super) struct Call<B: ActBody> {
     pub(super) who: Who,
@@ -76,7 +63,7 @@ struct Meta {
 
 /// The IDs of a path.
 #[derive(Default)]
-struct Ids {
+pub(super) struct Ids {
     contract: Option<ContractId>,
     user: Option<UserId>,
 }
@@ -191,46 +178,6 @@ impl FromRequestParts<Arc<Shared>> for Look {
     }
 }
 
-impl FromRequestParts<Arc<Shared>> for Seek {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Shared>) -> Result<Self, Problem> {
-        let (asked, _) = asked(parts).await?;
-        let params = RawPathParams::from_request_parts(parts, &()).await;
-        let params = params.map_err(|_| Problem::bad("path", "is not of its form"))?;
-        let values = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        Ok(Self { caller: asked.caller, values, uri: parts.uri.clone(), headers: parts.headers.clone() })
-    }
-}
-
-impl Seek {
-    /// The query, every part of it.
-    ///
-    /// # Errors
-    /// `bad-request`.
-    pub(super) fn query<T: serde::de::DeserializeOwned>(&self) -> Result<T, Problem> {
-        let wrong = |_| Problem::bad("query", "is not as documented");
-        Query::<T>::try_from_uri(&self.uri).map(|Query(query)| query).map_err(wrong)
-    }
-
-    /// A part of the path.
-    pub(super) fn path_value(&self, name: &str) -> Option<&str> {
-        self.values.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-}
-
-/// A JSON body that is no act's.
-///
-/// # Errors
-/// `bad-request`, `unsupported-media-type`, `payload-too-large`.
-pub(super) async fn json<T: serde::de::DeserializeOwned>(seek: &Seek, body: Body, limit: usize) -> Result<T, Problem> {
-    let text = collect(body, limit).await;
-    if !is_json(&seek.headers) {
-        return Err(Problem::new(Kind::UnsupportedMediaType));
-    }
-    serde_json::from_slice(&text?).map_err(|error| malformed(&error))
-}
-
 impl Look {
     /// Refuses a query where there is none.
     ///
@@ -259,7 +206,7 @@ impl Look {
 }
 
 /// What the gate left, and the path's IDs.
-async fn asked(parts: &mut Parts) -> Result<(Asked, Ids), Problem> {
+pub(super) async fn asked(parts: &mut Parts) -> Result<(Asked, Ids), Problem> {
     let nobody = || Problem::new(Kind::NotAuthenticated).because("a request came past the gate");
     let asked = parts.extensions.get::<Asked>().cloned().ok_or_else(nobody)?;
     let malformed = |field: &str| Problem::bad(field, "is not of its form");
@@ -334,7 +281,7 @@ async fn read<B: ActBody>(
 }
 
 /// `application/json`, with or without `charset=utf-8`.
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let mut values = headers.get_all(header::CONTENT_TYPE).iter();
     let (Some(value), None) = (values.next().and_then(|value| value.to_str().ok()), values.next()) else {
         return false;
@@ -346,7 +293,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// The whole body, cleared when it is dropped, and never more than `limit` octets of it.
-async fn collect(mut body: Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
+pub(super) async fn collect(mut body: Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Problem> {
     let announced = usize::try_from(axum::body::HttpBody::size_hint(&body).lower()).unwrap_or(usize::MAX);
     let mut text = Zeroizing::new(Vec::with_capacity(announced.clamp(4_096, limit.max(4_096))));
     while let Some(frame) = body.frame().await {
@@ -363,7 +310,7 @@ async fn collect(mut body: Body, limit: usize) -> Result<Zeroizing<Vec<u8>>, Pro
 }
 
 /// What is wrong with a body, without repeating anything of it but the name of a field.
-fn malformed(error: &serde_json::Error) -> Problem {
+pub(super) fn malformed(error: &serde_json::Error) -> Problem {
     let text = error.to_string();
     let place = format!("line {} column {}", error.line(), error.column());
     let named = ["missing field `", "unknown field `", "duplicate field `", "field `"]

@@ -1,8 +1,8 @@
 //! The feed of revocations, for gateways.
 
 use super::Shared;
-use super::call::{Seek, json};
 use super::problem::{Kind, Problem};
+use super::seek::{NoQuery, Seek, json};
 use crate::issuer::authenticate::{Caller, Right};
 use crate::issuer::feed::{Feed, NotAcknowledged, NotOpened};
 use axum::body::Body;
@@ -71,7 +71,7 @@ pub(super) async fn acknowledge_feed(
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let body = json::<AcknowledgementBody>(&seek, request.into_body(), shared.limits.body).await?;
-    seek.query::<super::call::NoQuery>()?;
+    seek.query::<NoQuery>()?;
     let (feed, gateway) = admitted(&shared, &seek.caller)?;
     feed.acknowledge(&gateway, &body.feed, body.to).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -23,6 +23,7 @@ mod page;
 mod problem;
 mod reference;
 mod revocations;
+mod seek;
 mod text;
 mod told;
 mod users;

@@ -2,8 +2,8 @@
 
 use super::Shared;
 use super::answer::PropagationView;
-use super::call::Seek;
 use super::problem::{Kind, Problem};
+use super::seek::Seek;
 use crate::issuer::feed::{NodeState, Propagation};
 use crate::issuer::store::Status;
 use crate::pki::crl::RevocationReason;

@@ -4,8 +4,7 @@ use super::message::PublishedList;
 use crate::pki::crl::CrlNumber;
 use std::sync::Arc;
 
-/// Publications of one part that are remembered. A gateway whose list is older than all of them must fetch a newer one
-/// before it counts.
+/// Publications of one part that are remembered: that of the list in force, which is the first, and the newest.
 const MOST_TOLD: usize = 32;
 
 /// One part of a CA's lists and what was told of it.
@@ -41,8 +40,18 @@ impl Part {
             Some((_, to)) if list.to < *to => self.told = vec![(list.number, list.to)],
             Some(_) | None => self.told.push((list.number, list.to)),
         }
-        let surplus = self.told.len().saturating_sub(MOST_TOLD);
-        self.told.drain(..surplus);
+        if self.told.len() > MOST_TOLD {
+            // Not the first: a list may be in force for an hour in which hundreds are published, and were it not known
+            // what it has, nobody of its CA would be let in. Those between say nothing that their neighbours do not
+            // bound.
+            self.told.remove(1);
+        }
+    }
+
+    /// The list with this number is in force: what was told of older ones is of no more use.
+    pub(super) fn in_force(&mut self, number: &CrlNumber) {
+        let older = self.told.iter().filter(|(told, _)| told <= number).count();
+        self.told.drain(..older.saturating_sub(1));
     }
 
     /// The list of this number has at least every change up to here; `None`: nothing is known of it.
@@ -88,11 +97,17 @@ mod tests {
     }
 
     #[test]
-    fn publications_without_end_are_forgotten_from_the_oldest() {
+    fn the_list_in_force_is_known_however_many_are_published_after_it() {
         let mut part = Part::new(&list(1, 1));
         (2..1000).for_each(|number| part.hear(&list(number, number)));
+        let at_least = |part: &Part, number: u64| part.at_least(&number.into());
         assert_eq!(part.told.len(), MOST_TOLD);
-        assert_eq!(part.at_least(&CrlNumber::from(900)), None);
-        assert_eq!(part.at_least(&CrlNumber::from(999)), Some(999));
+        assert_eq!((at_least(&part, 1), at_least(&part, 900)), (Some(1), Some(1)));
+        assert_eq!(at_least(&part, 999), Some(999));
+        // One of the newest comes to be in force, and stays while hundreds come after it.
+        part.in_force(&CrlNumber::from(990));
+        assert_eq!(at_least(&part, 989), None);
+        (1000..2000).for_each(|number| part.hear(&list(number, number)));
+        assert_eq!((part.told.len(), at_least(&part, 990)), (MOST_TOLD, Some(990)));
     }
 }

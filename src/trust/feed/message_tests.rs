@@ -100,7 +100,8 @@ fn another_algorithm_type_or_header_is_refused_before_any_signature() {
 #[test]
 fn a_payload_that_breaks_the_protocol_is_refused_though_it_is_signed() {
     let signer = Signer::new();
-    let cases: &[(&str, &dyn Fn(&mut Value))] = &[
+    type Spoil<'a> = &'a dyn Fn(&mut Value);
+    let cases: &[(&str, Spoil<'_>)] = &[
         ("another version", &|it| it["v"] = 2.into()),
         ("no feed", &|it| it["feed"] = "".into()),
         ("a feed with a line break", &|it| it["feed"] = "a\nb".into()),

@@ -325,6 +325,11 @@ impl Followed {
     fn settle(&mut self, settlement: &Settlement, lists: &impl InForce) {
         (self.gap, self.base) = (settlement.gap, settlement.base);
         let (reached, base, key) = (self.gap.is_none(), self.base, self.key);
+        for part in &mut self.parts {
+            if let Some(number) = lists.number(&key, part.point.as_deref()) {
+                part.in_force(&number);
+            }
+        }
         self.changes.retain(|entry| match entry.origin {
             Origin::This => !reached || base.is_none_or(|base| entry.sequence > base),
             // A list from before the store was restored may have it, and the next one not.

@@ -16,7 +16,7 @@ const DAY: i64 = 86_400;
 
 /// Make the revocation list of an offline CA: of the certificates of CAs below it.
 #[derive(Debug, clap::Args)]
-pub(super) struct IssueCrl {
+pub(in crate::cli::ca) struct IssueCrl {
     #[command(flatten)]
     issuer: Signer,
     /// The list before this one: what is on it stays, and the number goes on from it. Only the first list is made

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Make the successor of an issuing CA: a new key under a new name below the same root. The old one goes on publishing
 /// its revocation lists until its last certificate has ended.
 #[derive(Debug, clap::Args)]
-pub(super) struct Rotate {
+pub(in crate::cli::ca) struct Rotate {
     /// Certificate of the CA that is replaced, PEM.
     #[arg(long, value_name = "FILE")]
     current: PathBuf,
