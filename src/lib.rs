@@ -14,6 +14,7 @@ pub mod demo;
 pub mod gateway;
 #[cfg(feature = "issuer")]
 pub mod issuer;
+pub mod load;
 pub mod pki;
 pub mod telemetry;
 pub mod trust;

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 /// Which top modules each top module may name beside itself: `cli -> gateway -> trust -> pki`, and what both use.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["demo", "gateway", "issuer", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
+    ("cli", &["demo", "gateway", "issuer", "load", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
     ("demo", &["pki", "clock"]),
+    ("load", &["pki"]),
     ("issuer", &["pki", "config", "telemetry", "clock", "shutdown"]),
     ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown"]),
     ("trust", &["pki", "config", "telemetry", "clock"]),
@@ -87,9 +88,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("p12_keystore", &["demo", "issuer/ca/p12"]),
     ("zeroize", &["issuer", "cli"]),
     // The gateway's HTTP is pingora's.
-    ("hyper", &["demo", "issuer"]),
-    ("hyper_util", &["demo", "issuer"]),
-    ("http_body_util", &["demo", "issuer"]),
+    ("hyper", &["demo", "issuer", "load"]),
+    ("hyper_util", &["demo", "issuer", "load"]),
+    ("http_body_util", &["demo", "issuer", "load"]),
     ("axum", &["issuer"]),
     ("utoipa", &["issuer/api"]),
     ("utoipa_axum", &["issuer/api"]),
@@ -100,6 +101,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("lettre", &["issuer/outbox"]),
     ("tokio_tungstenite", &["demo"]),
     ("time", &["demo"]),
+    ("hdrhistogram", &["load"]),
 ];
 
 /// `std::time::SystemTime` may be named here only (invariant 5).

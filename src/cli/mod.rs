@@ -9,6 +9,7 @@ mod demo;
 mod gateway;
 #[cfg(feature = "issuer")]
 mod issuer;
+mod load;
 mod verify;
 
 use clap::Parser as _;
@@ -27,6 +28,7 @@ enum Command {
     Gateway(gateway::Arguments),
     Check(check::Arguments),
     Verify(verify::Arguments),
+    Load(load::Arguments),
     Demo(demo::Arguments),
     #[cfg(feature = "issuer")]
     Issuer(issuer::Arguments),
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
         Command::Gateway(arguments) => gateway::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Load(arguments) => load::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Issuer(arguments) => issuer::run(&arguments),

@@ -12,7 +12,6 @@ use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
@@ -271,7 +270,9 @@ impl TrustSnapshot {
                 warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
             Lookup::LeftOpen => RevocationStatus::Good { crl_number: None, warning: None },
-            Lookup::Unavailable(_) if let Some(need) = self.lists_to_ask(authority, question) => {
+            Lookup::Unavailable(_)
+                if let Some(need) = self.live.points.as_ref().and_then(|book| book.need(authority, question)) =>
+            {
                 RevocationStatus::Pending { ca: ca(), need }
             }
             Lookup::Unavailable(why) if lists.policy().when_stale == WhenStale::ReportOnly => {
@@ -279,14 +280,6 @@ impl TrustSnapshot {
             }
             Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: ca(), why },
         }
-    }
-
-    /// The lists at the certificate's distribution points that were not asked for yet.
-    fn lists_to_ask(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
-        let book = self.live.points.as_ref().filter(|_| !authority.facts.point_hosts.is_empty())?;
-        let names = question.points?.iter().flat_map(|point| point.names());
-        let urls = book.untried(authority.name(), &authority.facts.point_hosts, names.filter_map(PointName::uri));
-        (!urls.is_empty()).then(|| Need::Lists { issuer: *question.issuer, urls })
     }
 
     /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a

@@ -158,3 +158,21 @@ fn a_state_folder_that_cannot_keep_lists_is_named_with_its_key() {
     assert!(!status.success());
     assert!(said.contains("others may write to it (mode 777)"), "{said}");
 }
+
+#[test]
+fn a_server_with_tls_is_believed_by_the_configured_ca_only_and_by_name() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    pki.issue_server("crl.localhost", &["localhost"], clock::now()).unwrap();
+    let server = PythonServer::tls(pki.folder(), "crl.localhost.pem", "crl.localhost.key");
+    let with = |host: &str, ca: &str| {
+        let url = format!("https://{host}:{}/crl.pem", server.port());
+        let config = configuration(&app, &url).replacen("timeout =", &format!("ca = \"{ca}\"\ntimeout ="), 1);
+        let gateway = Gateway::listening(&pki, &config);
+        let outcomes = ["new", "unreachable"].map(|outcome| fetches(&gateway, &url, outcome) > 0.0);
+        std::fs::remove_dir_all(pki.path("state")).unwrap();
+        outcomes
+    };
+    assert_eq!(with("localhost", "server-ca.pem"), [true, false]);
+    assert_eq!(with("localhost", "root-ca.pem"), [false, true], "another CA");
+    assert_eq!(with("127.0.0.1", "server-ca.pem"), [false, true], "another name");
+}

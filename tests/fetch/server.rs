@@ -151,13 +151,28 @@ pub struct PythonServer {
 
 impl PythonServer {
     pub fn new(folder: &Path) -> Self {
-        let mut child = Command::new("python3")
-            .args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"])
-            .arg(folder)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = Command::new("python3");
+        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(folder);
+        Self::start(&mut command)
+    }
+
+    /// Over TLS with this certificate and key in the folder.
+    pub fn tls(folder: &Path, certificate: &str, key: &str) -> Self {
+        const PROGRAM: &str = "import http.server, ssl, sys, functools\n\
+            handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[1])\n\
+            server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n\
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)\n\
+            context.load_cert_chain(sys.argv[2], sys.argv[3])\n\
+            server.socket = context.wrap_socket(server.socket, server_side=True)\n\
+            print('port', server.server_port, '')\n\
+            server.serve_forever()\n";
+        let mut command = Command::new("python3");
+        command.args(["-u", "-c", PROGRAM]).arg(folder).arg(folder.join(certificate)).arg(folder.join(key));
+        Self::start(&mut command)
+    }
+
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let lines = Arc::<Mutex<Vec<String>>>::default();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
         let told = Arc::clone(&lines);
@@ -170,13 +185,17 @@ impl PythonServer {
         });
         let port = wait_for("python's server to listen", || {
             let told = lines.lock().unwrap();
-            told.iter().find_map(|line| line.split(" port ").nth(1)?.split(' ').next()?.parse().ok())
+            told.iter().find_map(|line| line.split("port ").nth(1)?.split(' ').next()?.parse().ok())
         });
         Self { child, port, lines }
     }
 
     pub fn url(&self, file: &str) -> String {
         format!("http://127.0.0.1:{}/{file}", self.port)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Answers so far with this status.

@@ -1,6 +1,8 @@
 //! Which distribution points were asked for, so that a client waits for a list once, and nobody for one that failed.
 
 use super::target;
+use crate::pki::points::PointName;
+use crate::trust::{Authority, Need, Question};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,13 +16,15 @@ pub struct PointBook {
 }
 
 impl PointBook {
-    /// Those of a certificate's points that may be fetched for its CA and were not yet: what to wait for.
-    pub(in crate::trust) fn untried<'a>(
-        &self,
-        ca: &Arc<str>,
-        hosts: &[String],
-        urls: impl Iterator<Item = &'a str>,
-    ) -> Vec<Arc<str>> {
+    /// The lists at a certificate's distribution points that may be fetched for its CA and were not asked for yet.
+    pub(in crate::trust) fn need(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
+        let hosts = &authority.facts.point_hosts;
+        let names = question.points?.iter().flat_map(|point| point.names());
+        let urls = self.untried(authority.name(), hosts, names.filter_map(PointName::uri));
+        (!urls.is_empty()).then_some(Need::Lists { issuer: *question.issuer, urls })
+    }
+
+    fn untried<'a>(&self, ca: &Arc<str>, hosts: &[String], urls: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {
         let tried = self.lock();
         if tried.len() >= MAX_TRIED {
             return Vec::new();

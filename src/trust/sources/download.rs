@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const SPEED_WINDOW: Duration = Duration::from_secs(5);
 
 /// Octets that must have come in each [`SPEED_WINDOW`] but the last: 1 KiB/s. A server that drips holds a place among
-/// [`super::fetcher::MAX_DOWNLOADS`] that others wait for.
+/// the downloads at once that others wait for.
 const LEAST_IN_WINDOW: u64 = 5 * 1024;
 
 /// Characters of an ETag or a date that are kept and sent back: real ones have some dozens.

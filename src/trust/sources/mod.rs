@@ -8,19 +8,25 @@
 //! Invariant: what is kept was judged, and is replaced only by something that was judged to be newer. Whatever the
 //! server answers, the list before it stays in force.
 
+mod attempt;
 mod book;
 mod download;
 mod fetcher;
 mod judge;
 mod kept;
+mod life;
 pub mod ocsp;
+mod report;
 mod schedule;
 pub(in crate::trust) mod target;
 mod tls;
 
+pub use attempt::prime;
 pub use book::PointBook;
 pub use download::{Bounds, DownloadError};
-pub use fetcher::{FetchError, FetchReport, Fetched, Fetcher, Host, SourceStatus, outcome_name, prime};
+pub use fetcher::Fetcher;
 pub use judge::ListFacts;
 pub use kept::KeptLists;
+pub use life::Host;
+pub use report::{FetchError, FetchReport, Fetched, SourceStatus, outcome_name};
 pub use target::{Kind, PointError, Target};
