@@ -38,7 +38,7 @@ fn changed(asked: &Asked, change: impl Fn(AnswerBuilder, &[u8]) -> AnswerBuilder
 
 #[test]
 fn whatever_is_no_answer_admits_nobody_and_is_counted_by_what_is_wrong_with_it() {
-    let asked = Asked::new(", timeout = \"500ms\"", "");
+    let asked = Asked::new("", "");
     issue_responder(&asked, "responder-without-usage", Signer::Issuing, &[ExtendedKeyUsagePurpose::ClientAuth]);
     issue_responder(&asked, "responder-any", Signer::Issuing, &[ExtendedKeyUsagePurpose::Any]);
     issue_responder(&asked, "responder-of-root", Signer::Root, &[ExtendedKeyUsagePurpose::OcspSigning]);
@@ -200,7 +200,7 @@ fn a_nonce_is_sent_and_can_be_required() {
 
 /// A live client of a responder whose answers hold for three seconds, and the responder, still there.
 fn with_short_answers(sources: &str) -> (Asked, WebSocket<TlsConnection>) {
-    let asked = Asked::new(", timeout = \"500ms\"", sources);
+    let asked = Asked::new(", timeout = \"1s\"", sources);
     asked.answers(|answer| answer.times(now(), Some(now().plus_seconds(3))));
     let connection =
         TlsClient::new(&asked.pki, Some("client-good"), Version::Tls13).connect(&asked.gateway, ALERT).unwrap();
