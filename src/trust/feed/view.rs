@@ -334,7 +334,8 @@ impl Followed {
             Origin::This => !reached || base.is_none_or(|base| entry.sequence > base),
             // A list from before the store was restored may have it, and the next one not.
             Origin::Restored => !(reached && lists.has(&key, &entry.serial)),
-            Origin::Another => !reached && !lists.has(&key, &entry.serial),
+            // A list of the old feed that has it may be followed by one of the new before all of these are in force.
+            Origin::Another => !reached,
         });
         self.estranged = self.estranged && self.changes.iter().any(|entry| entry.origin != Origin::This);
     }
