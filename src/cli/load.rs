@@ -26,7 +26,7 @@ const UNUSABLE: u8 = 2;
 /// Exit code 0: everything came out as asked; 1: something did not; 2: wrong usage, or the run could not begin.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// What is asked for: https://ib.example.jp:8443/path.
+    /// What is asked for: `https://ib.example.jp:8443/path`.
     url: String,
     /// Where to connect instead of the URL's host.
     #[arg(long, value_name = "ADDRESS:PORT")]

@@ -166,6 +166,9 @@ fn time(at: Timestamp) -> Vec<u8> {
     element(0x18, format!("{digits}Z").as_bytes())
 }
 
+/// What makes an answer of a question.
+pub type Maker = Box<dyn Fn(&[u8]) -> Vec<u8> + Send>;
+
 /// What a responder does with a question.
 pub enum Behaviour {
     /// Lets another address answer.
@@ -177,7 +180,7 @@ pub enum Behaviour {
     /// Says these octets, a whole HTTP answer or not.
     Says(Vec<u8>),
     /// Answers with what this makes of the question.
-    Makes(Box<dyn Fn(&[u8]) -> Vec<u8> + Send>),
+    Makes(Maker),
 }
 
 /// The address that is in the configuration; what is behind it changes as a test wants.

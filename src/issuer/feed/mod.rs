@@ -8,9 +8,9 @@
 //! ```
 //! # A stream
 //! Server-sent events over the API's TLS. Each message says "these are all changes in (`from`, `to`]", is signed
-//! ([`key`]) and joins the one before it: nothing can be left out unnoticed. A stream has no queue: it knows its place,
+//! (`key`) and joins the one before it: nothing can be left out unnoticed. A stream has no queue: it knows its place,
 //! takes the hub's newest messages from there, and reads the store where it fell too far behind. What a gateway does not
-//! take for [`stream::STUCK`] ends its stream; it comes again with its last number. So no gateway ever holds up another.
+//! take for `stream::STUCK` ends its stream; it comes again with its last number. So no gateway ever holds up another.
 //!
 //! # What a message is a proof of
 //! It is made after the store was read at its time `at`. While the store cannot be read there is none, not even a

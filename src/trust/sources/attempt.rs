@@ -40,7 +40,7 @@ impl Default for Places {
 /// Fetches what is configured and not kept, once each and at the same time, before there is a gateway to serve: for a
 /// first start, which would else be one without lists. Removes what the process before left unfinished.
 ///
-/// Nothing is fetched for CAs that are wrong; [`crate::trust::load`] tells of them.
+/// Nothing is fetched for CAs that are wrong; [`crate::trust::load()`] tells of them.
 ///
 /// # Errors
 /// At `[gateway.fetch] ca`, when it cannot be used.
