@@ -44,7 +44,11 @@ pub fn connect(plan: &Plan, address: SocketAddr, service: &str) -> Tls {
     let config = builder.with_root_certificates(roots).with_client_auth_cert(chain, key).unwrap();
     let name = ServerName::try_from("issuer.localhost").unwrap();
     let connection = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
-    let socket = TcpStream::connect(address).unwrap();
+    let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None).unwrap();
+    // Little, so that who does not read is soon noticed.
+    socket.set_recv_buffer_size(16 * 1_024).unwrap();
+    socket.connect(&address.into()).unwrap();
+    let socket = TcpStream::from(socket);
     socket.set_nodelay(true).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     rustls::StreamOwned::new(connection, socket)
