@@ -62,6 +62,10 @@ impl Entry {
         }
         match (self.word, newer.word) {
             (Word::Revoked(_), Word::Held | Word::Released) if self.origin == Origin::This => Self { sequence, ..self },
+            // What another feed told is forgotten once the lists of this one are in force, its hold must not be.
+            (Word::Revoked(_), Word::Held) if self.origin == Origin::Another => {
+                Self { sequence, origin: Origin::This, ..self }
+            }
             (Word::Revoked(_), Word::Held | Word::Released) => self,
             _ => newer,
         }

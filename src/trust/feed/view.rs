@@ -290,14 +290,18 @@ impl Followed {
             self.hear_of(list);
         }
         for change in message.changes.iter().filter(|change| change.issuer == key) {
-            // What the lists in force have is not held.
-            if self.base.is_none_or(|base| change.sequence > base) {
+            // What the lists in force have is not held; where they do not reach `base`, they have nothing for certain.
+            if self.gap.is_some() || self.base.is_none_or(|base| change.sequence > base) {
                 self.changes.tell(Entry::of(change));
             }
         }
     }
 
     fn hear_of(&mut self, list: &PublishedList) {
+        if self.base.is_some_and(|base| list.to < base) {
+            // The store may have been restored from a backup: what the lists in force have is to be found out again.
+            self.gap = Some(NOT_COMPARED);
+        }
         match self.parts.iter_mut().find(|part| part.is_of(list)) {
             Some(part) => part.hear(list),
             None => {
