@@ -166,12 +166,12 @@ fn websockets_and_streams_of_a_new_client_wait_like_any_request() {
     let streams: Vec<_> = (0..3).map(|_| http2.begin(ALERT, "/stream?seconds=600").unwrap()).collect();
     assert!(streams.iter().all(|stream| stream.status == 200));
     *says.lock().unwrap() = Says::Revoked(4);
+    let reached = asked.reached();
     let mut refused = Http2::connect(&connect("client-rsa"), &asked.gateway, ALERT).unwrap();
     // It is told so, unless the revocation that was just learnt cuts the connection first.
     if let Ok((status, body)) = refused.get(ALERT, "/stream?seconds=600") {
         assert!(status == 403 && body.contains("revoked"), "{status} {body}");
     }
-    let reached = asked.reached();
     assert!(refused.get(ALERT, "/echo").map_or(true, |(status, _)| status == 403), "a second request was served");
     assert_eq!(asked.reached(), reached);
 }
