@@ -8,8 +8,7 @@ use crate::support::{Bank, Client, Issuer, NewKey, Person, Plan, new_key, staff}
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::mpsc::{Sender, channel};
 
 const CONTRACT: &str = "H1";
 
@@ -48,10 +47,10 @@ fn person(bank: &Bank, user: &str) -> Person {
     bank.person(CONTRACT, user)
 }
 
-/// Acts on one user, in turn acquiring and revoking, until there is no answer.
-fn act_until_it_dies(bank: &Bank, told: &mut Told, stop: &AtomicBool) {
+/// Acts on one user, in turn acquiring and revoking, until there is no answer. Says of each answer that it came.
+fn act_until_it_dies(bank: &Bank, told: &mut Told, answered: &Sender<()>) {
     let person = person(bank, &told.user);
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         let act = told.next_act();
         let body = match act {
             "acquire" => person.acquisition(None, &["login-password"], &NewKey::new().request()),
@@ -60,7 +59,11 @@ fn act_until_it_dies(bank: &Bank, told: &mut Told, stop: &AtomicBool) {
         };
         let key = new_key();
         match send(client(bank, act), &person, act, &key, &body) {
-            Some(answer) => told.hear(act, &answer),
+            Some(answer) => {
+                told.hear(act, &answer);
+                // Nobody listens any more once the issuer is being killed.
+                let _ = answered.send(());
+            }
             None => {
                 told.unanswered = Some((act, key, body));
                 return;
@@ -216,14 +219,6 @@ fn users(bank: &Bank, count: usize) -> Vec<Told> {
     (0..count).map(user).collect()
 }
 
-/// So long, without sleeping: until something else has happened or the time is over.
-fn let_run(stop: &AtomicBool, time: Duration) {
-    let begun = Instant::now();
-    while begun.elapsed() < time && !stop.load(Ordering::Relaxed) {
-        std::thread::park_timeout(time.saturating_sub(begun.elapsed()));
-    }
-}
-
 /// Rounds of life and death.
 fn die_and_come_back(mut plan: Plan, rounds: u32) {
     let issuer = plan.start();
@@ -237,14 +232,16 @@ fn die_and_come_back(mut plan: Plan, rounds: u32) {
             told.settle(&bank);
         }
         check(&issuer, &bank, &all);
-        let stop = AtomicBool::new(false);
         plan = std::thread::scope(|scope| {
+            let (answered, answers) = channel();
             for told in &mut all {
-                let (bank, stop) = (&bank, &stop);
-                scope.spawn(move || act_until_it_dies(bank, told, stop));
+                let (bank, answered) = (&bank, answered.clone());
+                scope.spawn(move || act_until_it_dies(bank, told, &answered));
             }
-            // Other moments each round: in the middle of whatever is going on.
-            let_run(&stop, Duration::from_millis(150 + u64::from(round) * 137 % 400));
+            drop(answered);
+            // Another number each round: in the middle of whatever the other clients are at, on any machine.
+            let number = 60 + round as usize * 37 % 100;
+            assert_eq!(answers.iter().take(number).count(), number, "the issuer died by itself");
             issuer.kill()
         });
         acts += all.iter().filter(|told| told.unanswered.is_some()).count();
@@ -277,11 +274,11 @@ fn a_full_disk_is_503_with_nothing_half_done_until_there_is_room() {
     let issuer = Plan::new(&["hokugin"]).start_with_little_room(2_048);
     let bank = issuer.bank();
     let mut all = users(&bank, 3);
-    let never = AtomicBool::new(false);
+    let (answered, _) = channel();
     std::thread::scope(|scope| {
         for told in &mut all {
-            let (bank, never) = (&bank, &never);
-            scope.spawn(move || act_until_it_dies(bank, told, never));
+            let (bank, answered) = (&bank, answered.clone());
+            scope.spawn(move || act_until_it_dies(bank, told, &answered));
         }
     });
     assert!(all.iter().all(|told| told.unanswered.is_some()), "the disk was not full for everybody");
