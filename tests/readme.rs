@@ -2,6 +2,7 @@
 
 use sekisho::config;
 use sekisho::gateway::verify::Reason;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 fn readme() -> String {
@@ -65,8 +66,32 @@ fn the_issuers_configuration_is_one() {
 fn every_refusal_reason_has_its_row() {
     let readme = readme();
     for reason in Reason::ALL {
-        assert!(readme.contains(&format!("\n| `{}` |", reason.name())), "{}", reason.name());
+        assert_eq!(readme.matches(&format!("\n| `{}` |", reason.name())).count(), 1, "{}", reason.name());
     }
+}
+
+/// Some metrics show nothing before their first event, so that no exposition has all of them: their names are taken
+/// from where they are registered. That expositions have no others, tests/gateway/observed.rs finds.
+#[test]
+fn every_metric_of_the_gateway_has_its_row_and_no_other() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gateway");
+    let mut registered = BTreeSet::new();
+    for file in ["metrics.rs", "metrics/feed.rs", "metrics/sources.rs"] {
+        let text = std::fs::read_to_string(source.join(file)).unwrap();
+        let name = regex::Regex::new(r#""(sekisho_[a-z_]+)""#).unwrap();
+        registered.extend(name.captures_iter(&text).map(|found| found[1].to_owned()));
+    }
+    let name = regex::Regex::new(r"`(sekisho_[a-z_]+)`").unwrap();
+    let readme = readme();
+    let rows = readme.lines().filter(|line| line.starts_with("| `sekisho_") && !line.starts_with("| `sekisho_issuer_"));
+    let mut told = BTreeSet::new();
+    for cell in rows.filter_map(|row| row.split('|').nth(1)) {
+        for found in name.captures_iter(cell) {
+            assert!(told.insert(found[1].to_owned()), "twice: {}", &found[1]);
+        }
+    }
+    assert!(registered.len() > 40, "{registered:?}");
+    assert_eq!(told, registered);
 }
 
 #[test]
