@@ -635,7 +635,7 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
         (
             &[(IDENTITY, "identity = '(?<contract>[0-9]+)'")],
             &[
-                "16: ca[1].identity: has no capture contract_id; write (?<contract_id>…) around the contract ID (契約ID)",
+                "16: ca[1].identity: has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID)",
             ],
         ),
         (
