@@ -31,6 +31,7 @@ mod tickets;
 mod tls_version;
 mod upgrade;
 mod upstream;
+mod watch;
 
 pub mod access;
 pub mod assertion;
