@@ -19,6 +19,7 @@ mod listener;
 mod metrics;
 mod proxy;
 mod publish;
+mod recalled;
 mod records;
 mod registry;
 mod reload;
@@ -43,6 +44,7 @@ pub mod request_id;
 pub mod verify;
 
 pub use handshake::crypto_provider;
+pub use recalled::{RecalledTrust, recalled_trust};
 pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};
