@@ -106,7 +106,8 @@ fn a_missing_list_is_told_without_a_hole_where_its_file_would_be() {
     let (before, after) = text.split_once("[ca.revocation]\n").unwrap();
     let after = after.replacen("crl = [\"../certs/dev/crl.pem\"]", url, 1);
     let text = format!("{before}[ca.revocation]\n{after}");
-    std::fs::write(&path, text.replacen("#state_folder = \"/var/lib/sekisho\"", "state_folder = \"state\"", 1)).unwrap();
+    std::fs::write(&path, text.replacen("#state_folder = \"/var/lib/sekisho\"", "state_folder = \"state\"", 1))
+        .unwrap();
     let told = check(folder.path(), &[]);
     let told = stdout(&told);
     assert!(told.contains("  revocation: http://crl.example.jp/biz.crl; when stale: refuse\n"), "{told}");
