@@ -27,6 +27,9 @@ const MOST_OCTETS: u64 = 512 << 20;
 /// checkpoint is then at most that of the messages.
 const LEAST_BEFORE_CHECKPOINT: u64 = 1 << 20;
 
+/// Name of the file in the folder.
+const NAME: &str = "feed";
+
 /// Hex digits of a line's checksum: enough against accidents, which is all that it is for.
 const CHECKSUM: usize = 16;
 
@@ -52,6 +55,16 @@ pub struct Recalled {
     pub view: FeedView,
     /// What was wrong with the file: the view then has no position and was not heard of.
     pub damage: Option<String>,
+}
+
+impl Recalled {
+    /// Reads what a folder has without taking it: its gateway may be running.
+    ///
+    /// # Errors
+    /// What the file system says; a folder that is not there has nothing.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        recall(&folder.join(NAME))
+    }
 }
 
 /// Why the folder cannot be used.
@@ -134,7 +147,7 @@ impl Keeper {
             TryLockError::WouldBlock => KeepError::InUse,
             TryLockError::Error(error) => KeepError::Io(error),
         })?;
-        let path = folder.join("feed");
+        let path = folder.join(NAME);
         let recalled = recall(&path)?;
         let (to, mark) = place(&recalled.view);
         Ok((Self { path, _lock: lock, log: None, checkpoint: 0, appended: 0, to, mark }, recalled))
