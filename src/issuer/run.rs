@@ -234,6 +234,7 @@ impl Issuer {
         admin::router(Admin {
             store: Arc::clone(&self.store),
             publisher: Arc::clone(&self.publisher),
+            feed: self.feed.clone(),
             metrics: Arc::clone(&self.metrics),
             records: Arc::clone(&self.records),
             stopping: self.stop.subscribe(),

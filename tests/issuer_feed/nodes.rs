@@ -212,6 +212,8 @@ fn a_node_that_lacks_an_authority_of_another_node_tells_nothing_of_what_it_canno
     issuer.record("what is lacking", |record| {
         record["error"].as_str().is_some_and(|error| error.contains("of authority new has changed"))
     });
+    let (status, why) = issuer.admin_get("/readyz");
+    assert!(status == 503 && why.contains("of authority new has changed"), "{status} {why}");
     // Whatever had been told before the change came, nothing goes beyond it.
     while !gateway.is_silent_for(Duration::from_secs(1)) {
         assert_eq!(gateway.message().to(), 0);

@@ -10,7 +10,7 @@ use crate::issuer::store::{Place, StatusRow, Store, StoreError};
 use crate::pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,6 +29,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(super) struct Hub {
     press: Press,
     state: watch::Sender<Arc<State>>,
+    /// Why nothing is told, while that is so.
+    trouble: Mutex<Option<Arc<str>>>,
 }
 
 /// By how many milliseconds the clock may go back: so far gateways let it differ from theirs. Further back it was wrong
@@ -89,7 +91,11 @@ impl Hub {
     ) -> Self {
         let at = clock::now_in_milliseconds();
         let state = State { place: start, at, number: 0, recent: VecDeque::new(), lists };
-        Self { press: Press::new(feed, key, authorities, start.sequence), state: watch::Sender::new(Arc::new(state)) }
+        Self {
+            press: Press::new(feed, key, authorities, start.sequence),
+            state: watch::Sender::new(Arc::new(state)),
+            trouble: Mutex::default(),
+        }
     }
 
     /// The feed's name.
@@ -100,6 +106,19 @@ impl Hub {
     /// Where it is now.
     pub(super) fn now(&self) -> Arc<State> {
         Arc::clone(&self.state.borrow())
+    }
+
+    /// Why nothing is told, while that is so.
+    pub(super) fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes whether it goes well; gives whether that is new.
+    fn set_trouble(&self, trouble: Option<Arc<str>>) -> bool {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = known.is_some() != trouble.is_some();
+        *known = trouble;
+        is_new
     }
 
     /// Where it is now and will be.
@@ -145,7 +164,6 @@ impl Following {
         mut shutdown: watch::Receiver<bool>,
     ) {
         let mut due = Instant::now();
-        let mut is_well = true;
         loop {
             let beat = tokio::select! {
                 () = changed(&mut statuses) => Beat::NotYet,
@@ -158,13 +176,13 @@ impl Following {
                 Ok(0) => {}
                 Ok(_) => {
                     due = Instant::now() + self.heartbeat;
-                    if !std::mem::replace(&mut is_well, true) {
+                    if self.hub.set_trouble(None) {
                         tracing::info!("the feed goes on");
                     }
                 }
                 Err(error) => {
                     due = Instant::now() + self.heartbeat.min(RETRY);
-                    if std::mem::replace(&mut is_well, false) {
+                    if self.hub.set_trouble(Some(error.to_string().into())) {
                         tracing::error!(%error, "the feed stands still: gateways are told nothing");
                     }
                 }

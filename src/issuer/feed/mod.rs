@@ -193,6 +193,11 @@ impl Feed {
         self.notes.acknowledged(gateway, to).await
     }
 
+    /// Why gateways are told nothing, while that is so.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.hub.trouble()
+    }
+
     /// Waits until every task has ended, after a shutdown.
     pub async fn join(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
