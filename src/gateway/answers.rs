@@ -6,7 +6,7 @@ use crate::clock;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
 use crate::pki::serial::SerialNumber;
-use crate::trust::ocsp::{Change, Responder};
+use crate::trust::ocsp::{Blame, Change, OcspAnswers, Responder};
 use crate::trust::sources::ocsp::AskError;
 use crate::trust::{Authority, Need, TrustSnapshot};
 use std::collections::HashSet;
@@ -26,8 +26,7 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
         return;
     };
     let answers = &trust.live().answers;
-    if let Some(why) = answers.backs_off(issuer, clock::now()) {
-        answers.not_asked(responder, *serial, &why, clock::now());
+    if answers.backs_off(issuer, clock::now()).is_some() {
         gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
         return;
     }
@@ -37,7 +36,10 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
     match outcome.and_then(|answer| by_a_responder_in_good_standing(answer, issuer, &gateway.snapshot().trust)) {
         Ok(answer) => answered(gateway, trust, responder, serial, answer).await,
         Err(error) => {
-            answers.failed(responder, *serial, &error.why, clock::now());
+            if error.blame == Blame::Answer {
+                tell_if_back(answers, responder);
+            }
+            answers.failed(responder, *serial, error.blame, &error.why, clock::now());
             gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, error.name]).inc();
             tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = error.name, "OCSP: {error}");
         }
@@ -67,9 +69,7 @@ async fn answered(
     answer: Answer,
 ) {
     let answers = &trust.live().answers;
-    if let Some((since, _)) = answers.down(&responder.authority()) {
-        tracing::info!(ca = %responder.ca, url = responder.url, %since, "OCSP: the responder answers again");
-    }
+    tell_if_back(answers, responder);
     let change = answers.answered(responder, *serial, answer, clock::now());
     let outcome = match answer.status {
         CertificateStatus::Good => "good",
@@ -82,6 +82,12 @@ async fn answered(
         // It visits every connection. A failure would be a panic there, which the next look, a second later, mends.
         let cut = tokio::task::spawn_blocking(move || publish::enforce(&gateway, &gateway.snapshot()));
         let _ = cut.await;
+    }
+}
+
+fn tell_if_back(answers: &OcspAnswers, responder: &Responder) {
+    if let Some((since, _)) = answers.down(&responder.authority()) {
+        tracing::info!(ca = %responder.ca, url = responder.url, %since, "OCSP: the responder answers again");
     }
 }
 

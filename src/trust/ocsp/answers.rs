@@ -16,7 +16,7 @@ const MAX_ANSWERS: usize = 100_000;
 /// Independent locks, so that workers seldom meet.
 const SHARDS: usize = 64;
 
-/// A responder that failed so often in a row is left alone for a while: one lost packet is no outage.
+/// A responder that could not be reached so often in a row is left alone for a while: one lost packet is no outage.
 const FAILURES_TO_BACK_OFF: u32 = 3;
 
 /// Whose certificate: the CA and the serial number.
@@ -51,6 +51,13 @@ pub(super) struct Failure {
     pub(super) why: Arc<str>,
 }
 
+/// Whether a responder may be asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayAsk {
+    NotYet,
+    Now,
+}
+
 /// How a responder does, once it failed.
 #[derive(Clone, Debug)]
 struct Health {
@@ -60,6 +67,17 @@ struct Health {
     why: Arc<str>,
     /// What it is asked to see whether it is back.
     last: SerialNumber,
+}
+
+/// Who is at fault where there is no answer that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The responder: no connection, no answer in time, an error of HTTP.
+    Responder,
+    /// The answer: the responder is there, and what it says of this certificate is not believed, or nothing.
+    Answer,
+    /// Neither: it was not asked.
+    Nobody,
 }
 
 /// What an answer changed.
@@ -91,26 +109,30 @@ impl OcspAnswers {
     }
 
     /// Notes that a question came to nothing; an answer that was there before stays for as long as it holds.
-    pub fn failed(&self, responder: &Responder, serial: SerialNumber, why: &str, now: Timestamp) {
+    ///
+    /// Only what is the responder's own fault counts against it: else whoever has a certificate that it does not answer
+    /// for could have it left alone, and who is revoked there be let in by a list.
+    pub fn failed(&self, responder: &Responder, serial: SerialNumber, blame: Blame, why: &str, now: Timestamp) {
         let key = (responder.authority(), serial);
         let why: Arc<str> = why.into();
-        {
-            let mut responders = lock(&self.responders);
-            let fresh = Health { failures: 0, retry_at: now, since: now, why: why.clone(), last: serial };
-            let health = responders.entry(key.0).or_insert(fresh);
-            // Questions that were under way together fail together, and count once.
-            if health.failures < FAILURES_TO_BACK_OFF || now >= health.retry_at {
-                health.failures = health.failures.saturating_add(1);
-                health.retry_at = retry_at(health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1), now);
-            }
-            (health.why, health.last) = (why.clone(), serial);
+        match blame {
+            Blame::Nobody => return,
+            Blame::Answer => drop(lock(&self.responders).remove(&key.0)),
+            Blame::Responder => self.count_failure(key, &why, now),
         }
         self.keep_failure(key, why, now);
     }
 
-    /// Notes that a certificate was not asked about, since its responder is left alone at `now`.
-    pub fn not_asked(&self, responder: &Responder, serial: SerialNumber, why: &str, now: Timestamp) {
-        self.keep_failure((responder.authority(), serial), why.into(), now);
+    fn count_failure(&self, (authority, serial): Key, why: &Arc<str>, now: Timestamp) {
+        let mut responders = lock(&self.responders);
+        let fresh = Health { failures: 0, retry_at: now, since: now, why: Arc::clone(why), last: serial };
+        let health = responders.entry(authority).or_insert(fresh);
+        // Questions that were under way together fail together, and count once.
+        if health.failures < FAILURES_TO_BACK_OFF || now >= health.retry_at {
+            health.failures = health.failures.saturating_add(1);
+            health.retry_at = retry_at(health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1), now);
+        }
+        (health.why, health.last) = (Arc::clone(why), serial);
     }
 
     fn keep_failure(&self, key: Key, why: Arc<str>, now: Timestamp) {
@@ -143,7 +165,19 @@ impl OcspAnswers {
 
     /// Whether a certificate that is in use is to be asked about anew at `now`.
     pub fn is_due(&self, authority: AuthorityKey, serial: SerialNumber, now: Timestamp) -> bool {
-        self.known(authority, serial).is_due(now)
+        self.known(authority, serial).is_due(now) && self.backs_off(&authority, now).is_none()
+    }
+
+    /// Why a responder gives nothing at `now`, where it was asked about a certificate in vain or does not answer at all,
+    /// and whether it may be asked.
+    pub(super) fn silence(&self, authority: AuthorityKey, known: &Known, now: Timestamp) -> Option<(Arc<str>, MayAsk)> {
+        let left_alone = self.backs_off(&authority, now).is_some();
+        let (why, retry_at) = match &known.failure {
+            Some(failure) => (Arc::clone(&failure.why), failure.retry_at),
+            None => (self.down(&authority)?.1, now),
+        };
+        let may_ask = if left_alone || now < retry_at { MayAsk::NotYet } else { MayAsk::Now };
+        Some((why, may_ask))
     }
 
     /// Certificates that something is known about.

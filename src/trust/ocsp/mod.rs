@@ -7,7 +7,7 @@ mod answers;
 mod responder;
 mod weigh;
 
-pub use answers::{Change, OcspAnswers};
+pub use answers::{Blame, Change, OcspAnswers};
 pub use responder::Responder;
 
 #[cfg(test)]

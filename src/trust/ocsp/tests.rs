@@ -1,4 +1,4 @@
-use super::answers::{Change, OcspAnswers};
+use super::answers::{Blame, Change, OcspAnswers};
 use super::responder::Responder;
 use crate::config::{OcspNonce, OcspSource, Placed, WhenStale};
 use crate::pki::certificate::Certificate;
@@ -69,8 +69,12 @@ impl World {
     }
 
     fn at(&self, seconds: i64, when_stale: WhenStale, listed: RevocationStatus) -> RevocationStatus {
+        self.of(1, seconds, when_stale, listed)
+    }
+
+    fn of(&self, number: u32, seconds: i64, when_stale: WhenStale, listed: RevocationStatus) -> RevocationStatus {
         let now = NOW.plus_seconds(seconds);
-        self.answers.weigh(&self.responder, when_stale, &serial(1), listed, |_| false, now)
+        self.answers.weigh(&self.responder, when_stale, &serial(number), listed, |_| false, now)
     }
 
     fn closed(&self, seconds: i64, listed: RevocationStatus) -> RevocationStatus {
@@ -78,7 +82,7 @@ impl World {
     }
 
     fn fail(&self, seconds: i64) {
-        self.answers.failed(&self.responder, serial(1), "no answer", NOW.plus_seconds(seconds));
+        self.answers.failed(&self.responder, serial(1), Blame::Responder, "no answer", NOW.plus_seconds(seconds));
     }
 }
 
@@ -210,8 +214,34 @@ fn what_is_kept_is_bounded_and_a_revocation_goes_last() {
     assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
     // Failures alone fill it neither.
     for number in 2000..4000 {
-        world.answers.failed(&world.responder, serial(number * 256), "no", NOW);
+        world.answers.failed(&world.responder, serial(number * 256), Blame::Answer, "no", NOW);
         assert!(world.answers.len() <= 64);
     }
     assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
+}
+
+#[test]
+fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_was_not_asked_in_vain() {
+    let world = World::new();
+    let authority = world.responder.authority();
+    let of_another = || world.of(2, 1, WhenStale::Closed, listed_good());
+    let fail = |blame| world.answers.failed(&world.responder, serial(1), blame, "no answer", NOW);
+    for _ in 0..10 {
+        fail(Blame::Answer);
+        fail(Blame::Nobody);
+    }
+    assert!(world.answers.backs_off(&authority, NOW).is_none() && world.answers.down(&authority).is_none());
+    world.answers.failed(&world.responder, serial(2), Blame::Nobody, "busy", NOW);
+    assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
+    // Three that it did not answer: it is away, and a fresh list stands in for whoever comes.
+    (0..3).for_each(|_| fail(Blame::Responder));
+    assert!(world.answers.backs_off(&authority, NOW).is_some());
+    assert!(!world.answers.is_due(authority, serial(2), NOW), "nobody is asked about meanwhile");
+    assert_eq!(of_another(), listed_good());
+    assert!(matches!(world.of(2, 1, WhenStale::Closed, no_list()), RevocationStatus::Unavailable { .. }));
+    assert!(matches!(world.of(2, 99, WhenStale::Closed, no_list()), RevocationStatus::Pending { .. }));
+    // Whatever it answers about anybody, it is back, and everybody else is asked about again.
+    fail(Blame::Answer);
+    assert!(world.answers.down(&authority).is_none());
+    assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
 }

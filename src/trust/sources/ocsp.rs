@@ -4,7 +4,7 @@ use crate::clock;
 use crate::config::OcspNonce;
 use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use crate::pki::serial::SerialNumber;
-use crate::trust::ocsp::Responder;
+use crate::trust::ocsp::{Blame, Responder};
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
@@ -37,8 +37,11 @@ pub struct Asker {
 /// Why there is no answer that is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskError {
-    /// The stable name, for metrics: `timeout`, `unreachable`, `http-status`, `too-long`, or of an [`OcspError`].
+    /// The stable name, for metrics: `timeout`, `unreachable`, `http-status`, `too-long`, `not-asked`, or of an
+    /// [`OcspError`].
     pub name: &'static str,
+    /// Whose fault it is.
+    pub blame: Blame,
     /// What happened, for the log.
     pub why: String,
 }
@@ -56,14 +59,15 @@ impl Asker {
         let answer = ocsp::verify(&response, &question, &responder.certificate, clock::now())?;
         match (responder.nonce, answer.nonce) {
             (OcspNonce::Required, NonceEcho::Absent) => {
-                Err(AskError::new("no-nonce", "the answer does not repeat the question's nonce, as is required"))
+                Err(AskError::answer("no-nonce", "the answer does not repeat the question's nonce, as is required"))
             }
             _ => Ok(answer),
         }
     }
 
     async fn exchange(&self, responder: &Responder, question: Vec<u8>) -> Result<Vec<u8>, AskError> {
-        let _place = self.at_once.acquire().await.map_err(|error| AskError::new("unreachable", error.to_string()))?;
+        let _place =
+            self.at_once.acquire().await.map_err(|error| AskError::responder("unreachable", error.to_string()))?;
         let request = self
             .client(&responder.url)?
             .post(&responder.url)
@@ -72,7 +76,7 @@ impl Asker {
             .body(question);
         let response = request.send().await.map_err(|error| AskError::of(&error))?;
         if response.status() != StatusCode::OK {
-            return Err(AskError::new(
+            return Err(AskError::responder(
                 "http-status",
                 format!("the responder's HTTP status is {}", response.status().as_u16()),
             ));
@@ -86,7 +90,7 @@ impl Asker {
         } else {
             self.plain.get_or_init(without_tls)
         };
-        client.as_ref().map_err(|why| AskError::new("unreachable", why.clone()))
+        client.as_ref().map_err(|why| AskError::responder("unreachable", why.clone()))
     }
 }
 
@@ -117,7 +121,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, AskError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| AskError::of(&error))? {
         if body.len() + chunk.len() > MAX_RESPONSE_OCTETS {
-            return Err(AskError::new("too-long", format!("the answer has more than {MAX_RESPONSE_OCTETS} octets")));
+            return Err(AskError::answer("too-long", format!("the answer has more than {MAX_RESPONSE_OCTETS} octets")));
         }
         body.extend_from_slice(&chunk);
     }
@@ -129,27 +133,30 @@ fn nonce(policy: OcspNonce) -> Result<Option<[u8; NONCE_OCTETS]>, AskError> {
         return Ok(None);
     }
     let mut nonce = [0; NONCE_OCTETS];
-    rand::fill(&mut nonce).map_err(|_| AskError::new("unreachable", "no random numbers to be had"))?;
+    rand::fill(&mut nonce).map_err(|_| AskError::new("not-asked", Blame::Nobody, "no random numbers to be had"))?;
     Ok(Some(nonce))
 }
 
 fn timed_out() -> AskError {
-    AskError::new("timeout", "no answer within the timeout")
+    AskError::responder("timeout", "no answer within the timeout")
 }
 
 impl AskError {
-    /// For a question that was not sent, since the responder is left alone after these failures.
-    pub fn backs_off(why: &str) -> Self {
-        Self::new("backs-off", why)
-    }
-
     /// For an answer by a responder whose own certificate the CA revoked.
     pub fn revoked_responder() -> Self {
-        Self::new("wrong-signer", "the certificate of the responder that signed the answer is revoked")
+        Self::answer("wrong-signer", "the certificate of the responder that signed the answer is revoked")
     }
 
-    fn new(name: &'static str, why: impl Into<String>) -> Self {
-        Self { name, why: why.into() }
+    fn responder(name: &'static str, why: impl Into<String>) -> Self {
+        Self::new(name, Blame::Responder, why)
+    }
+
+    fn answer(name: &'static str, why: impl Into<String>) -> Self {
+        Self::new(name, Blame::Answer, why)
+    }
+
+    fn new(name: &'static str, blame: Blame, why: impl Into<String>) -> Self {
+        Self { name, blame, why: why.into() }
     }
 
     /// The error with its causes, which reqwest leaves out.
@@ -161,13 +168,13 @@ impl AskError {
             why.push_str(&error.to_string());
             cause = error.source();
         }
-        Self::new("unreachable", why)
+        Self::responder("unreachable", why)
     }
 }
 
 impl From<OcspError> for AskError {
     fn from(error: OcspError) -> Self {
-        Self::new(error.name(), error.to_string())
+        Self::answer(error.name(), error.to_string())
     }
 }
 
