@@ -26,12 +26,16 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
         return;
     };
     let answers = &trust.live().answers;
-    if answers.backs_off(issuer, clock::now()).is_some() {
+    let asker = &gateway.questions.asker;
+    let is_left_alone = || answers.backs_off(issuer, clock::now()).is_some();
+    let place = if is_left_alone() { None } else { asker.place(responder).await };
+    // Whoever was asked meanwhile may have found nobody there.
+    let Some(place) = place.filter(|_| !is_left_alone()) else {
         gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
         return;
-    }
+    };
     let began = Instant::now();
-    let outcome = gateway.questions.asker.ask(responder, serial).await;
+    let outcome = asker.ask(place, responder, serial).await;
     gateway.metrics.ocsp_seconds.observe(began.elapsed().as_secs_f64());
     match outcome.and_then(|answer| by_a_responder_in_good_standing(answer, issuer, &gateway.snapshot().trust)) {
         Ok(answer) => answered(gateway, trust, responder, serial, answer).await,

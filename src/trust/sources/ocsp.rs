@@ -1,7 +1,9 @@
 //! One question to an OCSP responder over HTTP (RFC 6960 appendix A).
 
+use super::shares::Shares;
 use crate::clock;
 use crate::config::OcspNonce;
+use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use crate::pki::serial::SerialNumber;
 use crate::trust::ocsp::{Blame, Responder};
@@ -14,7 +16,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Octets of a response: one with an RSA-4096 signature and a responder's certificate has 4,000.
 const MAX_RESPONSE_OCTETS: usize = 32 * 1024;
@@ -22,13 +24,14 @@ const MAX_RESPONSE_OCTETS: usize = 32 * 1024;
 /// A connection that is kept for the next question. Below the minute of common servers, so that we close first.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Questions under way at once to all responders: each takes a file descriptor. Others wait within their `timeout`.
+/// Questions under way at once to one responder: each takes a file descriptor. One that is slow keeps no other's
+/// questions waiting.
 const MAX_AT_ONCE: usize = 128;
 
 /// Asks responders; keeps connections to them.
 #[derive(Debug)]
 pub struct Asker {
-    at_once: Semaphore,
+    places: Shares<AuthorityKey>,
     plain: OnceLock<Result<Client, String>>,
     /// For `https://`, with the CAs that the machine trusts: the answer is signed, only who asks is hidden by it.
     encrypted: OnceLock<Result<Client, String>>,
@@ -46,12 +49,24 @@ pub struct AskError {
     pub why: String,
 }
 
+/// A place among the questions to one responder that are under way at once.
+#[derive(Debug)]
+pub struct Place(OwnedSemaphorePermit);
+
 impl Asker {
+    /// A place for a question to this responder, within its `timeout`; none when as many as may be are under way for
+    /// longer than that. Waiting for one is nothing that the responder can be blamed for.
+    pub async fn place(&self, responder: &Responder) -> Option<Place> {
+        let authority = responder.authority();
+        tokio::time::timeout(responder.timeout, self.places.take(&authority)).await.ok()?.map(Place)
+    }
+
     /// The responder's answer about the certificate of its CA with this serial number, checked.
     ///
     /// # Errors
     /// [`AskError`], within the responder's `timeout`.
-    pub async fn ask(&self, responder: &Responder, serial: &SerialNumber) -> Result<Answer, AskError> {
+    pub async fn ask(&self, place: Place, responder: &Responder, serial: &SerialNumber) -> Result<Answer, AskError> {
+        let Place(_held) = place;
         let nonce = nonce(responder.nonce)?;
         let question = Question { issuer: &responder.issuer, serial, nonce: nonce.as_ref() };
         let exchange = self.exchange(responder, question.der());
@@ -66,8 +81,6 @@ impl Asker {
     }
 
     async fn exchange(&self, responder: &Responder, question: Vec<u8>) -> Result<Vec<u8>, AskError> {
-        let _place =
-            self.at_once.acquire().await.map_err(|error| AskError::responder("unreachable", error.to_string()))?;
         let request = self
             .client(&responder.url)?
             .post(&responder.url)
@@ -96,7 +109,7 @@ impl Asker {
 
 impl Default for Asker {
     fn default() -> Self {
-        Self { at_once: Semaphore::new(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: OnceLock::new() }
+        Self { places: Shares::of(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: OnceLock::new() }
     }
 }
 
@@ -185,3 +198,7 @@ impl fmt::Display for AskError {
 }
 
 impl std::error::Error for AskError {}
+
+#[cfg(test)]
+#[path = "ocsp_tests.rs"]
+mod tests;
