@@ -75,17 +75,24 @@ async fn answered(
     let answers = &trust.live().answers;
     tell_if_back(answers, responder);
     let change = answers.answered(responder, *serial, answer, clock::now());
-    let outcome = match answer.status {
-        CertificateStatus::Good => "good",
-        CertificateStatus::Revoked { .. } => "revoked",
-        CertificateStatus::Unknown => "unknown",
+    let outcome = match (change, answer.status) {
+        (Change::Refused(_), _) => "not-newer",
+        (_, CertificateStatus::Good) => "good",
+        (_, CertificateStatus::Revoked { .. }) => "revoked",
+        (_, CertificateStatus::Unknown) => "unknown",
     };
     gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, outcome]).inc();
-    if change == Change::NowRevoked {
-        let gateway = gateway.clone();
-        // It visits every connection. A failure would be a panic there, which the next look, a second later, mends.
-        let cut = tokio::task::spawn_blocking(move || publish::enforce(&gateway, &gateway.snapshot()));
-        let _ = cut.await;
+    match change {
+        Change::None => {}
+        Change::Refused(why) => {
+            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = outcome, "OCSP: {why}");
+        }
+        Change::NowRevoked => {
+            let gateway = gateway.clone();
+            // It visits every connection. A failure would be a panic there, which the next look, a second later, mends.
+            let cut = tokio::task::spawn_blocking(move || publish::enforce(&gateway, &gateway.snapshot()));
+            let _ = cut.await;
+        }
     }
 }
 

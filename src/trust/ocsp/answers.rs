@@ -87,6 +87,8 @@ pub enum Change {
     NowRevoked,
     /// Nothing that takes a right away at once.
     None,
+    /// The answer that is kept stays, for this reason.
+    Refused(&'static str),
 }
 
 impl OcspAnswers {
@@ -95,9 +97,13 @@ impl OcspAnswers {
         Self { shards: std::array::from_fn(|_| Mutex::default()), responders: Mutex::default(), room }
     }
 
-    /// Keeps a responder's answer.
+    /// Keeps a responder's answer, unless the one before it knew more: then it counts as none.
     pub fn answered(&self, responder: &Responder, serial: SerialNumber, answer: Answer, now: Timestamp) -> Change {
         let key = (responder.authority(), serial);
+        if let Some(why) = self.known(key.0, serial).answer.and_then(|before| before.outweighs(&answer)) {
+            self.failed(responder, serial, Blame::Answer, why, now);
+            return Change::Refused(why);
+        }
         lock(&self.responders).remove(&key.0);
         let holds_until = Responder::holds_until(&answer, now);
         let kept = KeptAnswer { answer, holds_until, refresh_at: responder.refresh_at(holds_until, now) };
@@ -224,6 +230,23 @@ impl OcspAnswers {
 impl KeptAnswer {
     pub(super) const fn is_revoked(&self) -> bool {
         matches!(self.answer.status, CertificateStatus::Revoked { .. })
+    }
+
+    /// Why another answer does not take this one's place, if it does not: whoever sits on the way may play an old one
+    /// that still holds, and a revocation is undone by nothing but the release of a hold (RFC 5280 section 5.3.1).
+    fn outweighs(&self, other: &Answer) -> Option<&'static str> {
+        if other.this_update < self.answer.this_update {
+            return Some("the answer is older than the one before it");
+        }
+        match (self.answer.status, other.status) {
+            (CertificateStatus::Revoked { .. }, CertificateStatus::Unknown) => {
+                Some("the responder does not know any more what it said was revoked")
+            }
+            (CertificateStatus::Revoked { .. }, CertificateStatus::Good) if self.is_final() => {
+                Some("the responder says good of what it said was revoked for ever")
+            }
+            _ => None,
+        }
     }
 }
 

@@ -245,3 +245,16 @@ fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_w
     assert!(world.answers.down(&authority).is_none());
     assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
 }
+
+#[test]
+fn an_older_answer_takes_the_place_of_no_newer_one() {
+    let world = World::new();
+    let held = Answer { this_update: NOW.plus_seconds(-60), ..answer(HOLD, 600) };
+    let replayed = Answer { this_update: NOW.plus_seconds(-61), ..answer(CertificateStatus::Good, 600) };
+    world.answers.answered(&world.responder, serial(1), held, NOW);
+    world.answers.answered(&world.responder, serial(1), replayed, NOW);
+    assert!(revoked(&world.closed(0, listed_good())));
+    let released = Answer { this_update: NOW.plus_seconds(-60), ..replayed };
+    world.answers.answered(&world.responder, serial(1), released, NOW);
+    assert_eq!(world.closed(0, listed_good()), listed_good());
+}

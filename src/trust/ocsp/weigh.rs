@@ -96,7 +96,7 @@ impl OcspAnswers {
 
 impl KeptAnswer {
     /// Revoked for ever; a hold may be released (RFC 5280 section 5.3.1).
-    const fn is_final(&self) -> bool {
+    pub(super) const fn is_final(&self) -> bool {
         matches!(self.revoked(), Some((_, reason)) if !matches!(reason, RevocationReason::CertificateHold))
     }
 
