@@ -35,6 +35,8 @@ pub(super) enum Lookup<'a> {
     Revoked(Revoked, &'a RevocationList),
     Good {
         by: &'a RevocationList,
+        /// thisUpdate; of several lists that it takes, the earliest.
+        made_at: Timestamp,
         stale_since: Option<Timestamp>,
     },
     /// The lists of its distribution points are to be asked, and the points were not kept.
@@ -48,6 +50,7 @@ struct Answer<'a> {
     fresh: Reasons,
     tolerated: Reasons,
     by: Option<&'a InForce>,
+    made_at: Option<Timestamp>,
     stale_since: Option<Timestamp>,
     expired: Option<&'a InForce>,
 }
@@ -159,9 +162,10 @@ impl RevocationLists {
             return Lookup::Unavailable(why);
         }
         match answer.by {
-            Some(by) if answer.fresh.is_all() => Lookup::Good { by: by.newest(), stale_since: None },
             Some(by) if answer.fresh.and(answer.tolerated).is_all() => {
-                Lookup::Good { by: by.newest(), stale_since: answer.stale_since }
+                let by = by.newest();
+                let stale_since = if answer.fresh.is_all() { None } else { answer.stale_since };
+                Lookup::Good { by, made_at: answer.made_at.unwrap_or(by.header.this_update), stale_since }
             }
             _ if question.points.is_none() && !self.by_point.is_empty() => Lookup::LeftOpen,
             _ => Lookup::Unavailable(match answer.expired {
@@ -227,6 +231,8 @@ impl<'a> Answer<'a> {
             }
         }
         self.by.get_or_insert(one);
+        let made_at = one.newest().header.this_update;
+        self.made_at = Some(self.made_at.map_or(made_at, |before| before.min(made_at)));
         None
     }
 }

@@ -9,6 +9,7 @@ mod weigh;
 
 pub use answers::{Blame, Change, OcspAnswers};
 pub use responder::Responder;
+pub(in crate::trust) use weigh::Listed;
 
 #[cfg(test)]
 mod tests;

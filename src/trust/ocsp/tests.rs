@@ -1,5 +1,6 @@
 use super::answers::{Blame, Change, OcspAnswers};
 use super::responder::Responder;
+use super::weigh::Listed;
 use crate::config::{OcspNonce, OcspSource, Placed, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::crl::RevocationReason;
@@ -50,6 +51,12 @@ fn no_list() -> RevocationStatus {
     RevocationStatus::Unavailable { ca: "ca".into(), why: "no list".to_owned() }
 }
 
+/// By lists of the day before all answers.
+fn made_before(status: RevocationStatus) -> Listed {
+    let made_at = matches!(status, RevocationStatus::Good { .. }).then(|| NOW.plus_seconds(-86_400));
+    Listed { status, made_at }
+}
+
 fn revoked(status: &RevocationStatus) -> bool {
     matches!(status, RevocationStatus::Revoked { .. })
 }
@@ -74,7 +81,7 @@ impl World {
 
     fn of(&self, number: u32, seconds: i64, when_stale: WhenStale, listed: RevocationStatus) -> RevocationStatus {
         let now = NOW.plus_seconds(seconds);
-        self.answers.weigh(&self.responder, when_stale, &serial(number), listed, |_| false, now)
+        self.answers.weigh(&self.responder, when_stale, &serial(number), made_before(listed), |_| false, now)
     }
 
     fn closed(&self, seconds: i64, listed: RevocationStatus) -> RevocationStatus {
@@ -162,7 +169,7 @@ fn an_answer_by_a_responder_that_the_ca_revoked_is_none() {
     world.answers.answered(&world.responder, serial(1), by_delegate, NOW);
     let status = |is_revoked: bool| {
         let lists = |asked: &SerialNumber| is_revoked && *asked == serial(9);
-        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), listed_good(), lists, NOW)
+        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), made_before(listed_good()), lists, NOW)
     };
     assert!(revoked(&status(false)));
     assert!(matches!(status(true), RevocationStatus::Pending { .. }));
@@ -221,6 +228,35 @@ fn what_is_kept_is_bounded_and_a_revocation_goes_last() {
 }
 
 #[test]
+fn a_hold_stands_against_a_list_that_is_older_when_the_responder_goes_away() {
+    let world = World::new();
+    world.answered(HOLD, 60);
+    world.fail(61);
+    assert!(revoked(&world.closed(62, listed_good())), "the list was made before the hold");
+    assert!(revoked(&world.at(62, WhenStale::Open, listed_old())));
+    let by_list_of = |seconds| {
+        let listed = Listed { status: listed_good(), made_at: Some(NOW.plus_seconds(seconds)) };
+        let now = NOW.plus_seconds(62);
+        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), listed, |_| false, now)
+    };
+    assert!(revoked(&by_list_of(0)), "of the same second: which came first is not known");
+    assert_eq!(by_list_of(1), listed_good(), "a list that was made since tells that it was released");
+}
+
+#[test]
+fn an_older_answer_takes_the_place_of_no_newer_one() {
+    let world = World::new();
+    let held = Answer { this_update: NOW.plus_seconds(-60), ..answer(HOLD, 600) };
+    let replayed = Answer { this_update: NOW.plus_seconds(-61), ..answer(CertificateStatus::Good, 600) };
+    world.answers.answered(&world.responder, serial(1), held, NOW);
+    world.answers.answered(&world.responder, serial(1), replayed, NOW);
+    assert!(revoked(&world.closed(0, listed_good())));
+    let released = Answer { this_update: NOW.plus_seconds(-60), ..replayed };
+    world.answers.answered(&world.responder, serial(1), released, NOW);
+    assert_eq!(world.closed(0, listed_good()), listed_good());
+}
+
+#[test]
 fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_was_not_asked_in_vain() {
     let world = World::new();
     let authority = world.responder.authority();
@@ -244,17 +280,4 @@ fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_w
     fail(Blame::Answer);
     assert!(world.answers.down(&authority).is_none());
     assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
-}
-
-#[test]
-fn an_older_answer_takes_the_place_of_no_newer_one() {
-    let world = World::new();
-    let held = Answer { this_update: NOW.plus_seconds(-60), ..answer(HOLD, 600) };
-    let replayed = Answer { this_update: NOW.plus_seconds(-61), ..answer(CertificateStatus::Good, 600) };
-    world.answers.answered(&world.responder, serial(1), held, NOW);
-    world.answers.answered(&world.responder, serial(1), replayed, NOW);
-    assert!(revoked(&world.closed(0, listed_good())));
-    let released = Answer { this_update: NOW.plus_seconds(-60), ..replayed };
-    world.answers.answered(&world.responder, serial(1), released, NOW);
-    assert_eq!(world.closed(0, listed_good()), listed_good());
 }

@@ -15,6 +15,14 @@ use crate::trust::staleness::{Freshness, Stale};
 use crate::trust::{Need, RevocationStatus};
 use std::sync::Arc;
 
+/// What lists say of a certificate.
+#[derive(Debug)]
+pub(in crate::trust) struct Listed {
+    pub(in crate::trust) status: RevocationStatus,
+    /// thisUpdate of the lists that say good, the earliest; none where none was asked.
+    pub(in crate::trust) made_at: Option<Timestamp>,
+}
+
 /// What a responder's word about one certificate is worth at a moment.
 enum Word {
     /// For ever, or a hold that it was just asked about.
@@ -29,6 +37,13 @@ enum Word {
     Silent { before: Option<KeptAnswer>, why: Arc<str>, may_ask: MayAsk },
 }
 
+impl From<RevocationStatus> for Listed {
+    /// Where no list says good.
+    fn from(status: RevocationStatus) -> Self {
+        Self { status, made_at: None }
+    }
+}
+
 impl OcspAnswers {
     /// What becomes of what the lists say of a certificate; `is_revoked` tells whether they revoke a delegated
     /// responder's own certificate, whose answers then count for nothing.
@@ -37,7 +52,7 @@ impl OcspAnswers {
         responder: &Responder,
         when_stale: WhenStale,
         serial: &SerialNumber,
-        listed: RevocationStatus,
+        listed: Listed,
         is_revoked: impl Fn(&SerialNumber) -> bool,
         now: Timestamp,
     ) -> RevocationStatus {
@@ -48,17 +63,21 @@ impl OcspAnswers {
             WhenStale::Closed | WhenStale::Grace(_) | WhenStale::Open => Unavailable { ca: ca(), why },
         };
         let pending = || Pending { ca: ca(), need: Need::Answer { issuer: responder.authority(), serial: *serial } };
-        match (listed, self.word(responder, serial, is_revoked, now)) {
+        let Listed { status, made_at } = listed;
+        match (status, self.word(responder, serial, is_revoked, now)) {
             (listed @ Revoked { .. }, _) => listed,
             (_, Word::Revoked { at, reason }) => Revoked { at, reason, crl_number: None },
             (listed, Word::Good) => Good { crl_number: number_of(listed), warning: None },
             (_, Word::Unknown) => untold(format!("the OCSP responder {} does not know the certificate", responder.url)),
             (_, Word::NotAsked) => pending(),
-            // Nobody waits where a list says it.
-            (listed @ (Good { warning: None, .. } | NotChecked), Word::Silent { .. }) => listed,
-            (_, Word::Silent { before: Some(hold), .. }) if let Some((at, reason)) = hold.revoked() => {
+            (_, Word::Silent { before: Some(hold), .. })
+                if let Some((at, reason)) = hold.revoked()
+                    && made_at.is_none_or(|made_at| made_at <= hold.answer.this_update) =>
+            {
                 Revoked { at, reason, crl_number: None }
             }
+            // Nobody waits where a list says it.
+            (listed @ (Good { warning: None, .. } | NotChecked), Word::Silent { .. }) => listed,
             (listed, Word::Silent { before: Some(good), .. })
                 if let Some(warning) = good.tolerated(responder, when_stale, now) =>
             {
