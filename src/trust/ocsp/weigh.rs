@@ -46,7 +46,7 @@ impl From<RevocationStatus> for Listed {
 
 impl OcspAnswers {
     /// What becomes of what the lists say of a certificate; `is_revoked` tells whether they revoke a delegated
-    /// responder's own certificate, whose answers then count for nothing.
+    /// responder's own certificate, whose word is then good for revocations only.
     pub(in crate::trust) fn weigh(
         &self,
         responder: &Responder,
@@ -100,7 +100,8 @@ impl OcspAnswers {
     ) -> Word {
         let authority = responder.authority();
         let known = self.known(authority, *serial);
-        let answer = known.answer.filter(|kept| kept.delegate().is_none_or(|delegate| !is_revoked(&delegate)));
+        let is_believed = |kept: &KeptAnswer| kept.delegate().is_none_or(|delegate| !is_revoked(&delegate));
+        let answer = known.answer.filter(|kept| kept.is_revoked() || is_believed(kept));
         match answer.filter(|kept| kept.is_final() || now <= kept.holds_until).map(|kept| kept.answer.status) {
             Some(CertificateStatus::Revoked { at, reason }) => Word::Revoked { at, reason },
             Some(CertificateStatus::Good) => Word::Good,
