@@ -26,8 +26,9 @@ pub struct RevocationLists {
     always: usize,
     /// Names of distribution points in order, each with the place of its list.
     by_point: Vec<(PointName, usize)>,
-    /// Why no certificate can be told good, when that is so: a list newer than the others that is not understood.
-    pub(super) closed_by: Option<Arc<RevocationList>>,
+    /// Why no certificate can be told good, when that is so: lists newer than the others that are not understood, or a
+    /// delta list before which too many lists did not come.
+    pub(super) closed_by: Vec<Arc<RevocationList>>,
 }
 
 /// What the lists of a CA say of a certificate.
@@ -56,7 +57,7 @@ struct Answer<'a> {
 }
 
 impl RevocationLists {
-    pub(super) fn new(policy: ListPolicy, mut lists: Vec<InForce>, closed_by: Option<Arc<RevocationList>>) -> Self {
+    pub(super) fn new(policy: ListPolicy, mut lists: Vec<InForce>, closed_by: Vec<Arc<RevocationList>>) -> Self {
         // The complete list first: it alone says that a certificate is good.
         lists.sort_by_key(|one| (!one.list.points().is_empty(), !one.is_complete(), one.says == Says::RevokedOnly));
         let always = lists.iter().filter(|one| one.list.points().is_empty()).count();
@@ -183,12 +184,15 @@ impl RevocationLists {
     }
 
     fn why_closed(&self) -> Option<String> {
-        let list = self.closed_by.as_ref()?;
-        let why = match &list.content {
-            Content::NotUnderstood(what) => what.to_string(),
-            Content::Index(_) => "it conflicts".to_owned(),
-        };
-        Some(format!("the revocation list in {} is not understood: {why}", list.file))
+        let list = self.closed_by.first()?;
+        Some(match &list.content {
+            Content::NotUnderstood(what) => {
+                format!("the revocation list in {} is not understood: {what}", list.file)
+            }
+            Content::Index(_) => {
+                format!("too many lists did not come before the delta list in {}", list.file)
+            }
+        })
     }
 
     fn why_not_covered(&self, points: &[crate::pki::points::DistributionPoint]) -> String {
@@ -245,10 +249,10 @@ fn revoked<'a>(one: &'a InForce, question: &Question<'_>, told: &Told<'_>) -> Op
 }
 
 fn why_expired(one: &InForce) -> String {
-    match &one.beyond {
-        Some(beyond) if one.next_update == beyond.header.this_update => format!(
+    match &one.outdated_by {
+        Some(delta) if one.next_update == delta.header.this_update => format!(
             "the delta list in {} builds on a newer revocation list than the one in {}",
-            beyond.file, one.list.file
+            delta.file, one.list.file
         ),
         _ => format!("the revocation list in {} is stale since {}", one.newest().file, one.next_update),
     }
