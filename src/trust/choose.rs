@@ -52,7 +52,7 @@ impl Candidates<'_> {
         for scope in scopes {
             self.choose_of(scope, &mut chosen, alarms);
         }
-        let closed_by = self.not_understood(&chosen.lists);
+        let closed_by = self.not_understood(&chosen.lists, alarms);
         chosen.closed_by.extend(closed_by);
         chosen
     }
@@ -85,10 +85,18 @@ impl Candidates<'_> {
         chosen.lists.extend(full.chain(beyond).chain(conflicting).map(|list| self.only_revoking(list)));
     }
 
-    /// The lists that are not understood and newer than what is in force.
-    fn not_understood(&self, lists: &[InForce]) -> Vec<Arc<RevocationList>> {
+    /// The lists that are not understood and newer than what is in force. One of them stays where its source goes back
+    /// to the list before it: it might have revoked anybody.
+    fn not_understood(&self, lists: &[InForce], alarms: &mut Vec<Alarm>) -> Vec<Arc<RevocationList>> {
         let closes = |list: &&&Arc<RevocationList>| !is_index(list) && !superseded(list, lists);
         let mut closing: Vec<_> = self.offered.iter().filter(closes).map(|list| Arc::clone(list)).collect();
+        for list in self.before.iter().filter(closes) {
+            if !closing.iter().any(|one| one.header.identity == list.header.identity) {
+                let message = "its source has no such list any more, nor a newer one; it is still not understood";
+                alarms.push(alarm(self.authority, list, AlarmKind::RolledBack, message.to_owned()));
+                closing.push(Arc::clone(list));
+            }
+        }
         closing.sort_by(|one, other| {
             other.header.order(&one.header).then(other.header.identity.cmp(&one.header.identity))
         });

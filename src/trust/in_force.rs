@@ -87,6 +87,11 @@ impl RevocationLists {
         self.lists.iter().flat_map(InForce::all)
     }
 
+    /// The lists that close their CA since they are not understood.
+    pub(super) fn not_understood(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.closed_by.iter().filter(|list| matches!(list.content, Content::NotUnderstood(_)))
+    }
+
     /// Every list that says who is good, with its delta.
     pub(super) fn good(&self) -> impl Iterator<Item = &InForce> {
         self.lists.iter().filter(|one| one.says == Says::Good)

@@ -124,7 +124,7 @@ impl Selection<'_> {
             Revocation::Lists(lists) => Some(lists),
             Revocation::NotChecked => None,
         });
-        lists.into_iter().flat_map(RevocationLists::all)
+        lists.into_iter().flat_map(|lists| lists.all().chain(lists.not_understood()))
     }
 
     /// Delegated signers whose own certificate its CA has revoked.
