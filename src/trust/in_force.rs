@@ -75,11 +75,14 @@ impl RevocationLists {
     }
 
     /// The number up to which everything is known of certificates with this distribution point's name, or of those
-    /// without one: that of the list, or of the delta list that was combined with it.
+    /// without one: that of the list, or of the delta list that was combined with it. Issuers number each part for
+    /// itself, so that the number of the complete list says nothing of a part.
     pub fn number_at(&self, point: Option<&PointName>) -> Option<CrlNumber> {
-        let complete = self.good().find(|one| one.is_complete());
-        let there = point.and_then(|point| self.at(point).find(|one| one.says == Says::Good));
-        complete.into_iter().chain(there).filter_map(InForce::number).max()
+        let list = match point {
+            None => self.good().find(|one| one.is_complete()),
+            Some(point) => self.at(point).find(|one| one.says == Says::Good),
+        };
+        list.and_then(InForce::number)
     }
 
     /// Every list a lookup asks.
