@@ -1,11 +1,12 @@
 //! OCSP answers: each asked for, kept and put in force, and asked for anew while its certificate is in use.
 
 use super::registry::Registry;
-use super::{Gateway, publish, settle};
+use super::{Gateway, publish, settle, verify};
 use crate::clock;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
 use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
 use crate::trust::ocsp::{Blame, Change, OcspAnswers, Responder};
 use crate::trust::sources::ocsp::AskError;
 use crate::trust::{Authority, Need, TrustSnapshot};
@@ -102,8 +103,9 @@ fn tell_if_back(answers: &OcspAnswers, responder: &Responder) {
     }
 }
 
-/// Keeps the answers fresh that live connections rest on, ahead of their end, and looks whether a responder that did
-/// not answer is back.
+/// Keeps the answers fresh that live connections rest on, ahead of their end; asks for the lists that they need, since
+/// theirs grew stale and a distribution point was not asked for; and looks whether a responder that did not answer is
+/// back.
 pub(super) async fn keep_fresh(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -114,25 +116,31 @@ pub(super) async fn keep_fresh(gateway: Arc<Gateway>) {
         if !trust.asks() {
             continue;
         }
-        let (answers, now) = (&trust.live().answers, clock::now());
-        let mut wanted = in_use(&gateway.registry, trust);
-        wanted.retain(|(issuer, serial)| answers.is_due(*issuer, *serial, now));
-        wanted.extend(answers.probes(now));
-        let needs: Vec<_> = wanted.into_iter().map(|(issuer, serial)| Need::Answer { issuer, serial }).collect();
-        drop(settle::begin(&gateway, &needs));
+        let mut wanted = in_use(&gateway.registry, trust, clock::now());
+        let probes = trust.live().answers.probes(clock::now());
+        wanted.extend(probes.into_iter().map(|(issuer, serial)| Need::Answer { issuer, serial }));
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        drop(settle::begin(&gateway, &wanted));
     }
 }
 
-/// The certificates of live clients that a responder can be asked about.
-fn in_use(registry: &Registry, trust: &TrustSnapshot) -> HashSet<(AuthorityKey, SerialNumber)> {
-    let mut used = HashSet::new();
-    let has_responder =
-        |issuer: &AuthorityKey| trust.authority(issuer).is_some_and(|authority| authority.responder().is_some());
+/// What is to be asked about the certificates of live clients.
+fn in_use(registry: &Registry, trust: &TrustSnapshot, now: Timestamp) -> HashSet<Need> {
+    let answers = &trust.live().answers;
+    let mut wanted = HashSet::new();
     registry.for_each(|connection| {
         let known = connection.last_known();
-        let links = known.verified().map_or(&[][..], |client| client.links());
-        let asked = links.iter().filter(|link| has_responder(&link.issued_by));
-        used.extend(asked.map(|link| (link.issued_by, link.serial)));
+        let Some(client) = known.verified() else { return };
+        for link in client.links() {
+            let Some(authority) = trust.authority(&link.issued_by) else { continue };
+            if authority.responder().is_some() && answers.is_due(link.issued_by, link.serial, now) {
+                wanted.insert(Need::Answer { issuer: link.issued_by, serial: link.serial });
+            }
+            if authority.fetches_points() {
+                let needs = verify::needs(client, trust, now);
+                wanted.extend(needs.into_iter().filter(|need| matches!(need, Need::Lists { .. })));
+            }
+        }
     });
-    used
+    wanted
 }

@@ -335,7 +335,7 @@ impl TrustSnapshot {
     /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
     /// status may be [`RevocationStatus::Pending`] at all.
     pub fn asks(&self) -> bool {
-        let asks = |one: &Authority| one.responder().is_some() || !one.facts.point_hosts.is_empty();
+        let asks = |one: &Authority| one.responder().is_some() || one.fetches_points();
         self.ground.authorities.iter().any(asks)
     }
 
