@@ -1,6 +1,6 @@
 //! The answers that are kept, and how the responders do.
 
-use super::responder::{Responder, retry_at};
+use super::responder::{Pause, Responder};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{Answer, CertificateStatus};
 use crate::pki::serial::SerialNumber;
@@ -41,14 +41,15 @@ pub(super) struct Known {
 pub(super) struct KeptAnswer {
     pub(super) answer: Answer,
     pub(super) holds_until: Timestamp,
-    refresh_at: Timestamp,
+    /// Until it is asked for anew.
+    rest: Pause,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     times: u32,
-    pub(super) retry_at: Timestamp,
-    pub(super) why: Arc<str>,
+    pause: Pause,
+    why: Arc<str>,
 }
 
 /// Whether a responder may be asked again.
@@ -62,7 +63,7 @@ pub(super) enum MayAsk {
 #[derive(Clone, Debug)]
 struct Health {
     failures: u32,
-    retry_at: Timestamp,
+    pause: Option<Pause>,
     since: Timestamp,
     why: Arc<str>,
     /// What it is asked to see whether it is back.
@@ -106,7 +107,7 @@ impl OcspAnswers {
         }
         lock(&self.responders).remove(&key.0);
         let holds_until = Responder::holds_until(&answer, now);
-        let kept = KeptAnswer { answer, holds_until, refresh_at: responder.refresh_at(holds_until, now) };
+        let kept = KeptAnswer { answer, holds_until, rest: Pause::until(responder.refresh_at(holds_until, now), now) };
         let mut shard = self.shard(&serial);
         self.make_room(&mut shard, &key, now);
         let before = shard.insert(key, Known { answer: Some(kept), failure: None });
@@ -131,12 +132,13 @@ impl OcspAnswers {
 
     fn count_failure(&self, (authority, serial): Key, why: &Arc<str>, now: Timestamp) {
         let mut responders = lock(&self.responders);
-        let fresh = Health { failures: 0, retry_at: now, since: now, why: Arc::clone(why), last: serial };
+        let fresh = Health { failures: 0, pause: None, since: now, why: Arc::clone(why), last: serial };
         let health = responders.entry(authority).or_insert(fresh);
         // Questions that were under way together fail together, and count once.
-        if health.failures < FAILURES_TO_BACK_OFF || now >= health.retry_at {
+        if !health.is_left_alone(now) {
             health.failures = health.failures.saturating_add(1);
-            health.retry_at = retry_at(health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1), now);
+            let failures = health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1);
+            health.pause = health.is_down().then(|| Pause::after(failures, now));
         }
         (health.why, health.last) = (Arc::clone(why), serial);
     }
@@ -146,13 +148,13 @@ impl OcspAnswers {
         self.make_room(&mut shard, &key, now);
         let known = shard.entry(key).or_default();
         let times = known.failure.as_ref().map_or(1, |failure| failure.times.saturating_add(1));
-        known.failure = Some(Failure { times, retry_at: retry_at(times, now), why });
+        known.failure = Some(Failure { times, pause: Pause::after(times, now), why });
     }
 
     /// Why a responder is left alone at `now`, if it is; a question to it then fails without being asked.
     pub fn backs_off(&self, responder: &AuthorityKey, now: Timestamp) -> Option<Arc<str>> {
         let responders = lock(&self.responders);
-        let health = responders.get(responder).filter(|health| health.is_down() && now < health.retry_at)?;
+        let health = responders.get(responder).filter(|health| health.is_left_alone(now))?;
         Some(health.why.clone())
     }
 
@@ -165,7 +167,7 @@ impl OcspAnswers {
     /// What to ask responders that do not answer, to see whether they are back by `now`.
     pub fn probes(&self, now: Timestamp) -> Vec<(AuthorityKey, SerialNumber)> {
         let responders = lock(&self.responders);
-        let due = responders.iter().filter(|(_, health)| health.is_down() && now >= health.retry_at);
+        let due = responders.iter().filter(|(_, health)| health.is_down() && !health.is_left_alone(now));
         due.map(|(authority, health)| (*authority, health.last)).collect()
     }
 
@@ -178,12 +180,11 @@ impl OcspAnswers {
     /// and whether it may be asked.
     pub(super) fn silence(&self, authority: AuthorityKey, known: &Known, now: Timestamp) -> Option<(Arc<str>, MayAsk)> {
         let left_alone = self.backs_off(&authority, now).is_some();
-        let (why, retry_at) = match &known.failure {
-            Some(failure) => (Arc::clone(&failure.why), failure.retry_at),
-            None => (self.down(&authority)?.1, now),
+        let (why, just_asked) = match &known.failure {
+            Some(failure) => (Arc::clone(&failure.why), failure.pause.lasts(now)),
+            None => (self.down(&authority)?.1, false),
         };
-        let may_ask = if left_alone || now < retry_at { MayAsk::NotYet } else { MayAsk::Now };
-        Some((why, may_ask))
+        Some((why, if left_alone || just_asked { MayAsk::NotYet } else { MayAsk::Now }))
     }
 
     /// Certificates that something is known about.
@@ -252,20 +253,24 @@ impl KeptAnswer {
 
 impl Known {
     fn is_due(&self, now: Timestamp) -> bool {
-        let may_retry = self.failure.as_ref().is_none_or(|failure| failure.retry_at <= now);
-        let is_old = self.answer.is_none_or(|kept| kept.refresh_at <= now && !kept.is_revoked());
+        let may_retry = self.failure.as_ref().is_none_or(|failure| !failure.pause.lasts(now));
+        let is_old = self.answer.is_none_or(|kept| !kept.rest.lasts(now) && !kept.is_revoked());
         may_retry && is_old
     }
 
     fn is_worth_keeping(&self, now: Timestamp) -> bool {
         self.answer.is_some_and(|kept| kept.holds_until >= now || kept.is_revoked())
-            || self.failure.as_ref().is_some_and(|failure| failure.retry_at > now)
+            || self.failure.as_ref().is_some_and(|failure| failure.pause.lasts(now))
     }
 }
 
 impl Health {
     const fn is_down(&self) -> bool {
         self.failures >= FAILURES_TO_BACK_OFF
+    }
+
+    fn is_left_alone(&self, now: Timestamp) -> bool {
+        self.pause.is_some_and(|pause| pause.lasts(now))
     }
 }
 

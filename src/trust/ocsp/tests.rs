@@ -268,6 +268,20 @@ fn a_revocation_by_a_responder_that_the_ca_revoked_later_stands() {
 }
 
 #[test]
+fn a_clock_set_back_leaves_nobody_alone_for_as_long() {
+    let world = World::new();
+    let authority = world.responder.authority();
+    (0..3).for_each(|_| world.fail(0));
+    let before = NOW.plus_seconds(-86_400);
+    assert!(world.answers.backs_off(&authority, before).is_none());
+    assert_eq!(world.answers.probes(before), [(authority, serial(1))]);
+    assert!(world.answers.is_due(authority, serial(1), before));
+    world.answered(CertificateStatus::Good, 86_400);
+    assert!(!world.answers.is_due(authority, serial(1), NOW));
+    assert!(world.answers.is_due(authority, serial(1), before), "an answer is renewed");
+}
+
+#[test]
 fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_was_not_asked_in_vain() {
     let world = World::new();
     let authority = world.responder.authority();
