@@ -7,6 +7,7 @@ use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Certificates that something is kept about: five times the connections of a gateway; some 25 MB. One that was let go
@@ -25,6 +26,7 @@ type Key = (AuthorityKey, SerialNumber);
 /// Answers by certificate, shared by all snapshots.
 pub struct OcspAnswers {
     shards: [Mutex<HashMap<Key, Known>>; SHARDS],
+    hash: RandomState,
     responders: Mutex<HashMap<AuthorityKey, Health>>,
     room: usize,
 }
@@ -95,7 +97,8 @@ pub enum Change {
 impl OcspAnswers {
     /// With room for so many certificates in each shard.
     pub(super) fn with_room(room: usize) -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), responders: Mutex::default(), room }
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, hash: RandomState::new(), responders: Mutex::default(), room }
     }
 
     /// Keeps a responder's answer, unless the one before it knew more: then it counts as none.
@@ -202,11 +205,11 @@ impl OcspAnswers {
         self.shard(&serial).get(&(authority, serial)).cloned().unwrap_or_default()
     }
 
-    /// By the serial's last octet, which is random or counts.
+    /// By a hash that nobody outside knows: no CA's way of numbering, and nobody's choice, makes a shard too small.
     fn shard(&self, serial: &SerialNumber) -> MutexGuard<'_, HashMap<Key, Known>> {
-        let last = serial.as_bytes().last().copied().unwrap_or_default();
+        let [first, ..] = self.hash.hash_one(serial).to_le_bytes();
         // The remainder is below SHARDS.
-        lock(&self.shards[usize::from(last) % SHARDS])
+        lock(&self.shards[usize::from(first) % SHARDS])
     }
 
     /// Lets go of what does not hold any more, and if that is not enough of the eighth that will be over first.

@@ -212,18 +212,18 @@ fn what_is_kept_is_bounded_and_a_revocation_goes_last() {
     let keep = |number: u32, status| {
         world.answers.answered(&world.responder, serial(number * 256), answer(status, i64::from(number)), NOW)
     };
-    // All in one shard.
+    // 64 in each of the 64 shards.
     assert_eq!(keep(1, KEY_COMPROMISE), Change::NowRevoked);
-    for number in 2..2000 {
+    for number in 2..20_000 {
         keep(number, CertificateStatus::Good);
-        assert!(world.answers.len() <= 64);
     }
+    assert!((2048..=64 * 64).contains(&world.answers.len()), "{}", world.answers.len());
     assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
     // Failures alone fill it neither.
-    for number in 2000..4000 {
+    for number in 20_000..40_000 {
         world.answers.failed(&world.responder, serial(number * 256), Blame::Answer, "no", NOW);
-        assert!(world.answers.len() <= 64);
     }
+    assert!(world.answers.len() <= 64 * 64, "{}", world.answers.len());
     assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
 }
 
@@ -279,6 +279,15 @@ fn a_clock_set_back_leaves_nobody_alone_for_as_long() {
     world.answered(CertificateStatus::Good, 86_400);
     assert!(!world.answers.is_due(authority, serial(1), NOW));
     assert!(world.answers.is_due(authority, serial(1), before), "an answer is renewed");
+}
+
+#[test]
+fn serial_numbers_that_end_alike_do_not_crowd_each_other_out() {
+    let world = World { responder: responder(), answers: OcspAnswers::with_room(64) };
+    for number in 0..640 {
+        world.answers.answered(&world.responder, serial(number * 256), answer(CertificateStatus::Good, 60), NOW);
+    }
+    assert_eq!(world.answers.len(), 640);
 }
 
 #[test]
