@@ -69,8 +69,33 @@ pub fn read(state_folder: &Path) -> Result<BlockList, String> {
 /// one or the other, whole.
 ///
 /// # Errors
-/// When it cannot be written; the one before stays.
+/// When it cannot be written, or nobody knows whether it would outlive a crash; then the one or the other is there.
 pub fn write(state_folder: &Path, list: &BlockList) -> io::Result<()> {
+    write_with(state_folder, list, sync)
+}
+
+/// Keeps a list from which a block of the one before was taken.
+///
+/// # Errors
+/// As [`write`]; the list before is put back, so that whoever is told that nothing has changed is told the truth after
+/// a restart too.
+pub fn shorten(state_folder: &Path, before: &BlockList, after: &BlockList) -> io::Result<()> {
+    shorten_with(state_folder, before, after, sync)
+}
+
+fn shorten_with(
+    state_folder: &Path,
+    before: &BlockList,
+    after: &BlockList,
+    sync: fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    write_with(state_folder, after, sync).inspect_err(|_| {
+        // Whether this fails, too, or only its last step does: there is nothing more that could be done.
+        let _ = write_with(state_folder, before, sync);
+    })
+}
+
+fn write_with(state_folder: &Path, list: &BlockList, sync: fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let document = Document { version: VERSION, blocks: list.iter().map(Written::from).collect() };
     let octets = serde_json::to_vec(&document)?;
     folder::make(state_folder).map_err(io::Error::other)?;
@@ -81,7 +106,11 @@ pub fn write(state_folder: &Path, list: &BlockList) -> io::Result<()> {
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }
-    // The name is in the folder's own octets.
+    sync(state_folder)
+}
+
+/// The name is in the folder's own octets.
+fn sync(state_folder: &Path) -> io::Result<()> {
     File::open(state_folder)?.sync_all()
 }
 
@@ -182,5 +211,18 @@ mod tests {
             mode(&feed, others);
             assert_eq!(Keeper::open(&feed).is_ok(), is_ours, "{others:o}");
         }
+    }
+
+    #[test]
+    fn a_removal_that_may_not_outlive_a_crash_is_none_after_a_restart_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = (list(&["1", "2"]), list(&["1"]));
+        write(folder.path(), &before).unwrap();
+        let fails = |_: &Path| Err(io::Error::other("the disk is going"));
+        let error = shorten_with(folder.path(), &before, &after, fails).unwrap_err();
+        assert_eq!(error.to_string(), "the disk is going");
+        assert!(read(folder.path()).unwrap().iter().eq(before.iter()), "who is blocked stays blocked");
+        shorten(folder.path(), &before, &after).unwrap();
+        assert!(read(folder.path()).unwrap().iter().eq(after.iter()));
     }
 }
