@@ -32,6 +32,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -355,6 +356,7 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
+    let mut expiring: Option<JoinHandle<()>> = None;
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -373,10 +375,11 @@ async fn watch_connections(gateway: Arc<Gateway>) {
                 gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
-        if snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now()) {
+        let is_over = snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now());
+        if is_over && expiring.as_ref().is_none_or(JoinHandle::is_finished) {
             let gateway = gateway.clone();
-            // Were it to panic, it would be tried again.
-            let _ = tokio::task::spawn_blocking(move || blocks::expire(&gateway)).await;
+            // Not waited for: it takes as long as the disk does. Were it to panic, it would be tried again.
+            expiring = Some(tokio::task::spawn_blocking(move || blocks::expire(&gateway)));
         }
         if enforced.elapsed() >= ENFORCE_INTERVAL {
             publish::enforce(&gateway, &snapshot);

@@ -223,6 +223,21 @@ fn a_block_ends_by_time_without_a_reload_on_live_connections_too() {
 }
 
 #[test]
+fn a_disk_that_hangs_when_a_block_ends_holds_up_no_other_limit() {
+    let setup = start_with(|config| format!("{config}\n[limits]\nidle_timeout = \"1s\"\n"));
+    let (expires, over) = (in_time(2), sekisho::clock::now().plus_seconds(3));
+    block(&setup.gateway, &json!({"contract": "00009999999", "expires": expires}));
+    // Whoever opens it to write waits until somebody reads it, which nobody does.
+    let unfinished = setup.pki.path(STATE).join(".blocks.json.new");
+    assert!(Command::new("mkfifo").arg(unfinished).status().unwrap().success());
+    wait_until("the block has ended", || sekisho::clock::now() > over);
+    let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
+    let mut idle = client.connect(&setup.gateway, ALERT).unwrap();
+    idle.read_to_its_end();
+    assert!(setup.gateway.metric(r#"sekisho_limits_total{limit="idle_timeout"}"#) > 0.5);
+}
+
+#[test]
 fn the_same_target_again_replaces_the_block_and_keeps_its_number() {
     let setup = with_people();
     let first = block(&setup.gateway, &serial(&setup.pki, "client-leaving"));

@@ -340,3 +340,27 @@ fn a_hold_is_asked_about_again_when_its_answer_is_over() {
     wait_until("the answer is over", || now() > over);
     assert_eq!(reason(&asked.get("client-rsa", PAGE)), "revoked");
 }
+
+#[test]
+fn a_certificate_that_the_responder_declines_does_not_switch_it_off_for_others() {
+    let asked = Asked::new("", LISTS);
+    let (ca, key) = asked.issuing_ca();
+    let just_issued = asked.certificate("client-good").serial();
+    asked.front.now(Behaviour::Makes(Box::new(move |question| {
+        let id = certificate_id(question);
+        // The serial number is what stands last.
+        if id.ends_with(just_issued.as_bytes()) {
+            return declined(6);
+        }
+        AnswerBuilder::good(&id, &ca, now()).says(Says::Revoked(1)).sign(&key)
+    })));
+    // The fresh list stands in for the answer that there is not; the client stays and is asked about over and over.
+    let connection =
+        TlsClient::new(&asked.pki, Some("client-good"), Version::Tls13).connect(&asked.gateway, ALERT).unwrap();
+    let mut socket = WebSocket::open(connection, ALERT);
+    wait_until("the responder has declined three times", || asked.outcomes("declined") > 2.5);
+    assert_eq!(socket.echo("still").unwrap(), "still");
+    // Another client, revoked at the responder and not on the list yet.
+    assert_eq!(reason(&asked.get("client-rsa", ALERT)), "revoked");
+    assert!(asked.gateway.metric(r#"sekisho_ocsp_responder_down{ca="issuing"}"#).abs() < f64::EPSILON);
+}

@@ -12,11 +12,12 @@ use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::{AuthorityKey, sha256};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
+use crate::trust::folder;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -72,6 +73,8 @@ impl Recalled {
 pub enum KeepError {
     /// Another process has it.
     InUse,
+    /// Others may write to it.
+    NotOurs(String),
     /// The file system says so.
     Io(io::Error),
 }
@@ -141,7 +144,9 @@ impl Keeper {
     /// # Errors
     /// [`KeepError`].
     pub fn open(folder: &Path) -> Result<(Self, Recalled), KeepError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        folder::make(folder).map_err(KeepError::NotOurs)?;
+        // Whoever may write to the one above can put another in its place.
+        folder.parent().map_or(Ok(()), folder::check).map_err(KeepError::NotOurs)?;
         let lock = options().create(true).open(folder.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => KeepError::InUse,
@@ -442,6 +447,7 @@ impl fmt::Display for KeepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse => f.write_str("another process keeps its state there; each gateway has a folder of its own"),
+            Self::NotOurs(why) => f.write_str(why),
             Self::Io(error) => error.fmt(f),
         }
     }
