@@ -178,14 +178,20 @@ impl Issuer {
         let public = tokio::spawn(listen::serve(bound.public, self.public(), self.stop.subscribe(), drain));
         // It answers to the end: a load balancer has to be told that we are draining.
         let admin = tokio::spawn(listen::serve(bound.admin, self.admin(), self.rest.subscribe(), Duration::ZERO));
-        stop_signal(signals).await;
+        let outcome = tokio::select! {
+            () = stop_signal(signals) => Ok(()),
+            () = self.publisher.went_back() => Err(at_start(
+                "the store is not the one that was read before: it was restored from a backup, or a standby took its \
+                 place that had not everything. This node has ended, to be started anew",
+            )),
+        };
         tracing::info!("stopping: no new connections, requests under way may finish");
         self.stop.send_replace(true);
         for task in [api, public] {
             note_end("a listener", task.await);
         }
         self.finish(admin).await;
-        Ok(())
+        outcome
     }
 
     /// Ends what works in the background, then the store.

@@ -5,6 +5,7 @@ use crate::common::{Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, 
 use crate::feed_server::{Live, Plan, Signer, World, configuration};
 use crate::lapse::{ALERT, Closed, PAGE, Paths};
 use rustls::AlertDescription;
+use sekisho::pki::certificate::Certificate;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -484,6 +485,49 @@ fn a_store_restored_from_a_backup_is_followed_anew_and_what_it_forgot_stays_revo
     let held = || world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
     wait_until("the list has what was told since", || (held() - 1.0).abs() < f64::EPSILON);
     leaving_is_revoked(&world, 0, 10);
+}
+
+#[test]
+fn a_store_that_was_restored_and_has_grown_again_before_the_gateway_came_back_is_found_out() {
+    let (mut world, mut live) = World::following(&Plan::default());
+    live.event(&world.told(0, 5, &[(5, LEAVING, "revoked")]));
+    leaving_is_revoked(&world, 0, 5);
+    drop(live);
+    // It has a change 5 as well, and another one.
+    world.history = "h2".to_owned();
+    let asked = world.nodes[0].asked();
+    assert_eq!(asked.after, Some(5));
+    let mut live = asked.accept();
+    live.event(&world.told(5, 7, &[(6, "client-expired", "revoked")]));
+    live.wait_for_end();
+    assert!(world.ends("another-history") > 0.0);
+    assert_eq!(world.nodes[0].acknowledged().last().map(|(_, to)| *to), Some(5), "nothing of it is in force");
+    let asked = world.nodes[0].asked();
+    assert_eq!(asked.after, None, "anew");
+    let mut live = asked.accept();
+    world.list.1 = 2;
+    live.event(&world.told(2, 7, &[(4, "client-good", "revoked")]));
+    world.nodes[0].wait_for_acknowledgement("f-1", 7);
+    let refused = |client| refusal(&world.setup.gateway, &world.setup.pki, client);
+    assert_eq!(refused("client-good"), Some(AlertDescription::CertificateRevoked), "what came to the old numbers");
+    assert_eq!(refused(LEAVING), Some(AlertDescription::CertificateRevoked), "what was told before");
+}
+
+#[test]
+fn changes_of_a_ca_that_does_not_follow_are_counted_and_logged() {
+    let (world, mut live) = World::following(&Plan::default());
+    let mut payload = world.payload(0, 1, &[(1, LEAVING, "revoked")]);
+    let root = std::fs::read(world.setup.pki.path("root-ca.pem")).unwrap();
+    let root = Certificate::parse(&sekisho::pki::pem::certificates(&root).unwrap()[0]).unwrap().authority_key();
+    let root: String = root.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    payload["changes"][0]["issuer"] = root.into();
+    live.event(&world.signer.sign(&payload));
+    world.nodes[0].wait_for_acknowledgement("f-1", 1);
+    let counted = world.setup.gateway.metric(r#"sekisho_feed_not_followed_total{ca="root"}"#);
+    assert!((counted - 1.0).abs() < f64::EPSILON);
+    world.setup.gateway.record("the warning", |record| {
+        record["message"].as_str().is_some_and(|text| text.contains("of a CA without feed = true"))
+    });
 }
 
 #[test]
