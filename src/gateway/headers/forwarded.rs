@@ -45,7 +45,7 @@ impl Forwarding {
         let quotable = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:[]".contains(&octet);
         if host.bytes().all(quotable)
             && let Ok(host_value) = HeaderValue::try_from(host)
-            && let Ok(forwarded) = HeaderValue::try_from(format!("{}{host}\"", self.forwarded))
+            && let Ok(forwarded) = HeaderValue::try_from([&*self.forwarded, host, "\""].concat())
         {
             headers.try_insert(X_FORWARDED_HOST, host_value)?;
             headers.try_insert(FORWARDED, forwarded)?;

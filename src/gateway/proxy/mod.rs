@@ -300,7 +300,7 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
         .client
         .headers
         .apply(&mut parts.headers, &facts)
-        .and_then(|()| connection.forwarding.apply(&mut parts.headers, &admitted.host.to_string()));
+        .and_then(|()| connection.forwarding.apply(&mut parts.headers, admitted.host.authority()));
     set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))?;
     // The origin-form of its target, whichever form it came in ([`Target::parse`](super::access::Target::parse)).
     *request = parts.into();
