@@ -22,6 +22,7 @@ use context::RequestContext;
 use http::request::Parts;
 use http::{Request, StatusCode};
 use pingora_core::apps::HttpServerApp;
+use pingora_core::modules::http::HttpModules;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -71,6 +72,9 @@ impl ProxyHttp for Rules {
     fn new_ctx(&self) -> RequestContext {
         RequestContext::new(self.gateway.snapshot())
     }
+
+    /// Nothing is compressed or otherwise changed on its way.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         // Counted in before the snapshot is taken: see `Connection::begin_request`.
