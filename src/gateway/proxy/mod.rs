@@ -138,7 +138,7 @@ impl ProxyHttp for Rules {
         };
         let timeout = ctx.at_most(admitted.timeout);
         let peer = if session.is_upgrade_req() {
-            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.clone())
+            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.get_or_insert_default().clone())
         } else {
             admitted.pool.peer(&lease, timeout)
         };
@@ -164,7 +164,9 @@ impl ProxyHttp for Rules {
     ) -> Result<()> {
         // What follows is the upgraded protocol's, whose messages may be far apart.
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            ctx.upgrade.agreed();
+            if let Some(upgrade) = &ctx.upgrade {
+                upgrade.agreed();
+            }
             session.set_read_timeout(None);
             session.set_write_timeout(Some(ctx.snapshot.config.limits.body_idle_timeout));
         }
