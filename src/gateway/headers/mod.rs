@@ -9,12 +9,10 @@
 
 mod forwarded;
 mod set;
-mod store;
 mod strip;
 
 pub use forwarded::Forwarding;
 pub use set::{IdentityHeaders, MAX_CERTIFICATE_HEADER_OCTETS, RequestFacts, SessionKind};
-pub use store::{HeaderStore, TooManyHeaders};
 pub use strip::{StripSet, strip};
 
 use std::borrow::Cow;

@@ -1,18 +1,21 @@
 //! Sets what was verified (requirement G7).
 
 use super::encode;
-use super::store::{HeaderStore, TooManyHeaders};
 use crate::config::HeaderNames;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
 use crate::pki::time::Timestamp;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderName, HeaderValue};
+use http::header::MaxSizeReached;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
 
 /// Octets that `Client-Cert` or `Client-Cert-Chain` may have: past it the header is left out whole, since part of a
 /// chain would be a false statement. Twice what most upstreams take for all headers together.
 pub const MAX_CERTIFICATE_HEADER_OCTETS: usize = 16 * 1024;
+
+/// Headers that are not constant and those of [`super::Forwarding`], at most: room is made for all of them at once.
+const FURTHER: usize = 8;
 
 /// Whether a TLS session is a new one or a resumed one (RFC 8446 section 2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,21 +111,22 @@ impl IdentityHeaders {
     /// Sets the headers on a request, after [`super::strip()`].
     ///
     /// # Errors
-    /// [`TooManyHeaders`]: the request must not go on.
-    pub fn apply(&self, headers: &mut impl HeaderStore, request: &RequestFacts<'_>) -> Result<(), TooManyHeaders> {
+    /// There is no room for them: the request must not go on, since its identity could not be told whole.
+    pub fn apply(&self, headers: &mut HeaderMap, request: &RequestFacts<'_>) -> Result<(), MaxSizeReached> {
+        headers.try_reserve(self.constant.len() + FURTHER)?;
         for (name, value) in &self.constant {
-            headers.replace(name, value.clone())?;
+            headers.try_insert(name, value.clone())?;
         }
         if let Some((name, not_after)) = &self.days_left {
-            headers.replace(name, HeaderValue::from(request.now.days_until(*not_after)))?;
+            headers.try_insert(name, HeaderValue::from(request.now.days_until(*not_after)))?;
         }
         if let Some((name, value)) = pair(&self.request_id, request.request_id.as_str()) {
-            headers.replace(&name, value)?;
+            headers.try_insert(name, value)?;
         }
         if let Some((name, mut value)) = request.assertion.and_then(|assertion| pair(&self.assertion, assertion)) {
             // A bearer of it is believed: no debug print, and no HPACK table (RFC 7541 section 7.1.3).
             value.set_sensitive(true);
-            headers.replace(&name, value)?;
+            headers.try_insert(name, value)?;
         }
         Ok(())
     }

@@ -170,7 +170,8 @@ impl Pool {
     }
 
     fn fits(&self, peer: &PoolPeer, tried: &[SocketAddr]) -> bool {
-        !tried.contains(&peer.backend.addr) && self.backends.ready(&peer.backend)
+        // Without checks every peer counts as healthy, for ever.
+        !tried.contains(&peer.backend.addr) && (self.health_checks.is_none() || self.backends.ready(&peer.backend))
     }
 
     /// How to connect to a chosen peer.
