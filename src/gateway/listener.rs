@@ -6,12 +6,13 @@ use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
 use super::records::{AuthenticationRecord, unenforced};
-use super::reload::{self, Cause, FileWatch};
+use super::reload::{self, Cause};
 use super::settle;
 use super::sources::LastAlarms;
 use super::stream::{ClientStream, WRITE_BUFFER};
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
+use super::watch::FileWatch;
 use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics};
 use crate::clock;
 use crate::config::{CaState, Config, ConfigError, Place};
@@ -52,6 +53,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     // Before the files are read: what changes from here on is not missed.
     let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
     watch.follow(&config, config_path);
+    watch.look(&config, config_path, clock::now());
     let (gateway, runtime) = build(config)?;
     let listeners = {
         let _entered = runtime.enter();

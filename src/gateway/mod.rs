@@ -19,6 +19,7 @@ mod listener;
 mod metrics;
 mod proxy;
 mod publish;
+mod recalled;
 mod records;
 mod registry;
 mod reload;
@@ -31,6 +32,7 @@ mod tickets;
 mod tls_version;
 mod upgrade;
 mod upstream;
+mod watch;
 
 pub mod access;
 pub mod assertion;
@@ -42,6 +44,7 @@ pub mod request_id;
 pub mod verify;
 
 pub use handshake::crypto_provider;
+pub use recalled::{RecalledTrust, recalled_trust};
 pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};

@@ -350,7 +350,7 @@ impl TrustSnapshot {
         let mut status = authority.status(now);
         status.readiness = self.readiness_by_feed(authority, status.readiness, now);
         if authority.waits_for_points() {
-            // The first client brings the list's address; a gateway that is not ready would never see one.
+            // A client brings the list's address; a gateway that is not ready would never see one.
             status.readiness = Readiness::Fresh;
         }
         let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
@@ -430,7 +430,8 @@ impl Authority {
         }
     }
 
-    /// Whether all its lists are at its certificates' distribution points, and none was asked for yet.
+    /// Whether all its lists are at its certificates' distribution points, and none is in force: not asked for yet, or in
+    /// vain.
     fn waits_for_points(&self) -> bool {
         let is_empty = matches!(self.revocation(), Revocation::Lists(lists) if lists.all().next().is_none());
         is_empty && self.facts.lists_at == ListsAt::PointsOnly

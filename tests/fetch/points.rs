@@ -1,6 +1,6 @@
 //! The lists that certificates themselves name: fetched when the first client comes with one, from allowed hosts only.
 
-use crate::common::{Gateway, Signal, TestApp, TestPki, TlsClient, Version, WebSocket, curl, wait_until};
+use crate::common::{Gateway, Signal, TestApp, TestPki, TlsClient, Version, WebSocket, curl, verified, wait_until};
 use crate::gateway::{HOST, issuing, list, with_revocation};
 use crate::lists::{ISSUING_DISTRIBUTION_POINT, ListBuilder, element};
 use crate::server::{Answer, RawServer, ok};
@@ -64,6 +64,12 @@ fn the_first_request_waits_for_the_list_at_the_certificates_point_and_is_then_ju
     assert_ne!(status(&gateway, &pki, "client-revoked-there"), 200);
     assert_eq!(reached(&app), 2);
     assert_eq!(gateway.metric(&fetched(&server, "new")), 1.0);
+    // `sekisho verify` has the list that came, and fetches none.
+    let (code, said) = verified(&gateway, &pki, HOST, "client-revoked-there");
+    assert!(code == Some(1) && said.contains("refused: revoked"), "{said}");
+    let (code, said) = verified(&gateway, &pki, HOST, "client-there");
+    assert!(code == Some(0) && said.contains("ca issuing: lists at distribution points are not fetched"), "{said}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::blocks_desk::{
     write_secret,
 };
 use crate::common::{
-    Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, wait_for, wait_until,
+    Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, verified, wait_for, wait_until,
 };
 use crate::lapse::{ALERT, Closed, PAGE, Paths, REQUIRED, configuration};
 use rustls::AlertDescription;
@@ -105,6 +105,22 @@ fn a_block_by_contract_closes_every_path_of_all_its_users_and_of_no_other_contra
     for client in ["client-leaving", "client-colleague", "client-administrator"] {
         assert_eq!(status(&setup, client, PAGE).unwrap(), 403, "{client}");
     }
+}
+
+#[test]
+fn sekisho_verify_refuses_who_is_blocked() {
+    let setup = with_people();
+    let decided = |client: &str| verified(&setup.gateway, &setup.pki, ALERT, client);
+    assert_eq!(decided("client-leaving").0, Some(0));
+    let told = block(&setup.gateway, &json!({"contract": "00001111111", "user": "leaving"}));
+    let (code, said) = decided("client-leaving");
+    assert!(code == Some(1) && said.contains("refused: blocked") && said.contains("ticket 4711"), "{said}");
+    assert_eq!(decided("client-colleague").0, Some(0));
+    remove(&setup.gateway, &told["block"]["id"]);
+    assert_eq!(decided("client-leaving").0, Some(0));
+    std::fs::write(setup.pki.path(STATE).join("blocks.json"), "{").unwrap();
+    let (code, said) = decided("client-colleague");
+    assert!(code == Some(2) && said.contains("gateway.state_folder") && said.contains("blocks.json"), "{said}");
 }
 
 #[test]

@@ -190,6 +190,8 @@ pub struct World {
     pub signer: Signer,
     /// The feed's id.
     pub feed: String,
+    /// What marks its changes: another one once its store was restored.
+    pub history: String,
     /// The number that the feed tells of as the published list's, and up to where it goes.
     pub list: (u64, u64),
 }
@@ -220,7 +222,14 @@ impl World {
         let urls: Vec<_> = nodes.iter().map(Node::url).collect();
         let gateway = Gateway::listening(&pki, &configuration(&app, &urls, plan));
         let list = (pki.crl_number(), 0);
-        Self { setup: Setup { gateway, app, pki }, nodes, signer, feed: "f-1".to_owned(), list }
+        Self {
+            setup: Setup { gateway, app, pki },
+            nodes,
+            signer,
+            feed: "f-1".to_owned(),
+            history: "h1".to_owned(),
+            list,
+        }
     }
 
     /// As [`Self::new`], and it follows the first node's feed from 0 on.
@@ -259,7 +268,11 @@ impl World {
         let list = json!({ "issuer": issuer, "part": 0, "parts": 1, "point": null, "number": number.to_string(), "to": reach });
         let (now, micros) = sekisho::clock::now_with_microseconds();
         let at = now.unix() * 1_000 + i64::from(micros / 1_000);
-        json!({ "v": 1, "feed": self.feed, "at": at, "from": from, "to": to, "changes": changes, "lists": [list] })
+        let mark = |number: u64| if number == 0 { String::new() } else { format!("{}-{number}", self.history) };
+        json!({
+            "v": 1, "feed": self.feed, "at": at, "from": from, "from_mark": mark(from), "to": to, "mark": mark(to),
+            "changes": changes, "lists": [list]
+        })
     }
 
     /// The same, signed.

@@ -241,11 +241,12 @@ impl ProxyHttp for Rules {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+        // Counted out here and not when pingora drops the context, which may be after the next request began; and before
+        // the record says that it is over.
+        ctx.in_flight = None;
         self.log(session, error, ctx);
         self.count_reset(session, error, ctx);
         self.count_timeout(session, error, ctx);
-        // Counted out here and not when pingora drops the context, which may be after the next request began.
-        ctx.in_flight = None;
         ctx.lease = None;
         if ctx.failure.is_some() && session.as_http1().is_some() {
             // Answered early: pingora would close at once, and the answer might be lost.

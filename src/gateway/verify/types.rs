@@ -164,6 +164,12 @@ impl TicketHolder {
 }
 
 impl VerifiedClient {
+    /// Whether both were verified by the same CAs and policy.
+    pub(in crate::gateway) fn is_on_the_ground_of(&self, other: &Self) -> bool {
+        self.authorities_generation == other.authorities_generation
+            && self.policy_fingerprint == other.policy_fingerprint
+    }
+
     pub(super) fn of(
         chain: Arc<VerifiedChain>,
         standing: Standing,

@@ -83,6 +83,19 @@ pub enum Blame {
     Nobody,
 }
 
+/// How a responder does whose last answers did not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Questions in a row that came to nothing.
+    pub failures: u32,
+    /// When the first of them did.
+    pub since: Timestamp,
+    /// Why the last one did.
+    pub why: Arc<str>,
+    /// When it is asked next, once it is left alone for a time ([`OcspAnswers::backs_off`]).
+    pub retry_at: Option<Timestamp>,
+}
+
 /// What an answer changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
@@ -167,6 +180,17 @@ impl OcspAnswers {
         responders.get(responder).filter(|health| health.is_down()).map(|health| (health.since, health.why.clone()))
     }
 
+    /// What is wrong with a responder; `None`: its last answer came, or it was never asked.
+    pub fn trouble(&self, responder: &AuthorityKey) -> Option<Trouble> {
+        let responders = lock(&self.responders);
+        responders.get(responder).map(|health| Trouble {
+            failures: health.failures,
+            since: health.since,
+            why: health.why.clone(),
+            retry_at: health.pause.map(Pause::ends_at),
+        })
+    }
+
     /// What to ask responders that do not answer, to see whether they are back by `now`.
     pub fn probes(&self, now: Timestamp) -> Vec<(AuthorityKey, SerialNumber)> {
         let responders = lock(&self.responders);
@@ -193,6 +217,14 @@ impl OcspAnswers {
     /// Certificates that something is known about.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Certificates of one CA that an answer is kept about.
+    pub fn answers_of(&self, authority: &AuthorityKey) -> usize {
+        let answers = |shard: &Mutex<HashMap<Key, Known>>| {
+            lock(shard).iter().filter(|((of, _), known)| of == authority && known.answer.is_some()).count()
+        };
+        self.shards.iter().map(answers).sum()
     }
 
     /// Whether nothing was ever asked.

@@ -7,7 +7,7 @@ mod answers;
 mod responder;
 mod weigh;
 
-pub use answers::{Blame, Change, OcspAnswers};
+pub use answers::{Blame, Change, OcspAnswers, Trouble};
 pub use responder::Responder;
 pub(in crate::trust) use weigh::Listed;
 

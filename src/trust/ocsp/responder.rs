@@ -95,6 +95,10 @@ impl Pause {
         Self::until(now.plus_seconds(1 + wait + jitter(wait / 2)), now)
     }
 
+    pub(super) const fn ends_at(self) -> Timestamp {
+        self.until
+    }
+
     pub(super) fn lasts(self, now: Timestamp) -> bool {
         self.from <= now && now < self.until
     }

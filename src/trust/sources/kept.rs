@@ -66,6 +66,11 @@ impl KeptLists {
         Self { folder: state_folder.join("lists") }
     }
 
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// In a state folder that is made if it is not there, and can be written to.
     ///
     /// # Errors
