@@ -72,6 +72,17 @@ struct Health {
     last: SerialNumber,
 }
 
+/// Who is at fault where there is no answer that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The responder: no connection, no answer in time, an error of HTTP.
+    Responder,
+    /// The answer: the responder is there, and what it says of this certificate is not believed, or nothing.
+    Answer,
+    /// Neither: it was not asked.
+    Nobody,
+}
+
 /// How a responder does whose last answers did not come.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -83,17 +94,6 @@ pub struct Trouble {
     pub why: Arc<str>,
     /// When it is asked next, once it is left alone for a time ([`OcspAnswers::backs_off`]).
     pub retry_at: Option<Timestamp>,
-}
-
-/// Who is at fault where there is no answer that is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Blame {
-    /// The responder: no connection, no answer in time, an error of HTTP.
-    Responder,
-    /// The answer: the responder is there, and what it says of this certificate is not believed, or nothing.
-    Answer,
-    /// Neither: it was not asked.
-    Nobody,
 }
 
 /// What an answer changed.
@@ -187,7 +187,7 @@ impl OcspAnswers {
             failures: health.failures,
             since: health.since,
             why: health.why.clone(),
-            retry_at: health.pause.map(|pause| pause.end()),
+            retry_at: health.pause.map(Pause::ends_at),
         })
     }
 

@@ -95,7 +95,7 @@ impl Pause {
         Self::until(now.plus_seconds(1 + wait + jitter(wait / 2)), now)
     }
 
-    pub(super) const fn end(self) -> Timestamp {
+    pub(super) const fn ends_at(self) -> Timestamp {
         self.until
     }
 
