@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
-use super::records::{AuthenticationRecord, unenforced};
+use super::records::{AuthenticationRecord, Outcome, unenforced};
 use super::reload::{self, Cause, FileWatch};
 use super::settle;
 use super::sources::LastAlarms;
@@ -324,9 +324,9 @@ async fn cut_and_stuck(connection: &Connection) {
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {
     let took = began.elapsed();
-    let record = AuthenticationRecord::finished(connection, client, clock::now(), took);
+    let outcome = Outcome::of(client);
     let resumed = if connection.tls.resumed { "true" } else { "false" };
-    let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
+    let labels = [&**connection.site_name(), outcome.name, outcome.reason, resumed];
     gateway.metrics.handshakes.with_label_values(&labels).inc();
     gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
     if let Some(unenforced) = unenforced(client) {
@@ -336,7 +336,9 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
         let state = if connection.last_known().draining.is_some() { CaState::Draining } else { CaState::Active };
         gateway.metrics.ca_handshakes.with_label_values(&[&**client.ca(), state.name()]).inc();
     }
-    gateway.records.write(&record);
+    if gateway.records.is_on() {
+        gateway.records.write(&AuthenticationRecord::finished(connection, client, clock::now(), took));
+    }
 }
 
 fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began: Instant) {
