@@ -26,6 +26,7 @@ mod settle;
 mod site;
 mod sources;
 mod stream;
+mod suites;
 mod terminator;
 mod tickets;
 mod tls_version;
@@ -41,7 +42,7 @@ pub mod refusal;
 pub mod request_id;
 pub mod verify;
 
-pub use handshake::crypto_provider;
+pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};
