@@ -73,6 +73,10 @@ pub(super) fn config_for(gateway: &Arc<Gateway>, server_name: Option<&str>) -> O
     server_config(gateway, &snapshot, &site, &Arc::default(), SuiteOrder::Ours).ok().map(Arc::new)
 }
 
+/// Tickets after each handshake of TLS 1.3: each resumption brings the next one, and a browser opens one connection
+/// (HTTP/2). One more would cost another sealing of the client's chain, and as many octets, on every connection.
+const TICKETS: usize = 1;
+
 /// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
 /// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
 const LINGER: Duration = Duration::from_secs(1);
@@ -226,6 +230,7 @@ fn server_config(
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.ignore_client_order = suites == SuiteOrder::Ours;
     config.key_log = session.version.clone();
+    config.send_tls13_tickets = TICKETS;
     // Sessions live in tickets only, so that any gateway can resume them; 0-RTT stays off (max_early_data_size 0).
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(ConnectionTicketer {
