@@ -156,6 +156,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restarted gateway takes its address back while connections of the old one are still closing.
     socket.set_reuse_address(true)?;
+    // Without it a small response waits for the client's acknowledgement of the one before. Accepted sockets inherit it.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(ACCEPT_BACKLOG)?;
     TcpListener::from_std(socket.into())
@@ -271,8 +273,6 @@ async fn take(
             return;
         }
     };
-    // Without it a small response waits for the client's acknowledgement of the one before.
-    let _ = tcp.set_nodelay(true);
     let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
     let handshake = tokio::time::timeout(limits.handshake_timeout, handshake::accept(tcp, &gateway)).await;
     let accepted = match handshake {
