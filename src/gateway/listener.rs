@@ -274,13 +274,15 @@ async fn take(
         }
     };
     let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
-    let handshake = tokio::time::timeout(limits.handshake_timeout, handshake::accept(tcp, &gateway)).await;
+    // In a box of its own, which is gone when it is over: some kilobytes that no idle connection keeps.
+    let accepting = Box::pin(handshake::accept(tcp, &gateway));
+    let handshake = tokio::time::timeout(limits.handshake_timeout, accepting).await;
     let accepted = match handshake {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(failure)) => {
             report_failure(&gateway, &failure, peer, began);
             if let Some(tcp) = failure.tcp {
-                handshake::linger(tcp).await;
+                Box::pin(handshake::linger(tcp)).await;
             }
             return;
         }
