@@ -4,13 +4,13 @@
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
 pub(super) use super::client::{Client, Unsettled};
+use super::session::Session;
 use super::settle;
 use super::site::{Site, Snapshot};
-use super::stream::BufferedTcp;
 use super::suites::SuiteOrder;
-use super::tickets::{ConnectionTicketer, TicketFacts};
-use super::tls_version::{self, VersionWitness};
-use super::verify::{self, Reason, Refusal, VerifiedClient};
+use super::tcp::BufferedTcp;
+use super::tickets::ConnectionTicketer;
+use super::verify::{self, Reason, Refusal};
 use super::{Gateway, alert};
 use crate::clock;
 use crate::config::{ClientAuth, RefusalStyle};
@@ -22,7 +22,7 @@ use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, Serve
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, ServerConfig, SignatureScheme};
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
@@ -85,7 +85,7 @@ const LINGER_OCTETS: usize = 64 * 1024;
 /// Takes a connection through its handshake.
 pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<Accepted, Failure> {
     let snapshot = gateway.snapshot();
-    let start = match client_hello(tcp).await {
+    let mut start = match client_hello(tcp).await {
         Ok(start) => start,
         Err((error, tcp)) => {
             let cause = FailureCause::Tls(error);
@@ -107,6 +107,7 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
         Ok(config) => config,
         Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
     };
+    start.io.let_tickets_wait(session.clone());
     match start.into_stream(Arc::new(config)).into_fallible().await {
         Ok(tls) => match conclude(tls.get_ref().1, gateway, &snapshot, &site, &session) {
             (Client::Refused(refusal), _) if site.refusal == RefusalStyle::Alert => {
@@ -180,30 +181,6 @@ fn refused_by_rustls(error: &io::Error) -> Option<Refusal> {
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
         ) => Some(Refusal::new(Reason::BadCertificate, "the client's chain is larger than a handshake message may be")),
         _ => None,
-    }
-}
-
-/// What verifier, ticketer and the end of the handshake share.
-#[derive(Debug, Default)]
-struct Session {
-    outcome: OnceLock<Result<VerifiedClient, Refusal>>,
-    facts: Arc<TicketFacts>,
-    version: Arc<VersionWitness>,
-}
-
-impl Session {
-    /// The version of a handshake that failed. A client is refused after the version is agreed on, so that what was
-    /// not TLS 1.3 was TLS 1.2; other failures may have come before.
-    fn failed_version(&self, cause: &FailureCause) -> Option<&'static str> {
-        match (self.version.seen(), cause) {
-            (None, FailureCause::Refused(_)) => Some(tls_version::TLS_1_2),
-            (seen, _) => seen,
-        }
-    }
-
-    /// The last word on the client, if it is a refusal.
-    fn refusal(&self) -> Option<Refusal> {
-        self.outcome.get()?.as_ref().err().filter(|refusal| !refusal.is_pending()).cloned()
     }
 }
 

@@ -9,7 +9,8 @@ use super::records::{AuthenticationRecord, Outcome, unenforced};
 use super::reload::{self, Cause, FileWatch};
 use super::settle;
 use super::sources::LastAlarms;
-use super::stream::{ClientStream, WRITE_BUFFER};
+use super::stream::ClientStream;
+use super::tcp::BufferedTcp;
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
 use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics};
@@ -26,7 +27,6 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use tokio::io::BufWriter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
@@ -273,9 +273,8 @@ async fn take(
             return;
         }
     };
-    let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
     // In a box of its own, which is gone when it is over: some kilobytes that no idle connection keeps.
-    let accepting = Box::pin(handshake::accept(tcp, &gateway));
+    let accepting = Box::pin(handshake::accept(BufferedTcp::new(tcp), &gateway));
     let handshake = tokio::time::timeout(limits.handshake_timeout, accepting).await;
     let accepted = match handshake {
         Ok(Ok(accepted)) => accepted,
