@@ -23,10 +23,13 @@ mod recalled;
 mod records;
 mod registry;
 mod reload;
+mod session;
 mod settle;
 mod site;
 mod sources;
 mod stream;
+mod suites;
+mod tcp;
 mod terminator;
 mod tickets;
 mod tls_version;
@@ -43,8 +46,8 @@ pub mod refusal;
 pub mod request_id;
 pub mod verify;
 
-pub use handshake::crypto_provider;
 pub use recalled::{RecalledTrust, recalled_trust};
+pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};

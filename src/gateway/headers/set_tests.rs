@@ -184,3 +184,21 @@ fn a_request_without_room_for_its_identity_does_not_go_on() {
     assert!(headers.apply(&mut full, &request).is_err());
     assert!(Forwarding::new(([192, 0, 2, 7], 50_000).into()).apply(&mut full, "ib.example.jp").is_err());
 }
+
+#[test]
+fn what_a_chain_says_is_written_once_and_anew_under_other_names() {
+    let client = client(&[("contract_id", "00009876543"), ("user_id", "riyousya")], &[b"leaf"]);
+    let names = every_name();
+    let first = IdentityHeaders::verified(&client, SessionKind::Full, NOW, &names);
+    let later = NOW.plus_seconds(60);
+    let second = IdentityHeaders::verified(&client.clone(), SessionKind::Resumed, later, &names);
+    assert!(Arc::ptr_eq(&first.of_chain, &second.of_chain));
+    // What belongs to the connection is its own.
+    assert_eq!(applied(&first, None)["x-sekisho-resumed"], "false");
+    assert_eq!(applied(&second, None)["x-sekisho-resumed"], "true");
+    assert_eq!(applied(&second, None)["x-sekisho-authenticated-at"], *later.to_string());
+    let renamed = HeaderNames { user_id: Some(HeaderName::from_static("x-bank-user")), client_cert: None, ..names };
+    let third = applied(&IdentityHeaders::verified(&client, SessionKind::Full, NOW, &renamed), None);
+    assert_eq!(third["x-bank-user"], "riyousya");
+    assert!(!third.contains_key("x-sekisho-user-id") && !third.contains_key("client-cert"), "{third:?}");
+}

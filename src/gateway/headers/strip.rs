@@ -91,8 +91,7 @@ impl StripSet {
 /// To be called before anything is set.
 pub fn strip(headers: &mut HeaderMap, names: &StripSet) {
     // Allocates only when there is something to remove.
-    let forbidden: Vec<HeaderName> =
-        headers.keys().filter(|name| names.contains(name.as_str())).cloned().collect();
+    let forbidden: Vec<HeaderName> = headers.keys().filter(|name| names.contains(name.as_str())).cloned().collect();
     for name in &forbidden {
         headers.remove(name);
     }
