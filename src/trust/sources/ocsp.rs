@@ -4,6 +4,7 @@ use crate::clock;
 use crate::config::OcspNonce;
 use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use crate::pki::serial::SerialNumber;
+use crate::telemetry::outbound::with_causes;
 use crate::trust::ocsp::Responder;
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -152,16 +153,8 @@ impl AskError {
         Self { name, why: why.into() }
     }
 
-    /// The error with its causes, which reqwest leaves out.
     fn of(error: &reqwest::Error) -> Self {
-        let mut why = "the exchange failed".to_owned();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            why.push_str(": ");
-            why.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::new("unreachable", why)
+        Self::new("unreachable", with_causes("the exchange failed", error))
     }
 }
 
