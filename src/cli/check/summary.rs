@@ -1,8 +1,8 @@
 //! What a configuration would do, for people and as JSON.
 
 use crate::config::{
-    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, PeerAddress, Pool, RefusalStyle, Requirement,
-    RevocationSource, Route, Site, TokenFrom, WhenStale, show_duration,
+    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, Followed, PeerAddress, Pool, RefusalStyle, Requirement,
+    RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, WithoutNumber, show_duration,
 };
 use serde::Serialize;
 use std::fmt;
@@ -27,8 +27,11 @@ struct CaSummary {
     certificate: String,
     issued_by: Option<String>,
     state: &'static str,
+    /// Its sources.
     revocation: Vec<String>,
     when_stale: String,
+    /// What else of its lists is taken than RFC 5280 requires.
+    takes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -77,8 +80,8 @@ impl Summary {
 }
 
 fn ca(ca: &Ca) -> CaSummary {
-    let (revocation, when_stale) = match &ca.revocation {
-        RevocationSource::None => (Vec::new(), "never checked".to_owned()),
+    let (revocation, when_stale, takes) = match &ca.revocation {
+        RevocationSource::None => (Vec::new(), "never checked".to_owned(), Vec::new()),
         RevocationSource::From(sources) => {
             let policy = match &sources.when_stale {
                 WhenStale::Closed => "refuse".to_owned(),
@@ -86,7 +89,7 @@ fn ca(ca: &Ca) -> CaSummary {
                 WhenStale::Open => "accept".to_owned(),
                 WhenStale::ReportOnly => "report only".to_owned(),
             };
-            (sources.files.iter().map(|path| path.value.display().to_string()).collect(), policy)
+            (sources_of(sources), policy, takes(sources))
         }
     };
     CaSummary {
@@ -96,7 +99,26 @@ fn ca(ca: &Ca) -> CaSummary {
         state: ca.state.name(),
         revocation,
         when_stale,
+        takes,
     }
+}
+
+fn sources_of(sources: &RevocationSources) -> Vec<String> {
+    let files = sources.files.iter().map(|path| path.value.display().to_string());
+    let urls = sources.urls.iter().map(|url| url.value.clone());
+    let points = sources.point_hosts.iter().map(|host| format!("distribution points at {}", host.value));
+    let ocsp = sources.ocsp.iter().map(|ocsp| format!("OCSP at {}", ocsp.url.value));
+    let feed = (sources.feed == Followed::Yes).then(|| "the issuer's feed".to_owned());
+    files.chain(urls).chain(points).chain(ocsp).chain(feed).collect()
+}
+
+fn takes(sources: &RevocationSources) -> Vec<String> {
+    let without_number = (sources.without_number == WithoutNumber::Accept)
+        .then(|| "lists without CRLNumber, in the order of their thisUpdate".to_owned());
+    let without_next_update = sources
+        .without_next_update
+        .map(|time| format!("lists without nextUpdate, fresh for {} after their thisUpdate", show_duration(time)));
+    without_number.into_iter().chain(without_next_update).collect()
 }
 
 fn pool(pool: &Pool) -> PoolSummary {
@@ -213,7 +235,10 @@ impl fmt::Display for Summary {
             writeln!(f, "ca {}: {issuer}, {}{draining}", ca.name, ca.certificate)?;
             match ca.revocation.as_slice() {
                 [] => writeln!(f, "  revocation: {}", ca.when_stale)?,
-                paths => writeln!(f, "  revocation: {}; when stale: {}", paths.join(", "), ca.when_stale)?,
+                sources => writeln!(f, "  revocation: {}; when stale: {}", sources.join(", "), ca.when_stale)?,
+            }
+            for taken in &ca.takes {
+                writeln!(f, "  note: takes {taken}")?;
             }
         }
         for pool in &self.pools {
