@@ -207,6 +207,44 @@ fn what_is_right_but_seldom_meant_is_warned_of() {
     }
 }
 
+#[test]
+fn every_source_of_revocation_is_told_and_what_is_taken_beyond_the_standard() {
+    let folder = reference_folder();
+    let path = folder.path().join("config/sekisho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    // What is said of the issuing CA, with these lines changed.
+    let told = |changes: &[(&str, &str)]| {
+        let mut text = text.clone();
+        for (from, to) in changes {
+            assert_eq!(text.matches(from).count(), 1, "{from}");
+            text = text.replacen(from, to, 1);
+        }
+        std::fs::write(&path, text).unwrap();
+        let output = check(folder.path(), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", stdout(&output));
+        let of_ca = stdout(&output).lines().skip_while(|line| !line.starts_with("ca dev-issuing: ")).skip(1);
+        of_ca.take_while(|line| line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let number = ("without_number = \"refuse\"", "without_number = \"accept\"");
+    let next_update = ("#without_next_update = \"24h\"", "without_next_update = \"24h\"");
+    let list = "  revocation: config/../certs/dev/crl.pem; when stale: refuse";
+    let of_number = "  note: takes lists without CRLNumber, in the order of their thisUpdate";
+    let of_next_update = "  note: takes lists without nextUpdate, fresh for 1d after their thisUpdate";
+    assert_eq!(told(&[]), [list], "nothing is taken unless it is said");
+    assert_eq!(told(&[number]), [list, of_number]);
+    assert_eq!(told(&[next_update]), [list, of_next_update]);
+    assert_eq!(told(&[number, next_update]), [list, of_number, of_next_update]);
+    let all = [
+        ("#state_folder = \"/var/lib/sekisho\"", "state_folder = \"state\""),
+        ("#crl_urls", "crl_urls"),
+        ("#distribution_points", "distribution_points"),
+        ("#[ca.revocation.ocsp]\n#url", "[ca.revocation.ocsp]\nurl"),
+    ];
+    let sources = "config/../certs/dev/crl.pem, http://crl.example.jp/crl/biz/0.crl, distribution points at crl.example.jp, \
+                   OCSP at http://ocsp.example.jp/ocsp/biz";
+    assert_eq!(told(&all), [format!("  revocation: {sources}; when stale: refuse")]);
+}
+
 /// A root, an issuing CA, their lists and two server certificates, as the reference configuration names them.
 fn pki(certs: &Path) {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};

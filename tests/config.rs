@@ -121,6 +121,7 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
     let plain = format!("+{}", FEED.replace("https://issuer-1:8444/", "http://issuer-1"));
     let with_query = format!("+{}", FEED.replace("https://issuer-1:8444/", "https://issuer-1/?a"));
     let hasty = format!("{feed}\nlost_after = \"100ms\"");
+    let patient = format!("{feed}\nlost_after = \"61m\"");
     let bare = "+state_folder = \"state\"\n[gateway.feed]";
     check(&[
         (
@@ -156,6 +157,10 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
         (
             &[(LISTEN, &hasty), (REVOCATION, FOLLOWED)],
             &[r#"10: gateway.feed.lost_after: "100ms" is out of range; write "1s" to "1h""#],
+        ),
+        (
+            &[(LISTEN, &patient), (REVOCATION, FOLLOWED)],
+            &[r#"10: gateway.feed.lost_after: "61m" is out of range; write "1s" to "1h""#],
         ),
         (
             &[(LISTEN, bare), (REVOCATION, FOLLOWED)],

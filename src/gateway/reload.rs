@@ -14,12 +14,12 @@ use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
 use super::watch::{FileWatch, Follow, Since};
 use crate::clock;
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config, ConfigError, Placed};
 use crate::trust::blocks::file;
 use crate::trust::{self, Alarm, Live};
 use rustls::crypto::CryptoProvider;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
@@ -267,7 +267,8 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &S
     let began = Instant::now();
     let previous = gateway.snapshot();
     let compiled = trust::yielding(|| {
-        config::load(config_path).and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime))
+        let config = config::load(config_path).map(|config| in_the_same_folder(config, &previous.config));
+        config.and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime))
     });
     match compiled {
         Ok((snapshot, alarms)) => {
@@ -324,18 +325,43 @@ pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
     }
 }
 
-/// What only a restart changes.
+/// The configuration with the state folder that is in use: what is kept in two folders would be half of it in each after
+/// the next start.
+fn in_the_same_folder(mut config: Config, in_use: &Config) -> Config {
+    let (used, named) = (&in_use.gateway.state_folder, &config.gateway.state_folder);
+    let path = |folder: &Option<Placed<PathBuf>>| folder.as_ref().map(|folder| folder.value.clone());
+    if path(used) == path(named) {
+        return config;
+    }
+    let place = named.as_ref().or(used.as_ref()).map(|folder| folder.place.to_string()).unwrap_or_default();
+    match used {
+        Some(used) => {
+            tracing::warn!(
+                place,
+                in_use = %used.value.display(),
+                "the state folder changes with a restart only; what is in the one in use has to be moved there before"
+            );
+            config.gateway.state_folder = Some(used.clone());
+        }
+        None => tracing::warn!(place, "the block list is kept in the state folder from the next start on"),
+    }
+    config
+}
+
+/// Tells which keys have changed that only a restart takes up; [`in_the_same_folder`] tells of the state folder.
 fn warn_of_restart(old: &Config, new: &Config) {
-    let fixed = |config: &Config| {
-        let gateway = &config.gateway;
-        let addresses = (gateway.listen.clone(), gateway.admin);
-        let folder = gateway.state_folder.as_ref().map(|folder| folder.value.clone());
-        (addresses, gateway.threads, gateway.access_log.clone(), folder, config.tickets.clone())
-    };
-    if fixed(old) != fixed(new) {
-        tracing::warn!(
-            "listen, admin, threads, access_log, state_folder and [gateway.tickets] change with a restart only"
-        );
+    let (used, named) = (&old.gateway, &new.gateway);
+    let fixed = [
+        ("gateway.listen", used.listen == named.listen),
+        ("gateway.admin", used.admin == named.admin),
+        ("gateway.threads", used.threads == named.threads),
+        ("gateway.access_log", used.access_log == named.access_log),
+        ("gateway.tickets", old.tickets == new.tickets),
+    ];
+    let changed: Vec<_> = fixed.iter().filter(|(_, is_same)| !is_same).map(|(key, _)| *key).collect();
+    if !changed.is_empty() {
+        let keys = changed.join(", ");
+        tracing::warn!(keys, "these keys have changed, and change with a restart only");
     }
 }
 

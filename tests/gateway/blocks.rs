@@ -185,6 +185,44 @@ fn the_list_outlives_a_restart_and_a_kill() {
 }
 
 #[test]
+fn another_state_folder_waits_for_a_restart_which_is_told_and_nothing_is_kept_in_two() {
+    let mut setup = with_people();
+    let config = std::fs::read_to_string(setup.gateway.config()).unwrap();
+    let key = format!("state_folder = {STATE:?}");
+    let line = 1 + config.lines().position(|line| line == key).unwrap();
+    let reloads = || setup.gateway.metric(r#"sekisho_reloads_total{outcome="published"}"#);
+    let moved = config.replacen(&key, "state_folder = \"elsewhere\"", 1);
+    for round in 1..=2_usize {
+        let before = reloads();
+        setup.gateway.write_config(&moved);
+        setup.gateway.signal(Signal::Reload);
+        wait_until("it is reloaded", || reloads() > before);
+        let warned = || {
+            setup.gateway.records(|record| {
+                record["message"]
+                    .as_str()
+                    .is_some_and(|it| it.starts_with("the state folder changes with a restart only"))
+            })
+        };
+        wait_until("each reload says so", || warned().len() >= round);
+        let warning = &warned()[0];
+        let place = warning["place"].as_str().unwrap();
+        assert!(place.ends_with(&format!("sekisho.toml:{line}: gateway.state_folder")), "{warning}");
+        assert!(warning["in_use"].as_str().unwrap().ends_with(STATE), "{warning}");
+        assert_eq!(warning["level"], "WARN", "{warning}");
+    }
+    let target = json!({"contract": "00001111111", "user": "leaving"});
+    let kept = block(&setup.gateway, &target)["block"].clone();
+    assert!(!setup.pki.path("elsewhere").exists());
+    // Who obeys, and moves what is kept, loses nothing.
+    setup.gateway.signal(Signal::Terminate);
+    setup.gateway.wait_for_end();
+    std::fs::rename(setup.pki.path(STATE), setup.pki.path("elsewhere")).unwrap();
+    setup.gateway = Gateway::start(&setup.pki, &moved);
+    assert_eq!(listed(&setup.gateway), [kept["id"].clone()]);
+}
+
+#[test]
 fn a_reload_keeps_the_list() {
     let setup = with_people();
     block(&setup.gateway, &json!({"contract": "00001111111"}));

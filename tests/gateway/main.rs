@@ -28,6 +28,7 @@ mod observed;
 mod ocsp;
 mod ocsp_sources;
 mod pages;
+mod parts;
 mod pkits;
 mod pools;
 mod proxying;

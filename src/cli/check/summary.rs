@@ -2,7 +2,7 @@
 
 use crate::config::{
     AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, Followed, PeerAddress, Pool, RefusalStyle, Requirement,
-    RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, show_duration,
+    RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, WithoutNumber, show_duration,
 };
 use serde::Serialize;
 use std::fmt;
@@ -33,6 +33,8 @@ struct CaSummary {
     /// Every source: files and URLs as they are written, the others in words.
     revocation: Vec<String>,
     when_stale: String,
+    /// What else of its lists is taken than RFC 5280 requires.
+    takes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -83,8 +85,8 @@ impl Summary {
 }
 
 fn ca(ca: &Ca) -> CaSummary {
-    let (revocation, when_stale) = match &ca.revocation {
-        RevocationSource::None => (Vec::new(), "never checked".to_owned()),
+    let (revocation, when_stale, takes) = match &ca.revocation {
+        RevocationSource::None => (Vec::new(), "never checked".to_owned(), Vec::new()),
         RevocationSource::From(sources) => {
             let policy = match &sources.when_stale {
                 WhenStale::Closed => "refuse".to_owned(),
@@ -92,7 +94,7 @@ fn ca(ca: &Ca) -> CaSummary {
                 WhenStale::Open => "accept".to_owned(),
                 WhenStale::ReportOnly => "report only".to_owned(),
             };
-            (sources_of(sources), policy)
+            (sources_of(sources), policy, takes(sources))
         }
     };
     CaSummary {
@@ -102,6 +104,7 @@ fn ca(ca: &Ca) -> CaSummary {
         state: ca.state.name(),
         revocation,
         when_stale,
+        takes,
     }
 }
 
@@ -112,6 +115,15 @@ fn sources_of(sources: &RevocationSources) -> Vec<String> {
     let ocsp = sources.ocsp.iter().map(|ocsp| format!("OCSP responder {}", ocsp.url.value));
     let feed = (sources.feed == Followed::Yes).then(|| "the issuer's feed".to_owned());
     files.chain(urls).chain(points).chain(ocsp).chain(feed).collect()
+}
+
+fn takes(sources: &RevocationSources) -> Vec<String> {
+    let without_number = (sources.without_number == WithoutNumber::Accept)
+        .then(|| "lists without CRLNumber, in the order of their thisUpdate".to_owned());
+    let without_next_update = sources
+        .without_next_update
+        .map(|time| format!("lists without nextUpdate, fresh for {} after their thisUpdate", show_duration(time)));
+    without_number.into_iter().chain(without_next_update).collect()
 }
 
 fn pool(pool: &Pool) -> PoolSummary {
@@ -235,6 +247,9 @@ impl fmt::Display for Summary {
             match ca.revocation.as_slice() {
                 [] => writeln!(f, "  revocation: {}", ca.when_stale)?,
                 sources => writeln!(f, "  revocation: {}; when stale: {}", sources.join(", "), ca.when_stale)?,
+            }
+            for taken in &ca.takes {
+                writeln!(f, "  note: takes {taken}")?;
             }
         }
         for pool in &self.pools {

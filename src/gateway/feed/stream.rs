@@ -5,6 +5,7 @@ use super::source::Source;
 use crate::clock;
 use crate::gateway::Gateway;
 use crate::pki::time::Timestamp;
+use crate::telemetry::outbound::describe;
 use crate::trust::feed::{
     Anew, Event, EventError, Events, FeedFull, Following, Join, JoinError, Message, MessageError, Opening, Step,
 };
@@ -277,16 +278,4 @@ impl fmt::Display for End {
             Self::Ended(why) => write!(f, "the stream ended: {why}"),
         }
     }
-}
-
-/// An error with its causes, which reqwest leaves out.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out".to_owned() } else { "failed".to_owned() };
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

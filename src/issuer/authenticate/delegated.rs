@@ -7,6 +7,7 @@ use crate::config::{ConfigError, Place, Placed};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
 use crate::pki::time::Timestamp;
+use crate::telemetry::outbound::describe;
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
@@ -110,7 +111,7 @@ impl Delegated {
         let question = Question { contract: user.contract.as_str(), user: user.user.as_str(), factors };
         let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(question);
-        let response = request.send().await.map_err(|error| outbound::describe(&error))?;
+        let response = request.send().await.map_err(|error| describe(&error))?;
         if response.status() != StatusCode::OK {
             return Err(format!("the IB system's status is {}", response.status().as_u16()));
         }

@@ -146,6 +146,8 @@ struct Gateway {
     disk: FeedView,
     /// Revoked for good by an accepted message since the last restart.
     told: BTreeSet<u8>,
+    /// Up to where it was told ever, now and by what is on the disk: a stream that begins anew may begin before.
+    reached: [u64; 2],
 }
 
 impl Gateway {
@@ -158,6 +160,7 @@ impl Gateway {
             anew: None,
             disk: FeedView::default(),
             told: BTreeSet::new(),
+            reached: [0; 2],
         };
         gateway.settle(Occasion::Lists);
         gateway.disk = gateway.view.clone();
@@ -195,6 +198,7 @@ impl Gateway {
             Ok(step) => {
                 self.view = self.view.after(&message, step, NOW).unwrap();
                 self.settle(Occasion::Message);
+                self.reached[0] = self.reached[0].max(to);
                 if step != Step::Repeat {
                     self.anew = None;
                     self.told.extend(
@@ -237,6 +241,8 @@ enum Act {
     Publish(u8),
     Fetch(u8, u8),
     Connect(u8),
+    /// A CA was added, so that the stream begins where the lists end.
+    Anew(u8),
     Next(u8),
     Skip(u8),
     Again(u8, u8),
@@ -251,6 +257,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0..PARTS).prop_map(Act::Publish),
         2 => (0..PARTS, 0_u8..4).prop_map(|(part, back)| Act::Fetch(part, back)),
         2 => (0_u8..4).prop_map(Act::Connect),
+        1 => (0_u8..4).prop_map(Act::Anew),
         6 => (0_u8..4).prop_map(Act::Next),
         1 => (1_u8..4).prop_map(Act::Skip),
         1 => (1_u8..8, 0_u8..8).prop_map(|(back, length)| Act::Again(back, length)),
@@ -278,6 +285,10 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
             }
         }
         Act::Connect(most) => gateway.connect(issuer, most.into()),
+        Act::Anew(most) => {
+            gateway.anew.get_or_insert(Anew::Unknown);
+            gateway.connect(issuer, most.into());
+        }
         Act::Next(most) => {
             gateway.deliver(issuer, place, (place + u64::from(most)).min(issuer.end()).max(place), issuer.published())
         }
@@ -292,12 +303,16 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
             gateway.deliver(issuer, from, (from + u64::from(length)).min(issuer.end()).max(from), Vec::new());
         }
         Act::Leave => gateway.join = None,
-        Act::Keep => gateway.disk = gateway.view.clone(),
+        Act::Keep => {
+            gateway.disk = gateway.view.clone();
+            gateway.reached[1] = gateway.reached[0];
+        }
         Act::Restart(one, other) => {
             // With whatever lists lie on the disk then, older ones too.
             gateway.lists = Lists([kept(issuer, 0, one), kept(issuer, 1, other)]);
             (gateway.view, gateway.join, gateway.anew) = (gateway.disk.clone(), None, None);
             gateway.told.clear();
+            gateway.reached[0] = gateway.reached[1];
             gateway.settle(Occasion::Lists);
         }
     }
@@ -318,10 +333,9 @@ proptest! {
             if !gateway.is_followed() {
                 continue;
             }
-            let position = gateway.view.position().unwrap().to;
             for number in 0..16 {
                 let list = &gateway.lists.0[usize::from(number % PARTS)];
-                let known = issuer.truth(number, position.max(list.to));
+                let known = issuer.truth(number, gateway.reached[0].max(list.to));
                 prop_assert!(known.is_none() || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
             }
         }
@@ -417,6 +431,48 @@ fn a_ca_is_not_followed_before_its_lists_reach_the_feeds_beginning() {
 }
 
 #[test]
+fn a_ca_whose_lists_fell_behind_a_stream_that_began_anew_is_not_followed_until_they_reach_it() {
+    let (mut issuer, mut gateway) = following([(1, REVOKED)]);
+    gateway.deliver(&issuer, 0, 1, Vec::new());
+    assert!(gateway.is_followed() && gateway.refuses(1));
+    // What is revoked now is on the next lists, and a stream that begins where those end does not tell of it.
+    issuer.change(2, REVOKED);
+    (0..PARTS).for_each(|part| issuer.publish(part));
+    gateway.anew = Some(Anew::Unknown);
+    gateway.connect(&issuer, 0);
+    assert!(!gateway.refuses(2) && gateway.refuses(1));
+    let Following::Lapsed(lapse) = gateway.view.following(&CA, NOW) else { panic!("2 is revoked and not refused") };
+    assert_eq!(lapse.why, "the lists in force are older than what the issuer's feed told");
+    assert!(gateway.view.lacks_lists(&CA));
+    for part in 0..PARTS {
+        assert!(!gateway.is_followed());
+        perform(&Act::Fetch(part, 0), &mut issuer, &mut gateway);
+    }
+    assert!(gateway.is_followed() && gateway.refuses(1) && gateway.refuses(2));
+}
+
+#[test]
+fn what_another_feed_told_is_kept_until_the_lists_in_force_reach_the_new_one() {
+    let (mut issuer, mut gateway) = following([(1, REVOKED), (2, Word::Held)]);
+    gateway.deliver(&issuer, 0, 2, Vec::new());
+    assert!(gateway.refuses(1) && gateway.refuses(2));
+    // A new store, which does not know of 2, with lists that have the others.
+    issuer.feed = 9;
+    issuer.changes = vec![(1, REVOKED, 0), (3, REVOKED, 0)];
+    (0..PARTS).for_each(|part| issuer.publish(part));
+    gateway.connect(&issuer, 0);
+    assert_eq!(gateway.anew, Some(Anew::Unknown), "it is another feed");
+    gateway.connect(&issuer, 0);
+    assert!(!gateway.is_followed());
+    assert!(gateway.refuses(1) && gateway.refuses(2), "nothing of the new feed is in force yet");
+    perform(&Act::Fetch(0, 0), &mut issuer, &mut gateway);
+    assert!(!gateway.is_followed() && gateway.refuses(1) && gateway.refuses(2), "one part of two");
+    perform(&Act::Fetch(1, 0), &mut issuer, &mut gateway);
+    assert!(gateway.is_followed() && gateway.refuses(1) && gateway.refuses(3), "they are on the lists");
+    assert!(!gateway.refuses(2), "of which the new one does not know");
+}
+
+#[test]
 fn a_feed_that_is_lost_makes_its_cas_stale_after_the_time_and_not_before() {
     let (_, gateway) = following([]);
     assert_eq!(gateway.view.following(&CA, NOW.plus_seconds(10)), Following::Current);
@@ -487,33 +543,26 @@ fn a_release_undoes_the_hold_of_an_older_list_only() {
 #[test]
 fn a_view_that_is_full_takes_nothing_more_and_stays_as_it_is() {
     let (issuer, gateway) = following([(1, REVOKED)]);
-    let mut view = gateway.view.clone();
     let number = |number: u32| SerialNumber::from_der_content(&[&[1][..], &number.to_be_bytes()].concat()).unwrap();
-    let mut sequence = 0;
-    while view.held() + 500 <= MOST_CHANGES_HELD {
-        let mut message = issuer.message(sequence, sequence, Vec::new());
-        message.to = sequence + 500;
-        message.changes = (1..=500)
-            .map(|one| Change {
-                sequence: sequence + one,
-                issuer: CA,
-                serial: number((sequence + one) as u32),
-                word: REVOKED,
-                at: NOW,
-            })
-            .collect();
-        view = view.after(&message, Step::Continue, NOW).unwrap();
-        sequence += 500;
-    }
-    assert_eq!(view.held(), MOST_CHANGES_HELD);
-    let message = Message {
-        to: sequence + 1,
-        changes: issuer.message(0, 1, Vec::new()).changes,
-        ..issuer.message(sequence, sequence, Vec::new())
+    let one = |sequence: u64| Change { sequence, issuer: CA, serial: number(sequence as u32), word: REVOKED, at: NOW };
+    let span = |from: u64, to: u64| Message {
+        to,
+        changes: (from + 1..=to).map(one).collect(),
+        ..issuer.message(from, from, Vec::new())
     };
+    let most = MOST_CHANGES_HELD as u64;
+    let view = gateway.view.after(&span(0, most - 1), Step::Continue, NOW).unwrap();
+    assert_eq!(view.after(&span(most - 1, most + 1), Step::Continue, NOW).unwrap_err(), FeedFull, "one too many");
+    let view = view.after(&span(most - 1, most), Step::Continue, NOW).unwrap();
+    assert_eq!((view.held(), view.held_of(&CA)), (MOST_CHANGES_HELD, MOST_CHANGES_HELD));
+    let message = Message { changes: issuer.message(0, 1, Vec::new()).changes, ..span(most, most) };
     assert_eq!(view.after(&message, Step::Continue, NOW).unwrap_err(), FeedFull);
-    assert!(matches!(view.told(&CA, &number(7)), Told::Revoked { .. }));
-    // One more of what is held copies a shard, not the view.
-    let shared = Arc::new(view);
-    assert_eq!(shared.held_of(&CA), MOST_CHANGES_HELD);
+    for known in [1, 7, most] {
+        assert!(matches!(view.told(&CA, &number(known as u32)), Told::Revoked { .. }));
+    }
+    assert!(matches!(view.told(&CA, &serial(1)), Told::Nothing), "nothing of a message that was not taken");
+    assert_eq!(view.position().unwrap().to, most);
+    // A heartbeat is still taken: what is known stays fresh.
+    let view = view.after(&span(most, most), Step::Continue, NOW.plus_seconds(1)).unwrap();
+    assert_eq!(view.heard(), Some(NOW.plus_seconds(1)));
 }

@@ -1,5 +1,6 @@
 //! One list from one server into a file, within bounds: the server is not trusted with anything.
 
+use crate::telemetry::outbound::with_causes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};
@@ -181,18 +182,12 @@ async fn create(path: &Path) -> std::io::Result<File> {
 }
 
 fn failure(error: &reqwest::Error, bounds: Bounds, other: impl FnOnce(String) -> DownloadError) -> DownloadError {
-    if error.is_timeout() { DownloadError::Timeout(bounds.timeout) } else { other(describe(error)) }
+    if error.is_timeout() { DownloadError::Timeout(bounds.timeout) } else { other(why(error)) }
 }
 
-/// An error with its causes, which reqwest leaves out, and without the URL, which is told beside it.
-pub(super) fn describe(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    if causes.is_empty() { "it failed".to_owned() } else { causes.join(": ") }
+/// Why it failed, without the URL, which is told beside it.
+pub(super) fn why(error: &reqwest::Error) -> String {
+    with_causes("it failed", error)
 }
 
 impl DownloadError {

@@ -6,6 +6,7 @@ use crate::config::OcspNonce;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use crate::pki::serial::SerialNumber;
+use crate::telemetry::outbound::with_causes;
 use crate::trust::ocsp::{Blame, Responder};
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -172,16 +173,8 @@ impl AskError {
         Self { name, blame, why: why.into() }
     }
 
-    /// The error with its causes, which reqwest leaves out.
     fn of(error: &reqwest::Error) -> Self {
-        let mut why = "the exchange failed".to_owned();
-        let mut cause = std::error::Error::source(error);
-        while let Some(error) = cause {
-            why.push_str(": ");
-            why.push_str(&error.to_string());
-            cause = error.source();
-        }
-        Self::responder("unreachable", why)
+        Self::responder("unreachable", with_causes("the exchange failed", error))
     }
 }
 
