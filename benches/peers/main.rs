@@ -36,7 +36,7 @@ fn main() {
         groups::names().for_each(|name| println!("{name}"));
         return;
     }
-    for program in ["nginx", "haproxy", "taskset"] {
+    for program in ["nginx", "haproxy", "taskset", "setpriv"] {
         assert!(results::version_of(program).is_some(), "{program} is not installed; make bench-peers installs it");
     }
     process::pin_this_process();

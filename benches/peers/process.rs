@@ -44,10 +44,10 @@ impl Core {
         }
     }
 
-    /// A command of a program on that core; taskset replaces itself by the program.
+    /// A command of a program on that core, ended when the bench is killed. setpriv and taskset replace themselves by it.
     pub fn command(self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new("taskset");
-        command.args(["-c", self.number()]).arg(program);
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "taskset", "-c", self.number()]).arg(program);
         command
     }
 }
