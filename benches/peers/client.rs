@@ -16,16 +16,20 @@ use std::time::{Duration, Instant};
 pub struct Body {
     pub path: &'static str,
     pub octets: usize,
+    /// What is sent with the request.
+    pub upload: usize,
 }
 
 /// The empty body.
-pub const EMPTY: Body = Body { path: "/0", octets: 0 };
+pub const EMPTY: Body = Body { path: "/0", octets: 0, upload: 0 };
+/// A file that is sent.
+pub const UPLOAD: Body = Body { upload: 16 * 1024, ..EMPTY };
 /// Every body that the upstream has.
 pub const BODIES: [Body; 4] = [
     EMPTY,
-    Body { path: "/1k", octets: 1024 },
-    Body { path: "/16k", octets: 16 * 1024 },
-    Body { path: "/256k", octets: 256 * 1024 },
+    Body { path: "/1k", octets: 1024, ..EMPTY },
+    Body { path: "/16k", octets: 16 * 1024, ..EMPTY },
+    Body { path: "/256k", octets: 256 * 1024, ..EMPTY },
 ];
 
 /// Longer than anything takes; a server that hangs is an error and no endless wait.
@@ -34,12 +38,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 impl Body {
     /// Its content.
     pub fn content(&self) -> Vec<u8> {
-        (0..self.octets).map(|number| b'a' + (number % 23) as u8).collect()
+        letters(self.octets)
     }
 
     /// The request that gets it.
     pub fn request(&self) -> Vec<u8> {
-        format!("GET {} HTTP/1.1\r\nHost: {SITE}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n", self.path).into_bytes()
+        let (method, length) = match self.upload {
+            0 => ("GET", String::new()),
+            octets => ("POST", format!("Content-Length: {octets}\r\n")),
+        };
+        let path = self.path;
+        let head =
+            format!("{method} {path} HTTP/1.1\r\nHost: {SITE}\r\nUser-Agent: bench\r\nAccept: */*\r\n{length}\r\n");
+        [head.into_bytes(), letters(self.upload)].concat()
     }
 }
 
@@ -222,6 +233,10 @@ fn check_head(head: &[u8], octets: usize) -> io::Result<()> {
     };
     let length: Option<usize> = head.split(|octet| *octet == b'\n').find_map(value_of_length);
     if length == Some(octets) { Ok(()) } else { Err(wrong()) }
+}
+
+fn letters(count: usize) -> Vec<u8> {
+    (0..count).map(|number| b'a' + (number % 23) as u8).collect()
 }
 
 fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -1,7 +1,7 @@
 //! What is measured: groups of servers that run at once, and the rows that are measured on them in turns.
 
 use crate::arguments::{Arguments, is_quick};
-use crate::client::{BODIES, Body, EMPTY};
+use crate::client::{BODIES, Body, EMPTY, UPLOAD};
 use crate::measure::server::binary;
 use crate::process::Server;
 use crate::products::{Headers, Log, Product, Wanted};
@@ -101,6 +101,7 @@ pub fn all() -> Vec<Group> {
                 keep("keepalive-1k", "kept-alive request, 1 KB", CONNECTIONS, body_1k, 6_400),
                 keep("keepalive-16k", "kept-alive request, 16 KB", CONNECTIONS, body_16k, 3_200),
                 keep("keepalive-256k", "kept-alive request, 256 KB", 4, body_256k, 400),
+                keep("keepalive-upload", "kept-alive request that sends 16 KB", CONNECTIONS, UPLOAD, 3_200),
                 Planned {
                     key: "http2",
                     title: "HTTP/2 request, 32 streams of one connection",
@@ -113,7 +114,10 @@ pub fn all() -> Vec<Group> {
                 shake("1k-rsa-resumed", "resumed handshake + request, RSA-2048 client", Resumed, Who::Rsa, AT_ONCE),
                 shake("1k-thousand-full", "full, 1,000 certificates in turn", Full, Who::Thousand, AT_ONCE),
                 shake("1k-thousand-resumed", "resumed, 1,000 certificates in turn", Resumed, Who::Thousand, AT_ONCE),
-                Planned { count: 120, ..shake("1k-new-full", "full, certificates never seen", Full, Who::New, AT_ONCE) },
+                Planned {
+                    count: 120,
+                    ..shake("1k-new-full", "full, certificates never seen", Full, Who::New, AT_ONCE)
+                },
             ],
         ),
         group(
@@ -259,9 +263,7 @@ fn once(row: &Planned, it: &Running, clients: &[Arc<ClientConfig>], round: usize
             let count = count(row, it);
             work::handshakes(&it.server, clients, round * count, at_once, count, kind)
         }
-        Work::Requests { connections, body } => {
-            work::requests(&it.server, first, connections, &body, row.count)
-        }
+        Work::Requests { connections, body } => work::requests(&it.server, first, connections, &body, row.count),
         Work::Http2 { streams } => http2::requests(&it.server, first, streams, row.count),
     }
 }
@@ -286,9 +288,7 @@ fn prepare(row: &Planned, it: &Running, stand: &Stand) -> Vec<Arc<ClientConfig>>
     let clients: Vec<_> = match who {
         Who::One => alike("client-good"),
         Who::Rsa => alike("client-rsa"),
-        Who::Thousand => {
-            stand.thousand().iter().map(|identity| stand.clients.config(identity, resumption())).collect()
-        }
+        Who::Thousand => stand.thousand().iter().map(|identity| stand.clients.config(identity, resumption())).collect(),
         Who::New => return Vec::from_iter(alike("client-good")),
     };
     work::warm_up(&it.server, &clients);

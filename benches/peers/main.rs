@@ -53,5 +53,6 @@ fn main() {
     if arguments.is_whole() {
         results::write(&report);
     }
+    println!("of the time in which the servers could have run, {:.0} % went to something else", report.disturbance());
     println!("{}", report.figures());
 }

@@ -31,9 +31,16 @@ pub struct Server {
     pub start: Duration,
 }
 
-/// CPU time of each thread.
+/// What the scheduler has given each thread.
 pub struct Account {
-    threads: BTreeMap<u32, Duration>,
+    threads: BTreeMap<u32, Spent>,
+}
+
+/// Time on a CPU, and time in which it could have run and had to wait for one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spent {
+    pub running: Duration,
+    pub waiting: Duration,
 }
 
 impl Core {
@@ -54,7 +61,12 @@ impl Core {
 
 impl Server {
     /// Starts it, its output into a file of its folder, and waits until `served` says that it serves at `address`.
-    pub fn start(mut command: Command, folder: &Path, address: SocketAddr, served: impl Fn(SocketAddr) -> bool) -> Self {
+    pub fn start(
+        mut command: Command,
+        folder: &Path,
+        address: SocketAddr,
+        served: impl Fn(SocketAddr) -> bool,
+    ) -> Self {
         let output = folder.join("output");
         let file = File::create(&output).unwrap();
         command.stdin(Stdio::null()).stderr(file.try_clone().unwrap()).stdout(file);
@@ -74,14 +86,15 @@ impl Server {
         self.process.id()
     }
 
-    /// CPU time of all threads that serve now.
+    /// Of all threads that serve now.
     pub fn account(&self) -> Account {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.serving())).unwrap();
         let threads = tasks.filter_map(|task| {
             let task = task.ok()?;
-            // The first word is the time on a CPU in nanoseconds (Documentation/scheduler/sched-stats.rst).
+            // Nanoseconds on a CPU and on a run queue (Linux, Documentation/scheduler/sched-stats.rst).
             let account = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            let spent = Duration::from_nanos(account.split_whitespace().next()?.parse().ok()?);
+            let mut words = account.split_whitespace().map(|word| word.parse().map(Duration::from_nanos));
+            let spent = Spent { running: words.next()?.ok()?, waiting: words.next()?.ok()? };
             Some((task.file_name().to_str()?.parse().ok()?, spent))
         });
         Account { threads: threads.collect() }
@@ -107,13 +120,18 @@ impl Server {
 
 impl Account {
     /// What was spent since an earlier account.
-    pub fn since(&self, earlier: &Self) -> Duration {
+    pub fn since(&self, earlier: &Self) -> Spent {
         let ended = earlier.threads.keys().filter(|thread| !self.threads.contains_key(thread)).count();
         if ended > 0 {
             eprintln!("{ended} threads ended while it was measured: what they did since the last look is not counted");
         }
-        let before = |thread| earlier.threads.get(thread).copied().unwrap_or_default();
-        self.threads.iter().map(|(thread, spent)| spent.saturating_sub(before(thread))).sum()
+        let mut spent = Spent::default();
+        for (thread, now) in &self.threads {
+            let before = earlier.threads.get(thread).copied().unwrap_or_default();
+            spent.running += now.running.saturating_sub(before.running);
+            spent.waiting += now.waiting.saturating_sub(before.waiting);
+        }
+        spent
     }
 }
 

@@ -121,6 +121,7 @@ pub fn nginx(setup: &Setup) -> String {
              location / {{
                  proxy_pass http://ib; proxy_http_version 1.1; proxy_set_header Connection '';
                  proxy_buffers 16 16k; proxy_busy_buffers_size 64k; proxy_max_temp_file_size 0;
+                 client_body_buffer_size 64k;
                  proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr;
                  proxy_set_header X-Forwarded-Proto https; proxy_set_header X-Request-Id $request_id;
                  proxy_set_header X-Subject $ssl_client_s_dn; proxy_set_header X-Serial $ssl_client_serial;

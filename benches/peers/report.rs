@@ -1,6 +1,7 @@
 //! The results: medians, their ratios round by round, and the figures at the end.
 
 use crate::measure::samples::{Samples, rounded};
+use crate::process::Spent;
 pub use crate::revocation_rows::Revoked;
 use crate::work::Measured;
 use std::fmt::Write as _;
@@ -38,6 +39,7 @@ pub struct Series {
     values: Vec<f64>,
     rates: Vec<f64>,
     samples: Samples,
+    spent: Spent,
 }
 
 /// A median with the least and the greatest.
@@ -51,7 +53,7 @@ pub struct Spread {
 impl Series {
     /// Without any yet.
     pub fn new(name: &'static str) -> Self {
-        Self { name, values: Vec::new(), rates: Vec::new(), samples: Samples::default() }
+        Self { name, values: Vec::new(), rates: Vec::new(), samples: Samples::default(), spent: Spent::default() }
     }
 
     /// Of figures that no operations were measured for.
@@ -64,6 +66,8 @@ impl Series {
         self.values.push(measured.cpu);
         self.rates.push(measured.rate);
         self.samples.extend(&measured.samples);
+        self.spent.running += measured.spent.running;
+        self.spent.waiting += measured.spent.waiting;
     }
 
     /// Of the values.
@@ -126,11 +130,19 @@ impl Report {
         }
     }
 
+    /// How noisy it was: of a hundred parts of the time in which servers could have run, those in which something else did.
+    pub fn disturbance(&self) -> f64 {
+        let spent = || self.rows.iter().flat_map(|row| &row.series).map(|series| series.spent);
+        let running: f64 = spent().map(|spent| spent.running.as_secs_f64()).sum();
+        let waiting: f64 = spent().map(|spent| spent.waiting.as_secs_f64()).sum();
+        100.0 * waiting / (running + waiting)
+    }
+
     /// One line of JSON.
     pub fn figures(&self) -> String {
         let row = |key: &str| self.rows.iter().find(|row| row.key == key);
-        let ratio = |key, other: &str| row(key).and_then(|row| row.ratio(OURS, other)).map(|spread| thousandths(spread.median));
-        let own = |key| row(key).and_then(|row| row.of(OURS)).map(|series| rounded(series.spread().median));
+        let ratio = |key, other| Some(thousandths(row(key)?.ratio(OURS, other)?.median));
+        let own = |key| Some(rounded(row(key)?.of(OURS)?.spread().median));
         serde_json::json!({
             "full_1k": ratio("1k-full", "nginx"),
             "full_1m_over_1k": ratio("1m-full", AT_THOUSAND),

@@ -28,7 +28,7 @@ pub fn version_of(program: &str) -> Option<String> {
 }
 
 fn section(report: &Report) -> String {
-    let mut text = machine();
+    let mut text = machine(report);
     let _ = writeln!(
         text,
         "\nServer CPU for each operation, unless the unit says otherwise; median of the rounds. Ratios are taken round by \
@@ -69,23 +69,26 @@ fn line(row: &Row) -> String {
     for (name, ratio) in row.further() {
         let cells = match name {
             NGINX_WITHOUT_LIST => [value(name), "–".to_owned(), value(OURS), ratio_text(ratio), "–".to_owned()],
-            _ => {
-                ["–".to_owned(), "–".to_owned(), value(name), format!("ours to it: {}", ratio_text(ratio)), "–".to_owned()]
-            }
+            _ => [
+                "–".to_owned(),
+                "–".to_owned(),
+                value(name),
+                format!("ours to it: {}", ratio_text(ratio)),
+                "–".to_owned(),
+            ],
         };
         let _ = writeln!(text, "| – *{name}* | {} |", cells.join(" | "));
     }
     text
 }
 
-fn machine() -> String {
+fn machine(report: &Report) -> String {
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let processors = read("/proc/cpuinfo");
     let model = processors.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let cores = processors.lines().filter(|line| line.starts_with("processor")).count();
     let memory = read("/proc/meminfo");
     let kilobytes = memory.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-    let load = read("/proc/loadavg");
     let said = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok();
         output.map(|output| String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned())
@@ -105,14 +108,15 @@ fn machine() -> String {
     };
     let size = std::fs::metadata(binary()).map_or(0, |file| file.len()) / 1_000_000;
     format!(
-        "{date}, {model}, {cores} cores, {gigabytes:.0} GB, Linux {kernel}; load before the run's end {load}. \
+        "{date}, {model}, {cores} cores, {gigabytes:.0} GB, Linux {kernel}. Of the time in which \
+         the servers could have run, {disturbance:.0} % went to something else. \
          {nginx} ({openssl}), {haproxy}, OpenSSL {openssl_of_haproxy}; sekisho {commit} ({size} MB, rustls {rustls}, \
          aws-lc-rs {aws_lc}, pingora {pingora}).",
         date = clock::now(),
         model = model.map_or("unknown", |(_, name)| name.trim()),
         gigabytes = kilobytes.unwrap_or_default() / 1e6,
         kernel = read("/proc/sys/kernel/osrelease").trim(),
-        load = load.split_whitespace().next().unwrap_or_default(),
+        disturbance = report.disturbance(),
         nginx = version_of("nginx").unwrap_or_default(),
         haproxy = version_of("haproxy").unwrap_or_default(),
         openssl_of_haproxy = said("haproxy", &["-vv"])

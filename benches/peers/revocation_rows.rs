@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two requests of a connection in use.
 const PAUSE: Duration = Duration::from_millis(5);
 /// A response that takes longer than all of this.
-const SLOW: Body = Body { path: "/slow", octets: 256 * 1024 };
+const SLOW: Body = Body { path: "/slow", octets: 256 * 1024, ..EMPTY };
 
 /// A row: what became of it at each server.
 pub struct Revoked {

@@ -138,9 +138,7 @@ impl Stand {
             Product::Nginx => command.arg("-p").arg(&own).args(["-c", "configuration"]),
             // In the foreground.
             Product::Haproxy => command.args(["-db", "-f"]).arg(&configuration),
-            Product::Sekisho => {
-                command.args(["gateway", "--config"]).arg(&configuration).env("RUST_LOG", "warn")
-            }
+            Product::Sekisho => command.args(["gateway", "--config"]).arg(&configuration).env("RUST_LOG", "warn"),
         };
         let client = self.clients.config(&self.identity("client-good"), Resumption::disabled());
         let served = |address| client::exchange(&client, address, &client::EMPTY).is_ok();

@@ -2,7 +2,7 @@
 
 use crate::client::{Body, Connection, EMPTY, exchange};
 use crate::measure::samples::Samples;
-use crate::process::Server;
+use crate::process::{Server, Spent};
 use rustls::{ClientConfig, HandshakeKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,13 +15,16 @@ pub struct Measured {
     pub rate: f64,
     /// How long each took, as the client saw it.
     pub samples: Samples,
+    /// What the server had of its core.
+    pub spent: Spent,
 }
 
 impl Measured {
     /// Of as many operations as there are samples.
-    pub fn new(cpu: Duration, took: Duration, samples: Samples) -> Self {
+    pub fn new(spent: Spent, took: Duration, samples: Samples) -> Self {
         let count = samples.len() as f64;
-        Self { cpu: cpu.as_secs_f64() * 1e6 / count, rate: count / took.as_secs_f64(), samples }
+        let cpu = spent.running.as_secs_f64() * 1e6 / count;
+        Self { cpu, rate: count / took.as_secs_f64(), samples, spent }
     }
 }
 
@@ -60,10 +63,15 @@ pub fn warm_up(server: &Server, clients: &[Arc<ClientConfig>]) {
 }
 
 /// Requests on connections that are kept, one on each at a time.
-pub fn requests(server: &Server, client: &Arc<ClientConfig>, connections: usize, body: &Body, count: usize) -> Measured {
+pub fn requests(
+    server: &Server,
+    client: &Arc<ClientConfig>,
+    connections: usize,
+    body: &Body,
+    count: usize,
+) -> Measured {
     let (request, content) = (body.request(), body.content());
-    let mut open: Vec<_> =
-        (0..connections).map(|_| exchange(client, server.address, body).unwrap()).collect();
+    let mut open: Vec<_> = (0..connections).map(|_| exchange(client, server.address, body).unwrap()).collect();
     let mut run = |count: usize| {
         let mut samples = Samples::default();
         while samples.len() < count {
