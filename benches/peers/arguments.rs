@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Rounds of every row. Medians of seven are not moved by two that something else disturbed.
-const ROUNDS: usize = 7;
+/// Rounds of every row. Medians of five are not moved by one or two that something else disturbed.
+const ROUNDS: usize = 5;
 const QUICK_ROUNDS: usize = 3;
 
 /// The command line and the environment.

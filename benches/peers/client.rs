@@ -199,7 +199,13 @@ impl Connection {
     }
 
     fn fill(&mut self) -> io::Result<()> {
-        if self.tls.read_tls(&mut self.tcp)? == 0 {
+        let read = loop {
+            match self.tls.read_tls(&mut self.tcp) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        if read == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
         self.tls.process_new_packets().map_err(io::Error::other)?;

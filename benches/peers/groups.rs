@@ -96,17 +96,17 @@ pub fn all() -> Vec<Group> {
             vec![
                 shake("1k-full", "full handshake + request, list of 1,000", Full, Who::One, AT_ONCE),
                 shake("1k-resumed", "resumed handshake + request, list of 1,000", Resumed, Who::One, AT_ONCE),
-                keep("keepalive-0", "kept-alive request, no body", CONNECTIONS, EMPTY, 6_400),
+                keep("keepalive-0", "kept-alive request, no body", CONNECTIONS, EMPTY, 4_800),
                 keep("keepalive-alone", "the same, one connection alone", 1, EMPTY, 4_000),
-                keep("keepalive-1k", "kept-alive request, 1 KB", CONNECTIONS, body_1k, 6_400),
-                keep("keepalive-16k", "kept-alive request, 16 KB", CONNECTIONS, body_16k, 3_200),
+                keep("keepalive-1k", "kept-alive request, 1 KB", CONNECTIONS, body_1k, 4_800),
+                keep("keepalive-16k", "kept-alive request, 16 KB", CONNECTIONS, body_16k, 2_400),
                 keep("keepalive-256k", "kept-alive request, 256 KB", 4, body_256k, 400),
-                keep("keepalive-upload", "kept-alive request that sends 16 KB", CONNECTIONS, UPLOAD, 3_200),
+                keep("keepalive-upload", "kept-alive request that sends 16 KB", CONNECTIONS, UPLOAD, 2_400),
                 Planned {
                     key: "http2",
                     title: "HTTP/2 request, 32 streams of one connection",
                     work: Work::Http2 { streams: 32 },
-                    count: 6_400,
+                    count: 4_800,
                 },
                 shake("1k-alone-full", "full handshake + request, one at a time", Full, Who::One, 1),
                 shake("1k-alone-resumed", "resumed handshake + request, one at a time", Resumed, Who::One, 1),
@@ -134,7 +134,7 @@ pub fn all() -> Vec<Group> {
                 vec![
                     shake("1m-full", "full handshake + request, list of 1,000,000", Full, Who::One, AT_ONCE),
                     shake("1m-resumed", "resumed handshake + request, list of 1,000,000", Resumed, Who::One, AT_ONCE),
-                    keep("1m-keepalive", "kept-alive request, list of 1,000,000", CONNECTIONS, EMPTY, 6_400),
+                    keep("1m-keepalive", "kept-alive request, list of 1,000,000", CONNECTIONS, EMPTY, 4_800),
                 ],
             )
         },
@@ -144,7 +144,7 @@ pub fn all() -> Vec<Group> {
                 with(List::Thousand, None),
                 vec![
                     shake("headers-full", "full handshake + request, every header", Full, Who::One, AT_ONCE),
-                    keep("headers-keepalive", "kept-alive request, every header", CONNECTIONS, EMPTY, 6_400),
+                    keep("headers-keepalive", "kept-alive request, every header", CONNECTIONS, EMPTY, 4_800),
                 ],
             )
         },
@@ -154,7 +154,7 @@ pub fn all() -> Vec<Group> {
                 with(List::Thousand, None),
                 vec![
                     shake("log-full", "full handshake + request, logged to a file", Full, Who::One, AT_ONCE),
-                    keep("log-keepalive", "kept-alive request, logged to a file", CONNECTIONS, EMPTY, 6_400),
+                    keep("log-keepalive", "kept-alive request, logged to a file", CONNECTIONS, EMPTY, 4_800),
                 ],
             )
         },
