@@ -48,8 +48,8 @@ deny:
 bench: packages ## criterion benches
 	$(CARGO) bench $(LOCKED)
 
-bench-peers: packages ## the gateway beside nginx (which must be installed): CPU, memory, start
-	$(CARGO) bench $(LOCKED) --profile dist --bench peers
+bench-peers: packages ## the gateway beside nginx and HAProxy: CPU, rate, memory, start; into benches/RESULTS.md
+	CARGO="$(CARGO)" scripts/bench-peers.sh $(LOCKED) --profile dist
 
 bench-revocation: packages ## time to refusal over 10,000 connections, and a list of a million swapped in under load
 	CARGO="$(CARGO)" scripts/bench-revocation.sh $(LOCKED) --profile dist
