@@ -9,7 +9,7 @@ LOCKED := --locked
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: packages ## makes a development PKI, starts a demo IB application and the gateway, shows what to try
+demo: packages ## makes a development PKI, starts a demo IB application, an issuer and the gateway, shows what to try
 	$(CARGO) run $(LOCKED) --quiet -- demo
 
 cluster: packages ## two issuers on one PostgreSQL, three gateways, a demo IB application: shows what to try

@@ -99,7 +99,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["issuer/store"]),
     ("argon2", &["issuer/authenticate"]),
     ("totp_rs", &["issuer/authenticate"]),
-    ("reqwest", &["cli/block", "gateway/feed", "issuer/authenticate", "trust/sources"]),
+    ("reqwest", &["cli/block", "gateway/feed", "issuer/authenticate", "telemetry/outbound", "trust/sources"]),
     ("lettre", &["issuer/outbox"]),
     ("tokio_tungstenite", &["demo"]),
     ("time", &["demo"]),

@@ -330,6 +330,35 @@ fn a_stale_list_is_refused_graced_or_tolerated_as_the_policy_says() {
 }
 
 #[test]
+fn each_cas_policy_is_its_own() {
+    let (lenient, strict) = (TestCa::root("A"), TestCa::root("B"));
+    let lists = [&lenient, &strict].map(|ca| ca.list().next_update(NOW.plus_seconds(-60)).sign());
+    let lists = [&*lists[0], &*lists[1]];
+    let with = |ca: &TestCa, name: &str, when_stale| {
+        let revocation = RevocationParts::Lists(ListPolicy::when_stale(when_stale));
+        AuthorityParts { revocation, ..ca.parts(name, None) }
+    };
+    for when_stale in [WhenStale::Open, WhenStale::ReportOnly, WhenStale::Grace(Duration::from_secs(3_600))] {
+        let mut parts = [with(&lenient, "a", when_stale), with(&strict, "b", WhenStale::Closed)];
+        for _order in 0..2 {
+            parts.reverse();
+            let loaded = snapshot(&parts, &lists, None).snapshot;
+            let tolerated = status(&loaded, &lenient, 6);
+            assert!(
+                matches!(tolerated, RevocationStatus::Good { warning: Some(_), .. }),
+                "{when_stale:?}: {tolerated:?}"
+            );
+            let refused = status(&loaded, &strict, 6);
+            assert!(
+                matches!(&refused, RevocationStatus::Unavailable { ca, .. } if &**ca == "b"),
+                "{when_stale:?}: {refused:?}"
+            );
+            assert!(!loaded.is_ready(NOW));
+        }
+    }
+}
+
+#[test]
 fn generations_grow_and_that_of_the_cas_only_with_the_cas() {
     let (ca, other) = (TestCa::root("A"), TestCa::root("B"));
     let one = snapshot(&[ca.parts("a", None)], &[&ca.list().sign()], None).snapshot;

@@ -1,6 +1,7 @@
 //! Logs: diagnostics on standard error, records where the configuration says.
 
 pub mod log;
+pub mod outbound;
 
 use tracing_subscriber::EnvFilter;
 

@@ -78,7 +78,9 @@ impl Http2 {
     pub fn wait_for_its_end(&mut self) {
         let driver = self.driver.take().expect("its end was waited for already");
         // However it ends.
-        let _ = within(async { driver.await.map_err(io::Error::other) });
+        let ended = within(async { driver.await.map_err(io::Error::other) });
+        let goes_on = ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        assert!(!goes_on, "the connection was not ended");
     }
 }
 

@@ -6,7 +6,7 @@ use crate::blocks_desk::{
     write_secret,
 };
 use crate::common::{
-    Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, wait_for, wait_until,
+    Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, verified, wait_for, wait_until,
 };
 use crate::lapse::{ALERT, Closed, PAGE, Paths, REQUIRED, configuration};
 use rustls::AlertDescription;
@@ -108,6 +108,22 @@ fn a_block_by_contract_closes_every_path_of_all_its_users_and_of_no_other_contra
 }
 
 #[test]
+fn sekisho_verify_refuses_who_is_blocked() {
+    let setup = with_people();
+    let decided = |client: &str| verified(&setup.gateway, &setup.pki, ALERT, client);
+    assert_eq!(decided("client-leaving").0, Some(0));
+    let told = block(&setup.gateway, &json!({"contract": "00001111111", "user": "leaving"}));
+    let (code, said) = decided("client-leaving");
+    assert!(code == Some(1) && said.contains("refused: blocked") && said.contains("ticket 4711"), "{said}");
+    assert_eq!(decided("client-colleague").0, Some(0));
+    remove(&setup.gateway, &told["block"]["id"]);
+    assert_eq!(decided("client-leaving").0, Some(0));
+    std::fs::write(setup.pki.path(STATE).join("blocks.json"), "{").unwrap();
+    let (code, said) = decided("client-colleague");
+    assert!(code == Some(2) && said.contains("gateway.state_folder") && said.contains("blocks.json"), "{said}");
+}
+
+#[test]
 fn a_block_by_serial_of_an_issuing_ca_refuses_everybody_below_it() {
     let setup = start();
     let issuing = CertificateDer::from_pem_file(setup.pki.path("issuing-ca.pem")).unwrap();
@@ -169,6 +185,44 @@ fn the_list_outlives_a_restart_and_a_kill() {
 }
 
 #[test]
+fn another_state_folder_waits_for_a_restart_which_is_told_and_nothing_is_kept_in_two() {
+    let mut setup = with_people();
+    let config = std::fs::read_to_string(setup.gateway.config()).unwrap();
+    let key = format!("state_folder = {STATE:?}");
+    let line = 1 + config.lines().position(|line| line == key).unwrap();
+    let reloads = || setup.gateway.metric(r#"sekisho_reloads_total{outcome="published"}"#);
+    let moved = config.replacen(&key, "state_folder = \"elsewhere\"", 1);
+    for round in 1..=2_usize {
+        let before = reloads();
+        setup.gateway.write_config(&moved);
+        setup.gateway.signal(Signal::Reload);
+        wait_until("it is reloaded", || reloads() > before);
+        let warned = || {
+            setup.gateway.records(|record| {
+                record["message"]
+                    .as_str()
+                    .is_some_and(|it| it.starts_with("the state folder changes with a restart only"))
+            })
+        };
+        wait_until("each reload says so", || warned().len() >= round);
+        let warning = &warned()[0];
+        let place = warning["place"].as_str().unwrap();
+        assert!(place.ends_with(&format!("sekisho.toml:{line}: gateway.state_folder")), "{warning}");
+        assert!(warning["in_use"].as_str().unwrap().ends_with(STATE), "{warning}");
+        assert_eq!(warning["level"], "WARN", "{warning}");
+    }
+    let target = json!({"contract": "00001111111", "user": "leaving"});
+    let kept = block(&setup.gateway, &target)["block"].clone();
+    assert!(!setup.pki.path("elsewhere").exists());
+    // Who obeys, and moves what is kept, loses nothing.
+    setup.gateway.signal(Signal::Terminate);
+    setup.gateway.wait_for_end();
+    std::fs::rename(setup.pki.path(STATE), setup.pki.path("elsewhere")).unwrap();
+    setup.gateway = Gateway::start(&setup.pki, &moved);
+    assert_eq!(listed(&setup.gateway), [kept["id"].clone()]);
+}
+
+#[test]
 fn a_reload_keeps_the_list() {
     let setup = with_people();
     block(&setup.gateway, &json!({"contract": "00001111111"}));
@@ -204,6 +258,21 @@ fn a_block_ends_by_time_without_a_reload_on_live_connections_too() {
     let kept = std::fs::read_to_string(setup.pki.path(STATE).join("blocks.json")).unwrap();
     assert_eq!(kept, r#"{"version":1,"blocks":[]}"#);
     assert!((reloads() - before).abs() < 0.5, "nothing was reloaded");
+}
+
+#[test]
+fn a_disk_that_hangs_when_a_block_ends_holds_up_no_other_limit() {
+    let setup = start_with(|config| format!("{config}\n[limits]\nidle_timeout = \"1s\"\n"));
+    let (expires, over) = (in_time(2), sekisho::clock::now().plus_seconds(3));
+    block(&setup.gateway, &json!({"contract": "00009999999", "expires": expires}));
+    // Whoever opens it to write waits until somebody reads it, which nobody does.
+    let unfinished = setup.pki.path(STATE).join(".blocks.json.new");
+    assert!(Command::new("mkfifo").arg(unfinished).status().unwrap().success());
+    wait_until("the block has ended", || sekisho::clock::now() > over);
+    let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
+    let mut idle = client.connect(&setup.gateway, ALERT).unwrap();
+    idle.read_to_its_end();
+    assert!(setup.gateway.metric(r#"sekisho_limits_total{limit="idle_timeout"}"#) > 0.5);
 }
 
 #[test]

@@ -136,9 +136,14 @@ impl Node {
         self.asked.recv_timeout(PATIENCE).expect("nobody asked for the feed")
     }
 
+    /// A gateway that has asked since, if one has.
+    pub fn asks(&self) -> Option<Asked> {
+        self.asked.try_recv().ok()
+    }
+
     /// Whether nobody has asked since.
     pub fn is_quiet(&self) -> bool {
-        self.asked.try_recv().is_err()
+        self.asks().is_none()
     }
 
     pub fn acknowledged(&self) -> Vec<(String, u64)> {
@@ -187,9 +192,11 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, sender: &Sender<Asked>, ackn
 pub struct World {
     pub setup: Setup,
     pub nodes: Vec<Node>,
-    pub signer: Signer,
+    pub signer: Arc<Signer>,
     /// The feed's id.
     pub feed: String,
+    /// What marks its changes: another one once its store was restored.
+    pub history: String,
     /// The number that the feed tells of as the published list's, and up to where it goes.
     pub list: (u64, u64),
 }
@@ -214,13 +221,20 @@ impl World {
         pki.issue_server("issuer", &["localhost"], sekisho::clock::now()).unwrap();
         pki.client("gateway-1", "00001111111 gateway 1635");
         pki.client("client-leaving", "00009876543 leaving 1635");
-        let signer = Signer::new();
+        let signer = Arc::new(Signer::new());
         std::fs::write(pki.path("feed.pub.pem"), signer.public_pem()).unwrap();
         let nodes: Vec<_> = (0..plan.nodes).map(|_| Node::start(&pki)).collect();
         let urls: Vec<_> = nodes.iter().map(Node::url).collect();
         let gateway = Gateway::listening(&pki, &configuration(&app, &urls, plan));
         let list = (pki.crl_number(), 0);
-        Self { setup: Setup { gateway, app, pki }, nodes, signer, feed: "f-1".to_owned(), list }
+        Self {
+            setup: Setup { gateway, app, pki },
+            nodes,
+            signer,
+            feed: "f-1".to_owned(),
+            history: "h1".to_owned(),
+            list,
+        }
     }
 
     /// As [`Self::new`], and it follows the first node's feed from 0 on.
@@ -257,14 +271,26 @@ impl World {
         let changes: Vec<_> = changes.iter().map(change).collect();
         let (number, reach) = self.list;
         let list = json!({ "issuer": issuer, "part": 0, "parts": 1, "point": null, "number": number.to_string(), "to": reach });
-        let (now, micros) = sekisho::clock::now_with_microseconds();
-        let at = now.unix() * 1_000 + i64::from(micros / 1_000);
-        json!({ "v": 1, "feed": self.feed, "at": at, "from": from, "to": to, "changes": changes, "lists": [list] })
+        let mark = |number: u64| if number == 0 { String::new() } else { format!("{}-{number}", self.history) };
+        json!({
+            "v": 1, "feed": self.feed, "at": milliseconds(), "from": from, "from_mark": mark(from), "to": to, "mark": mark(to),
+            "changes": changes, "lists": [list]
+        })
     }
 
     /// The same, signed.
     pub fn told(&self, from: u64, to: u64, changes: &[(u64, &str, &str)]) -> String {
         self.signer.sign(&self.payload(from, to, changes))
+    }
+
+    /// Makes heartbeats after this number, each signed when it is made.
+    pub fn heartbeats(&self, to: u64) -> impl Fn() -> String + Send + 'static {
+        let (signer, payload) = (Arc::clone(&self.signer), self.payload(to, to, &[]));
+        move || {
+            let mut now = payload.clone();
+            now["at"] = milliseconds().into();
+            signer.sign(&now)
+        }
     }
 
     pub fn ends(&self, why: &str) -> f64 {
@@ -274,6 +300,11 @@ impl World {
     pub fn messages(&self, outcome: &str) -> f64 {
         self.setup.gateway.metric(&format!("sekisho_feed_messages_total{{outcome=\"{outcome}\"}}"))
     }
+}
+
+fn milliseconds() -> i64 {
+    let (now, micros) = sekisho::clock::now_with_microseconds();
+    now.unix() * 1_000 + i64::from(micros / 1_000)
 }
 
 /// The demo's configuration with a feed.

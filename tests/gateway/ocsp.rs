@@ -168,12 +168,32 @@ fn websockets_and_streams_of_a_new_client_wait_like_any_request() {
     *says.lock().unwrap() = Says::Revoked(4);
     let reached = asked.reached();
     let mut refused = Http2::connect(&connect("client-rsa"), &asked.gateway, ALERT).unwrap();
-    // It is told so, unless the revocation that was just learnt cuts the connection first.
-    if let Ok((status, body)) = refused.get(ALERT, "/stream?seconds=600") {
-        assert!(status == 403 && body.contains("revoked"), "{status} {body}");
+    // The first request is told so in words, or the revocation that was just learnt cuts the connection under it.
+    match refused.get(ALERT, "/stream?seconds=600") {
+        Ok((status, body)) => assert!(status == 403 && body.contains("revoked"), "{status} {body}"),
+        Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::TimedOut, "it was left to wait"),
     }
     assert!(refused.get(ALERT, "/echo").map_or(true, |(status, _)| status == 403), "a second request was served");
+    refused.wait_for_its_end();
     assert_eq!(asked.reached(), reached);
+    // Whichever of the two it was: one last word, one cut, and both say why.
+    let of = |kind: &str| {
+        let subject = asked.certificate("client-rsa").subject().to_string();
+        let of_client = |record: &serde_json::Value| {
+            record["kind"] == kind && record["certificate"]["subject"].as_str() == Some(&*subject)
+        };
+        asked.gateway.records(of_client)
+    };
+    wait_until("the cut is recorded", || !of("cut").is_empty());
+    let told =
+        |record: &serde_json::Value| [&record["outcome"], &record["reason"]].map(|it| it.as_str().unwrap().to_owned());
+    let authentications: Vec<_> = of("authentication").iter().map(told).collect();
+    assert_eq!(authentications, [["pending", ""], ["refused", "revoked"]]);
+    let cuts = of("cut");
+    assert_eq!((cuts.len(), cuts[0]["reason"].as_str()), (1, Some("revoked")), "{cuts:?}");
+    let one = |metric: &str| (asked.gateway.metric(metric) - 1.0).abs() < f64::EPSILON;
+    assert!(one(r#"sekisho_settled_clients_total{outcome="refused",reason="revoked",site="ib.localhost"}"#));
+    assert!(one(r#"sekisho_cut_connections_total{reason="revoked"}"#));
 }
 
 #[test]

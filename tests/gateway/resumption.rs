@@ -28,6 +28,19 @@ fn a_session_resumes_in_both_versions_of_tls() {
 }
 
 #[test]
+fn one_ticket_comes_with_the_first_answer_and_each_resumption_brings_the_next() {
+    let setup = Setup::new();
+    let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
+    for resumed in [false, true, true] {
+        let mut connection = client.connect(&setup.gateway, HOST).unwrap();
+        assert_eq!((connection.resumed(), connection.get(HOST, "/echo").unwrap().status), (resumed, 200));
+        assert_eq!(connection.tickets(), 1, "resumed: {resumed}");
+        assert_eq!(connection.get(HOST, "/echo").unwrap().status, 200);
+        assert_eq!(connection.tickets(), 1, "resumed: {resumed}");
+    }
+}
+
+#[test]
 fn a_revoked_certificate_is_refused_on_a_resumed_session() {
     let mut setup = Setup::new();
     setup.pki.client("client-leaving", "00009876543 leaving 1635");
@@ -45,6 +58,27 @@ fn a_revoked_certificate_is_refused_on_a_resumed_session() {
         assert_eq!(alert(&error), Some(AlertDescription::CertificateRevoked), "{error:?}");
     }
     assert!(setup.app.requests().iter().all(|request| request.target == "/healthz"));
+}
+
+#[test]
+fn a_session_is_not_resumed_once_the_lists_of_its_cas_are_stale() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    let now = sekisho::clock::now();
+    std::fs::write(pki.path("crl.pem"), pki.revocation_lists(now, now.plus_seconds(10)).unwrap()).unwrap();
+    let gateway = Gateway::start(&pki, &Setup::configuration(&app));
+    let clients = [Version::Tls12, Version::Tls13].map(|version| {
+        let client = TlsClient::new(&pki, Some("client-good"), version);
+        client.get(&gateway, HOST, "/echo").unwrap();
+        assert!(client.get(&gateway, HOST, "/echo").unwrap().1.resumed());
+        client
+    });
+    wait_until("they are stale", || sekisho::clock::now() > now.plus_seconds(10));
+    app.forget_requests();
+    for client in clients {
+        let error = client.get(&gateway, HOST, "/echo").map(|(response, _)| response.status).unwrap_err();
+        assert_eq!(alert(&error), Some(AlertDescription::CertificateUnknown), "{error:?}");
+    }
+    assert!(app.requests().iter().all(|request| request.target == "/healthz"));
 }
 
 #[test]

@@ -182,12 +182,20 @@ impl World {
 
     /// Adds `[[ca]]`; no lists at all: `revocation = "none"`.
     pub fn ca(&mut self, name: &str, ca: &Ca, more: &str, lists: &[Vec<u8>]) {
+        self.ca_when_stale(name, ca, more, lists, "\"closed\"");
+    }
+
+    /// The same with this policy.
+    pub fn ca_when_stale(&mut self, name: &str, ca: &Ca, more: &str, lists: &[Vec<u8>], when_stale: &str) {
         self.file(&format!("{name}.pem"), pem("CERTIFICATE", &ca.der).as_bytes());
         let names: Vec<String> = (0..lists.len()).map(|index| format!("{name}-{index}.crl")).collect();
         for (name, list) in names.iter().zip(lists) {
             self.file(name, list);
         }
-        let revocation = if lists.is_empty() { "\"none\"".to_owned() } else { format!("{{ crl = {names:?} }}") };
+        let revocation = match lists {
+            [] => "\"none\"".to_owned(),
+            _ => format!("{{ crl = {names:?}, when_stale = {when_stale} }}"),
+        };
         writeln!(
             self.cas,
             "[[ca]]\nname = {name:?}\ncertificate = \"{name}.pem\"\nrevocation = {revocation}\n{more}\n"

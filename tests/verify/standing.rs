@@ -126,6 +126,29 @@ fn a_list_of_the_issuing_ca_alone_is_not_enough_when_the_roots_is_stale() {
 }
 
 #[test]
+fn a_ca_that_goes_on_with_a_stale_list_does_not_speak_for_the_root_nor_the_root_for_it() {
+    let root = Ca::root("Root");
+    let issuing = root.below("Issuing");
+    let leaf = issuing.leaf(CN);
+    let later = NOW.plus_seconds(31 * DAY);
+    let world = |of_root: &str, of_issuing: &str| {
+        let mut world = World::new();
+        world.ca_when_stale("root", &root, "", &[root.list(1, &[])], of_root);
+        world.ca_when_stale("issuing", &issuing, &below("root"), &[issuing.list(1, &[])], of_issuing);
+        world.trusts(&["root"]);
+        world
+    };
+    for lenient in ["\"open\"", "\"report-only\"", "{ grace = \"7d\" }"] {
+        let strict = "\"closed\"";
+        let verified = |of_root, of_issuing| world(of_root, of_issuing).verify_at(&[&leaf.der], later);
+        assert_refused(verified(strict, lenient), Reason::RevocationUnavailable, "CA root");
+        assert_refused(verified(lenient, strict), Reason::RevocationUnavailable, "CA issuing");
+        let tolerated = verified(lenient, lenient).unwrap();
+        assert!(tolerated.unenforced().is_some(), "it is told");
+    }
+}
+
+#[test]
 fn revocation_none_said_in_so_many_words_is_no_lookup() {
     let root = Ca::root("Root");
     let mut world = World::new();

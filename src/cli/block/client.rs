@@ -1,5 +1,6 @@
 //! One question to several gateways, all at once.
 
+use crate::telemetry::outbound::describe;
 use crate::trust::blocks::BlockId;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, Url};
@@ -168,18 +169,6 @@ fn token(path: &Path) -> Result<String, String> {
         return Err("is not a token: one line without spaces".to_owned());
     }
     Ok(token.to_owned())
-}
-
-/// An error with its causes, which reqwest leaves out.
-fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out".to_owned() } else { "failed".to_owned() };
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! What a configuration would do, for people and as JSON.
 
 use crate::config::{
-    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, PeerAddress, Pool, RefusalStyle, Requirement,
-    RevocationSource, Route, Site, TokenFrom, WhenStale, show_duration,
+    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, Followed, PeerAddress, Pool, RefusalStyle, Requirement,
+    RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, WithoutNumber, show_duration,
 };
 use serde::Serialize;
 use std::fmt;
@@ -15,6 +15,9 @@ pub(super) struct Summary {
     listen: Vec<String>,
     admin: String,
     threads: usize,
+    state_folder: Option<String>,
+    /// The issuer's nodes whose feed is followed.
+    feed: Vec<String>,
     cas: Vec<CaSummary>,
     pools: Vec<PoolSummary>,
     sites: Vec<SiteSummary>,
@@ -27,8 +30,11 @@ struct CaSummary {
     certificate: String,
     issued_by: Option<String>,
     state: &'static str,
+    /// Every source: files and URLs as they are written, the others in words.
     revocation: Vec<String>,
     when_stale: String,
+    /// What else of its lists is taken than RFC 5280 requires.
+    takes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -68,6 +74,8 @@ impl Summary {
             listen: config.gateway.listen.iter().map(ToString::to_string).collect(),
             admin: config.gateway.admin.to_string(),
             threads: config.gateway.threads,
+            state_folder: config.gateway.state_folder.as_ref().map(|folder| folder.value.display().to_string()),
+            feed: config.feed.iter().flat_map(|feed| &feed.urls).map(|url| url.value.clone()).collect(),
             cas: config.cas.iter().map(ca).collect(),
             pools: config.pools.iter().map(pool).collect(),
             sites: config.sites.iter().map(|one| site(one, config)).collect(),
@@ -77,8 +85,8 @@ impl Summary {
 }
 
 fn ca(ca: &Ca) -> CaSummary {
-    let (revocation, when_stale) = match &ca.revocation {
-        RevocationSource::None => (Vec::new(), "never checked".to_owned()),
+    let (revocation, when_stale, takes) = match &ca.revocation {
+        RevocationSource::None => (Vec::new(), "never checked".to_owned(), Vec::new()),
         RevocationSource::From(sources) => {
             let policy = match &sources.when_stale {
                 WhenStale::Closed => "refuse".to_owned(),
@@ -86,7 +94,7 @@ fn ca(ca: &Ca) -> CaSummary {
                 WhenStale::Open => "accept".to_owned(),
                 WhenStale::ReportOnly => "report only".to_owned(),
             };
-            (sources.files.iter().map(|path| path.value.display().to_string()).collect(), policy)
+            (sources_of(sources), policy, takes(sources))
         }
     };
     CaSummary {
@@ -96,7 +104,26 @@ fn ca(ca: &Ca) -> CaSummary {
         state: ca.state.name(),
         revocation,
         when_stale,
+        takes,
     }
+}
+
+fn sources_of(sources: &RevocationSources) -> Vec<String> {
+    let files = sources.files.iter().map(|path| path.value.display().to_string());
+    let urls = sources.urls.iter().map(|url| url.value.clone());
+    let points = sources.point_hosts.iter().map(|host| format!("distribution points at {}", host.value));
+    let ocsp = sources.ocsp.iter().map(|ocsp| format!("OCSP responder {}", ocsp.url.value));
+    let feed = (sources.feed == Followed::Yes).then(|| "the issuer's feed".to_owned());
+    files.chain(urls).chain(points).chain(ocsp).chain(feed).collect()
+}
+
+fn takes(sources: &RevocationSources) -> Vec<String> {
+    let without_number = (sources.without_number == WithoutNumber::Accept)
+        .then(|| "lists without CRLNumber, in the order of their thisUpdate".to_owned());
+    let without_next_update = sources
+        .without_next_update
+        .map(|time| format!("lists without nextUpdate, fresh for {} after their thisUpdate", show_duration(time)));
+    without_number.into_iter().chain(without_next_update).collect()
 }
 
 fn pool(pool: &Pool) -> PoolSummary {
@@ -207,13 +234,22 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} is right.", self.file)?;
         writeln!(f, "listens on {} (admin {}), {} threads", self.listen.join(", "), self.admin, self.threads)?;
+        if let Some(folder) = &self.state_folder {
+            writeln!(f, "keeps its state in {folder}")?;
+        }
+        if !self.feed.is_empty() {
+            writeln!(f, "follows the issuer's feed at {}", self.feed.join(", "))?;
+        }
         for ca in &self.cas {
             let issuer = ca.issued_by.as_ref().map_or("trust anchor".to_owned(), |above| format!("issued by {above}"));
             let draining = if ca.state == CaState::Draining.name() { ", draining" } else { "" };
             writeln!(f, "ca {}: {issuer}, {}{draining}", ca.name, ca.certificate)?;
             match ca.revocation.as_slice() {
                 [] => writeln!(f, "  revocation: {}", ca.when_stale)?,
-                paths => writeln!(f, "  revocation: {}; when stale: {}", paths.join(", "), ca.when_stale)?,
+                sources => writeln!(f, "  revocation: {}; when stale: {}", sources.join(", "), ca.when_stale)?,
+            }
+            for taken in &ca.takes {
+                writeln!(f, "  note: takes {taken}")?;
             }
         }
         for pool in &self.pools {

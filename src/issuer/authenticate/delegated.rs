@@ -7,6 +7,7 @@ use crate::config::{ConfigError, Place, Placed};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
 use crate::pki::time::Timestamp;
+use crate::telemetry::outbound::describe;
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
@@ -87,20 +88,22 @@ impl Delegated {
     /// From `[credentials]`. Asks nothing yet.
     ///
     /// # Errors
-    /// A URL that is neither `https://` nor on a loopback address, or a file that cannot be used.
+    /// A URL that is neither `https://` nor on a loopback address, or every file that cannot be used.
     pub fn new(
         url: &str,
         timeout: Duration,
         authorization: Option<&Placed<PathBuf>>,
         ca: Option<&Placed<PathBuf>>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, Vec<ConfigError>> {
         let place = Place { file: "[credentials]".into(), line: 0, key: "url".to_owned() };
-        let url = outbound::url(url, &place)?;
-        let client = outbound::client(ca, &url, &place, timeout)?;
+        let url = outbound::url(url, &place).map_err(|error| vec![error])?;
+        let client = outbound::client(ca, &url, &place, timeout);
+        let (client, authorization) = match (client, authorization.map(authorization_of).transpose()) {
+            (Ok(client), Ok(authorization)) => (client, authorization),
+            (client, authorization) => return Err(client.err().into_iter().chain(authorization.err()).collect()),
+        };
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if let Some(file) = authorization {
-            headers.insert(AUTHORIZATION, authorization_of(file)?);
-        }
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
         Ok(Self { client, url, headers })
     }
 
@@ -108,7 +111,7 @@ impl Delegated {
         let question = Question { contract: user.contract.as_str(), user: user.user.as_str(), factors };
         let question = serde_json::to_vec(&question).map_err(|error| error.to_string())?;
         let request = self.client.post(self.url.clone()).headers(self.headers.clone()).body(question);
-        let response = request.send().await.map_err(|error| outbound::describe(&error))?;
+        let response = request.send().await.map_err(|error| describe(&error))?;
         if response.status() != StatusCode::OK {
             return Err(format!("the IB system's status is {}", response.status().as_u16()));
         }

@@ -5,6 +5,7 @@ use super::outbound;
 use crate::config::issuer::{GatewayKeys, JwksSource};
 use crate::config::{ConfigError, Place};
 use crate::pki::time::Timestamp;
+use crate::telemetry::outbound::describe;
 use arc_swap::ArcSwapOption;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, StatusCode, Url};
@@ -159,7 +160,7 @@ fn fetched_from(url: &str, config: &GatewayKeys, place: &Place) -> Result<Source
 
 async fn fetch(url: &Url, client: &Client) -> Result<KeySet, String> {
     let request = client.get(url.clone()).header(ACCEPT, "application/jwk-set+json, application/json");
-    let response = request.send().await.map_err(|error| outbound::describe(&error))?;
+    let response = request.send().await.map_err(|error| describe(&error))?;
     if response.status() != StatusCode::OK {
         return Err(format!("the answer's status is {}", response.status().as_u16()));
     }

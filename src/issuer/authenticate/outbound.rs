@@ -2,6 +2,7 @@
 
 use crate::config::{ConfigError, Place, Placed};
 use crate::pki::pem;
+use crate::telemetry::outbound::describe;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use rustls::crypto::aws_lc_rs;
@@ -68,18 +69,6 @@ pub(super) async fn body(mut response: Response, most: usize) -> Result<Vec<u8>,
         body.extend_from_slice(&chunk);
     }
     Ok(body)
-}
-
-/// An error with its causes, which reqwest leaves out, and without the URL, which may have a secret in it.
-pub(super) fn describe(error: &reqwest::Error) -> String {
-    let mut text = if error.is_timeout() { "timed out".to_owned() } else { "failed".to_owned() };
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 fn roots(ca: &Placed<PathBuf>) -> Result<RootCertStore, ConfigError> {

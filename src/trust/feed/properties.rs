@@ -35,8 +35,10 @@ struct List {
 #[derive(Clone, Debug, Default)]
 struct Issuer {
     feed: u32,
-    /// Serial and word by sequence number, from 1.
-    changes: Vec<(u8, Word)>,
+    /// How often its store was restored.
+    restored: u32,
+    /// Serial and word by sequence number, from 1, and how often the store was restored before.
+    changes: Vec<(u8, Word, u32)>,
     lists: [Vec<List>; PARTS as usize],
 }
 
@@ -54,7 +56,11 @@ impl Issuer {
     /// What is true of a serial once the changes up to `to` were made.
     fn truth(&self, number: u8, to: u64) -> Option<Word> {
         let until = self.changes.iter().take(to as usize);
-        until.filter(|(of, _)| *of == number).map(|(_, word)| *word).next_back().filter(|word| *word != Word::Released)
+        until
+            .filter(|(of, ..)| *of == number)
+            .map(|(_, word, _)| *word)
+            .next_back()
+            .filter(|word| *word != Word::Released)
     }
 
     fn change(&mut self, number: u8, word: Word) {
@@ -64,8 +70,14 @@ impl Issuer {
             (_, word) => word != Word::Released,
         };
         if legal {
-            self.changes.push((number, word));
+            self.changes.push((number, word, self.restored));
         }
+    }
+
+    /// What stands at a number.
+    fn mark(&self, sequence: u64) -> Arc<str> {
+        let change = sequence.checked_sub(1).and_then(|place| self.changes.get(place as usize));
+        change.map_or_else(|| "".into(), |change| format!("{change:?}").into())
     }
 
     fn publish(&mut self, part: u8) {
@@ -93,7 +105,7 @@ impl Issuer {
 
     fn message(&self, from: u64, to: u64, lists: Vec<PublishedList>) -> Message {
         let of_span = self.changes.iter().zip(1_u64..).filter(|(_, sequence)| *sequence > from && *sequence <= to);
-        let change = |(&(number, word), sequence): (&(u8, Word), u64)| Change {
+        let change = |(&(number, word, _), sequence): (&(u8, Word, u32), u64)| Change {
             sequence,
             issuer: CA,
             serial: serial(number),
@@ -106,7 +118,8 @@ impl Issuer {
             |one: &&Change| !all.iter().any(|other| other.serial == one.serial && other.sequence > one.sequence);
         let changes = all.iter().filter(is_newest).copied().collect();
         let (feed, at) = (self.feed.to_string().into(), NOW.unix() * 1000);
-        Message { feed, at, from, to, changes, lists, payload: "".into() }
+        let (from_mark, mark) = (self.mark(from), self.mark(to));
+        Message { feed, at, from, from_mark, to, mark, changes, lists, payload: "".into() }
     }
 }
 
@@ -133,6 +146,8 @@ struct Gateway {
     disk: FeedView,
     /// Revoked for good by an accepted message since the last restart.
     told: BTreeSet<u8>,
+    /// Up to where it was told ever, now and by what is on the disk: a stream that begins anew may begin before.
+    reached: [u64; 2],
 }
 
 impl Gateway {
@@ -145,6 +160,7 @@ impl Gateway {
             anew: None,
             disk: FeedView::default(),
             told: BTreeSet::new(),
+            reached: [0; 2],
         };
         gateway.settle(Occasion::Lists);
         gateway.disk = gateway.view.clone();
@@ -182,6 +198,7 @@ impl Gateway {
             Ok(step) => {
                 self.view = self.view.after(&message, step, NOW).unwrap();
                 self.settle(Occasion::Message);
+                self.reached[0] = self.reached[0].max(to);
                 if step != Step::Repeat {
                     self.anew = None;
                     self.told.extend(
@@ -192,8 +209,10 @@ impl Gateway {
             }
             Err(error) => {
                 self.join = None;
-                if error == JoinError::AnotherFeed {
-                    self.anew = Some(Anew::Unknown);
+                match error {
+                    JoinError::AnotherFeed => self.anew = Some(Anew::Unknown),
+                    JoinError::AnotherHistory { .. } => self.anew = Some(Anew::Restored),
+                    _ => {}
                 }
             }
         }
@@ -222,6 +241,8 @@ enum Act {
     Publish(u8),
     Fetch(u8, u8),
     Connect(u8),
+    /// A CA was added, so that the stream begins where the lists end.
+    Anew(u8),
     Next(u8),
     Skip(u8),
     Again(u8, u8),
@@ -236,6 +257,7 @@ fn act() -> impl Strategy<Value = Act> {
         2 => (0..PARTS).prop_map(Act::Publish),
         2 => (0..PARTS, 0_u8..4).prop_map(|(part, back)| Act::Fetch(part, back)),
         2 => (0_u8..4).prop_map(Act::Connect),
+        1 => (0_u8..4).prop_map(Act::Anew),
         6 => (0_u8..4).prop_map(Act::Next),
         1 => (1_u8..4).prop_map(Act::Skip),
         1 => (1_u8..8, 0_u8..8).prop_map(|(back, length)| Act::Again(back, length)),
@@ -263,6 +285,10 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
             }
         }
         Act::Connect(most) => gateway.connect(issuer, most.into()),
+        Act::Anew(most) => {
+            gateway.anew.get_or_insert(Anew::Unknown);
+            gateway.connect(issuer, most.into());
+        }
         Act::Next(most) => {
             gateway.deliver(issuer, place, (place + u64::from(most)).min(issuer.end()).max(place), issuer.published())
         }
@@ -277,12 +303,16 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
             gateway.deliver(issuer, from, (from + u64::from(length)).min(issuer.end()).max(from), Vec::new());
         }
         Act::Leave => gateway.join = None,
-        Act::Keep => gateway.disk = gateway.view.clone(),
+        Act::Keep => {
+            gateway.disk = gateway.view.clone();
+            gateway.reached[1] = gateway.reached[0];
+        }
         Act::Restart(one, other) => {
             // With whatever lists lie on the disk then, older ones too.
             gateway.lists = Lists([kept(issuer, 0, one), kept(issuer, 1, other)]);
             (gateway.view, gateway.join, gateway.anew) = (gateway.disk.clone(), None, None);
             gateway.told.clear();
+            gateway.reached[0] = gateway.reached[1];
             gateway.settle(Occasion::Lists);
         }
     }
@@ -303,10 +333,9 @@ proptest! {
             if !gateway.is_followed() {
                 continue;
             }
-            let position = gateway.view.position().unwrap().to;
             for number in 0..16 {
                 let list = &gateway.lists.0[usize::from(number % PARTS)];
-                let known = issuer.truth(number, position.max(list.to));
+                let known = issuer.truth(number, gateway.reached[0].max(list.to));
                 prop_assert!(known.is_none() || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
             }
         }
@@ -342,24 +371,33 @@ proptest! {
         // What its lists had already is the lists' to keep: the gateway holds it no more.
         let view = gateway.view.clone();
         gateway.told.retain(|number| matches!(view.told(&CA, &serial(*number)), Told::Revoked { .. }));
-        // The store has only what the backup had; the lists that were published stay numbered on.
+        // The store has only what the backup had; lists are numbered by the time, and so on from those before.
         issuer.changes.truncate(keep.index(issuer.changes.len() + 1));
+        issuer.restored += 1;
         issuer.feed += u32::from(another);
         for part in 0..PARTS {
             issuer.publish(part);
         }
-        // One that comes back only after the store has grown beyond what was told cannot know; this one comes at once.
-        gateway.connect(&issuer, 0);
         for act in later.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Keep)) {
             perform(act, &mut issuer, &mut gateway);
             for number in &gateway.told {
                 let list = &gateway.lists.0[usize::from(*number % PARTS)];
-                let position = gateway.view.position().unwrap().to;
+                let position = gateway.view.position().map_or(0, |position| position.to);
                 // Another feed is the truth once its lists are in force: as far as it was told.
                 let truth = issuer.truth(*number, position.max(list.to));
                 let superseded = another && gateway.is_followed() && truth.is_none();
                 let listed_since = list.has.contains_key(number);
                 prop_assert!(superseded || listed_since || gateway.refuses(*number), "{number}, after {act:?}");
+            }
+            // However far the store has grown before the gateway came back.
+            let Some(position) = gateway.view.position().filter(|it| {
+                gateway.is_followed() && *it.feed == *issuer.feed.to_string() && it.mark == issuer.mark(it.to)
+            }) else {
+                continue;
+            };
+            for number in 0..16 {
+                let known = issuer.truth(number, position.to);
+                prop_assert!(known.is_none() || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
             }
         }
     }
@@ -390,6 +428,48 @@ fn a_ca_is_not_followed_before_its_lists_reach_the_feeds_beginning() {
     assert!(!gateway.is_followed(), "one part is missing");
     perform(&Act::Fetch(1, 0), &mut issuer, &mut gateway);
     assert!(gateway.is_followed() && gateway.refuses(1));
+}
+
+#[test]
+fn a_ca_whose_lists_fell_behind_a_stream_that_began_anew_is_not_followed_until_they_reach_it() {
+    let (mut issuer, mut gateway) = following([(1, REVOKED)]);
+    gateway.deliver(&issuer, 0, 1, Vec::new());
+    assert!(gateway.is_followed() && gateway.refuses(1));
+    // What is revoked now is on the next lists, and a stream that begins where those end does not tell of it.
+    issuer.change(2, REVOKED);
+    (0..PARTS).for_each(|part| issuer.publish(part));
+    gateway.anew = Some(Anew::Unknown);
+    gateway.connect(&issuer, 0);
+    assert!(!gateway.refuses(2) && gateway.refuses(1));
+    let Following::Lapsed(lapse) = gateway.view.following(&CA, NOW) else { panic!("2 is revoked and not refused") };
+    assert_eq!(lapse.why, "the lists in force are older than what the issuer's feed told");
+    assert!(gateway.view.lacks_lists(&CA));
+    for part in 0..PARTS {
+        assert!(!gateway.is_followed());
+        perform(&Act::Fetch(part, 0), &mut issuer, &mut gateway);
+    }
+    assert!(gateway.is_followed() && gateway.refuses(1) && gateway.refuses(2));
+}
+
+#[test]
+fn what_another_feed_told_is_kept_until_the_lists_in_force_reach_the_new_one() {
+    let (mut issuer, mut gateway) = following([(1, REVOKED), (2, Word::Held)]);
+    gateway.deliver(&issuer, 0, 2, Vec::new());
+    assert!(gateway.refuses(1) && gateway.refuses(2));
+    // A new store, which does not know of 2, with lists that have the others.
+    issuer.feed = 9;
+    issuer.changes = vec![(1, REVOKED, 0), (3, REVOKED, 0)];
+    (0..PARTS).for_each(|part| issuer.publish(part));
+    gateway.connect(&issuer, 0);
+    assert_eq!(gateway.anew, Some(Anew::Unknown), "it is another feed");
+    gateway.connect(&issuer, 0);
+    assert!(!gateway.is_followed());
+    assert!(gateway.refuses(1) && gateway.refuses(2), "nothing of the new feed is in force yet");
+    perform(&Act::Fetch(0, 0), &mut issuer, &mut gateway);
+    assert!(!gateway.is_followed() && gateway.refuses(1) && gateway.refuses(2), "one part of two");
+    perform(&Act::Fetch(1, 0), &mut issuer, &mut gateway);
+    assert!(gateway.is_followed() && gateway.refuses(1) && gateway.refuses(3), "they are on the lists");
+    assert!(!gateway.refuses(2), "of which the new one does not know");
 }
 
 #[test]
@@ -434,6 +514,9 @@ fn what_does_not_follow_is_told_apart() {
     assert_eq!(join.judge(&earlier, &gateway.view), Ok(Step::Continue));
     earlier.at -= 1;
     assert_eq!(join.judge(&earlier, &gateway.view), Err(JoinError::Backwards));
+    issuer.changes[1].2 = 1;
+    assert_eq!(judge(&issuer.message(2, 4, Vec::new())), Err(JoinError::AnotherHistory { last: 2 }));
+    assert_eq!(judge(&issuer.message(2, 2, Vec::new())), Err(JoinError::AnotherHistory { last: 2 }), "a heartbeat");
     issuer.feed = 9;
     assert_eq!(judge(&issuer.message(2, 4, Vec::new())), Err(JoinError::AnotherFeed));
 }
@@ -460,33 +543,26 @@ fn a_release_undoes_the_hold_of_an_older_list_only() {
 #[test]
 fn a_view_that_is_full_takes_nothing_more_and_stays_as_it_is() {
     let (issuer, gateway) = following([(1, REVOKED)]);
-    let mut view = gateway.view.clone();
     let number = |number: u32| SerialNumber::from_der_content(&[&[1][..], &number.to_be_bytes()].concat()).unwrap();
-    let mut sequence = 0;
-    while view.held() + 500 <= MOST_CHANGES_HELD {
-        let mut message = issuer.message(sequence, sequence, Vec::new());
-        message.to = sequence + 500;
-        message.changes = (1..=500)
-            .map(|one| Change {
-                sequence: sequence + one,
-                issuer: CA,
-                serial: number((sequence + one) as u32),
-                word: REVOKED,
-                at: NOW,
-            })
-            .collect();
-        view = view.after(&message, Step::Continue, NOW).unwrap();
-        sequence += 500;
-    }
-    assert_eq!(view.held(), MOST_CHANGES_HELD);
-    let message = Message {
-        to: sequence + 1,
-        changes: issuer.message(0, 1, Vec::new()).changes,
-        ..issuer.message(sequence, sequence, Vec::new())
+    let one = |sequence: u64| Change { sequence, issuer: CA, serial: number(sequence as u32), word: REVOKED, at: NOW };
+    let span = |from: u64, to: u64| Message {
+        to,
+        changes: (from + 1..=to).map(one).collect(),
+        ..issuer.message(from, from, Vec::new())
     };
+    let most = MOST_CHANGES_HELD as u64;
+    let view = gateway.view.after(&span(0, most - 1), Step::Continue, NOW).unwrap();
+    assert_eq!(view.after(&span(most - 1, most + 1), Step::Continue, NOW).unwrap_err(), FeedFull, "one too many");
+    let view = view.after(&span(most - 1, most), Step::Continue, NOW).unwrap();
+    assert_eq!((view.held(), view.held_of(&CA)), (MOST_CHANGES_HELD, MOST_CHANGES_HELD));
+    let message = Message { changes: issuer.message(0, 1, Vec::new()).changes, ..span(most, most) };
     assert_eq!(view.after(&message, Step::Continue, NOW).unwrap_err(), FeedFull);
-    assert!(matches!(view.told(&CA, &number(7)), Told::Revoked { .. }));
-    // One more of what is held copies a shard, not the view.
-    let shared = Arc::new(view);
-    assert_eq!(shared.held_of(&CA), MOST_CHANGES_HELD);
+    for known in [1, 7, most] {
+        assert!(matches!(view.told(&CA, &number(known as u32)), Told::Revoked { .. }));
+    }
+    assert!(matches!(view.told(&CA, &serial(1)), Told::Nothing), "nothing of a message that was not taken");
+    assert_eq!(view.position().unwrap().to, most);
+    // A heartbeat is still taken: what is known stays fresh.
+    let view = view.after(&span(most, most), Step::Continue, NOW.plus_seconds(1)).unwrap();
+    assert_eq!(view.heard(), Some(NOW.plus_seconds(1)));
 }

@@ -35,7 +35,7 @@ pub(super) fn client(fetch: &Fetch) -> Result<Client, ConfigError> {
         // A list a minute at most: nothing is gained by keeping connections to it.
         .pool_max_idle_per_host(0)
         .build()
-        .map_err(|error| refuse(super::download::describe(&error)))
+        .map_err(|error| refuse(super::download::why(&error)))
 }
 
 fn roots(ca: &Placed<PathBuf>) -> Result<RootCertStore, String> {
