@@ -96,6 +96,14 @@ pub(super) fn config_for(gateway: &Arc<Gateway>, server_name: Option<&str>) -> O
     server_config(gateway, &snapshot, &site, &Arc::default()).ok().map(Arc::new)
 }
 
+/// Whether a finished handshake ends with a verified client, without what the handshake itself found out (see
+/// [`super::Terminator`]).
+pub(super) fn stands(gateway: &Gateway, server_name: Option<&str>, connection: &ServerConnection) -> bool {
+    let snapshot = gateway.snapshot();
+    let Some(site) = snapshot.sites.for_server_name(server_name) else { return false };
+    matches!(conclude(connection, gateway, &snapshot, &site, &Session::default()), (Client::Verified(_), _))
+}
+
 /// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
 /// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
 const LINGER: Duration = Duration::from_secs(1);
