@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster check test lint unit deny doc bench bench-peers bench-revocation release packages deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-peers bench-revocation release packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -45,8 +45,11 @@ deny:
 		echo "NOTE: cargo-deny is not installed: licences, bans and sources were NOT checked (make deps installs it)"; \
 	fi
 
-bench: packages ## criterion benches
+bench: packages valgrind ## criterion benches, and instruction counts beside what they were
 	$(CARGO) bench $(LOCKED)
+
+bench-baseline: packages valgrind ## takes the instruction counts of this build for what they should be
+	SEKISHO_BENCH_BASELINE=1 $(CARGO) bench $(LOCKED) --bench instructions
 
 bench-peers: packages ## the gateway beside nginx (which must be installed): CPU, memory, start
 	$(CARGO) bench $(LOCKED) --profile dist --bench peers
@@ -63,6 +66,10 @@ deps: packages ## installs the optional tools: cargo-deny, cargo-nextest
 
 packages:
 	@scripts/install-system-packages.sh
+
+# Only the bench of instruction counts needs it.
+valgrind:
+	@scripts/install-system-packages.sh valgrind:valgrind
 
 clean-dev-pki: ## removes certs/dev, if it is a development PKI
 	@if [ -e certs/dev/development-pki.json ]; then rm -r certs/dev; fi
