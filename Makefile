@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-peers bench-revocation release packages valgrind deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation release packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -50,6 +50,12 @@ bench: packages valgrind ## criterion benches, and instruction counts beside wha
 
 bench-baseline: packages valgrind ## takes the instruction counts of this build for what they should be
 	SEKISHO_BENCH_BASELINE=1 $(CARGO) bench $(LOCKED) --bench instructions
+
+bench-scaling: packages ## cost as certificates, lists, sites, routes and idle connections grow: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench scaling
+
+bench-issuance: packages ## certificates, OCSP answers, lists, on SQLite and PostgreSQL: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench issuance
 
 bench-peers: packages ## the gateway beside nginx (which must be installed): CPU, memory, start
 	$(CARGO) bench $(LOCKED) --profile dist --bench peers
