@@ -243,7 +243,8 @@ fn what_a_delta_without_its_base_revokes_stays_revoked_when_another_comes() {
 fn after_as_many_lists_that_did_not_come_as_may_be_a_ca_is_closed_until_one_comes() {
     let ca = TestCa::root("A");
     let base = ca.list().number(5).this_update(hours(-10)).sign();
-    let open = |lists: &[&[u8]], previous| load_with(&ca, policy(WhenStale::Open), lists, previous, NOW);
+    let open =
+        |lists: &[&[u8]], previous: Option<&Loaded>| load_with(&ca, policy(WhenStale::Open), lists, previous, NOW);
     let closed = unavailable("too many lists did not come before the delta list in 1.crl");
     let mut loaded = open(&[&base], None);
     for missed in 1..=33_u8 {
