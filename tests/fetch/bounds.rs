@@ -56,7 +56,7 @@ fn as_many_distribution_points_as_may_be_are_known_and_one_more_is_not() {
 #[test]
 fn a_point_s_list_is_forgotten_a_month_after_its_end_where_it_lets_nobody_in_beside_whom_it_revokes() {
     for (when_stale, after, stays) in
-        [("closed", -1, true), ("closed", 60, false), ("open", 60, true), ("report-only", 60, true)]
+        [("closed", -3_600, true), ("closed", 60, false), ("open", 60, true), ("report-only", 60, true)]
     {
         let ground = points_of(when_stale);
         let ended = clock::now().plus_seconds(-31 * 86_400 - after);
