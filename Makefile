@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster check test lint unit deny doc bench bench-peers bench-revocation release packages deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation release packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -45,8 +45,17 @@ deny:
 		echo "NOTE: cargo-deny is not installed: licences, bans and sources were NOT checked (make deps installs it)"; \
 	fi
 
-bench: packages ## criterion benches
+bench: packages valgrind ## criterion benches, and instruction counts beside what they were
 	$(CARGO) bench $(LOCKED)
+
+bench-baseline: packages valgrind ## takes the instruction counts of this build for what they should be
+	SEKISHO_BENCH_BASELINE=1 $(CARGO) bench $(LOCKED) --bench instructions
+
+bench-scaling: packages ## cost as certificates, lists, sites, routes and idle connections grow: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench scaling
+
+bench-issuance: packages ## certificates, OCSP answers, lists, on SQLite and PostgreSQL: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench issuance
 
 bench-peers: packages ## the gateway beside nginx and HAProxy: CPU, rate, memory, start; into benches/RESULTS.md
 	CARGO="$(CARGO)" scripts/bench-peers.sh $(LOCKED) --profile dist
@@ -63,6 +72,10 @@ deps: packages ## installs the optional tools: cargo-deny, cargo-nextest
 
 packages:
 	@scripts/install-system-packages.sh
+
+# Only the bench of instruction counts needs it.
+valgrind:
+	@scripts/install-system-packages.sh valgrind:valgrind
 
 clean-dev-pki: ## removes certs/dev, if it is a development PKI
 	@if [ -e certs/dev/development-pki.json ]; then rm -r certs/dev; fi

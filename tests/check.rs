@@ -241,7 +241,7 @@ fn every_source_of_revocation_is_told_and_what_is_taken_beyond_the_standard() {
         ("#[ca.revocation.ocsp]\n#url", "[ca.revocation.ocsp]\nurl"),
     ];
     let sources = "config/../certs/dev/crl.pem, http://crl.example.jp/crl/biz/0.crl, distribution points at crl.example.jp, \
-                   OCSP at http://ocsp.example.jp/ocsp/biz";
+                   OCSP responder http://ocsp.example.jp/ocsp/biz";
     assert_eq!(told(&all), [format!("  revocation: {sources}; when stale: refuse")]);
 }
 

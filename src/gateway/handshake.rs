@@ -73,6 +73,14 @@ pub(super) fn config_for(gateway: &Arc<Gateway>, server_name: Option<&str>) -> O
     server_config(gateway, &snapshot, &site, &Arc::default(), SuiteOrder::Ours).ok().map(Arc::new)
 }
 
+/// Whether a finished handshake ends with a verified client, without what the handshake itself found out (see
+/// [`super::Terminator`]).
+pub(super) fn stands(gateway: &Gateway, server_name: Option<&str>, connection: &ServerConnection) -> bool {
+    let snapshot = gateway.snapshot();
+    let Some(site) = snapshot.sites.for_server_name(server_name) else { return false };
+    matches!(conclude(connection, gateway, &snapshot, &site, &Session::default()), (Client::Verified(_), _))
+}
+
 /// Tickets after each handshake of TLS 1.3: each resumption brings the next one, and a browser opens one connection
 /// (HTTP/2). One more would cost another sealing of the client's chain, and as many octets, on every connection.
 const TICKETS: usize = 1;
