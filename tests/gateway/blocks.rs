@@ -224,7 +224,7 @@ fn a_block_ends_by_time_without_a_reload_on_live_connections_too() {
 
 #[test]
 fn a_disk_that_hangs_when_a_block_ends_holds_up_no_other_limit() {
-    let setup = start_with(|config| format!("{config}\n[limits]\nidle_timeout = \"1s\"\n"));
+    let setup = start_with(|config| format!("{config}\n[gateway.limits]\nidle_timeout = \"1s\"\n"));
     let (expires, over) = (in_time(2), sekisho::clock::now().plus_seconds(3));
     block(&setup.gateway, &json!({"contract": "00009999999", "expires": expires}));
     // Whoever opens it to write waits until somebody reads it, which nobody does.
