@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster check test lint unit deny doc bench bench-peers bench-revocation release packages deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation release packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -9,7 +9,7 @@ LOCKED := --locked
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-demo: packages ## makes a development PKI, starts a demo IB application and the gateway, shows what to try
+demo: packages ## makes a development PKI, starts a demo IB application, an issuer and the gateway, shows what to try
 	$(CARGO) run $(LOCKED) --quiet -- demo
 
 cluster: packages ## two issuers on one PostgreSQL, three gateways, a demo IB application: shows what to try
@@ -45,11 +45,20 @@ deny:
 		echo "NOTE: cargo-deny is not installed: licences, bans and sources were NOT checked (make deps installs it)"; \
 	fi
 
-bench: packages ## criterion benches
+bench: packages valgrind ## criterion benches, and instruction counts beside what they were
 	$(CARGO) bench $(LOCKED)
 
-bench-peers: packages ## the gateway beside nginx (which must be installed): CPU, memory, start
-	$(CARGO) bench $(LOCKED) --profile dist --bench peers
+bench-baseline: packages valgrind ## takes the instruction counts of this build for what they should be
+	SEKISHO_BENCH_BASELINE=1 $(CARGO) bench $(LOCKED) --bench instructions
+
+bench-scaling: packages ## cost as certificates, lists, sites, routes and idle connections grow: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench scaling
+
+bench-issuance: packages ## certificates, OCSP answers, lists, on SQLite and PostgreSQL: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench issuance
+
+bench-peers: packages ## the gateway beside nginx and HAProxy: CPU, rate, memory, start; into benches/RESULTS.md
+	CARGO="$(CARGO)" scripts/bench-peers.sh $(LOCKED) --profile dist
 
 bench-revocation: packages ## time to refusal over 10,000 connections, and a list of a million swapped in under load
 	CARGO="$(CARGO)" scripts/bench-revocation.sh $(LOCKED) --profile dist
@@ -63,6 +72,10 @@ deps: packages ## installs the optional tools: cargo-deny, cargo-nextest
 
 packages:
 	@scripts/install-system-packages.sh
+
+# Only the bench of instruction counts needs it.
+valgrind:
+	@scripts/install-system-packages.sh valgrind:valgrind
 
 clean-dev-pki: ## removes certs/dev, if it is a development PKI
 	@if [ -e certs/dev/development-pki.json ]; then rm -r certs/dev; fi

@@ -1,12 +1,21 @@
 #!/bin/sh
 # Installs the Debian packages that the build and the tests need and that are missing, or says which they are.
-# With --check it only says.
+# With --check it only says. Further words are command:package, for what only some targets need.
 set -eu
+# Servers are here, which is not everybody's PATH.
+PATH="$PATH:/usr/sbin:/sbin"
+
+check=''
+if [ "${1:-}" = --check ]; then
+    check=yes
+    shift
+fi
 
 # command:package. cmake and the C compiler build aws-lc and zlib-ng; openssl, curl and NSS's tools are the tests' real clients,
 # faketime takes an issuer to the end of a certificate's year,
 # and pkilint is installed from PyPI with python3. PostgreSQL is one of the issuer's two databases.
 needed='cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config openssl:openssl curl:curl pk12util:libnss3-tools faketime:faketime python3:python3'
+needed="$needed $*"
 
 missing=''
 for pair in $needed; do
@@ -38,7 +47,7 @@ say_how() {
     exit 1
 }
 
-[ "${1:-}" = --check ] && say_how
+[ -n "$check" ] && say_how
 command -v apt-get >/dev/null 2>&1 || say_how
 as_root=''
 if [ "$(id -u)" != 0 ]; then

@@ -62,6 +62,60 @@ fn json_holds_the_same_summary() {
 }
 
 #[test]
+fn every_source_of_revocation_is_told() {
+    let folder = reference_folder();
+    let certs = folder.path().join("certs/dev");
+    let key = rcgen::KeyPair::generate().unwrap();
+    std::fs::write(certs.join("feed.pub.pem"), key.public_key_pem()).unwrap();
+    std::fs::copy(certs.join("ib.localhost.key"), certs.join("gateway.key")).unwrap();
+    std::fs::set_permissions(certs.join("gateway.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let path = folder.path().join("config/sekisho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let all = "crl_urls = [\"http://crl.example.jp/biz.crl\"]\ndistribution_points = [\"cdp.example.jp\"]\n\
+               ocsp = { url = \"http://ocsp.example.jp/biz\" }\nfeed = true\n";
+    let gateway = "state_folder = \"state\"\n[gateway.feed]\nurls = [\"https://issuer-1:8445\"]\n\
+                   ca = \"../certs/dev/root-ca.pem\"\ncertificate = \"../certs/dev/ib.localhost.pem\"\n\
+                   key = \"../certs/dev/gateway.key\"\npublic_key_files = [\"../certs/dev/feed.pub.pem\"]\n";
+    let text = text.replacen("feed = false\n", all, 1);
+    let text = text.replacen("admin_token_from = \"loopback\"\n", gateway, 1);
+    std::fs::write(&path, text).unwrap();
+    let output = check(folder.path(), &[]);
+    let told = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    for line in [
+        "keeps its state in config/state\n",
+        "follows the issuer's feed at https://issuer-1:8445\n",
+        "  revocation: config/../certs/dev/crl.pem, http://crl.example.jp/biz.crl, distribution points at cdp.example.jp, \
+         OCSP responder http://ocsp.example.jp/biz, the issuer's feed; when stale: refuse\n",
+        "gateway.feed.key: config/../certs/dev/gateway.key is open to every user of this machine; chmod o= it\n",
+    ] {
+        assert!(told.contains(line), "{line:?} is not in\n{told}");
+    }
+    assert!(!folder.path().join("config/state").exists(), "a check makes nothing");
+    let value: serde_json::Value = serde_json::from_slice(&check(folder.path(), &["--json"]).stdout).unwrap();
+    assert_eq!(value["summary"]["cas"][1]["revocation"].as_array().map(Vec::len), Some(5));
+    assert_eq!(value["summary"]["feed"][0], "https://issuer-1:8445");
+}
+
+#[test]
+fn a_missing_list_is_told_without_a_hole_where_its_file_would_be() {
+    let folder = reference_folder();
+    let path = folder.path().join("config/sekisho.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let url = "crl_urls = [\"http://crl.example.jp/biz.crl\"]";
+    let (before, after) = text.split_once("[ca.revocation]\n").unwrap();
+    let after = after.replacen("crl = [\"../certs/dev/crl.pem\"]", url, 1);
+    let text = format!("{before}[ca.revocation]\n{after}");
+    std::fs::write(&path, text.replacen("#state_folder = \"/var/lib/sekisho\"", "state_folder = \"state\"", 1))
+        .unwrap();
+    let told = check(folder.path(), &[]);
+    let told = stdout(&told);
+    assert!(told.contains("  revocation: http://crl.example.jp/biz.crl; when stale: refuse\n"), "{told}");
+    let warning = "warning: missing: ca dev-issuing: no revocation list that says who is good is in force\n";
+    assert!(told.contains(warning), "{told}");
+}
+
+#[test]
 fn every_error_is_a_line_with_file_line_and_key_and_the_exit_code_is_1() {
     let folder = reference_folder();
     let path = folder.path().join("config/sekisho.toml");
@@ -187,7 +241,7 @@ fn every_source_of_revocation_is_told_and_what_is_taken_beyond_the_standard() {
         ("#[ca.revocation.ocsp]\n#url", "[ca.revocation.ocsp]\nurl"),
     ];
     let sources = "config/../certs/dev/crl.pem, http://crl.example.jp/crl/biz/0.crl, distribution points at crl.example.jp, \
-                   OCSP at http://ocsp.example.jp/ocsp/biz";
+                   OCSP responder http://ocsp.example.jp/ocsp/biz";
     assert_eq!(told(&all), [format!("  revocation: {sources}; when stale: refuse")]);
 }
 

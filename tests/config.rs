@@ -145,13 +145,13 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
         (
             &[(LISTEN, &plain), (REVOCATION, FOLLOWED)],
             &[
-                r#"5: gateway.feed.urls[0]: "http://issuer-1" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#,
+                r#"5: gateway.feed.urls[0]: "http://issuer-1" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8445""#,
             ],
         ),
         (
             &[(LISTEN, &with_query), (REVOCATION, FOLLOWED)],
             &[
-                r#"5: gateway.feed.urls[0]: "https://issuer-1/?a" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8444""#,
+                r#"5: gateway.feed.urls[0]: "https://issuer-1/?a" is not the https:// address of an issuer; write "https://issuer-1.example.jp:8445""#,
             ],
         ),
         (
@@ -165,7 +165,7 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
         (
             &[(LISTEN, bare), (REVOCATION, FOLLOWED)],
             &[
-                r#"4: gateway.feed.urls: is missing; write the API of each issuer node: ["https://issuer-1.example.jp:8444"]"#,
+                r#"4: gateway.feed.urls: is missing; write the API of each issuer node: ["https://issuer-1.example.jp:8445"]"#,
                 "4: gateway.feed.ca: is missing; write the PEM file of the CAs of the issuers' server certificates",
                 "4: gateway.feed.certificate: is missing; write the PEM chain of the certificate by which the issuers know this gateway",
                 "4: gateway.feed.key: is missing; write the PEM private key of certificate",
@@ -640,7 +640,7 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
         (
             &[(IDENTITY, "identity = '(?<contract>[0-9]+)'")],
             &[
-                "16: ca[1].identity: has no capture contract_id; write (?<contract_id>…) around the contract ID (契約ID)",
+                "16: ca[1].identity: has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID)",
             ],
         ),
         (

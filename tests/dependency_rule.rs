@@ -42,8 +42,10 @@ const PURE: &[&str] = &[
     "issuer/outbox/text",
 ];
 
-/// The exceptions: the cache of verified chains, the feed's state on disk, and the files with the authorities' keys.
-const IMPURE_WITHIN_PURE: &[&str] = &["trust/feed/keep", "gateway/verify/cache", "issuer/ca/key_file"];
+/// The exceptions: the caches of verified chains and of their headers, the feed's state on disk, and the files with the
+/// authorities' keys.
+const IMPURE_WITHIN_PURE: &[&str] =
+    &["trust/feed/keep", "gateway/verify/cache", "gateway/headers/kept", "issuer/ca/key_file"];
 
 /// What pure code may not name.
 const IMPURE: &[&str] = &[
@@ -81,7 +83,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["gateway/metrics", "issuer/metrics", "telemetry"]),
     ("toml", &["config"]),
     ("clap", &["cli"]),
-    ("notify", &["trust", "gateway/reload"]),
+    ("notify", &["trust", "gateway/watch"]),
     ("mimalloc", &["main"]),
     ("rustix", &["trust/background"]),
     ("tracing_subscriber", &["telemetry"]),

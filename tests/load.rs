@@ -103,6 +103,21 @@ fn a_rate_is_kept_and_everything_due_is_counted() {
 }
 
 #[test]
+fn what_a_server_is_too_slow_for_is_an_error_and_the_run_ends_all_the_same() {
+    let setup = Setup::new();
+    let arguments = with_client(&setup.pki, Some("client-good"), &["--kind", "keep-alive", "--rate", "200000"]);
+    let ran = load(&setup, &arguments);
+    assert_eq!(ran.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    let (done, not_begun) = (number(&report, "/whole/operations"), number(&report, "/whole/errors/not-begun"));
+    assert!(done > 0 && not_begun > 0, "{report}");
+    assert_eq!(done + not_begun, 200_000, "all that was due, and nothing else: {report}");
+    assert!(report.pointer("/whole/rate").and_then(Value::as_f64).unwrap() < 200_000.0, "{report}");
+    // Half of it had no turn within the second: that is what a client would have seen.
+    assert!(number(&report, "/whole/latency_us/p50") > 100_000, "{report}");
+}
+
+#[test]
 fn who_must_be_refused_is_refused_with_the_alert_that_is_true() {
     let setup = Setup::with(|config| config.replace("refusal = \"page\"", "refusal = \"alert\""));
     let report = clean(&setup, None, &["--kind", "no-certificate", "--tls", "1.3"]);
@@ -190,7 +205,8 @@ fn wrong_usage_is_told_in_one_line_and_loads_nothing() {
         ),
         (vec!["--at", "5s=true"], "the run ends after 1s"),
         (vec!["--at", "5m=true"], "is not a number of seconds"),
-        (vec!["--rate", "0"], "write a number above 0"),
+        (vec!["--rate", "0"], "write a number above 0, at most 1000000"),
+        (vec!["--rate", "1000001"], "write a number above 0, at most 1000000"),
     ] {
         let ran = load(&setup, &arguments);
         let said = text(&ran.stderr);

@@ -2,6 +2,7 @@
 
 use sekisho::config;
 use sekisho::gateway::verify::Reason;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 fn readme() -> String {
@@ -61,12 +62,88 @@ fn the_issuers_configuration_is_one() {
     assert_eq!((config.authorities.len(), config.profiles.len(), config.services.len()), (1, 1, 1));
 }
 
+/// In a fresh folder, as somebody who has read no more than this.
+#[cfg(feature = "issuer")]
+#[test]
+fn the_lines_of_the_issuer_make_what_its_configuration_names() {
+    let readme = readme();
+    let (_, issuers) = readme.split_once("## The issuance service").unwrap();
+    let (lines, _) = block(issuers, "sh").split_once("sekisho issuer --config issuer.toml &\n").unwrap();
+    assert!(lines.contains("--check\n"), "{lines}");
+    let around = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), around.path().join("sekisho")).unwrap();
+    let (bin, folder) = (around.path().join("bin"), around.path().join("issuer"));
+    for made in [&bin, &folder] {
+        std::fs::create_dir(made).unwrap();
+    }
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sekisho"), bin.join("sekisho")).unwrap();
+    std::fs::write(folder.join("issuer.toml"), block(issuers, "toml")).unwrap();
+    let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+    let run = |lines: &str| {
+        let mut shell = std::process::Command::new("sh");
+        let output = shell.args(["-ec", lines]).current_dir(&folder).env("PATH", &path).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&said));
+    };
+    run(lines);
+    // The key of the feed that the other section makes.
+    let (_, feed) = readme.split_once("### The issuer's feed").unwrap();
+    run(block(feed, "sh"));
+    let config = std::fs::read_to_string(folder.join("issuer.toml")).unwrap();
+    std::fs::write(folder.join("issuer.toml"), config + block(feed, "toml")).unwrap();
+    run("sekisho issuer --config issuer.toml --check");
+    let openssl = "openssl verify -CAfile services-ca.pem";
+    run(&format!("{openssl} -purpose sslserver issuer.pem && {openssl} -purpose sslclient ib-service.pem"));
+}
+
+#[test]
+fn the_gateways_side_of_the_feed_is_a_configuration() {
+    let readme = readme();
+    let (_, feed) = readme.split_once("### The issuer's feed").unwrap();
+    let (_, gateway) = feed.split_once("```toml").unwrap();
+    let (tables, revocation) = block(gateway, "toml").split_once("# in [[ca]]").unwrap();
+    let (_, revocation) = revocation.split_once('\n').unwrap();
+    let shortest = block(&readme, "toml");
+    let text = shortest.replacen("revocation = { crl = [\"bank-issuing.crl\"] }\n", revocation, 1);
+    assert_ne!(text, shortest);
+    let text = text.replacen("[gateway]\n", "", 1).replacen("[[ca]]", "[tables]\n[[ca]]", 1);
+    let (listen, rest) = text.split_once("[tables]\n").unwrap();
+    let text = tables.replacen("[gateway]\n", &format!("[gateway]\n{listen}"), 1) + rest;
+    let parsed = config::parse(&text, "README.md", Path::new("/etc/sekisho"));
+    let config = parsed.unwrap_or_else(|errors| panic!("{errors:#?}"));
+    assert_eq!(config.feed.map(|feed| feed.urls.len()), Some(2));
+}
+
 #[test]
 fn every_refusal_reason_has_its_row() {
     let readme = readme();
     for reason in Reason::ALL {
-        assert!(readme.contains(&format!("\n| `{}` |", reason.name())), "{}", reason.name());
+        assert_eq!(readme.matches(&format!("\n| `{}` |", reason.name())).count(), 1, "{}", reason.name());
     }
+}
+
+/// Some metrics show nothing before their first event, so that no exposition has all of them: their names are taken
+/// from where they are registered. That expositions have no others, tests/gateway/observed.rs finds.
+#[test]
+fn every_metric_of_the_gateway_has_its_row_and_no_other() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gateway");
+    let mut registered = BTreeSet::new();
+    let name = regex::Regex::new(r#""(sekisho_[a-z_]+)""#).unwrap();
+    for file in ["metrics.rs", "metrics/feed.rs", "metrics/sources.rs"] {
+        let text = std::fs::read_to_string(source.join(file)).unwrap();
+        registered.extend(name.captures_iter(&text).map(|found| found[1].to_owned()));
+    }
+    let name = regex::Regex::new(r"`(sekisho_[a-z_]+)`").unwrap();
+    let readme = readme();
+    let rows = readme.lines().filter(|line| line.starts_with("| `sekisho_") && !line.starts_with("| `sekisho_issuer_"));
+    let mut told = BTreeSet::new();
+    for cell in rows.filter_map(|row| row.split('|').nth(1)) {
+        for found in name.captures_iter(cell) {
+            assert!(told.insert(found[1].to_owned()), "twice: {}", &found[1]);
+        }
+    }
+    assert!(registered.len() > 40, "{registered:?}");
+    assert_eq!(told, registered);
 }
 
 #[test]

@@ -4,13 +4,14 @@ use crate::demo::{self, Passed};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Makes a development PKI, starts a demo IB application and a gateway before it, and shows what to try.
+/// Makes a development PKI, starts a demo IB application, an issuer and the gateway, and shows what to try.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Runs every line itself, prints a table and exits; takes free ports and a PKI of its own.
     #[arg(long)]
     check: bool,
-    /// Port of the gateway; the admin address takes the one 1000 above. 0 takes free ones.
+    /// Port of the gateway; the admin address takes the one 1000 above. 0 takes free ones. With --cluster the gateways
+    /// take PORT, PORT+10 and PORT+20, the issuers' APIs PORT+2 and PORT+12.
     #[arg(long, default_value_t = 8443, conflicts_with = "check")]
     port: u16,
     /// Two issuers on one PostgreSQL and three gateways instead of one of each.

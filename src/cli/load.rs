@@ -264,7 +264,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 fn rate(text: &str) -> Result<f64, String> {
     let rate: f64 = text.parse().map_err(|error| format!("{error}"))?;
-    if rate.is_finite() && rate > 0.0 { Ok(rate) } else { Err("write a number above 0".to_owned()) }
+    // Far beyond what one machine begins; and all that is due is counted, begun or not.
+    let most = 1_000_000.0;
+    if rate > 0.0 && rate <= most { Ok(rate) } else { Err(format!("write a number above 0, at most {most}")) }
 }
 
 fn unusable(message: &str) -> ExitCode {

@@ -11,7 +11,7 @@ use regex::{Regex, RegexBuilder};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The capture that every identity pattern must have: whose certificate it is (契約ID).
+/// The capture that every identity pattern must have: whose certificate it is (契約者ID).
 pub(super) const CONTRACT_ID: &str = "contract_id";
 
 /// The term of a route's `require` that is not the name of a capture.
@@ -323,7 +323,7 @@ fn pattern(item: &Item<'_>) -> Option<Placed<Regex>> {
     };
     let captures: Vec<&str> = regex.capture_names().flatten().collect();
     if !captures.contains(&CONTRACT_ID) {
-        item.refuse("has no capture contract_id; write (?<contract_id>…) around the contract ID (契約ID)");
+        item.refuse("has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID)");
         return None;
     }
     if captures.contains(&CERTIFICATE) {

@@ -14,7 +14,7 @@ const LONGEST_LOST: Duration = Duration::from_secs(3_600);
 
 /// `[gateway.feed]`.
 pub(super) fn read(mut section: Section<'_>) -> Feed {
-    let urls = "write the API of each issuer node: [\"https://issuer-1.example.jp:8444\"]";
+    let urls = "write the API of each issuer node: [\"https://issuer-1.example.jp:8445\"]";
     let keys = "write the public key of the issuer's [feed] key_file: [\"feed.pub.pem\"]";
     let feed = Feed {
         urls: section.required("urls", urls, |item| some_of(item, urls, url)),
@@ -67,7 +67,7 @@ fn url(item: &Item<'_>) -> Option<Placed<String>> {
             && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#@\\\"<>^`{|}".contains(&byte))
     };
     let Some(text) = item.as_str().filter(is_url) else {
-        item.refuse_type("the https:// address of an issuer", "\"https://issuer-1.example.jp:8444\"");
+        item.refuse_type("the https:// address of an issuer", "\"https://issuer-1.example.jp:8445\"");
         return None;
     };
     Some(placed(item, text.trim_end_matches('/').to_owned()))

@@ -1,12 +1,13 @@
 //! OCSP answers: each asked for, kept and put in force, and asked for anew while its certificate is in use.
 
 use super::registry::Registry;
-use super::{Gateway, publish, settle};
+use super::{Gateway, publish, settle, verify};
 use crate::clock;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
 use crate::pki::serial::SerialNumber;
-use crate::trust::ocsp::{Change, Responder};
+use crate::pki::time::Timestamp;
+use crate::trust::ocsp::{Blame, Change, OcspAnswers, Responder};
 use crate::trust::sources::ocsp::AskError;
 use crate::trust::{Authority, Need, TrustSnapshot};
 use std::collections::HashSet;
@@ -26,18 +27,24 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
         return;
     };
     let answers = &trust.live().answers;
-    if let Some(why) = answers.backs_off(issuer, clock::now()) {
-        answers.not_asked(responder, *serial, &why, clock::now());
+    let asker = &gateway.questions.asker;
+    let is_left_alone = || answers.backs_off(issuer, clock::now()).is_some();
+    let place = if is_left_alone() { None } else { asker.place(responder).await };
+    // Whoever was asked meanwhile may have found nobody there.
+    let Some(place) = place.filter(|_| !is_left_alone()) else {
         gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
         return;
-    }
+    };
     let began = Instant::now();
-    let outcome = gateway.questions.asker.ask(responder, serial).await;
+    let outcome = asker.ask(place, responder, serial).await;
     gateway.metrics.ocsp_seconds.observe(began.elapsed().as_secs_f64());
     match outcome.and_then(|answer| by_a_responder_in_good_standing(answer, issuer, &gateway.snapshot().trust)) {
         Ok(answer) => answered(gateway, trust, responder, serial, answer).await,
         Err(error) => {
-            answers.failed(responder, *serial, &error.why, clock::now());
+            if error.blame == Blame::Answer {
+                tell_if_back(answers, responder);
+            }
+            answers.failed(responder, *serial, error.blame, &error.why, clock::now());
             gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, error.name]).inc();
             tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = error.name, "OCSP: {error}");
         }
@@ -67,26 +74,38 @@ async fn answered(
     answer: Answer,
 ) {
     let answers = &trust.live().answers;
-    if let Some((since, _)) = answers.down(&responder.authority()) {
-        tracing::info!(ca = %responder.ca, url = responder.url, %since, "OCSP: the responder answers again");
-    }
+    tell_if_back(answers, responder);
     let change = answers.answered(responder, *serial, answer, clock::now());
-    let outcome = match answer.status {
-        CertificateStatus::Good => "good",
-        CertificateStatus::Revoked { .. } => "revoked",
-        CertificateStatus::Unknown => "unknown",
+    let outcome = match (change, answer.status) {
+        (Change::Refused(_), _) => "not-newer",
+        (_, CertificateStatus::Good) => "good",
+        (_, CertificateStatus::Revoked { .. }) => "revoked",
+        (_, CertificateStatus::Unknown) => "unknown",
     };
     gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, outcome]).inc();
-    if change == Change::NowRevoked {
-        let gateway = gateway.clone();
-        // It visits every connection. A failure would be a panic there, which the next look, a second later, mends.
-        let cut = tokio::task::spawn_blocking(move || publish::enforce(&gateway, &gateway.snapshot()));
-        let _ = cut.await;
+    match change {
+        Change::None => {}
+        Change::Refused(why) => {
+            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = outcome, "OCSP: {why}");
+        }
+        Change::NowRevoked => {
+            let gateway = gateway.clone();
+            // It visits every connection. A failure would be a panic there, which the next look, a second later, mends.
+            let cut = tokio::task::spawn_blocking(move || publish::enforce(&gateway, &gateway.snapshot()));
+            let _ = cut.await;
+        }
     }
 }
 
-/// Keeps the answers fresh that live connections rest on, ahead of their end, and looks whether a responder that did
-/// not answer is back.
+fn tell_if_back(answers: &OcspAnswers, responder: &Responder) {
+    if let Some((since, _)) = answers.down(&responder.authority()) {
+        tracing::info!(ca = %responder.ca, url = responder.url, %since, "OCSP: the responder answers again");
+    }
+}
+
+/// Keeps the answers fresh that live connections rest on, ahead of their end; asks for the lists that they need, since
+/// theirs grew stale and a distribution point was not asked for; and looks whether a responder that did not answer is
+/// back.
 pub(super) async fn keep_fresh(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -97,25 +116,31 @@ pub(super) async fn keep_fresh(gateway: Arc<Gateway>) {
         if !trust.asks() {
             continue;
         }
-        let (answers, now) = (&trust.live().answers, clock::now());
-        let mut wanted = in_use(&gateway.registry, trust);
-        wanted.retain(|(issuer, serial)| answers.is_due(*issuer, *serial, now));
-        wanted.extend(answers.probes(now));
-        let needs: Vec<_> = wanted.into_iter().map(|(issuer, serial)| Need::Answer { issuer, serial }).collect();
-        drop(settle::begin(&gateway, &needs));
+        let mut wanted = in_use(&gateway.registry, trust, clock::now());
+        let probes = trust.live().answers.probes(clock::now());
+        wanted.extend(probes.into_iter().map(|(issuer, serial)| Need::Answer { issuer, serial }));
+        let wanted: Vec<_> = wanted.into_iter().collect();
+        drop(settle::begin(&gateway, &wanted));
     }
 }
 
-/// The certificates of live clients that a responder can be asked about.
-fn in_use(registry: &Registry, trust: &TrustSnapshot) -> HashSet<(AuthorityKey, SerialNumber)> {
-    let mut used = HashSet::new();
-    let has_responder =
-        |issuer: &AuthorityKey| trust.authority(issuer).is_some_and(|authority| authority.responder().is_some());
+/// What is to be asked about the certificates of live clients.
+fn in_use(registry: &Registry, trust: &TrustSnapshot, now: Timestamp) -> HashSet<Need> {
+    let answers = &trust.live().answers;
+    let mut wanted = HashSet::new();
     registry.for_each(|connection| {
         let known = connection.last_known();
-        let links = known.verified().map_or(&[][..], |client| client.links());
-        let asked = links.iter().filter(|link| has_responder(&link.issued_by));
-        used.extend(asked.map(|link| (link.issued_by, link.serial)));
+        let Some(client) = known.verified() else { return };
+        for link in client.links() {
+            let Some(authority) = trust.authority(&link.issued_by) else { continue };
+            if authority.responder().is_some() && answers.is_due(link.issued_by, link.serial, now) {
+                wanted.insert(Need::Answer { issuer: link.issued_by, serial: link.serial });
+            }
+            if authority.fetches_points() {
+                let needs = verify::needs(client, trust, now);
+                wanted.extend(needs.into_iter().filter(|need| matches!(need, Need::Lists { .. })));
+            }
+        }
     });
-    used
+    wanted
 }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, Version, header};
 use std::collections::HashMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::Ipv6Addr;
 
 /// Octets of a host name (RFC 1035 section 2.3.4).
@@ -14,7 +14,10 @@ const MAX_LABEL_OCTETS: usize = 63;
 /// A host name in normal form: lower case, no port, no trailing dot; an IPv6 address in brackets, as RFC 5952 writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host {
+    /// Name, and port where one was written.
     text: String,
+    /// Octets of the name.
+    name: usize,
     port: Option<u16>,
 }
 
@@ -40,7 +43,7 @@ impl Host {
     /// # Errors
     /// [`AuthorityError::Malformed`].
     pub fn parse(text: &str) -> Result<Self, AuthorityError> {
-        let (name, port) = if let Some(bracketed) = text.strip_prefix('[') {
+        let (mut text, port) = if let Some(bracketed) = text.strip_prefix('[') {
             let (address, rest) = bracketed.split_once(']').ok_or(AuthorityError::Malformed)?;
             let address: Ipv6Addr = address.parse().map_err(|_| AuthorityError::Malformed)?;
             let port =
@@ -50,11 +53,21 @@ impl Host {
             let (name, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
             (dns_name(name)?, port)
         };
-        Ok(Self { text: name, port: port.map(parse_port).transpose()?.flatten() })
+        let (name, port) = (text.len(), port.map(parse_port).transpose()?.flatten());
+        if let Some(port) = port {
+            // Writing to a String does not fail.
+            let _ = write!(text, ":{port}");
+        }
+        Ok(Self { text, name, port })
     }
 
     /// The name, without port.
     pub fn name(&self) -> &str {
+        self.text.get(..self.name).unwrap_or_default()
+    }
+
+    /// Name, and port where one was written: safe in a header.
+    pub fn authority(&self) -> &str {
         &self.text
     }
 
@@ -64,13 +77,9 @@ impl Host {
     }
 }
 
-/// Name, and port where one was written: safe in a header.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            Some(port) => write!(f, "{}:{port}", self.text),
-            None => f.write_str(&self.text),
-        }
+        f.write_str(&self.text)
     }
 }
 

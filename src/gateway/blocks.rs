@@ -136,7 +136,7 @@ pub(super) fn remove(
     let (folder, before) = (blocks.folder()?, current(gateway));
     let block = before.get(id).cloned().ok_or(ChangeError::Unknown(*id))?;
     let after = before.without(id);
-    file::write(folder, &after).map_err(ChangeError::NotRemoved)?;
+    file::shorten(folder, &before, &after).map_err(ChangeError::NotRemoved)?;
     let cut = put_in_force(gateway, after);
     let record = BlockRecord {
         by: Some(by),

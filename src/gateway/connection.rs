@@ -237,11 +237,25 @@ impl Connection {
                 self.identify(&known, Client::Refused(refusal.clone()), snapshot);
                 Some(refusal)
             }
-            // Whoever is unsettled has had nothing admitted, or is asked about by whoever keeps answers fresh: what
-            // comes of it cuts.
-            Verdict::Now(Client::Anonymous | Client::Verified(_) | Client::Unsettled(_)) | Verdict::Unsettled(_) => {
+            // By other CAs or another policy the whole path was verified: not again at each look until the next request.
+            Verdict::Now(Client::Verified(now)) => {
+                if known.verified().is_some_and(|before| !before.is_on_the_ground_of(&now)) {
+                    let renewed = Identified {
+                        client: Client::Verified(now),
+                        generation: known.generation,
+                        trust_generation: known.trust_generation,
+                        lapsed: None,
+                        headers: known.headers.clone(),
+                        draining: known.draining.clone(),
+                    };
+                    // A request that looked at the same time knows as much, and has rendered its headers.
+                    self.client.compare_and_swap(&*known, Arc::new(renewed));
+                }
                 None
             }
+            // Whoever is unsettled has had nothing admitted, or is asked about by whoever keeps answers fresh: what
+            // comes of it cuts.
+            Verdict::Now(Client::Anonymous | Client::Unsettled(_)) | Verdict::Unsettled(_) => None,
             Verdict::Unchanged => match &known.client {
                 Client::Refused(refusal) => Some(refusal.clone()),
                 Client::Anonymous | Client::Verified(_) | Client::Unsettled(_) => None,

@@ -4,25 +4,25 @@
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
 pub(super) use super::client::{Client, Unsettled};
+use super::session::Session;
 use super::settle;
 use super::site::{Site, Snapshot};
-use super::stream::BufferedTcp;
-use super::tickets::{ConnectionTicketer, TicketFacts};
-use super::tls_version::{self, VersionWitness};
-use super::verify::{self, Reason, Refusal, VerifiedClient};
+use super::suites::SuiteOrder;
+use super::tcp::BufferedTcp;
+use super::tickets::ConnectionTicketer;
+use super::verify::{self, Reason, Refusal};
 use super::{Gateway, alert};
 use crate::clock;
 use crate::config::{ClientAuth, RefusalStyle};
 use crate::pki::time::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, ServerConfig, SignatureScheme};
 use std::io;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
@@ -66,35 +66,24 @@ pub(super) enum FailureCause {
     Timeout,
 }
 
-/// The cryptography of every handshake, in order of preference.
-///
-/// AES-128-GCM first: with AES-256 the key schedule's SHA-384 has no hardware help and costs 7 % of a full and 19 % of
-/// a resumed handshake. Key exchange: X25519MLKEM768 (post-quantum) where the client has it, then X25519, P-256, P-384.
-pub fn crypto_provider() -> CryptoProvider {
-    use aws_lc_rs::{cipher_suite as suite, kx_group};
-    CryptoProvider {
-        cipher_suites: vec![
-            suite::TLS13_AES_128_GCM_SHA256,
-            suite::TLS13_AES_256_GCM_SHA384,
-            suite::TLS13_CHACHA20_POLY1305_SHA256,
-            suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
-            suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-            suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
-            suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-            suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
-            suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-        ],
-        kx_groups: vec![kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1],
-        ..aws_lc_rs::default_provider()
-    }
-}
-
 /// What a connection with this server name is handshaken with (see [`super::Terminator`]).
 pub(super) fn config_for(gateway: &Arc<Gateway>, server_name: Option<&str>) -> Option<Arc<ServerConfig>> {
     let snapshot = gateway.snapshot();
     let site = snapshot.sites.for_server_name(server_name)?;
-    server_config(gateway, &snapshot, &site, &Arc::default()).ok().map(Arc::new)
+    server_config(gateway, &snapshot, &site, &Arc::default(), SuiteOrder::Ours).ok().map(Arc::new)
 }
+
+/// Whether a finished handshake ends with a verified client, without what the handshake itself found out (see
+/// [`super::Terminator`]).
+pub(super) fn stands(gateway: &Gateway, server_name: Option<&str>, connection: &ServerConnection) -> bool {
+    let snapshot = gateway.snapshot();
+    let Some(site) = snapshot.sites.for_server_name(server_name) else { return false };
+    matches!(conclude(connection, gateway, &snapshot, &site, &Session::default()), (Client::Verified(_), _))
+}
+
+/// Tickets after each handshake of TLS 1.3: each resumption brings the next one, and a browser opens one connection
+/// (HTTP/2). One more would cost another sealing of the client's chain, and as many octets, on every connection.
+const TICKETS: usize = 1;
 
 /// How long a refused peer may take to close, and how much of what it says meanwhile is read. A client that has got
 /// the alert closes within a round trip; the first flight it had sent is a few kilobytes.
@@ -104,7 +93,7 @@ const LINGER_OCTETS: usize = 64 * 1024;
 /// Takes a connection through its handshake.
 pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<Accepted, Failure> {
     let snapshot = gateway.snapshot();
-    let start = match client_hello(tcp).await {
+    let mut start = match client_hello(tcp).await {
         Ok(start) => start,
         Err((error, tcp)) => {
             let cause = FailureCause::Tls(error);
@@ -117,14 +106,16 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
         return Err(Failure { site: None, server_name, tls_version: None, cause: FailureCause::NoSite, tcp });
     };
     let session = Arc::new(Session::default());
+    let suites = SuiteOrder::of(&start.client_hello(), &gateway.provider);
     let failed = |cause: FailureCause, tcp| {
         let tls_version = session.failed_version(&cause);
         Failure { site: Some(site.clone()), server_name, tls_version, cause, tcp }
     };
-    let config = match server_config(gateway, &snapshot, &site, &session) {
+    let config = match server_config(gateway, &snapshot, &site, &session, suites) {
         Ok(config) => config,
         Err(error) => return Err(failed(FailureCause::Tls(io::Error::other(error)), None)),
     };
+    start.io.let_tickets_wait(session.clone());
     match start.into_stream(Arc::new(config)).into_fallible().await {
         Ok(tls) => match conclude(tls.get_ref().1, gateway, &snapshot, &site, &session) {
             (Client::Refused(refusal), _) if site.refusal == RefusalStyle::Alert => {
@@ -201,35 +192,12 @@ fn refused_by_rustls(error: &io::Error) -> Option<Refusal> {
     }
 }
 
-/// What verifier, ticketer and the end of the handshake share.
-#[derive(Debug, Default)]
-struct Session {
-    outcome: OnceLock<Result<VerifiedClient, Refusal>>,
-    facts: Arc<TicketFacts>,
-    version: Arc<VersionWitness>,
-}
-
-impl Session {
-    /// The version of a handshake that failed. A client is refused after the version is agreed on, so that what was
-    /// not TLS 1.3 was TLS 1.2; other failures may have come before.
-    fn failed_version(&self, cause: &FailureCause) -> Option<&'static str> {
-        match (self.version.seen(), cause) {
-            (None, FailureCause::Refused(_)) => Some(tls_version::TLS_1_2),
-            (seen, _) => seen,
-        }
-    }
-
-    /// The last word on the client, if it is a refusal.
-    fn refusal(&self) -> Option<Refusal> {
-        self.outcome.get()?.as_ref().err().filter(|refusal| !refusal.is_pending()).cloned()
-    }
-}
-
 fn server_config(
     gateway: &Arc<Gateway>,
     snapshot: &Arc<Snapshot>,
     site: &Arc<Site>,
     session: &Arc<Session>,
+    suites: SuiteOrder,
 ) -> Result<ServerConfig, rustls::Error> {
     let verifier: Arc<dyn ClientCertVerifier> = match site.client_auth {
         ClientAuth::None => WebPkiClientVerifier::no_client_auth(),
@@ -245,7 +213,9 @@ fn server_config(
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(OneKey(site.certified_key.clone())));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ignore_client_order = suites == SuiteOrder::Ours;
     config.key_log = session.version.clone();
+    config.send_tls13_tickets = TICKETS;
     // Sessions live in tickets only, so that any gateway can resume them; 0-RTT stays off (max_early_data_size 0).
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Arc::new(ConnectionTicketer {

@@ -5,13 +5,15 @@ use super::connection::Connection;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
-use super::records::{AuthenticationRecord, unenforced};
-use super::reload::{self, Cause, FileWatch};
+use super::records::{AuthenticationRecord, Outcome, unenforced};
+use super::reload::{self, Cause};
 use super::settle;
 use super::sources::LastAlarms;
-use super::stream::{ClientStream, WRITE_BUFFER};
+use super::stream::ClientStream;
+use super::tcp::BufferedTcp;
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
+use super::watch::FileWatch;
 use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics};
 use crate::clock;
 use crate::config::{CaState, Config, ConfigError, Place};
@@ -26,11 +28,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use tokio::io::BufWriter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Pause after the operating system could not hand over a connection (out of descriptors): others must end first.
 pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -51,6 +53,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     // Before the files are read: what changes from here on is not missed.
     let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
     watch.follow(&config, config_path);
+    watch.look(&config, config_path, clock::now());
     let (gateway, runtime) = build(config)?;
     let listeners = {
         let _entered = runtime.enter();
@@ -156,6 +159,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A restarted gateway takes its address back while connections of the old one are still closing.
     socket.set_reuse_address(true)?;
+    // Without it a small response waits for the client's acknowledgement of the one before. Accepted sockets inherit it.
+    socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
     socket.listen(ACCEPT_BACKLOG)?;
     TcpListener::from_std(socket.into())
@@ -271,16 +276,15 @@ async fn take(
             return;
         }
     };
-    // Without it a small response waits for the client's acknowledgement of the one before.
-    let _ = tcp.set_nodelay(true);
-    let tcp = BufWriter::with_capacity(WRITE_BUFFER, tcp);
-    let handshake = tokio::time::timeout(limits.handshake_timeout, handshake::accept(tcp, &gateway)).await;
+    // In a box of its own, which is gone when it is over: some kilobytes that no idle connection keeps.
+    let accepting = Box::pin(handshake::accept(BufferedTcp::new(tcp), &gateway));
+    let handshake = tokio::time::timeout(limits.handshake_timeout, accepting).await;
     let accepted = match handshake {
         Ok(Ok(accepted)) => accepted,
         Ok(Err(failure)) => {
             report_failure(&gateway, &failure, peer, began);
             if let Some(tcp) = failure.tcp {
-                handshake::linger(tcp).await;
+                Box::pin(handshake::linger(tcp)).await;
             }
             return;
         }
@@ -324,9 +328,9 @@ async fn cut_and_stuck(connection: &Connection) {
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {
     let took = began.elapsed();
-    let record = AuthenticationRecord::finished(connection, client, clock::now(), took);
+    let outcome = Outcome::of(client);
     let resumed = if connection.tls.resumed { "true" } else { "false" };
-    let labels = [&**connection.site_name(), record.outcome, record.reason, resumed];
+    let labels = [&**connection.site_name(), outcome.name, outcome.reason, resumed];
     gateway.metrics.handshakes.with_label_values(&labels).inc();
     gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
     if let Some(unenforced) = unenforced(client) {
@@ -336,7 +340,9 @@ fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, b
         let state = if connection.last_known().draining.is_some() { CaState::Draining } else { CaState::Active };
         gateway.metrics.ca_handshakes.with_label_values(&[&**client.ca(), state.name()]).inc();
     }
-    gateway.records.write(&record);
+    if gateway.records.is_on() {
+        gateway.records.write(&AuthenticationRecord::finished(connection, client, clock::now(), took));
+    }
 }
 
 fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began: Instant) {
@@ -353,6 +359,7 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
 async fn watch_connections(gateway: Arc<Gateway>) {
     let mut ticks = tokio::time::interval(WATCH_INTERVAL);
     let mut enforced = Instant::now();
+    let mut expiring: Option<JoinHandle<()>> = None;
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
@@ -371,10 +378,11 @@ async fn watch_connections(gateway: Arc<Gateway>) {
                 gateway.metrics.limits.with_label_values(&[limit]).inc();
             }
         });
-        if snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now()) {
+        let is_over = snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now());
+        if is_over && expiring.as_ref().is_none_or(JoinHandle::is_finished) {
             let gateway = gateway.clone();
-            // Were it to panic, it would be tried again.
-            let _ = tokio::task::spawn_blocking(move || blocks::expire(&gateway)).await;
+            // Not waited for: it takes as long as the disk does. Were it to panic, it would be tried again.
+            expiring = Some(tokio::task::spawn_blocking(move || blocks::expire(&gateway)));
         }
         if enforced.elapsed() >= ENFORCE_INTERVAL {
             publish::enforce(&gateway, &snapshot);

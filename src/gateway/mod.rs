@@ -19,18 +19,23 @@ mod listener;
 mod metrics;
 mod proxy;
 mod publish;
+mod recalled;
 mod records;
 mod registry;
 mod reload;
+mod session;
 mod settle;
 mod site;
 mod sources;
 mod stream;
+mod suites;
+mod tcp;
 mod terminator;
 mod tickets;
 mod tls_version;
 mod upgrade;
 mod upstream;
+mod watch;
 
 pub mod access;
 pub mod assertion;
@@ -41,7 +46,8 @@ pub mod refusal;
 pub mod request_id;
 pub mod verify;
 
-pub use handshake::crypto_provider;
+pub use recalled::{RecalledTrust, recalled_trust};
+pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};

@@ -75,26 +75,44 @@ pub(super) struct CertificateRecord {
     user_id: Option<String>,
 }
 
+/// What a finished handshake came to, in words for records and metrics.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome<'a> {
+    /// `accepted`, `anonymous`, `pending` or `refused`.
+    pub(super) name: &'static str,
+    /// The refusal's stable name.
+    pub(super) reason: &'static str,
+    evidence: Option<&'a str>,
+}
+
+impl<'a> Outcome<'a> {
+    pub(super) fn of(client: &'a Client) -> Self {
+        let refused = |refusal: &'a Refusal| Self {
+            name: "refused",
+            reason: refusal.reason.name(),
+            evidence: Some(&refusal.evidence),
+        };
+        match client {
+            Client::Verified(_) => Self { name: "accepted", reason: "", evidence: None },
+            Client::Anonymous => Self { name: "anonymous", reason: "", evidence: None },
+            Client::Unsettled(Unsettled { refusal, .. }) if refusal.is_pending() => {
+                Self { name: "pending", reason: "", ..refused(refusal) }
+            }
+            Client::Refused(refusal) | Client::Unsettled(Unsettled { refusal, .. }) => refused(refusal),
+        }
+    }
+}
+
 impl<'a> AuthenticationRecord<'a> {
     /// The record of a finished handshake.
     pub(super) fn finished(connection: &'a Connection, client: &Client, now: Timestamp, took: Duration) -> Self {
-        let (outcome, reason, evidence) = match client {
-            Client::Verified(_) => ("accepted", "", None),
-            Client::Anonymous => ("anonymous", "", None),
-            Client::Refused(refusal) => ("refused", refusal.reason.name(), Some(refusal.evidence.clone())),
-            Client::Unsettled(Unsettled { refusal, .. }) if refusal.is_pending() => {
-                ("pending", "", Some(refusal.evidence.clone()))
-            }
-            Client::Unsettled(Unsettled { refusal, .. }) => {
-                ("refused", refusal.reason.name(), Some(refusal.evidence.clone()))
-            }
-        };
+        let Outcome { name: outcome, reason, evidence } = Outcome::of(client);
         Self {
             kind: "authentication",
             time: now,
             outcome,
             reason,
-            evidence,
+            evidence: evidence.map(str::to_owned),
             client: connection.peer,
             connection: Some(connection.id),
             site: connection.site_name(),

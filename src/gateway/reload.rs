@@ -12,13 +12,12 @@ use super::headers::StripSet;
 use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
+use super::watch::{FileWatch, Follow, Since};
 use crate::clock;
-use crate::config::{self, Config, ConfigError, LogTarget, Placed};
+use crate::config::{self, Config, ConfigError, Placed};
 use crate::trust::blocks::file;
 use crate::trust::{self, Alarm, Live};
-use notify::{RecursiveMode, Watcher};
 use rustls::crypto::CryptoProvider;
-use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,6 +43,8 @@ pub(super) enum Cause {
     Files,
     /// A list was fetched.
     Lists,
+    /// The two together.
+    FilesAndLists,
     /// The gateway stops.
     Stop,
 }
@@ -130,7 +131,7 @@ fn admin_token(config: &Config) -> Result<Option<Arc<AdminToken>>, ConfigError> 
 }
 
 /// What was live when the last process of this state folder ended.
-fn kept_live(config: &Config) -> Result<Live, ConfigError> {
+pub(super) fn kept_live(config: &Config) -> Result<Live, ConfigError> {
     let Some(folder) = &config.gateway.state_folder else {
         return Ok(Live::default());
     };
@@ -165,17 +166,28 @@ pub(super) fn run(
 ) {
     let mut memory = Memory::Freed;
     while let Some(first) = next_cause(causes, &mut memory) {
-        let Some(settled) = settle(first, causes) else {
+        let Some(mut settled) = settle(first, causes) else {
             return;
         };
         if settled == Cause::Signal {
             gateway.records.reopen();
         }
+        if settled != Cause::Lists {
+            // Before they are read: what changes meanwhile is a change since.
+            let since = watch.look(&gateway.snapshot().config, config_path, clock::now());
+            match (since, settled) {
+                (Since::Unchanged, Cause::Files) => continue,
+                (Since::Unchanged, Cause::FilesAndLists) => settled = Cause::Lists,
+                _ => {}
+            }
+        }
         // A panic here would leave the gateway with today's lists for ever.
         let load = gateway.loads.begin();
         let reloaded = catch_unwind(AssertUnwindSafe(|| match settled {
             Cause::Lists => reload_lists(gateway),
-            Cause::Signal | Cause::Files | Cause::Stop => reload(gateway, config_path, runtime, wake),
+            Cause::Signal | Cause::Files | Cause::FilesAndLists | Cause::Stop => {
+                reload(gateway, config_path, runtime, wake)
+            }
         }));
         gateway.loads.finish(load);
         memory = Memory::Freed;
@@ -223,19 +235,29 @@ fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
     let mut settled = first;
     let deadline = Instant::now() + SETTLE_AT_MOST;
     loop {
-        match settled {
-            Cause::Stop => return None,
-            Cause::Signal | Cause::Files | Cause::Lists => {}
+        if settled == Cause::Stop {
+            return None;
         }
         if Instant::now() >= deadline {
             return Some(settled);
         }
         match causes.recv_timeout(SETTLE.min(deadline.saturating_duration_since(Instant::now()))) {
-            Ok(Cause::Stop) | Err(RecvTimeoutError::Disconnected) => return None,
-            Ok(Cause::Signal) => settled = Cause::Signal,
-            Ok(Cause::Files) if settled == Cause::Lists => settled = Cause::Files,
-            Ok(Cause::Files | Cause::Lists) => {}
+            Ok(next) => settled = settled.and(next),
+            Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => return Some(settled),
+        }
+    }
+}
+
+impl Cause {
+    /// What one load is for that both ask for.
+    const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
+            (Self::Signal, _) | (_, Self::Signal) => Self::Signal,
+            (Self::Files, Self::Files) => Self::Files,
+            (Self::Lists, Self::Lists) => Self::Lists,
+            (Self::Files | Self::Lists | Self::FilesAndLists, _) => Self::FilesAndLists,
         }
     }
 }
@@ -343,103 +365,6 @@ fn warn_of_restart(old: &Config, new: &Config) {
     }
 }
 
-/// Watches the folders of all named files: editors and deployment tools replace files rather than write into them.
-pub(super) struct FileWatch {
-    watcher: Option<notify::RecommendedWatcher>,
-    followed: BTreeSet<PathBuf>,
-}
-
-/// Whether folders came to be watched that were not before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Follow {
-    Same,
-    More,
-}
-
-impl FileWatch {
-    /// The log may lie beside a watched file: its lines are no changes.
-    pub(super) fn new(wake: &Sender<Cause>, log: &LogTarget) -> Self {
-        let wake = wake.clone();
-        let log = match log {
-            LogTarget::File(path) => path.file_name().map(std::ffi::OsStr::to_owned),
-            LogTarget::Stdout | LogTarget::Off => None,
-        };
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let concerns_us = |event: notify::Event| {
-                !event.kind.is_access()
-                    && event.paths.iter().any(|path| log.is_none() || path.file_name() != log.as_deref())
-            };
-            if event.is_ok_and(concerns_us) {
-                // The gateway is stopping when nobody listens.
-                let _ = wake.send(Cause::Files);
-            }
-        });
-        let watcher = watcher.map_err(|error| tracing::error!(%error, "no file watch; only SIGHUP reloads")).ok();
-        Self { watcher, followed: BTreeSet::new() }
-    }
-
-    /// Follows just the folders of this configuration's files.
-    pub(super) fn follow(&mut self, config: &Config, config_path: &Path) -> Follow {
-        let Some(watcher) = &mut self.watcher else {
-            return Follow::Same;
-        };
-        let wanted = if config.gateway.watch_files { folders(config, config_path) } else { BTreeSet::new() };
-        for gone in self.followed.difference(&wanted) {
-            // The folder may be gone too.
-            let _ = watcher.unwatch(gone);
-        }
-        let mut follow = Follow::Same;
-        for folder in wanted.difference(&self.followed) {
-            follow = Follow::More;
-            if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::warn!(folder = %folder.display(), %error, "this folder is not watched; SIGHUP reloads it");
-            }
-        }
-        self.followed = wanted;
-        follow
-    }
-}
-
-/// The folders of every file a configuration names.
-fn folders(config: &Config, config_path: &Path) -> BTreeSet<PathBuf> {
-    let mut files: Vec<&Path> = vec![config_path];
-    files.extend(config.tickets.secret_file.iter().map(|file| &*file.value));
-    files.extend(config.gateway.admin_token_file.iter().map(|file| &*file.value));
-    files.extend(config.assertion.iter().flat_map(|assertion| {
-        std::iter::once(&*assertion.key_file.value).chain(assertion.previous_key_files.iter().map(|file| &*file.value))
-    }));
-    files.extend(config.feed.iter().flat_map(|feed| {
-        [&feed.ca, &feed.certificate, &feed.key].into_iter().chain(&feed.public_keys).map(|file| &*file.value)
-    }));
-    for ca in &config.cas {
-        files.push(&ca.certificate.value);
-        if let config::RevocationSource::From(sources) = &ca.revocation {
-            files.extend(sources.files.iter().map(|path| &*path.value));
-        }
-    }
-    for site in &config.sites {
-        files.extend([&*site.certificate.value, &*site.key.value]);
-    }
-    for tls in config.pools.iter().filter_map(|pool| pool.tls.as_ref()) {
-        files.push(&tls.ca.value);
-        files.extend(tls.client.iter().flat_map(|(certificate, key)| [&*certificate.value, &*key.value]));
-    }
-    files.into_iter().flat_map(folders_of).collect()
-}
-
-/// The real folders in which a change can make a path mean another file: its own, that of every symbolic link on the
-/// way, and the one it leads to. A deployment tool may replace any of them (Kubernetes swaps the link `..data`).
-///
-/// Real ones, since a watch stays with the folder it was put on, whatever takes its name later.
-fn folders_of(file: &Path) -> Vec<PathBuf> {
-    let own = if file.is_dir() { Some(file) } else { file.parent() };
-    let links = file.ancestors().filter(|path| path.is_symlink()).filter_map(Path::parent);
-    let target = file.canonicalize().ok().and_then(|target| target.parent().map(Path::to_owned));
-    let named =
-        own.into_iter().chain(links).map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
-    named.filter_map(|folder| folder.canonicalize().ok()).chain(target).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -472,5 +397,15 @@ mod tests {
         assert_eq!(settle(Cause::Files, &causes), Some(Cause::Signal));
         wake.send(Cause::Stop).unwrap();
         assert_eq!(settle(Cause::Signal, &causes), None);
+    }
+
+    #[test]
+    fn a_fetched_list_among_changes_is_not_forgotten() {
+        let (wake, causes) = std::sync::mpsc::channel();
+        for (first, next) in [(Cause::Files, Cause::Lists), (Cause::Lists, Cause::Files)] {
+            wake.send(next).unwrap();
+            wake.send(next).unwrap();
+            assert_eq!(settle(first, &causes), Some(Cause::FilesAndLists), "{first:?}, {next:?}");
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use super::Gateway;
 use crate::pki::time::Timestamp;
+use crate::trust::feed::Following;
 use crate::trust::sources::{FetchError, SourceStatus, outcome_name};
-use crate::trust::{Alarm, AuthorityStatus, ListStatus, Readiness};
+use crate::trust::{Alarm, Authority, AuthorityStatus, ListStatus, Readiness, TrustSnapshot};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the last load refused, kept or found stale.
 #[derive(Debug, Default)]
@@ -35,6 +36,16 @@ pub(super) struct Sources {
     pub(super) errors: Vec<SourceError>,
     authorities: Vec<AuthorityStatus>,
     alarms: Vec<Alarm>,
+    trust: Arc<TrustSnapshot>,
+    stream: Stream,
+}
+
+/// Whether a node of the issuer is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    NotConfigured,
+    Lost,
+    Followed,
 }
 
 impl LastAlarms {
@@ -50,7 +61,8 @@ impl LastAlarms {
 /// Looks at every source.
 pub(super) fn look(gateway: &Gateway, now: Timestamp) -> Sources {
     let (fetched, alarms) = (gateway.fetcher.status(), gateway.alarms.get());
-    let authorities = gateway.snapshot().trust.status(now);
+    let snapshot = gateway.snapshot();
+    let authorities = snapshot.trust.status(now);
     let urls: BTreeMap<&Path, &str> = fetched.iter().map(|one| (&*one.path, &*one.target.url)).collect();
     let source_of = |file: &str| urls.get(Path::new(file)).copied().unwrap_or(file).to_owned();
     let lists = authorities.iter().flat_map(|status| status.lists.iter().map(move |list| (status, list)));
@@ -67,14 +79,71 @@ pub(super) fn look(gateway: &Gateway, now: Timestamp) -> Sources {
         reason: alarm.kind.name(),
     });
     let errors = failed.chain(refused).collect();
-    Sources { fetched, in_force, errors, authorities, alarms }
+    let stream = match &snapshot.feed {
+        None => Stream::NotConfigured,
+        Some(_) if gateway.metrics.feed.connected.get() == 1 => Stream::Followed,
+        Some(_) => Stream::Lost,
+    };
+    Sources { fetched, in_force, errors, authorities, alarms, trust: Arc::clone(&snapshot.trust), stream }
 }
 
 impl Sources {
     /// For people and scripts; times in RFC 3339.
     pub(super) fn json(&self, generation: u64, now: Timestamp) -> Value {
         let cas: Vec<_> = self.authorities.iter().map(|status| self.authority(status, now)).collect();
-        json!({ "at": now.to_string(), "generation": generation, "cas": cas })
+        let blocks = self.trust.live().blocks.len();
+        json!({ "at": now.to_string(), "generation": generation, "cas": cas, "feed": self.feed(), "blocks": blocks })
+    }
+
+    /// The issuer's feed; nothing where none is configured.
+    fn feed(&self) -> Value {
+        if self.stream == Stream::NotConfigured {
+            return Value::Null;
+        }
+        let feed = &self.trust.live().feed;
+        json!({
+            "connected": self.stream == Stream::Followed,
+            "feed": feed.position().map(|position| &*position.feed),
+            "sequence": feed.position().map(|position| position.to),
+            "heard_at": feed.heard().map(text),
+        })
+    }
+
+    /// How a CA's responder does; nothing where it has none.
+    fn responder(&self, authority: &Authority) -> Value {
+        let Some(responder) = authority.responder() else { return Value::Null };
+        let answers = &self.trust.live().answers;
+        let trouble = answers.trouble(&authority.key());
+        let state = match &trouble {
+            None => "answering",
+            Some(trouble) if trouble.retry_at.is_some() => "down",
+            Some(_) => "failing",
+        };
+        json!({
+            "url": responder.url,
+            "state": state,
+            "answers": answers.answers_of(&authority.key()),
+            "failures": trouble.as_ref().map_or(0, |trouble| trouble.failures),
+            "since": trouble.as_ref().map(|trouble| text(trouble.since)),
+            "error": trouble.as_ref().map(|trouble| &*trouble.why),
+            "due_at": trouble.as_ref().and_then(|trouble| trouble.retry_at).map(text),
+        })
+    }
+
+    /// How a CA follows the feed; nothing where it does not.
+    fn following(&self, authority: &Authority, now: Timestamp) -> Value {
+        let feed = &self.trust.live().feed;
+        let (state, lapse) = match feed.following(&authority.key(), now) {
+            Following::NotConfigured => return Value::Null,
+            Following::Current => ("current", None),
+            Following::Lapsed(lapse) => ("lapsed", Some(lapse)),
+        };
+        json!({
+            "state": state,
+            "since": lapse.as_ref().map(|lapse| text(lapse.since)),
+            "error": lapse.as_ref().map(|lapse| lapse.why),
+            "held_changes": feed.held_of(&authority.key()),
+        })
     }
 
     fn authority(&self, status: &AuthorityStatus, now: Timestamp) -> Value {
@@ -85,6 +154,7 @@ impl Sources {
             Readiness::Reported(why) => ("unavailable-reported", Some(why)),
             Readiness::Unavailable(why) => ("unavailable", Some(why)),
         };
+        let authority = self.trust.authority_named(&status.ca);
         let lists = self.in_force.iter().filter(|one| *one.ca == *status.ca).map(|one| list(one, now));
         let sources = self.fetched.iter().filter(|one| one.target.ca == status.ca).map(source);
         let alarms = self
@@ -100,6 +170,8 @@ impl Sources {
             "index_octets": status.index_octets,
             "lists": lists.collect::<Vec<_>>(),
             "fetched": sources.collect::<Vec<_>>(),
+            "ocsp": authority.map(|authority| self.responder(authority)),
+            "feed": authority.map(|authority| self.following(authority, now)),
             "alarms": alarms.collect::<Vec<_>>(),
         })
     }

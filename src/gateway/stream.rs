@@ -1,6 +1,7 @@
 //! A verified TLS connection as pingora's transport, which the gateway can cut.
 
 use super::connection::Connection;
+use super::tcp::BufferedTcp;
 use async_trait::async_trait;
 use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
@@ -14,16 +15,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::server::TlsStream;
-
-/// TCP with a small write buffer, so that a response's header and short body, and a handshake's flight, leave in one
-/// segment; larger writes pass it by.
-pub(super) type BufferedTcp = BufWriter<TcpStream>;
-
-/// Octets of the write buffer: a header and a short body in two TLS records. It is paid for by every idle connection.
-pub(super) const WRITE_BUFFER: usize = 4096;
 
 /// How long a client that was answered early may go on sending before the connection is closed all the same.
 const LINGER: Duration = Duration::from_secs(1);
@@ -56,7 +49,7 @@ impl ClientStream {
         let alpn = session.alpn_protocol().map(|protocol| if protocol == b"h2" { ALPN::H2 } else { ALPN::H1 });
         let facts = &connection.tls;
         let ssl = Arc::new(SslDigest::new(facts.cipher, facts.version, None, None, Vec::new()));
-        let socket = SocketDigest::from_raw_fd(tls.get_ref().0.get_ref().as_raw_fd());
+        let socket = SocketDigest::from_raw_fd(tls.get_ref().0.as_raw_fd());
         // Known already; pingora would ask the kernel on every request.
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
         let header_limit = request_header_bytes.saturating_mul(2);
@@ -148,7 +141,7 @@ impl Shutdown for ClientStream {
 
 impl UniqueID for ClientStream {
     fn id(&self) -> UniqueIDType {
-        self.tls.get_ref().0.get_ref().as_raw_fd()
+        self.tls.get_ref().0.as_raw_fd()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Gateway, handshake, listener};
 use crate::config::{Config, ConfigError};
-use rustls::ServerConfig;
+use rustls::{ServerConfig, ServerConnection};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
@@ -27,5 +27,10 @@ impl Terminator {
     /// The configuration that a connection with this server name gets, made anew for each; none without a site.
     pub fn server_config(&self, server_name: Option<&str>) -> Option<Arc<ServerConfig>> {
         handshake::config_for(&self.gateway, server_name)
+    }
+
+    /// Whether the client of a finished handshake is verified, decided anew as after a resumption.
+    pub fn stands(&self, server_name: Option<&str>, connection: &ServerConnection) -> bool {
+        handshake::stands(&self.gateway, server_name, connection)
     }
 }

@@ -18,6 +18,7 @@ use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKe
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use rustls::server::ProducesTickets;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -147,7 +148,10 @@ impl KeyType for KeyLength {
 /// What one connection's ticketer knows of its client: from the ticket that was accepted, or from the verification of
 /// a full handshake, whichever came last (a ticket may be opened and the session still not be resumed).
 #[derive(Debug, Default)]
-pub(super) struct TicketFacts(Mutex<Facts>);
+pub(super) struct TicketFacts {
+    known: Mutex<Facts>,
+    sealed: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 enum Facts {
@@ -188,8 +192,18 @@ impl TicketFacts {
         }
     }
 
+    /// Tells that a ticket was made.
+    pub(super) fn note_sealed(&self) {
+        self.sealed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a ticket was made.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed.load(Ordering::Relaxed)
+    }
+
     fn known(&self) -> MutexGuard<'_, Facts> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -221,7 +235,9 @@ impl ProducesTickets for ConnectionTicketer {
             Facts::Anonymous | Facts::Refused | Facts::Unsettled(_) => return None,
         };
         state.extend_from_slice(plain);
-        self.keys.seal(&self.ground(), now, &state)
+        let ticket = self.keys.seal(&self.ground(), now, &state)?;
+        self.facts.note_sealed();
+        Some(ticket)
     }
 
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {

@@ -1,5 +1,6 @@
 //! The admin address: metrics, liveness and readiness. Plain HTTP, on a loopback address unless meant otherwise.
 
+use super::feed::Feed;
 use super::metrics::{ListFacts, Metrics, TEXT_FORMAT};
 use super::publish::Publisher;
 use super::store::Store;
@@ -21,6 +22,7 @@ const STORE_PATIENCE: Duration = Duration::from_secs(2);
 pub(super) struct Admin {
     pub(super) store: Arc<dyn Store>,
     pub(super) publisher: Arc<Publisher>,
+    pub(super) feed: Option<Arc<Feed>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) records: Arc<RecordLog>,
     /// True once the issuer is told to stop.
@@ -42,7 +44,7 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
         admin.metrics.list(&ListFacts {
             authority: &authority,
             part: facts.part.value(),
-            // A number is 20 octets wide and counted from 1.
+            // A number is 20 octets wide and begins with the time.
             number: facts.number.to_string().parse().unwrap_or(i64::MAX),
             this_update: facts.this_update.unix(),
             next_update: facts.next_update.unix(),
@@ -53,9 +55,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
     (headers, admin.metrics.render()).into_response()
 }
 
-/// Ready while acts can be written and every list is published in time.
+/// Ready while acts can be written, every list is published in time, and gateways are told of changes.
 async fn readiness(State(admin): State<Arc<Admin>>) -> Response {
     let mut problems = admin.publisher.troubles(clock::now());
+    let untold = admin.feed.as_ref().and_then(|feed| feed.trouble());
+    problems.extend(untold.map(|why| format!("the feed stands still: {why}")));
     if *admin.stopping.borrow() {
         problems.push("draining".to_owned());
     }

@@ -168,6 +168,7 @@ impl Metrics {
             Err(StoreError::Busy) => "busy",
             Err(StoreError::SerialTaken) => "serial-taken",
             Err(StoreError::Corrupt(_)) => "corrupt",
+            Err(StoreError::WentBack(_)) => "went-back",
         };
         self.store_changes.with_label_values(&[result]).inc();
         self.store_seconds.observe(took.as_secs_f64());

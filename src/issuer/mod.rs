@@ -43,6 +43,7 @@ mod buckets;
 pub mod ca;
 mod counted;
 pub mod feed;
+mod files;
 pub mod lifecycle;
 pub mod listen;
 mod metrics;

@@ -4,20 +4,18 @@ use super::access::{Access, observed};
 use super::admin::{self, Admin};
 use super::api::{self, ApiState};
 use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated};
-use super::authorities::Authorities;
 use super::background::{recover, recover_always, wake_publisher};
 use super::counted::{CountedCredentials, CountedStore};
-use super::feed::{Feed, FeedKey, FeedParts};
+use super::feed::{Feed, FeedParts};
+use super::files::{Files, keep};
 use super::listen::{self, ConnectionLimits, Listener};
 use super::metrics::Metrics;
 use super::outbox::{self, OutboxParts};
-use super::profiles::Profiles;
 use super::publish::{self, Publisher};
 use super::secret::ServiceSecret;
 use super::service::{Service, ServiceParts, Wakes};
 use super::store::{self, Store};
-use crate::clock;
-use crate::config::issuer::{CredentialsConfig, IssuerConfig};
+use crate::config::issuer::IssuerConfig;
 use crate::config::{ConfigError, Place};
 use crate::telemetry::log::RecordLog;
 use axum::Router;
@@ -63,58 +61,6 @@ pub fn run(config: IssuerConfig) -> Result<(), Vec<ConfigError>> {
 /// Every error of the files that the configuration names.
 pub fn check(config: &IssuerConfig) -> Result<(), Vec<ConfigError>> {
     Files::load(config).map(|_| ())
-}
-
-/// What the configuration's files hold.
-struct Files {
-    profiles: Arc<Profiles>,
-    authorities: Arc<Authorities>,
-    secret: Arc<ServiceSecret>,
-    tls: Option<Arc<ServerConfig>>,
-    feed_key: Option<FeedKey>,
-}
-
-impl Files {
-    fn load(config: &IssuerConfig) -> Result<Self, Vec<ConfigError>> {
-        // A second installation (tests) finds the same one in place.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let mut errors = Vec::new();
-        let profiles = keep(&mut errors, Profiles::load(&config.profiles));
-        let authorities = keep(&mut errors, Authorities::load(&config.authorities, clock::now()));
-        let secret_file = &config.issuer.secret_file;
-        let secret = ServiceSecret::load(&secret_file.value).map_err(|error| {
-            let message = format!("{}: {error}", secret_file.value.display());
-            vec![ConfigError { place: secret_file.place.clone(), message }]
-        });
-        let secret = keep(&mut errors, secret);
-        let tls = config.issuer.tls.as_ref().map(|tls| listen::server_config(tls).map_err(|error| vec![error]));
-        let tls = keep(&mut errors, tls.transpose());
-        let feed_key = config.feed.as_ref().map(|feed| {
-            let file = &feed.key;
-            FeedKey::load(&file.value).map_err(|error| {
-                let message = format!("{}: {error}", file.value.display());
-                vec![ConfigError { place: file.place.clone(), message }]
-            })
-        });
-        let feed_key = keep(&mut errors, feed_key.transpose());
-        if let (Some(profiles), Some(authorities)) = (&profiles, &authorities) {
-            let place = config.profiles.first().map(|file| file.place.clone()).unwrap_or_default();
-            let names = profiles.names().map(|name| &**name);
-            keep(&mut errors, authorities.check_profiles(names, &place));
-        }
-        match (profiles, authorities, secret, tls, feed_key) {
-            (Some(profiles), Some(authorities), Some(secret), Some(tls), Some(feed_key)) if errors.is_empty() => {
-                Ok(Self {
-                    feed_key,
-                    profiles: Arc::new(profiles),
-                    authorities: Arc::new(authorities),
-                    secret: Arc::new(secret),
-                    tls,
-                })
-            }
-            _ => Err(errors),
-        }
-    }
 }
 
 /// The three addresses.
@@ -171,7 +117,7 @@ impl Issuer {
         let store: Arc<dyn Store> = Arc::new(CountedStore { store: opened, metrics: Arc::clone(&metrics) });
         let authenticator = Authenticator::new(Arc::clone(&store), &config.services, config.gateway.as_ref());
         let authenticator = authenticator.map_err(|error| vec![error])?;
-        let (credentials, built_in) = credentials(&config, &store, &files.secret)?;
+        let (credentials, built_in) = credentials(files.delegated, &config, &store, &files.secret);
         let wakes = Arc::new(Wakes::default());
         let service = Arc::new(Service::new(ServiceParts {
             store: Arc::clone(&store),
@@ -232,14 +178,20 @@ impl Issuer {
         let public = tokio::spawn(listen::serve(bound.public, self.public(), self.stop.subscribe(), drain));
         // It answers to the end: a load balancer has to be told that we are draining.
         let admin = tokio::spawn(listen::serve(bound.admin, self.admin(), self.rest.subscribe(), Duration::ZERO));
-        stop_signal(signals).await;
+        let outcome = tokio::select! {
+            () = stop_signal(signals) => Ok(()),
+            () = self.publisher.went_back() => Err(at_start(
+                "the store is not the one that was read before: it was restored from a backup, or a standby took its \
+                 place that had not everything. This node has ended, to be started anew",
+            )),
+        };
         tracing::info!("stopping: no new connections, requests under way may finish");
         self.stop.send_replace(true);
         for task in [api, public] {
             note_end("a listener", task.await);
         }
         self.finish(admin).await;
-        Ok(())
+        outcome
     }
 
     /// Ends what works in the background, then the store.
@@ -282,6 +234,7 @@ impl Issuer {
         admin::router(Admin {
             store: Arc::clone(&self.store),
             publisher: Arc::clone(&self.publisher),
+            feed: self.feed.clone(),
             metrics: Arc::clone(&self.metrics),
             records: Arc::clone(&self.records),
             stopping: self.stop.subscribe(),
@@ -297,21 +250,17 @@ impl Issuer {
 type CheckedBy = (Arc<dyn Credentials>, Option<Arc<BuiltIn>>);
 
 fn credentials(
+    delegated: Option<Delegated>,
     config: &IssuerConfig,
     store: &Arc<dyn Store>,
     secret: &Arc<ServiceSecret>,
-) -> Result<CheckedBy, Vec<ConfigError>> {
-    match &config.credentials {
-        CredentialsConfig::BuiltIn => {
-            let checks = config.limits.password_checks;
-            let built_in = Arc::new(BuiltIn::new(Arc::clone(store), Arc::clone(secret), checks));
-            Ok((Arc::clone(&built_in) as Arc<dyn Credentials>, Some(built_in)))
-        }
-        CredentialsConfig::Delegated { url, timeout, authorization, ca } => {
-            let delegated = Delegated::new(url, *timeout, authorization.as_ref(), ca.as_ref());
-            Ok((Arc::new(delegated.map_err(|error| vec![error])?), None))
-        }
+) -> CheckedBy {
+    if let Some(delegated) = delegated {
+        return (Arc::new(delegated), None);
     }
+    let checks = config.limits.password_checks;
+    let built_in = Arc::new(BuiltIn::new(Arc::clone(store), Arc::clone(secret), checks));
+    (Arc::clone(&built_in) as Arc<dyn Credentials>, Some(built_in))
 }
 
 /// SIGTERM and SIGINT.
@@ -326,11 +275,6 @@ fn note_end(what: &str, ended: Result<(), tokio::task::JoinError>) {
     if let Err(error) = ended {
         tracing::error!(%error, "{what} failed");
     }
-}
-
-/// The value, or nothing and its errors among the others.
-fn keep<T>(errors: &mut Vec<ConfigError>, outcome: Result<T, Vec<ConfigError>>) -> Option<T> {
-    outcome.map_err(|found| errors.extend(found)).ok()
 }
 
 /// An error of the machine we start on.

@@ -23,12 +23,16 @@ pub(super) enum Failure {
     Alert(String),
     /// The handshake failed on our side.
     Tls(String),
-    /// The connection ended without an alert.
+    /// The connection ended without an alert, in the middle of a request.
     Closed,
+    /// The connection had ended before the request was sent.
+    Gone,
     /// It is no HTTP.
     Http(String),
     /// Nothing came in time.
     Timeout,
+    /// The run was over before its turn came: the server is slower than the rate.
+    NotBegun,
     /// A session was to be resumed and was not.
     NotResumed,
 }
@@ -40,6 +44,8 @@ impl Failure {
             Self::Alert(alert) => format!("alert: {alert}"),
             Self::Tls(why) => format!("tls: {why}"),
             Self::Closed => "closed".to_owned(),
+            Self::Gone => "gone".to_owned(),
+            Self::NotBegun => "not-begun".to_owned(),
             Self::Http(why) => format!("http: {why}"),
             Self::Timeout => "timeout".to_owned(),
             Self::NotResumed => "not-resumed".to_owned(),
@@ -99,15 +105,15 @@ impl Connection {
         let request = request(plan)?;
         let answer = match &mut self.sender {
             Sender::Http1(sender) => {
-                sender.ready().await.map_err(|error| of_hyper(&error))?;
+                sender.ready().await.map_err(|error| not_sent(&error))?;
                 sender.send_request(request).await
             }
             Sender::Http2(sender) => {
-                sender.ready().await.map_err(|error| of_hyper(&error))?;
+                sender.ready().await.map_err(|error| not_sent(&error))?;
                 sender.send_request(request).await
             }
         };
-        let answer = answer.map_err(|error| of_hyper(&error))?;
+        let answer = answer.map_err(|error| if error.is_canceled() { not_sent(&error) } else { of_hyper(&error) })?;
         let status = answer.status();
         let mut body = answer.into_body();
         while let Some(frame) = body.frame().await {
@@ -123,6 +129,14 @@ fn request(plan: &Plan) -> Result<Request<Empty<Bytes>>, Failure> {
         HttpVersion::Http2 => Request::get(format!("https://{}{}", plan.authority, plan.path)),
     };
     builder.body(Empty::new()).map_err(|error| Failure::Http(error.to_string()))
+}
+
+/// Nothing of the request was written: the connection had ended, perhaps with an alert.
+fn not_sent(error: &hyper::Error) -> Failure {
+    match of_hyper(error) {
+        Failure::Closed => Failure::Gone,
+        failure => failure,
+    }
 }
 
 fn of_hyper(error: &hyper::Error) -> Failure {

@@ -43,7 +43,8 @@ pub struct Phase {
     pub operations: u64,
     /// Of those, each second.
     pub rate: f64,
-    /// Of those, from their due time to the end of the answer.
+    /// Of those, from their due time to the end of the answer; and of those that timed out or never had their turn, until
+    /// they were given up. Ten minutes stand for longer.
     pub latency_us: Latency,
     /// Full handshakes.
     pub full_handshakes: u64,

@@ -147,10 +147,14 @@ impl Counts {
 
 /// Runs each mark's command at its time.
 async fn carry_out(marks: Vec<Mark>, begin: Instant) -> Result<(), String> {
+    let mut running = Vec::new();
     for mark in marks {
         tokio::time::sleep_until(begin + mark.at).await;
-        // A slow command delays the next, not the load.
-        tokio::task::spawn_blocking(move || mark.run()).await.map_err(|error| error.to_string())??;
+        // A slow command delays neither the next nor the load: its phase begins when it does.
+        running.push(tokio::task::spawn_blocking(move || mark.run()));
+    }
+    for command in running {
+        command.await.map_err(|error| error.to_string())??;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) enum AsAsked {
 /// Everything of one phase, or of one second.
 #[derive(Clone, Debug)]
 pub(super) struct Tally {
-    /// Of operations that were as asked.
+    /// Of operations that were as asked, and of those that were not done in time: a server that hangs must not look fast.
     pub(super) latency: Histogram<u64>,
     pub(super) full_handshakes: u64,
     pub(super) resumed_handshakes: u64,
@@ -74,12 +74,13 @@ impl Tally {
             Ok(status) => status.as_u16().to_string(),
             Err(failure) => failure.name(),
         };
+        let is_late = matches!(sample.outcome, Err(Failure::Timeout | Failure::NotBegun));
+        if sample.as_asked == AsAsked::Yes || is_late {
+            let microseconds = u64::try_from(sample.took.as_micros()).unwrap_or(u64::MAX);
+            self.latency.saturating_record(microseconds);
+        }
         let counted = match sample.as_asked {
-            AsAsked::Yes => {
-                let microseconds = u64::try_from(sample.took.as_micros()).unwrap_or(u64::MAX);
-                self.latency.saturating_record(microseconds);
-                &mut self.outcomes
-            }
+            AsAsked::Yes => &mut self.outcomes,
             AsAsked::No => &mut self.errors,
         };
         *counted.entry(name).or_default() += 1;

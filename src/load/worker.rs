@@ -1,7 +1,7 @@
 //! A worker: one operation after the other until the end.
 
 use super::connection::{Connection, Failure};
-use super::pace::Schedule;
+use super::pace::{Pace, Schedule};
 use super::plan::{Kind, Plan};
 use super::tally::{AsAsked, Sample, Tallies};
 use super::tls::{self, Sessions};
@@ -43,9 +43,15 @@ impl Worker {
     pub(super) async fn run(mut self, running: Arc<Running>) {
         let ground = Arc::clone(&self.ground);
         while let Some((number, begin)) = running.schedule.next(running.end).await {
-            let operation = tokio::time::timeout(ground.plan.timeout, self.operation(number));
-            let (handshake, outcome) = operation.await.unwrap_or((None, Err(Failure::Timeout)));
-            if outcome.is_err() {
+            // Due, and nobody was free for it until the run was over.
+            let is_over = ground.plan.pace != Pace::Closed && Instant::now() >= running.end;
+            let (handshake, outcome) = if is_over {
+                (None, Err(Failure::NotBegun))
+            } else {
+                let operation = tokio::time::timeout(ground.plan.timeout, self.operation(number));
+                operation.await.unwrap_or((None, Err(Failure::Timeout)))
+            };
+            if outcome.is_err() && !is_over {
                 self.kept = None;
             }
             let as_asked = as_asked(ground.plan.kind, &outcome);
@@ -83,7 +89,7 @@ impl Worker {
         if let Some(kept) = &mut self.kept {
             match kept.request(&self.ground.plan).await {
                 // It was closed between two requests, which is no failure of the server's.
-                Err(Failure::Closed) => {}
+                Err(Failure::Gone) => {}
                 answer => return (None, answer),
             }
         }
@@ -135,11 +141,25 @@ fn rotated(configs: &[Arc<ClientConfig>], number: u64) -> Option<&Arc<ClientConf
     configs.get(usize::try_from(number % count).ok()?)
 }
 
+/// Alerts that say something of a certificate (RFC 8446 section 6.2). Any other is a failure of the server's.
+const REFUSALS: [&str; 9] = [
+    "access_denied",
+    "bad_certificate",
+    "bad_certificate_status_response",
+    "certificate_expired",
+    "certificate_required",
+    "certificate_revoked",
+    "certificate_unknown",
+    "unknown_ca",
+    "unsupported_certificate",
+];
+
 /// A load that is to be refused wants an alert or a 403; any other wants an answer that is no error.
 fn as_asked(kind: Kind, outcome: &Result<StatusCode, Failure>) -> AsAsked {
     let is = match (kind.wants_refusal(), outcome) {
         (true, Ok(status)) => *status == StatusCode::FORBIDDEN,
-        (true, Err(failure)) => matches!(failure, Failure::Alert(_)),
+        (true, Err(Failure::Alert(alert))) => REFUSALS.contains(&alert.as_str()),
+        (true, Err(_)) => false,
         (false, Ok(status)) => !(status.is_client_error() || status.is_server_error()),
         (false, Err(_)) => false,
     };
@@ -156,6 +176,7 @@ mod tests {
         for (kind, outcome, expected) in [
             (Kind::Refused, &alert, AsAsked::Yes),
             (Kind::NoCertificate, &Ok(StatusCode::FORBIDDEN), AsAsked::Yes),
+            (Kind::Refused, &Err(Failure::Alert("internal_error".to_owned())), AsAsked::No),
             (Kind::Refused, &Ok(StatusCode::OK), AsAsked::No),
             (Kind::Refused, &Ok(StatusCode::BAD_GATEWAY), AsAsked::No),
             (Kind::Refused, &Err(Failure::Closed), AsAsked::No),

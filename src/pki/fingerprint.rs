@@ -1,5 +1,6 @@
 //! SHA-256 names for certificates, chains and certification authorities.
 
+use super::hex;
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use std::fmt;
 
@@ -65,7 +66,7 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        hex::write(&self.0, f)
     }
 }
 
@@ -78,7 +79,7 @@ impl fmt::Debug for Fingerprint {
 impl fmt::Debug for AuthorityKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AuthorityKey(")?;
-        self.0[..8].iter().try_for_each(|octet| write!(f, "{octet:02x}"))?;
+        hex::write(&self.0[..8], f)?;
         f.write_str("…)")
     }
 }

@@ -1,5 +1,6 @@
 //! Certificate serial numbers (RFC 5280 section 4.1.2.2).
 
+use super::hex;
 use std::fmt;
 
 /// Octets a serial may have: RFC 5280 allows 20; two more tolerate the sign octet and one careless issuer.
@@ -64,7 +65,7 @@ impl fmt::Display for SerialNumber {
             [0, rest @ ..] if !rest.is_empty() => rest,
             octets => octets,
         };
-        octets.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+        hex::write(octets, f)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Points in time, to the second, as RFC 5280 section 4.1.2.5 has them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Seconds since 1970-01-01T00:00:00Z, possibly negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -80,8 +80,22 @@ impl fmt::Display for Timestamp {
         let (days, second_of_day) = (self.0.div_euclid(DAY), self.0.rem_euclid(DAY));
         let (year, month, day) = civil_from_days(days);
         let (hour, minute, second) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        if !(0..=9999).contains(&year) {
+            return write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+        }
+        // Several for each connection: padding by the formatter costs ten times as much.
+        let parts =
+            [(year / 100, ""), (year % 100, "-"), (month, "-"), (day, "T"), (hour, ":"), (minute, ":"), (second, "Z")];
+        parts.into_iter().try_for_each(|(value, after)| {
+            f.write_char(digit(value / 10))?;
+            f.write_char(digit(value % 10))?;
+            f.write_str(after)
+        })
     }
+}
+
+fn digit(value: i64) -> char {
+    u32::try_from(value).ok().and_then(|value| char::from_digit(value, 10)).unwrap_or('?')
 }
 
 /// The proleptic Gregorian date of a day number, counted from 1970-01-01.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 pub struct Alarm {
     /// The CA it concerns, where one could be told.
     pub ca: Option<Arc<str>>,
-    /// The file, or what else the list came from.
+    /// The file, or what else the list came from; empty when there is no list.
     pub file: Arc<str>,
     /// Its kind, for metrics.
     pub kind: AlarmKind,
@@ -73,7 +73,10 @@ impl AlarmKind {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ca = self.ca.as_deref().unwrap_or("?");
-        write!(f, "{}: ca {ca}, {}: {}", self.kind.name(), self.file, self.message)
+        write!(f, "{}: ca {}", self.kind.name(), self.ca.as_deref().unwrap_or("?"))?;
+        if !self.file.is_empty() {
+            write!(f, ", {}", self.file)?;
+        }
+        write!(f, ": {}", self.message)
     }
 }

@@ -105,6 +105,11 @@ impl Authority {
         self.facts.responder.as_ref()
     }
 
+    /// Whether the lists at its certificates' distribution points may be fetched.
+    pub fn fetches_points(&self) -> bool {
+        !self.facts.point_hosts.is_empty()
+    }
+
     /// What its certificates are looked up in.
     pub const fn revocation(&self) -> &Revocation {
         &self.revocation

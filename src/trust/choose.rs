@@ -2,12 +2,15 @@
 
 use super::alarm::{Alarm, AlarmKind};
 use super::authority::AuthorityFacts;
-use super::deltas::{self, Deltas};
+use super::deltas::{self, Deltas, MAX_BEYOND};
 use super::lists::{Content, InForce, RevocationList, Says};
 use super::policy::ListPolicy;
 use crate::pki::crl::{Holders, ListKind, Scope};
 use std::cmp::Ordering;
 use std::sync::Arc;
+
+/// Lists that are not understood, of one signer: one closes a CA as well as all.
+const MAX_CLOSING: usize = 16;
 
 /// What is chosen among.
 pub(super) struct Candidates<'a> {
@@ -20,11 +23,12 @@ pub(super) struct Candidates<'a> {
     pub(super) before: Vec<&'a Arc<RevocationList>>,
 }
 
-/// The lists of one signer that are in force for one CA.
+/// The lists of one signer that count for one CA.
 #[derive(Default)]
 pub(super) struct Chosen {
     pub(super) lists: Vec<InForce>,
-    pub(super) closed_by: Option<Arc<RevocationList>>,
+    /// Those for which nobody can be told good; the newest first.
+    pub(super) closed_by: Vec<Arc<RevocationList>>,
 }
 
 impl Candidates<'_> {
@@ -44,21 +48,17 @@ impl Candidates<'_> {
                 scopes.push(&list.header.scope);
             }
         }
-        let mut lists = Vec::new();
+        let mut chosen = Chosen::default();
         for scope in scopes {
-            self.choose_of(scope, &mut lists, alarms);
+            self.choose_of(scope, &mut chosen, alarms);
         }
-        let closed_by = self
-            .offered
-            .iter()
-            .filter(|list| !is_index(list) && !superseded(list, &lists))
-            .map(|list| Arc::clone(list))
-            .next_back();
-        Chosen { lists, closed_by }
+        let closed_by = self.not_understood(&chosen.lists, alarms);
+        chosen.closed_by.extend(closed_by);
+        chosen
     }
 
     /// The list in force of one scope with its delta, and whatever contradicts them.
-    fn choose_of(&self, scope: &Scope, lists: &mut Vec<InForce>, alarms: &mut Vec<Alarm>) {
+    fn choose_of(&self, scope: &Scope, chosen: &mut Chosen, alarms: &mut Vec<Alarm>) {
         let of = |lists: &[&Arc<RevocationList>], kind: ListKind| -> Vec<Arc<RevocationList>> {
             let is_meant = |list: &&&Arc<RevocationList>| {
                 is_index(list) && list.header.scope == *scope && list.header.kind() == kind
@@ -78,31 +78,50 @@ impl Candidates<'_> {
         let (offered, before) = (of(&self.offered, ListKind::Delta), of(&self.before, ListKind::Delta));
         let deltas = deltas::choose(self.authority, base.as_deref(), &offered, &before, alarms);
         let Deltas { applied, beyond, conflicting } = deltas;
-        match base {
-            Some(base) => lists.push(self.in_force(base, applied, beyond)),
-            None => lists.extend(beyond.map(|delta| self.only_revoking(delta))),
+        if beyond.len() >= MAX_BEYOND {
+            chosen.closed_by.extend(beyond.first().map(Arc::clone));
         }
-        lists.extend(full.chain(conflicting).map(|list| self.only_revoking(list)));
+        chosen.lists.extend(base.map(|base| self.in_force(base, applied, &beyond)));
+        chosen.lists.extend(full.chain(beyond).chain(conflicting).map(|list| self.only_revoking(list)));
+    }
+
+    /// The lists that are not understood and newer than what is in force. One of them stays where its source goes back
+    /// to the list before it: it might have revoked anybody.
+    fn not_understood(&self, lists: &[InForce], alarms: &mut Vec<Alarm>) -> Vec<Arc<RevocationList>> {
+        let closes = |list: &&&Arc<RevocationList>| !is_index(list) && !superseded(list, lists);
+        let mut closing: Vec<_> = self.offered.iter().filter(closes).map(|list| Arc::clone(list)).collect();
+        for list in self.before.iter().filter(closes) {
+            if !closing.iter().any(|one| one.header.identity == list.header.identity) {
+                let message = "its source has no such list any more, nor a newer one; it is still not understood";
+                alarms.push(alarm(self.authority, list, AlarmKind::RolledBack, message.to_owned()));
+                closing.push(Arc::clone(list));
+            }
+        }
+        closing.sort_by(|one, other| {
+            other.header.order(&one.header).then(other.header.identity.cmp(&one.header.identity))
+        });
+        closing.truncate(MAX_CLOSING);
+        closing
     }
 
     fn in_force(
         &self,
         list: Arc<RevocationList>,
         delta: Option<Arc<RevocationList>>,
-        beyond: Option<Arc<RevocationList>>,
+        beyond: &[Arc<RevocationList>],
     ) -> InForce {
         // The two together are as fresh as the delta (section 5.2.4).
         let newest = delta.as_ref().unwrap_or(&list);
         // One without nextUpdate is only taken with a setting that gives it one.
         let next_update = self.policy.next_update(&newest.header).unwrap_or(newest.header.this_update);
-        let known_stale = beyond.as_ref().map(|delta| delta.header.this_update);
-        let next_update = known_stale.map_or(next_update, |since| since.min(next_update));
-        InForce { list, delta, beyond, next_update, says: Says::Good }
+        let outdated_by = beyond.iter().min_by_key(|delta| delta.header.this_update).map(Arc::clone);
+        let next_update = outdated_by.as_ref().map_or(next_update, |by| by.header.this_update.min(next_update));
+        InForce { list, delta, outdated_by, next_update, says: Says::Good }
     }
 
     fn only_revoking(&self, list: Arc<RevocationList>) -> InForce {
         let next_update = self.policy.next_update(&list.header).unwrap_or(list.header.this_update);
-        InForce { list, delta: None, beyond: None, next_update, says: Says::RevokedOnly }
+        InForce { list, delta: None, outdated_by: None, next_update, says: Says::RevokedOnly }
     }
 }
 

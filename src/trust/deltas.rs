@@ -11,14 +11,18 @@ use super::lists::RevocationList;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+/// Delta lists that build on lists which did not come: an issuer that publishes a full list each day goes without
+/// notice for a month. Beyond it the oldest are let go of, and their CA is closed until a list comes.
+pub(super) const MAX_BEYOND: usize = 32;
+
 /// The delta lists of one signer and scope that count.
 #[derive(Debug, Default)]
 pub(super) struct Deltas {
     /// The newest that builds on the base.
     pub(super) applied: Option<Arc<RevocationList>>,
-    /// The newest of all, where it does not build on the base.
-    pub(super) beyond: Option<Arc<RevocationList>>,
-    /// Others of the same numbers and other contents: both revoke.
+    /// Those that do not build on the base, and say more than one another: whom they revoke is revoked. The newest first.
+    pub(super) beyond: Vec<Arc<RevocationList>>,
+    /// Others of the same numbers as `applied` and other contents: both revoke.
     pub(super) conflicting: Vec<Arc<RevocationList>>,
 }
 
@@ -32,10 +36,9 @@ pub(super) fn choose(
 ) -> Deltas {
     let all = newest_first(offered.iter().chain(before), base);
     report_withdrawn(authority, offered, &newest_first(before.iter(), base), alarms);
-    let builds = |delta: &&Arc<RevocationList>| builds_on(delta, base);
-    let applied = all.iter().find(builds).map(Arc::clone);
-    let beyond = all.first().filter(|delta| !builds(delta)).map(Arc::clone);
-    if let Some(delta) = &beyond {
+    let (builds, beyond): (Vec<_>, Vec<_>) = all.into_iter().partition(|delta| builds_on(delta, base));
+    let beyond = indispensable(&beyond);
+    if let Some(delta) = beyond.first() {
         let number = delta.header.base.map_or_else(String::new, |base| format!(" {base} or later"));
         let message = format!(
             "it builds on a list that did not come (number{number}): whom it revokes is revoked, and what is in force \
@@ -43,19 +46,35 @@ pub(super) fn choose(
         );
         alarms.push(alarm(authority, delta, AlarmKind::DeltaWithoutBase, message));
     }
-    let mut conflicting = Vec::new();
-    for delta in &all {
-        let contradicts = |chosen: &Arc<RevocationList>| {
-            chosen.header.identity != delta.header.identity && chosen.header.order(&delta.header) == Ordering::Equal
-        };
-        if applied.iter().chain(&beyond).any(contradicts) {
+    let mut builds = builds.into_iter();
+    let applied = builds.next();
+    let contradicts = |one: &Arc<RevocationList>, other: &Arc<RevocationList>| {
+        one.header.identity != other.header.identity && one.header.order(&other.header) == Ordering::Equal
+    };
+    let conflicting: Vec<_> =
+        builds.filter(|delta| applied.iter().any(|applied| contradicts(applied, delta))).collect();
+    let counted: Vec<_> = applied.iter().chain(&conflicting).chain(&beyond).collect();
+    for (place, delta) in counted.iter().enumerate() {
+        if counted.iter().take(place).any(|earlier| contradicts(earlier, delta)) {
             let message =
                 format!("another delta list has the same {} and other contents; both revoke", describe(delta));
             alarms.push(alarm(authority, delta, AlarmKind::Conflict, message));
-            conflicting.push(Arc::clone(delta));
         }
     }
     Deltas { applied, beyond, conflicting }
+}
+
+/// Without those that another has all of, from as old a base up to a later number; but the first of all stays, since
+/// which what is in force is known to be stale.
+fn indispensable(beyond: &[Arc<RevocationList>]) -> Vec<Arc<RevocationList>> {
+    let first = beyond.iter().map(|delta| delta.header.this_update).min();
+    let is_in = |delta: &RevocationList, other: &RevocationList| {
+        other.header.base <= delta.header.base && other.header.number > delta.header.number
+    };
+    let is_needed = |delta: &&Arc<RevocationList>| {
+        Some(delta.header.this_update) == first || !beyond.iter().any(|other| is_in(delta, other))
+    };
+    beyond.iter().filter(is_needed).take(MAX_BEYOND).map(Arc::clone).collect()
 }
 
 /// Those that say more than the base, each once, the newest first.

@@ -26,8 +26,9 @@ pub struct RevocationLists {
     always: usize,
     /// Names of distribution points in order, each with the place of its list.
     by_point: Vec<(PointName, usize)>,
-    /// Why no certificate can be told good, when that is so: a list newer than the others that is not understood.
-    pub(super) closed_by: Option<Arc<RevocationList>>,
+    /// Why no certificate can be told good, when that is so: lists newer than the others that are not understood, or a
+    /// delta list before which too many lists did not come.
+    pub(super) closed_by: Vec<Arc<RevocationList>>,
 }
 
 /// What the lists of a CA say of a certificate.
@@ -35,6 +36,8 @@ pub(super) enum Lookup<'a> {
     Revoked(Revoked, &'a RevocationList),
     Good {
         by: &'a RevocationList,
+        /// thisUpdate; of several lists that it takes, the earliest.
+        made_at: Timestamp,
         stale_since: Option<Timestamp>,
     },
     /// The lists of its distribution points are to be asked, and the points were not kept.
@@ -48,12 +51,13 @@ struct Answer<'a> {
     fresh: Reasons,
     tolerated: Reasons,
     by: Option<&'a InForce>,
+    made_at: Option<Timestamp>,
     stale_since: Option<Timestamp>,
     expired: Option<&'a InForce>,
 }
 
 impl RevocationLists {
-    pub(super) fn new(policy: ListPolicy, mut lists: Vec<InForce>, closed_by: Option<Arc<RevocationList>>) -> Self {
+    pub(super) fn new(policy: ListPolicy, mut lists: Vec<InForce>, closed_by: Vec<Arc<RevocationList>>) -> Self {
         // The complete list first: it alone says that a certificate is good.
         lists.sort_by_key(|one| (!one.list.points().is_empty(), !one.is_complete(), one.says == Says::RevokedOnly));
         let always = lists.iter().filter(|one| one.list.points().is_empty()).count();
@@ -71,16 +75,24 @@ impl RevocationLists {
     }
 
     /// The number up to which everything is known of certificates with this distribution point's name, or of those
-    /// without one: that of the list, or of the delta list that was combined with it.
+    /// without one: that of the list, or of the delta list that was combined with it. Issuers number each part for
+    /// itself, so that the number of the complete list says nothing of a part.
     pub fn number_at(&self, point: Option<&PointName>) -> Option<CrlNumber> {
-        let complete = self.good().find(|one| one.is_complete());
-        let there = point.and_then(|point| self.at(point).find(|one| one.says == Says::Good));
-        complete.into_iter().chain(there).filter_map(InForce::number).max()
+        let list = match point {
+            None => self.good().find(|one| one.is_complete()),
+            Some(point) => self.at(point).find(|one| one.says == Says::Good),
+        };
+        list.and_then(InForce::number)
     }
 
     /// Every list a lookup asks.
     pub fn all(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
         self.lists.iter().flat_map(InForce::all)
+    }
+
+    /// The lists that close their CA since they are not understood.
+    pub(super) fn not_understood(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.closed_by.iter().filter(|list| matches!(list.content, Content::NotUnderstood(_)))
     }
 
     /// Every list that says who is good, with its delta.
@@ -159,9 +171,10 @@ impl RevocationLists {
             return Lookup::Unavailable(why);
         }
         match answer.by {
-            Some(by) if answer.fresh.is_all() => Lookup::Good { by: by.newest(), stale_since: None },
             Some(by) if answer.fresh.and(answer.tolerated).is_all() => {
-                Lookup::Good { by: by.newest(), stale_since: answer.stale_since }
+                let by = by.newest();
+                let stale_since = if answer.fresh.is_all() { None } else { answer.stale_since };
+                Lookup::Good { by, made_at: answer.made_at.unwrap_or(by.header.this_update), stale_since }
             }
             _ if question.points.is_none() && !self.by_point.is_empty() => Lookup::LeftOpen,
             _ => Lookup::Unavailable(match answer.expired {
@@ -179,12 +192,15 @@ impl RevocationLists {
     }
 
     fn why_closed(&self) -> Option<String> {
-        let list = self.closed_by.as_ref()?;
-        let why = match &list.content {
-            Content::NotUnderstood(what) => what.to_string(),
-            Content::Index(_) => "it conflicts".to_owned(),
-        };
-        Some(format!("the revocation list in {} is not understood: {why}", list.file))
+        let list = self.closed_by.first()?;
+        Some(match &list.content {
+            Content::NotUnderstood(what) => {
+                format!("the revocation list in {} is not understood: {what}", list.file)
+            }
+            Content::Index(_) => {
+                format!("too many lists did not come before the delta list in {}", list.file)
+            }
+        })
     }
 
     fn why_not_covered(&self, points: &[crate::pki::points::DistributionPoint]) -> String {
@@ -227,6 +243,8 @@ impl<'a> Answer<'a> {
             }
         }
         self.by.get_or_insert(one);
+        let made_at = one.newest().header.this_update;
+        self.made_at = Some(self.made_at.map_or(made_at, |before| before.min(made_at)));
         None
     }
 }
@@ -239,10 +257,10 @@ fn revoked<'a>(one: &'a InForce, question: &Question<'_>, told: &Told<'_>) -> Op
 }
 
 fn why_expired(one: &InForce) -> String {
-    match &one.beyond {
-        Some(beyond) if one.next_update == beyond.header.this_update => format!(
+    match &one.outdated_by {
+        Some(delta) if one.next_update == delta.header.this_update => format!(
             "the delta list in {} builds on a newer revocation list than the one in {}",
-            beyond.file, one.list.file
+            delta.file, one.list.file
         ),
         _ => format!("the revocation list in {} is stale since {}", one.newest().file, one.next_update),
     }

@@ -34,9 +34,9 @@ pub(super) struct InForce {
     pub(super) list: Arc<RevocationList>,
     /// What changed since: it builds on a list that is no newer than this one.
     pub(super) delta: Option<Arc<RevocationList>>,
-    /// A newer delta that builds on a list which did not come. Whom it revokes is revoked; since it proves that there
-    /// is a newer list, this one counts as stale from then on.
-    pub(super) beyond: Option<Arc<RevocationList>>,
+    /// The first newer delta that builds on a list which did not come. It proves that there is a newer list, so that
+    /// this one counts as stale from then on; whom it revokes, it revokes beside this one.
+    pub(super) outdated_by: Option<Arc<RevocationList>>,
     /// Until when the two together are fresh.
     pub(super) next_update: Timestamp,
     pub(super) says: Says,
@@ -115,9 +115,9 @@ impl RevocationList {
 }
 
 impl InForce {
-    /// The list and its deltas.
+    /// The list and its delta.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
-        std::iter::once(&self.list).chain(&self.delta).chain(&self.beyond)
+        std::iter::once(&self.list).chain(&self.delta)
     }
 
     /// The list whose number and thisUpdate the two together have (section 5.2.4).
@@ -147,11 +147,6 @@ impl InForce {
                 return Some((found, delta));
             }
             released = true;
-        }
-        if let Some(beyond) = &self.beyond
-            && let Some(found) = beyond.revoked(serial)
-        {
-            return Some((found, beyond));
         }
         let found = self.list.revoked(serial)?;
         let undone = released && found.reason == RevocationReason::CertificateHold;

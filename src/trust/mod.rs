@@ -18,6 +18,7 @@ mod choose;
 mod deltas;
 pub mod feed;
 mod files;
+mod folder;
 mod in_force;
 mod lists;
 mod live;

@@ -75,7 +75,7 @@ impl Selection<'_> {
                 }
                 continue;
             }
-            closed_by = closed_by.or(chosen.closed_by);
+            closed_by.extend(chosen.closed_by);
             for mut one in chosen.lists {
                 one.next_update = one.next_update.min(signer.certificate.not_after());
                 self.add_delegated(place, &mut lists, one);
@@ -124,7 +124,7 @@ impl Selection<'_> {
             Revocation::Lists(lists) => Some(lists),
             Revocation::NotChecked => None,
         });
-        lists.into_iter().flat_map(RevocationLists::all)
+        lists.into_iter().flat_map(|lists| lists.all().chain(lists.not_understood()))
     }
 
     /// Delegated signers whose own certificate its CA has revoked.
@@ -156,7 +156,7 @@ impl Selection<'_> {
     }
 
     fn report_state(&self, authority: &AuthorityFacts, lists: &RevocationLists, alarms: &mut Vec<Alarm>) {
-        if let Some(list) = &lists.closed_by
+        if let Some(list) = lists.closed_by.first()
             && let Err(message) = lists.state(self.now)
         {
             alarms.push(alarm(authority, list, AlarmKind::NotUnderstood, message));
@@ -170,7 +170,7 @@ impl Selection<'_> {
             });
         }
         // One that a delta proved to be stale has its alarm already.
-        for one in lists.good().filter(|one| self.now > one.next_update && one.beyond.is_none()) {
+        for one in lists.good().filter(|one| self.now > one.next_update && one.outdated_by.is_none()) {
             let message = format!("it is stale since {}", one.next_update);
             alarms.push(alarm(authority, one.newest(), AlarmKind::Stale, message));
         }

@@ -7,7 +7,7 @@ use super::in_force::{Lookup, RevocationLists};
 use super::lists::RevocationList;
 use super::live::Live;
 use super::need::Need;
-use super::ocsp::Responder;
+use super::ocsp::{Listed, Responder};
 use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use crate::config::WhenStale;
@@ -248,7 +248,7 @@ impl TrustSnapshot {
     pub fn revocation(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
         let listed = self.listed(question, now);
         let Some((responder, when_stale)) = self.authority(question.issuer).and_then(Authority::asked) else {
-            return listed;
+            return listed.status;
         };
         let is_revoked = |delegate: &SerialNumber| self.revokes(question.issuer, delegate, now);
         self.live.answers.weigh(responder, when_stale, question.serial, listed, is_revoked, now)
@@ -257,36 +257,40 @@ impl TrustSnapshot {
     /// Whether a list revokes the certificate with this issuer and serial, whatever a responder says.
     pub fn revokes(&self, issuer: &AuthorityKey, serial: &SerialNumber, now: Timestamp) -> bool {
         let question = Question { issuer, serial, subject: Subject::EndEntity, points: None };
-        matches!(self.listed(&question, now), RevocationStatus::Revoked { .. })
+        matches!(self.listed(&question, now).status, RevocationStatus::Revoked { .. })
     }
 
     /// What the lists and the feed say.
-    fn listed(&self, question: &Question<'_>, now: Timestamp) -> RevocationStatus {
+    fn listed(&self, question: &Question<'_>, now: Timestamp) -> Listed {
         let Some(authority) = self.authority(question.issuer) else {
             return RevocationStatus::Unavailable {
                 ca: format!("{:?}", question.issuer).into(),
                 why: "the issuer is not a configured CA".to_owned(),
-            };
+            }
+            .into();
         };
         if authority.role() == Role::ListSigner {
             return RevocationStatus::Unavailable {
                 ca: Arc::clone(authority.name()),
                 why: "the issuer may sign revocation lists only".to_owned(),
-            };
+            }
+            .into();
         }
         let Revocation::Lists(lists) = authority.revocation() else {
-            return RevocationStatus::NotChecked;
+            return RevocationStatus::NotChecked.into();
         };
         let told = self.live.feed.told(question.issuer, question.serial);
         if let feed::Told::Revoked { at, reason } = told {
-            return RevocationStatus::Revoked { at, reason, crl_number: None };
+            return RevocationStatus::Revoked { at, reason, crl_number: None }.into();
         }
         let ca = || Arc::clone(authority.name());
-        let by_lists = match lists.lookup(question, &told, now) {
+        let found = lists.lookup(question, &told, now);
+        let made_at = if let Lookup::Good { made_at, .. } = &found { Some(*made_at) } else { None };
+        let by_lists = match found {
             Lookup::Revoked(revoked, list) => {
                 RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: list.number.clone() }
             }
-            Lookup::Good { by, stale_since } => RevocationStatus::Good {
+            Lookup::Good { by, stale_since, .. } => RevocationStatus::Good {
                 crl_number: by.number.clone(),
                 warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
             },
@@ -301,7 +305,8 @@ impl TrustSnapshot {
             }
             Lookup::Unavailable(why) => RevocationStatus::Unavailable { ca: ca(), why },
         };
-        self.unless_feed_lapsed(by_lists, authority, lists.policy().when_stale, now)
+        let status = self.unless_feed_lapsed(by_lists, authority, lists.policy().when_stale, now);
+        Listed { status, made_at }
     }
 
     /// What is good by its lists is as fresh as the feed that its CA follows.
@@ -330,7 +335,7 @@ impl TrustSnapshot {
     /// Whether there is a source that is asked about single certificates, or for the lists that they name: whether a
     /// status may be [`RevocationStatus::Pending`] at all.
     pub fn asks(&self) -> bool {
-        let asks = |one: &Authority| one.responder().is_some() || !one.facts.point_hosts.is_empty();
+        let asks = |one: &Authority| one.responder().is_some() || one.fetches_points();
         self.ground.authorities.iter().any(asks)
     }
 
@@ -345,7 +350,7 @@ impl TrustSnapshot {
         let mut status = authority.status(now);
         status.readiness = self.readiness_by_feed(authority, status.readiness, now);
         if authority.waits_for_points() {
-            // The first client brings the list's address; a gateway that is not ready would never see one.
+            // A client brings the list's address; a gateway that is not ready would never see one.
             status.readiness = Readiness::Fresh;
         }
         let (Some((responder, when_stale)), Readiness::Unavailable(lists) | Readiness::Reported(lists)) =
@@ -425,7 +430,8 @@ impl Authority {
         }
     }
 
-    /// Whether all its lists are at its certificates' distribution points, and none was asked for yet.
+    /// Whether all its lists are at its certificates' distribution points, and none is in force: not asked for yet, or in
+    /// vain.
     fn waits_for_points(&self) -> bool {
         let is_empty = matches!(self.revocation(), Revocation::Lists(lists) if lists.all().next().is_none());
         is_empty && self.facts.lists_at == ListsAt::PointsOnly

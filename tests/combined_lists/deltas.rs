@@ -206,3 +206,60 @@ fn a_delta_that_is_not_understood_closes_its_ca_until_a_newer_list_comes() {
     let newer = load(&ca, &[&base, &unknown, &delta], None);
     assert_eq!((newer.of(4), newer.alarms), (good("7"), vec![]), "a delta that is understood and newer says it all");
 }
+
+#[test]
+fn what_a_delta_without_its_base_revokes_stays_revoked_when_another_comes() {
+    let ca = TestCa::root("A");
+    let base = ca.list().number(5).this_update(hours(-10)).sign();
+    let first = ca.list().number(7).this_update(hours(-3)).revoke(&[3]).delta(6).sign();
+    let second = ca.list().number(9).this_update(hours(-1)).revoke(&[4]).delta(8).sign();
+    let grace = |hours: u64| WhenStale::Grace(Duration::from_secs(hours * 3600));
+    for (when_stale, expected) in [
+        (WhenStale::Open, good("5!")),
+        (grace(3), good("5!")),
+        // It is stale since the first of them.
+        (grace(2), unavailable("the delta list in 1.crl builds on a newer revocation list than the one in 0.crl")),
+    ] {
+        let with = |lists: &[&[u8]], previous| load_with(&ca, policy(when_stale), lists, previous, NOW);
+        let before = with(&[&base, &first], None);
+        assert_eq!([3, 5].map(|serial| before.of(serial)), [revoked("7"), expected], "{when_stale:?}");
+        // The second takes the place of the first at its source, or lies beside it.
+        for lists in [vec![&base[..], &second], vec![&base, &first, &second], vec![&second, &first, &base]] {
+            let after = with(&lists, Some(&before));
+            assert_eq!([3, 4].map(|serial| after.of(serial)), [revoked("7"), revoked("9")], "{when_stale:?}");
+            assert_eq!(matches!(after.of(5), Standing::Good(_)), when_stale != grace(2), "{when_stale:?}");
+        }
+    }
+    // The base that they build on, or a newer one, has the last word.
+    let open = |lists: &[&[u8]], previous| load_with(&ca, policy(WhenStale::Open), lists, previous, NOW);
+    let before = open(&[&base, &first], None);
+    let before = open(&[&base, &second], Some(&before));
+    let next = ca.list().number(8).this_update(hours(-2)).revoke(&[3]).sign();
+    let after = open(&[&next, &second], Some(&before));
+    assert_eq!([3, 4, 5].map(|serial| after.of(serial)), [revoked("8"), revoked("9"), good("9")]);
+}
+
+#[test]
+fn after_as_many_lists_that_did_not_come_as_may_be_a_ca_is_closed_until_one_comes() {
+    let ca = TestCa::root("A");
+    let base = ca.list().number(5).this_update(hours(-10)).sign();
+    let open =
+        |lists: &[&[u8]], previous: Option<&Loaded>| load_with(&ca, policy(WhenStale::Open), lists, previous, NOW);
+    let closed = unavailable("too many lists did not come before the delta list in 1.crl");
+    let mut loaded = open(&[&base], None);
+    for missed in 1..=33_u8 {
+        let number = u64::from(5 + 2 * missed);
+        let made_at = hours(-9).plus_seconds(i64::from(missed));
+        let delta = ca.list().number(number).this_update(made_at).revoke(&[missed]).delta(number - 1).sign();
+        loaded = open(&[&base, &delta], Some(&loaded));
+        assert_eq!(loaded.of(missed), revoked(&number.to_string()));
+        assert_eq!(loaded.of(99), if missed < 32 { good("5!") } else { closed.clone() }, "{missed}");
+        assert_eq!(loaded.of(2) == revoked("9"), missed > 1, "{missed}: the first are known");
+        // It is so however often it is looked at.
+        loaded = open(&[&base, &delta], Some(&loaded));
+        assert_eq!(loaded.of(99) == closed, missed >= 32, "{missed}");
+    }
+    let next = ca.list().number(80).this_update(hours(-1)).sign();
+    loaded = open(&[&next], Some(&loaded));
+    assert_eq!((loaded.of(99), loaded.alarms), (good("80"), vec![]));
+}

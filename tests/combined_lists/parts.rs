@@ -175,7 +175,10 @@ fn a_list_knows_everything_up_to_its_number_or_its_deltas() {
     assert_eq!(number_at(&[&one], Some(ONE)), is(5));
     assert_eq!(number_at(&[&one, &delta], Some(ONE)), is(7));
     assert_eq!((number_at(&[&one], Some(TWO)), number_at(&[&one], None)), (None, None));
-    assert_eq!(number_at(&[&ca.list().number(3).sign()], Some(TWO)), is(3), "the complete list has every part");
+    // Each part is numbered for itself: an old complete list is not part 3 of five hundred numbers later.
+    let complete = ca.list().number(500).sign();
+    assert_eq!((number_at(&[&complete], Some(TWO)), number_at(&[&complete], None)), (None, is(500)));
+    assert_eq!(number_at(&[&complete, &one], Some(ONE)), is(5));
 }
 
 #[test]
@@ -191,4 +194,24 @@ fn a_part_that_is_not_understood_closes_its_ca_until_a_newer_one_of_it_comes() {
     assert!(matches!(other.at(1, &at(ONE), NOW), Standing::Unavailable(_)), "a newer one of another part says nothing");
     let newer = ca.list().number(7).at_point(ONE).sign();
     assert_eq!(load(&ca, &[&unknown, &newer], None).at(1, &at(ONE), NOW), good("7"));
+}
+
+#[test]
+fn a_list_that_is_not_understood_closes_its_ca_though_its_source_goes_back_to_the_list_before() {
+    let ca = TestCa::root("A");
+    let old = ca.list().number(5).this_update(NOW.plus_seconds(-2 * DAY)).sign();
+    let unknown = ca.list().number(6).this_update(NOW.plus_seconds(-DAY)).extension(UNKNOWN, true, &[5, 0]).sign();
+    let closed = |loaded: &Loaded| matches!(loaded.of(1), Standing::Unavailable(why) if why.contains("not understood"));
+    let mut loaded = load(&ca, &[&old], None);
+    assert_eq!(loaded.of(1), good("5"));
+    loaded = load(&ca, &[&unknown], Some(&loaded));
+    assert!(closed(&loaded));
+    for _ in 0..2 {
+        loaded = load(&ca, &[&old], Some(&loaded));
+        assert!(closed(&loaded), "{:?}", loaded.of(1));
+        assert_eq!(loaded.kinds(), [AlarmKind::RolledBack, AlarmKind::NotUnderstood]);
+    }
+    let newer = ca.list().number(7).this_update(NOW).sign();
+    loaded = load(&ca, &[&newer], Some(&loaded));
+    assert_eq!((loaded.of(1), loaded.alarms), (good("7"), vec![]));
 }

@@ -18,7 +18,7 @@ pub struct Loaded {
 }
 
 /// How a certificate stands.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// By the list of this number; after the policy let a stale one pass, with `!`.
     Good(String),

@@ -12,7 +12,7 @@ mod tools;
 
 pub use self::http::{Response, WebSocket};
 pub use self::http2::{Http2, Http2Stream};
-pub use self::process::{Gateway, Setup, binary};
+pub use self::process::{Gateway, Setup, binary, verified};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
 pub use self::tools::{Output, curl, openssl_s_client};
 pub use sekisho::demo::pki::{ClientRequest, DAY, KeyKind, PkiDir, Signer};

@@ -191,6 +191,19 @@ impl Gateway {
     }
 }
 
+/// `sekisho verify` on a client of the PKI, by the running gateway's own configuration: the exit code and what was said.
+pub fn verified(gateway: &Gateway, pki: &TestPki, site: &str, client: &str) -> (Option<i32>, String) {
+    let output = Command::new(binary())
+        .args(["verify", "--site", site, "--config"])
+        .arg(gateway.config())
+        .arg("--chain")
+        .arg(pki.path(&format!("{client}.pem")))
+        .output()
+        .unwrap();
+    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
 /// The built binary.
 pub fn binary() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_sekisho"))

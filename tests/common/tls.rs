@@ -118,6 +118,11 @@ impl TlsConnection {
         self.stream.conn.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
+    /// Tickets of TLS 1.3 that came so far.
+    pub fn tickets(&self) -> u32 {
+        self.stream.conn.tls13_tickets_received()
+    }
+
     /// Sends a GET and reads the answer.
     ///
     /// # Errors

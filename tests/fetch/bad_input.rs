@@ -234,3 +234,44 @@ fn a_reload_meanwhile_takes_nothing_away_from_a_download_under_way() {
     assert_eq!(ground.next().outcome, Ok(Fetched::New));
     assert!(is_revoked(&ground, 8));
 }
+
+#[test]
+fn what_a_server_writes_is_told_up_to_256_characters() {
+    for (length, told) in [(256, 256), (257, 257), (30_000, 257)] {
+        let text = "x".repeat(length);
+        let redirect = |_: &Ground| {
+            Answer::Raw(format!("HTTP/1.1 302 Found\r\nLocation: {text}\r\nContent-Length: 0\r\n\r\n").into_bytes())
+        };
+        let coded =
+            |ground: &Ground| Answer::Raw(ok(&list(&ground.ca, 6).sign(), &format!("Content-Encoding: {text}\r\n")));
+        for ground in [refused("a redirect", redirect, "", "redirected"), refused("a coding", coded, "", "encoded")] {
+            let Some(Err(error)) = ground.status().outcome else { panic!("no error") };
+            let shown = error.to_string().chars().filter(|character| "x…".contains(*character)).count();
+            // "redirect" and "coding" have no x of their own.
+            assert_eq!(shown, told, "{length}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_list_of_as_many_octets_as_may_be_is_taken_and_one_octet_more_is_not() {
+    let long = |ground: &Ground| (1..60).fold(list(&ground.ca, 6), |list, serial| list.revoke(&[1, serial])).sign();
+    let octets = {
+        let ground = Ground::new("");
+        long(&ground).len()
+    };
+    let plain = |ground: &Ground, length: usize| {
+        // Not announced, so that it is counted as it comes; signatures of P-256 vary by some octets.
+        let mut body = long(ground);
+        while body.len() != length {
+            body = long(ground);
+        }
+        Answer::Raw([b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", body.as_slice()].concat())
+    };
+    let ground = Ground::kept_with(&format!("list_bytes = {octets}"));
+    ground.server.answer(plain(&ground, octets));
+    ground.follow();
+    ground.fetcher.want("a");
+    assert_eq!(ground.next().outcome.unwrap(), Fetched::New);
+    refused("one octet more", |ground| plain(ground, octets + 1), &format!("list_bytes = {octets}"), "too-large");
+}

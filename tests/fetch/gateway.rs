@@ -1,6 +1,6 @@
 //! The built gateway and a list behind a URL.
 
-use crate::common::{Gateway, Setup, Signal, TestApp, TestPki, curl, wait_until};
+use crate::common::{Gateway, Setup, Signal, TestApp, TestPki, curl, verified, wait_until};
 use crate::lists::ListBuilder;
 use crate::server::{Answer, PythonServer, RawServer, ok};
 use rcgen::KeyPair;
@@ -93,6 +93,22 @@ fn without_network_a_gateway_starts_with_the_lists_it_kept() {
     wait_until("it has asked again", || server.requests().len() > asked);
     let condition = server.requests().last().unwrap().clone();
     assert!(condition.contains("if-none-match: "), "{condition}");
+}
+
+#[test]
+fn sekisho_verify_decides_by_the_lists_that_were_fetched() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    let server = RawServer::new(Answer::Close);
+    let gateway = Gateway::listening(&pki, &configuration(&app, &server.url()));
+    let decided = |client: &str| verified(&gateway, &pki, HOST, client);
+    let (code, said) = decided("client-good");
+    assert!(code == Some(1) && said.contains("refused: revocation-unavailable"), "{said}");
+    server.answer(Answer::List(list(&pki, 1_000, &["client-good"])));
+    wait_until("it is ready", || gateway.admin_get("/readyz").0 == 200);
+    let (code, said) = decided("client-good");
+    assert!(code == Some(1) && said.contains("refused: revoked"), "{said}");
+    let (code, said) = decided("client-rsa");
+    assert!(code == Some(0) && said.contains("list 1000"), "{said}");
 }
 
 #[test]

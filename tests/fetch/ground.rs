@@ -5,7 +5,7 @@ use crate::lists::{ListBuilder, TestCa};
 use crate::server::{Answer, RawServer};
 use sekisho::clock;
 use sekisho::config::{self, Config};
-use sekisho::trust::sources::{FetchReport, Fetcher, Host, KeptLists, SourceStatus, prime};
+use sekisho::trust::sources::{FetchReport, Fetcher, Host, KeptLists, PointError, SourceStatus, prime};
 use sekisho::trust::{TrustSnapshot, load_with_kept};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -50,6 +50,11 @@ impl Ground {
 
     /// As [`Self::new`], with the revocation of the CA that `revocation` makes of the server's URL.
     pub fn with(fetch: &str, revocation: impl FnOnce(&str) -> String) -> Self {
+        Self::with_both(fetch, revocation, "\"none\"")
+    }
+
+    /// As [`Self::with`], with this revocation of the other CA.
+    pub fn with_both(fetch: &str, revocation: impl FnOnce(&str) -> String, of_other: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (ca, other) = (TestCa::root("A"), TestCa::root("B"));
         std::fs::write(folder.path().join("a.pem"), &ca.pem).unwrap();
@@ -70,7 +75,7 @@ revocation = {}
 name = "b"
 certificate = "b.pem"
 identity = '(?<contract_id>[0-9]+)'
-revocation = "none"
+revocation = {of_other}
 [[pool]]
 name = "p"
 peers = ["127.0.0.1:1"]
@@ -119,6 +124,12 @@ pool = "p"
     #[track_caller]
     pub fn next(&self) -> FetchReport {
         self.told.recv_timeout(PATIENCE).expect("no attempt ended")
+    }
+
+    /// Has the list at a distribution point of the CA fetched.
+    pub fn point(&self, url: &str) -> Result<(), PointError> {
+        let _runtime = self.runtime.enter();
+        self.fetcher.point(&self.config.cas[0], url).map(drop)
     }
 
     /// What is loaded from what is kept.

@@ -7,6 +7,7 @@ mod common;
 mod lists;
 
 mod bad_input;
+mod bounds;
 mod gateway;
 mod ground;
 mod points;

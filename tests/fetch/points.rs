@@ -1,6 +1,6 @@
 //! The lists that certificates themselves name: fetched when the first client comes with one, from allowed hosts only.
 
-use crate::common::{Gateway, Signal, TestApp, TestPki, curl, wait_until};
+use crate::common::{Gateway, Signal, TestApp, TestPki, TlsClient, Version, WebSocket, curl, verified, wait_until};
 use crate::gateway::{HOST, issuing, list, with_revocation};
 use crate::lists::{ISSUING_DISTRIBUTION_POINT, ListBuilder, element};
 use crate::server::{Answer, RawServer, ok};
@@ -64,6 +64,12 @@ fn the_first_request_waits_for_the_list_at_the_certificates_point_and_is_then_ju
     assert_ne!(status(&gateway, &pki, "client-revoked-there"), 200);
     assert_eq!(reached(&app), 2);
     assert_eq!(gateway.metric(&fetched(&server, "new")), 1.0);
+    // `sekisho verify` has the list that came, and fetches none.
+    let (code, said) = verified(&gateway, &pki, HOST, "client-revoked-there");
+    assert!(code == Some(1) && said.contains("refused: revoked"), "{said}");
+    let (code, said) = verified(&gateway, &pki, HOST, "client-there");
+    assert!(code == Some(0) && said.contains("ca issuing: lists at distribution points are not fetched"), "{said}");
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[test]
@@ -172,4 +178,27 @@ fn list_of_point(pki: &TestPki, url: &str) -> Vec<u8> {
     let list = ListBuilder::new(&key, &issuer).number(7).this_update(clock::now());
     let list = list.next_update(clock::now().plus_seconds(3_600));
     list.extension(ISSUING_DISTRIBUTION_POINT, true, &element(0x30, &point)).sign()
+}
+
+#[test]
+fn a_stream_ends_when_the_list_of_its_point_grows_stale_though_nobody_else_asks() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    let server = RawServer::new(Answer::Silence);
+    client(&pki, "client-here", &[&server.url()]);
+    let config = configuration(&app);
+    let gateway = Gateway::start(&pki, &config);
+    let (key, issuer) = issuing(&pki);
+    let short = ListBuilder::new(&key, &issuer).number(7).this_update(clock::now());
+    server.answer(Answer::List(short.next_update(clock::now().plus_seconds(10)).sign()));
+    let connection = TlsClient::new(&pki, Some("client-here"), Version::Tls13).connect(&gateway, HOST).unwrap();
+    let mut socket = WebSocket::open(connection, HOST);
+    assert_eq!(socket.echo("open").unwrap(), "open");
+    // The fetcher begins anew: what it asked for before is nothing that it knows.
+    let asked = server.requests().len();
+    gateway.write_config(&config.replacen("timeout = \"2s\"", "timeout = \"3s\"", 1));
+    gateway.signal(Signal::Reload);
+    wait_until("it has asked again", || server.requests().len() > asked);
+    server.answer(Answer::Close);
+    socket.into_inner().read_to_its_end();
+    gateway.record("the cut", |record| record["kind"] == "cut" && record["reason"] == "revocation-unavailable");
 }

@@ -6,7 +6,7 @@ use crate::blocks_desk::{
     write_secret,
 };
 use crate::common::{
-    Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, wait_for, wait_until,
+    Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, binary, curl, verified, wait_for, wait_until,
 };
 use crate::lapse::{ALERT, Closed, PAGE, Paths, REQUIRED, configuration};
 use rustls::AlertDescription;
@@ -105,6 +105,22 @@ fn a_block_by_contract_closes_every_path_of_all_its_users_and_of_no_other_contra
     for client in ["client-leaving", "client-colleague", "client-administrator"] {
         assert_eq!(status(&setup, client, PAGE).unwrap(), 403, "{client}");
     }
+}
+
+#[test]
+fn sekisho_verify_refuses_who_is_blocked() {
+    let setup = with_people();
+    let decided = |client: &str| verified(&setup.gateway, &setup.pki, ALERT, client);
+    assert_eq!(decided("client-leaving").0, Some(0));
+    let told = block(&setup.gateway, &json!({"contract": "00001111111", "user": "leaving"}));
+    let (code, said) = decided("client-leaving");
+    assert!(code == Some(1) && said.contains("refused: blocked") && said.contains("ticket 4711"), "{said}");
+    assert_eq!(decided("client-colleague").0, Some(0));
+    remove(&setup.gateway, &told["block"]["id"]);
+    assert_eq!(decided("client-leaving").0, Some(0));
+    std::fs::write(setup.pki.path(STATE).join("blocks.json"), "{").unwrap();
+    let (code, said) = decided("client-colleague");
+    assert!(code == Some(2) && said.contains("gateway.state_folder") && said.contains("blocks.json"), "{said}");
 }
 
 #[test]
@@ -242,6 +258,21 @@ fn a_block_ends_by_time_without_a_reload_on_live_connections_too() {
     let kept = std::fs::read_to_string(setup.pki.path(STATE).join("blocks.json")).unwrap();
     assert_eq!(kept, r#"{"version":1,"blocks":[]}"#);
     assert!((reloads() - before).abs() < 0.5, "nothing was reloaded");
+}
+
+#[test]
+fn a_disk_that_hangs_when_a_block_ends_holds_up_no_other_limit() {
+    let setup = start_with(|config| format!("{config}\n[gateway.limits]\nidle_timeout = \"1s\"\n"));
+    let (expires, over) = (in_time(2), sekisho::clock::now().plus_seconds(3));
+    block(&setup.gateway, &json!({"contract": "00009999999", "expires": expires}));
+    // Whoever opens it to write waits until somebody reads it, which nobody does.
+    let unfinished = setup.pki.path(STATE).join(".blocks.json.new");
+    assert!(Command::new("mkfifo").arg(unfinished).status().unwrap().success());
+    wait_until("the block has ended", || sekisho::clock::now() > over);
+    let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
+    let mut idle = client.connect(&setup.gateway, ALERT).unwrap();
+    idle.read_to_its_end();
+    assert!(setup.gateway.metric(r#"sekisho_limits_total{limit="idle_timeout"}"#) > 0.5);
 }
 
 #[test]

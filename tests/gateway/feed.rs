@@ -1,10 +1,11 @@
 //! The issuer's feed (requirement R6): what it tells is in force on every path at once, and whatever is wrong with it
 //! loses no revocation.
 
-use crate::common::{Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, wait_until};
+use crate::common::{Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, alert, verified, wait_until};
 use crate::feed_server::{Asked, Live, Plan, Signer, World, configuration};
 use crate::lapse::{ALERT, Closed, PAGE, Paths};
 use rustls::AlertDescription;
+use sekisho::pki::certificate::Certificate;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,67 @@ fn a_revocation_that_the_feed_tells_closes_every_path_at_once_and_is_then_acknow
     leaving_is_revoked(&world, 0, 1);
     let cuts = setup.gateway.metric(r#"sekisho_cut_connections_total{reason="revoked"}"#);
     assert!(cuts >= 7.0, "{cuts}");
+}
+
+#[test]
+fn sekisho_verify_decides_by_what_the_feed_has_told_and_leaves_the_state_as_it_is() {
+    let (world, mut live) = World::following(&Plan::default());
+    let (gateway, pki) = (&world.setup.gateway, &world.setup.pki);
+    let files = || {
+        let names = std::fs::read_dir(pki.path("state/feed")).unwrap().map(|entry| entry.unwrap().file_name());
+        names.collect::<std::collections::BTreeSet<_>>()
+    };
+    live.event(&world.told(0, 1, &[(1, "client-rsa", "revoked")]));
+    world.nodes[0].wait_for_acknowledgement(&world.feed, 1);
+    let before = files();
+    let (code, said) = verified(gateway, pki, ALERT, LEAVING);
+    assert_eq!(code, Some(0), "{said}");
+    live.event(&world.told(1, 2, &[(2, LEAVING, "revoked")]));
+    world.nodes[0].wait_for_acknowledgement(&world.feed, 2);
+    let (code, said) = verified(gateway, pki, ALERT, LEAVING);
+    assert!(code == Some(1) && said.contains("refused: revoked"), "{said}");
+    let (code, said) = verified(gateway, pki, ALERT, "client-good");
+    assert!(code == Some(0) && !said.contains("unknown "), "{said}");
+    assert_eq!(files(), before);
+    // The gateway still has its folder, and goes on.
+    live.event(&world.told(2, 3, &[(3, "client-good", "revoked")]));
+    world.nodes[0].wait_for_acknowledgement(&world.feed, 3);
+    assert!(!is_let_in(&world, "client-good"));
+    // What cannot be read is not taken for nothing.
+    let feed = pki.path("state/feed/feed");
+    std::fs::remove_file(&feed).unwrap();
+    std::fs::create_dir(&feed).unwrap();
+    let (code, said) = verified(gateway, pki, ALERT, LEAVING);
+    assert!(code == Some(2) && said.contains("gateway.state_folder") && said.contains("cannot be read"), "{said}");
+}
+
+#[test]
+fn the_status_tells_the_feed_and_the_cas_that_follow_it() {
+    let (world, mut live) = World::following(&Plan { lost_after: "4s", ..Plan::default() });
+    let told = || -> serde_json::Value {
+        let (status, text) = world.setup.gateway.admin_get("/status/revocation");
+        assert_eq!(status, 200, "{text}");
+        serde_json::from_str(&text).unwrap()
+    };
+    live.event(&world.told(0, 1, &[(1, LEAVING, "revoked")]));
+    world.nodes[0].wait_for_acknowledgement(&world.feed, 1);
+    let status = told();
+    assert_eq!(status["feed"]["connected"], true, "{status}");
+    assert_eq!((&status["feed"]["feed"], &status["feed"]["sequence"]), (&json!("f-1"), &json!(1)), "{status}");
+    assert!(status["feed"]["heard_at"].is_string(), "{status}");
+    let cas = status["cas"].as_array().unwrap();
+    let following = |name: &str| cas.iter().find(|ca| ca["ca"] == name).unwrap()["feed"].clone();
+    let issuing = following("issuing");
+    assert_eq!((&issuing["state"], &issuing["held_changes"]), (&json!("current"), &json!(1)), "{status}");
+    assert_eq!(following("root"), json!(null), "{status}");
+    drop(live);
+    wait_until("it is told as lost", || {
+        let status = told();
+        let issuing = status["cas"].as_array().unwrap().iter().find(|ca| ca["ca"] == "issuing").unwrap();
+        issuing["feed"]["state"] == "lapsed"
+            && issuing["feed"]["error"] == "the issuer's feed was not heard of for longer than lost_after"
+            && issuing["feed"]["since"].is_string()
+    });
 }
 
 #[test]
@@ -436,6 +498,49 @@ fn a_store_restored_from_a_backup_is_followed_anew_and_what_it_forgot_stays_revo
     let held = || world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
     wait_until("the list has what was told since", || (held() - 1.0).abs() < f64::EPSILON);
     leaving_is_revoked(&world, 0, 10);
+}
+
+#[test]
+fn a_store_that_was_restored_and_has_grown_again_before_the_gateway_came_back_is_found_out() {
+    let (mut world, mut live) = World::following(&Plan::default());
+    live.event(&world.told(0, 5, &[(5, LEAVING, "revoked")]));
+    leaving_is_revoked(&world, 0, 5);
+    drop(live);
+    // It has a change 5 as well, and another one.
+    world.history = "h2".to_owned();
+    let asked = world.nodes[0].asked();
+    assert_eq!(asked.after, Some(5));
+    let mut live = asked.accept();
+    live.event(&world.told(5, 7, &[(6, "client-expired", "revoked")]));
+    live.wait_for_end();
+    assert!(world.ends("another-history") > 0.0);
+    assert_eq!(world.nodes[0].acknowledged().last().map(|(_, to)| *to), Some(5), "nothing of it is in force");
+    let asked = world.nodes[0].asked();
+    assert_eq!(asked.after, None, "anew");
+    let mut live = asked.accept();
+    world.list.1 = 2;
+    live.event(&world.told(2, 7, &[(4, "client-good", "revoked")]));
+    world.nodes[0].wait_for_acknowledgement("f-1", 7);
+    let refused = |client| refusal(&world.setup.gateway, &world.setup.pki, client);
+    assert_eq!(refused("client-good"), Some(AlertDescription::CertificateRevoked), "what came to the old numbers");
+    assert_eq!(refused(LEAVING), Some(AlertDescription::CertificateRevoked), "what was told before");
+}
+
+#[test]
+fn changes_of_a_ca_that_does_not_follow_are_counted_and_logged() {
+    let (world, mut live) = World::following(&Plan::default());
+    let mut payload = world.payload(0, 1, &[(1, LEAVING, "revoked")]);
+    let root = std::fs::read(world.setup.pki.path("root-ca.pem")).unwrap();
+    let root = Certificate::parse(&sekisho::pki::pem::certificates(&root).unwrap()[0]).unwrap().authority_key();
+    let root: String = root.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    payload["changes"][0]["issuer"] = root.into();
+    live.event(&world.signer.sign(&payload));
+    world.nodes[0].wait_for_acknowledgement("f-1", 1);
+    let counted = world.setup.gateway.metric(r#"sekisho_feed_not_followed_total{ca="root"}"#);
+    assert!((counted - 1.0).abs() < f64::EPSILON);
+    world.setup.gateway.record("the warning", |record| {
+        record["message"].as_str().is_some_and(|text| text.contains("of a CA without feed = true"))
+    });
 }
 
 #[test]

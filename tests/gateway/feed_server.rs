@@ -195,6 +195,8 @@ pub struct World {
     pub signer: Arc<Signer>,
     /// The feed's id.
     pub feed: String,
+    /// What marks its changes: another one once its store was restored.
+    pub history: String,
     /// The number that the feed tells of as the published list's, and up to where it goes.
     pub list: (u64, u64),
 }
@@ -226,7 +228,14 @@ impl World {
         let urls: Vec<_> = nodes.iter().map(Node::url).collect();
         let gateway = Gateway::listening(&pki, &configuration(&app, &urls, plan));
         let list = (pki.crl_number(), 0);
-        Self { setup: Setup { gateway, app, pki }, nodes, signer, feed: "f-1".to_owned(), list }
+        Self {
+            setup: Setup { gateway, app, pki },
+            nodes,
+            signer,
+            feed: "f-1".to_owned(),
+            history: "h1".to_owned(),
+            list,
+        }
     }
 
     /// As [`Self::new`], and it follows the first node's feed from 0 on.
@@ -263,7 +272,11 @@ impl World {
         let changes: Vec<_> = changes.iter().map(change).collect();
         let (number, reach) = self.list;
         let list = json!({ "issuer": issuer, "part": 0, "parts": 1, "point": null, "number": number.to_string(), "to": reach });
-        json!({ "v": 1, "feed": self.feed, "at": milliseconds(), "from": from, "to": to, "changes": changes, "lists": [list] })
+        let mark = |number: u64| if number == 0 { String::new() } else { format!("{}-{number}", self.history) };
+        json!({
+            "v": 1, "feed": self.feed, "at": milliseconds(), "from": from, "from_mark": mark(from), "to": to, "mark": mark(to),
+            "changes": changes, "lists": [list]
+        })
     }
 
     /// The same, signed.

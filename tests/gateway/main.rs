@@ -38,6 +38,7 @@ mod reload;
 mod resumption;
 mod rotation;
 mod start;
+mod suites;
 mod support;
 mod swaps;
 mod unenforced;

@@ -3,7 +3,8 @@
 
 use crate::asked::{ALERT, Asked, PAGE, now, reason};
 use crate::common::{
-    ClientRequest, KeyKind, Setup, Signal, Signer, TlsClient, TlsConnection, Version, WebSocket, alert, wait_until,
+    ClientRequest, KeyKind, Setup, Signal, Signer, TlsClient, TlsConnection, Version, WebSocket, alert, verified,
+    wait_until,
 };
 use crate::responder::{AnswerBuilder, Behaviour, Says, certificate_id, declined, http, nonce};
 use rcgen::ExtendedKeyUsagePurpose;
@@ -233,6 +234,12 @@ fn a_responder_that_goes_away_closes_its_ca_and_one_that_comes_back_opens_it() {
         status == 503 && text.contains("issuing: the OCSP responder http://127.0.0.1:")
     });
     assert!((asked.gateway.metric(r#"sekisho_ocsp_responder_down{ca="issuing"}"#) - 1.0).abs() < f64::EPSILON);
+    let told = status_of_responder(&asked);
+    assert!(told["state"] == "down" && told["failures"].as_u64() >= Some(3), "{told}");
+    assert!(told["error"].is_string() && told["since"].is_string() && told["due_at"].is_string(), "{told}");
+    // `sekisho verify` asks nobody, and says so.
+    let (code, said) = verified(&asked.gateway, &asked.pki, ALERT, "client-good");
+    assert!(code == Some(1) && said.contains("ca issuing: its OCSP responder http://127.0.0.1:"), "{said}");
     // Nobody comes any more; the gateway looks for it by itself.
     asked.answers(|answer| answer);
     asked.wait_until_ready();
@@ -242,6 +249,19 @@ fn a_responder_that_goes_away_closes_its_ca_and_one_that_comes_back_opens_it() {
             .get(&asked.gateway, ALERT, "/echo")
             .is_ok_and(|(response, _)| response.status == 200)
     });
+    let told = status_of_responder(&asked);
+    assert!(told["state"] == "answering" && told["failures"] == 0 && told["error"].is_null(), "{told}");
+    assert!(told["answers"].as_u64() > Some(0) && told["url"].as_str().unwrap().starts_with("http://"), "{told}");
+}
+
+/// What the admin address tells of the issuing CA's responder.
+fn status_of_responder(asked: &Asked) -> serde_json::Value {
+    let (status, text) = asked.gateway.admin_get("/status/revocation");
+    assert_eq!(status, 200, "{text}");
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let cas = told["cas"].as_array().unwrap();
+    assert!(cas.iter().find(|ca| ca["ca"] == "root").unwrap()["ocsp"].is_null(), "{told}");
+    cas.iter().find(|ca| ca["ca"] == "issuing").unwrap()["ocsp"].clone()
 }
 
 #[test]
@@ -319,4 +339,28 @@ fn a_hold_is_asked_about_again_when_its_answer_is_over() {
     let over = now().plus_seconds(4);
     wait_until("the answer is over", || now() > over);
     assert_eq!(reason(&asked.get("client-rsa", PAGE)), "revoked");
+}
+
+#[test]
+fn a_certificate_that_the_responder_declines_does_not_switch_it_off_for_others() {
+    let asked = Asked::new("", LISTS);
+    let (ca, key) = asked.issuing_ca();
+    let just_issued = asked.certificate("client-good").serial();
+    asked.front.now(Behaviour::Makes(Box::new(move |question| {
+        let id = certificate_id(question);
+        // The serial number is what stands last.
+        if id.ends_with(just_issued.as_bytes()) {
+            return declined(6);
+        }
+        AnswerBuilder::good(&id, &ca, now()).says(Says::Revoked(1)).sign(&key)
+    })));
+    // The fresh list stands in for the answer that there is not; the client stays and is asked about over and over.
+    let connection =
+        TlsClient::new(&asked.pki, Some("client-good"), Version::Tls13).connect(&asked.gateway, ALERT).unwrap();
+    let mut socket = WebSocket::open(connection, ALERT);
+    wait_until("the responder has declined three times", || asked.outcomes("declined") > 2.5);
+    assert_eq!(socket.echo("still").unwrap(), "still");
+    // Another client, revoked at the responder and not on the list yet.
+    assert_eq!(reason(&asked.get("client-rsa", ALERT)), "revoked");
+    assert!(asked.gateway.metric(r#"sekisho_ocsp_responder_down{ca="issuing"}"#).abs() < f64::EPSILON);
 }

@@ -141,7 +141,7 @@ fn every_case_that_must_be_refused_or_accepted_is_in_a_real_handshake() {
         }
         assert!(!gateway.output().contains("panicked"), "{}", gateway.output());
     }
-    // All 167; each of the 44 has a CA that the gateway will not start with, for its certificate or want of its list.
+    // All 177; each of the 33 has a CA that the gateway will not start with, for its certificate or want of its list.
     assert_eq!((accepted, refused, unserved), (52, 92, 33));
 }
 

@@ -30,6 +30,24 @@ fn a_new_configuration_is_in_force_without_dropping_a_connection() {
 }
 
 #[test]
+fn what_others_write_beside_the_files_makes_no_reload() {
+    let setup = Setup::new();
+    let folder = setup.gateway.config().parent().unwrap().to_owned();
+    let published = || setup.gateway.metric("sekisho_reloads_total{outcome=\"published\"}");
+    // Younger files might have changed again within the file system's clock tick.
+    let settled = sekisho::clock::now().plus_seconds(3);
+    wait_until("the files are old enough", || sekisho::clock::now() > settled);
+    let before = published();
+    for line in 0..20 {
+        std::fs::write(folder.join("somebody.log"), line.to_string()).unwrap();
+        assert_eq!(status(&setup, "client-good", "/echo"), 200);
+    }
+    setup.gateway.signal(Signal::Reload);
+    wait_until("the signal's reload is there", || published() > before);
+    assert!((published() - before - 1.0).abs() < f64::EPSILON, "{} reloads", published() - before);
+}
+
+#[test]
 fn a_bad_configuration_changes_nothing_and_is_told() {
     let setup = Setup::new();
     for wrong in ["[[site", "no_such_key = 1", "[gateway]\nlisten = [\"127.0.0.1:0\"]"] {

@@ -28,6 +28,19 @@ fn a_session_resumes_in_both_versions_of_tls() {
 }
 
 #[test]
+fn one_ticket_comes_with_the_first_answer_and_each_resumption_brings_the_next() {
+    let setup = Setup::new();
+    let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
+    for resumed in [false, true, true] {
+        let mut connection = client.connect(&setup.gateway, HOST).unwrap();
+        assert_eq!((connection.resumed(), connection.get(HOST, "/echo").unwrap().status), (resumed, 200));
+        assert_eq!(connection.tickets(), 1, "resumed: {resumed}");
+        assert_eq!(connection.get(HOST, "/echo").unwrap().status, 200);
+        assert_eq!(connection.tickets(), 1, "resumed: {resumed}");
+    }
+}
+
+#[test]
 fn a_revoked_certificate_is_refused_on_a_resumed_session() {
     let mut setup = Setup::new();
     setup.pki.client("client-leaving", "00009876543 leaving 1635");

@@ -137,12 +137,36 @@ fn every_error_of_every_file_is_told_at_once() {
     plan.own_authorities();
     with_mode(&plan, "ca/biz/issuing.key", 0o644);
     with_mode(&plan, "issuer.secret", 0o644);
-    std::fs::remove_file(plan.path("api.key")).unwrap();
+    for file in ["api.pem", "api.key", "services-ca.pem", "gateway.jwks"] {
+        std::fs::remove_file(plan.path(file)).unwrap();
+    }
+    let plan = plan.and(
+        "\n[mail]\nhost = \"mail.bank.example\"\nport = 587\nfrom = \"bank@bank.example\"\n\
+         portal_url = \"https://portal.bank.example/\"\nca = \"mail-ca.pem\"\n\
+         user = \"sekisho\"\npassword_file = \"mail.password\"\n\
+         \n[credentials]\nkind = \"delegated\"\nurl = \"https://ib.bank.example/check\"\nca = \"ib-ca.pem\"\n\
+         authorization_file = \"ib.authorization\"\n",
+    );
+    let files = [
+        "digits",
+        "issuing.key",
+        "issuer.secret",
+        "api.pem",
+        "api.key",
+        "services-ca.pem",
+        "gateway.jwks",
+        "mail-ca.pem",
+        "mail.password",
+        "ib-ca.pem",
+        "ib.authorization",
+    ];
     let (_, output) = plan.refused();
-    let lines = said(&output);
-    assert_eq!(lines.len(), 4, "{output}");
-    for word in ["digits", "issuing.key", "issuer.secret", "api.key"] {
-        assert!(output.contains(word), "{word}: {output}");
+    let (_, _, checked) = plan.check();
+    for output in [said(&output).join("\n"), checked] {
+        assert_eq!(output.lines().count(), files.len(), "{output}");
+        for word in files {
+            assert!(output.contains(word), "{word}: {output}");
+        }
     }
 }
 

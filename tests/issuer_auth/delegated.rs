@@ -212,9 +212,10 @@ fn a_configuration_that_would_not_be_safe_is_refused() {
     let ca = crate::support::Ca::new("IB");
     let (url, ca) = ("https://ib.example/check", file("ca.pem", &ca.pem));
     let refused = |url: &str, authorization, ca| {
-        let error = Delegated::new(url, PATIENT, authorization, ca).err().expect("it is accepted").to_string();
-        assert!(!error.contains('\n'), "{error}");
-        error
+        let errors = Delegated::new(url, PATIENT, authorization, ca).err().expect("it is accepted");
+        let [error] = &errors[..] else { panic!("{errors:?}") };
+        assert!(!error.to_string().contains('\n'), "{error}");
+        error.to_string()
     };
     for (wanted, error) in [
         ("http:// beyond a loopback address", refused("http://ib.example/", None, None)),

@@ -316,7 +316,8 @@ fn a_file_that_cannot_be_used_is_named_with_its_place() {
     let message = |change: &dyn Fn(&mut sekisho::config::issuer::ApiTls)| {
         let mut config = files.config();
         change(&mut config);
-        server_config(&config).unwrap_err().to_string()
+        let errors = server_config(&config).unwrap_err();
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     };
     for (wanted, message) in [
         (

@@ -197,7 +197,15 @@ fn a_successor_has_a_new_key_and_another_name_below_the_same_root() {
         assert!(!folder.join("next").exists(), "nothing is left behind");
     }
     let (made, shown) = rotate("pki/issuing/issuing.pem", "Test Issuing G2");
-    assert!(made && shown.contains("to succeed") && shown.contains("next:"), "{shown}");
+    assert!(made && shown.contains("to succeed"), "{shown}");
+    let (_, next) = shown.split_once("next:\n").unwrap();
+    let steps =
+        ["1. gateways: add a [[ca]]", "2. issuer: add an [[authority]]", "3. gateways: write state = \"draining\""];
+    let steps = steps.map(|step| next.find(step).unwrap_or_else(|| panic!("{step}: {next}")));
+    assert!(
+        steps.is_sorted() && next.find("4. ").zip(next.find("sekisho ca plan")).is_some_and(|(a, b)| a < b),
+        "{next}"
+    );
     succeeds(folder, "openssl verify -x509_strict -CAfile pki/root/root.pem next/issuing.pem");
     let key = |file: &str| succeeds(folder, &format!("openssl x509 -in {file} -noout -pubkey"));
     assert_ne!(key("pki/issuing/issuing.pem"), key("next/issuing.pem"));

@@ -23,6 +23,8 @@ pub struct Follower {
     pub head: String,
     /// The last `to`.
     pub position: Option<u64>,
+    /// What stands there; nothing before the first message.
+    mark: Option<String>,
     /// Octets of the chunk that is being read.
     chunk: Vec<u8>,
     at: i64,
@@ -69,7 +71,7 @@ impl Follower {
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert!(head.contains("content-type: text/event-stream\r\n"), "{head}");
         assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
-        Self { lines, key: public_key(&issuer.plan), head, position: after, chunk: Vec::new(), at: 0 }
+        Self { lines, key: public_key(&issuer.plan), head, position: after, mark: None, chunk: Vec::new(), at: 0 }
     }
 
     /// The next message; none when the stream has ended in order.
@@ -90,8 +92,16 @@ impl Follower {
         assert!(sequences.is_sorted_by(|one, next| one < next), "{message:?}");
         assert!(sequences.iter().all(|sequence| (from + 1..=to).contains(sequence)), "{message:?}");
         assert!(sequences.len() <= 500);
-        (self.position, self.at) = (Some(to), message.at());
+        let mark = |name: &str| message.0[name].as_str().unwrap().to_owned();
+        assert!(self.mark.as_ref().is_none_or(|known| *known == mark("from_mark")), "another history in {message:?}");
+        assert_eq!(mark("mark").len(), if to == 0 { 0 } else { 16 }, "{message:?}");
+        (self.position, self.mark, self.at) = (Some(to), Some(mark("mark")), message.at());
         Some(message)
+    }
+
+    /// Up to where everything was told, as an acknowledgement has it.
+    pub fn place(&self) -> (u64, String) {
+        (self.position.unwrap(), self.mark.clone().unwrap())
     }
 
     /// The next message; there is one.
@@ -193,6 +203,11 @@ impl Message {
 
     pub fn to(&self) -> u64 {
         self.0["to"].as_u64().unwrap()
+    }
+
+    /// Its number and what stands there, as an acknowledgement has them.
+    pub fn place(&self) -> (u64, String) {
+        (self.to(), self.0["mark"].as_str().unwrap().to_owned())
     }
 
     pub fn at(&self) -> i64 {

@@ -180,6 +180,8 @@ fn a_gateway_that_was_away_learns_on_its_return_what_it_missed() {
     bank.act(&first, "revoke", "staff-desk").done();
     let gateway = Gateway::start(&pki, &config);
     let at = Following { gateway, app, pki };
+    // What it had heard before it went away is recent: it serves by that until a node has told it more.
+    wait_until("it follows again", || at.gateway.metric("sekisho_feed_connected") > 0.0);
     assert_eq!(get(&at, &held), Err(Some(AlertDescription::CertificateRevoked)));
     let answer = bank.act(&second, "revoke", "staff-desk").done();
     assert_eq!(answer["propagation"]["have"], json!(1), "{answer}");

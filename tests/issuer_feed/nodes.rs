@@ -2,8 +2,10 @@
 
 use crate::common::wait_until;
 use crate::follower::Follower;
+use crate::support::Issuer;
 use crate::world::{Beside, acknowledge, bank, plan_on_postgres, serial, user};
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 #[test]
 fn what_one_node_writes_the_other_tells_at_once() {
@@ -42,14 +44,14 @@ fn an_answer_waits_for_gateways_of_the_other_node_and_tells_how_long_they_took()
     // The first node has heard of it once its answer is told of it.
     wait_until("the other node's gateway is counted", || {
         let metric = one.metric("sekisho_issuer_feed_acknowledged_sequence{gateway=\"g1\"}");
-        acknowledge(&other, "g1", &feed, 0).0 == 204
+        acknowledge(&other, "g1", &feed, &(0, String::new())).0 == 204
             && one.admin_get("/metrics").1.contains("{gateway=\"g1\"}")
             && metric == 0.0
     });
     let done = std::thread::scope(|scope| {
         let done = scope.spawn(|| bank.act(&person, "revoke", "staff-desk").done());
         gateway.changes_up_to(1);
-        assert_eq!(acknowledge(&other, "g1", &feed, 1).0, 204);
+        assert_eq!(acknowledge(&other, "g1", &feed, &gateway.place()).0, 204);
         done.join().unwrap()
     });
     let propagation = &done["propagation"];
@@ -163,4 +165,57 @@ fn every_list_of_an_announced_number_or_a_greater_one_has_what_it_is_announced_t
         }
     });
     assert!(checked > 3, "hardly a list was looked at: {checked}");
+}
+
+#[test]
+fn a_store_that_went_back_under_running_issuers_ends_them_and_nothing_is_told_of_it() {
+    let (plan, url) = plan_on_postgres(&["g1"]);
+    let mut issuer = plan.start();
+    let bank = bank(&issuer);
+    let (first, _) = user(&bank, "u1");
+    let (second, held) = user(&bank, "u2");
+    let list_number = |issuer: &Issuer| issuer.metric("sekisho_issuer_list_number{authority=\"hkg\",part=\"0\"}");
+    let mut gateway = Follower::open(&issuer, "g1", None);
+    bank.act(&first, "revoke", "staff-desk").done();
+    let published = list_number(&issuer);
+    bank.act(&second, "revoke", "staff-desk").done();
+    gateway.changes_up_to(2);
+    let told = gateway.place();
+    // As on a standby that takes over and did not have the last change yet.
+    let name = crate::postgres::name(&url);
+    crate::postgres::sql(name, "DELETE FROM statuses WHERE sequence = 2; UPDATE head SET status = 1 WHERE id = 1");
+    assert!(!issuer.wait_for_end().success());
+    assert!(issuer.output().contains("the store is not the one that was read before"), "{}", issuer.output());
+    gateway.until_its_end();
+    let issuer = issuer.plan_of_ended().start();
+    assert!(list_number(&issuer) > published, "numbers of lists never come again");
+    let feed = Follower::open(&issuer, "g1", Some(1)).message().feed();
+    // Something else has come to the number that the gateway was told of.
+    Beside::open(&issuer.plan, &url).revoke(0, 1, 1);
+    let mut anew = Follower::open(&issuer, "g1", Some(1));
+    anew.changes_up_to(2);
+    assert_ne!(anew.place(), told);
+    let (status, problem) = acknowledge(&issuer, "g1", &feed, &told);
+    assert_eq!((status, problem["type"].as_str()), (409, Some("urn:sekisho:problem:feed-ahead")), "{problem}");
+    assert_eq!(acknowledge(&issuer, "g1", &feed, &anew.place()).0, 204);
+    drop(held);
+}
+
+#[test]
+fn a_node_that_lacks_an_authority_of_another_node_tells_nothing_of_what_it_cannot_name() {
+    let (plan, url) = plan_on_postgres(&["g1"]);
+    let issuer = plan.and("heartbeat = \"100ms\"").start();
+    bank(&issuer);
+    let mut gateway = Follower::open(&issuer, "g1", None);
+    gateway.message();
+    Beside::open(&issuer.plan, &url).revoke_of("new", 1);
+    issuer.record("what is lacking", |record| {
+        record["error"].as_str().is_some_and(|error| error.contains("of authority new has changed"))
+    });
+    let (status, why) = issuer.admin_get("/readyz");
+    assert!(status == 503 && why.contains("of authority new has changed"), "{status} {why}");
+    // Whatever had been told before the change came, nothing goes beyond it.
+    while !gateway.is_silent_for(Duration::from_secs(1)) {
+        assert_eq!(gateway.message().to(), 0);
+    }
 }

@@ -13,7 +13,7 @@ fn obey(issuer: &Issuer, gateway: &str, mut follower: Follower, stop: &AtomicBoo
     while !stop.load(Ordering::SeqCst) {
         let message = follower.message();
         if !message.changes().is_empty() {
-            assert_eq!(acknowledge(issuer, gateway, &message.feed(), message.to()).0, 204);
+            assert_eq!(acknowledge(issuer, gateway, &message.feed(), &message.place()).0, 204);
         }
     }
 }
@@ -88,7 +88,8 @@ fn a_gateway_that_does_not_say_so_costs_one_answer_its_wait_and_no_further_one()
     assert_eq!((&before["propagation"]["have"], &before["propagation"]["milliseconds"]), (&0.into(), &Value::Null));
     assert_eq!(before["propagation"]["nodes"][0]["acknowledged"], false);
     // What came too late is written down all the same, and from now on it is waited for.
-    assert_eq!(acknowledge(&issuer, "g1", &feed, 3).0, 204);
+    gateway.until("the third change", |message| message.to() == 3);
+    assert_eq!(acknowledge(&issuer, "g1", &feed, &gateway.place()).0, 204);
     let after = shown();
     assert_eq!(after["propagation"]["have"], 1, "{after}");
     assert!(after["propagation"]["milliseconds"].is_u64(), "{after}");
@@ -96,9 +97,11 @@ fn a_gateway_that_does_not_say_so_costs_one_answer_its_wait_and_no_further_one()
     assert_eq!((&propagation["sequence"], &propagation["have"]), (&4.into(), &0.into()));
     assert!(took >= wait, "it was not waited for: {took:?}");
     // One that is gone counts, and is not waited for.
+    gateway.until("the fourth change", |message| message.to() == 4);
+    let fourth = gateway.place();
     drop(gateway);
     wait_until("it is gone", || issuer.metric("sekisho_issuer_feed_streams{gateway=\"g1\"}") == 0.0);
-    assert_eq!(acknowledge(&issuer, "g1", &feed, 4).0, 204);
+    assert_eq!(acknowledge(&issuer, "g1", &feed, &fourth).0, 204);
     let (propagation, took) = act("suspend");
     assert_eq!(propagation, json!({ "sequence": 5, "gateways": 1, "have": 0, "milliseconds": null }));
     assert!(took < wait, "{took:?}");
@@ -153,14 +156,16 @@ fn acknowledgements_that_come_together_are_written_together() {
     // However many come: they are not counted with a caller's other requests.
     let plan = plan.with("requests_per_second = 10000\nburst = 10000", "requests_per_second = 20\nburst = 20");
     let issuer = plan.start();
-    Beside::open(&issuer.plan, &url).revoke(0, COUNT, COUNT);
+    let beside = Beside::open(&issuer.plan, &url);
+    beside.revoke(0, COUNT, COUNT);
+    let places: Vec<_> = (1..=COUNT).map(|to| beside.place(to)).collect();
     let feed = Follower::open(&issuer, "g1", Some(0)).message().feed();
     std::thread::scope(|scope| {
         for first in 1..=30 {
-            let (issuer, feed) = (&issuer, &feed);
+            let (issuer, feed, places) = (&issuer, &feed, &places);
             scope.spawn(move || {
-                for to in (first..=COUNT).step_by(30) {
-                    assert_eq!(acknowledge(issuer, "g1", feed, to).0, 204);
+                for place in places.iter().skip(first - 1).step_by(30) {
+                    assert_eq!(acknowledge(issuer, "g1", feed, place).0, 204);
                 }
             });
         }

@@ -9,7 +9,7 @@ use serde_json::json;
 #[test]
 fn only_a_service_with_the_right_follows_and_acknowledges_and_it_may_do_nothing_else() {
     let issuer = plan(&["g1"]).start();
-    let body = json!({ "feed": "x", "to": 0 });
+    let body = json!({ "feed": "x", "to": 0, "mark": "" });
     issuer.client(None).get("/v1/feed").refused(401, "not-authenticated");
     let stranger = issuer.plan.pki.service("stranger", &["feed"]);
     let stranger = issuer.client(Some((&stranger.certificate, &stranger.key)));
@@ -69,17 +69,18 @@ fn an_acknowledgement_of_what_was_not_told_is_refused() {
     assert_eq!(feed.len(), 32);
     let kind = |(status, problem): (u16, serde_json::Value)| (status, problem["type"].as_str().map(str::to_owned));
     let problem = |name: &str| Some(format!("urn:sekisho:problem:{name}"));
-    assert_eq!(kind(acknowledge(&issuer, "g1", &feed, 1)), (409, problem("feed-ahead")));
-    assert_eq!(kind(acknowledge(&issuer, "g1", &feed, u64::MAX)), (409, problem("feed-ahead")));
-    assert_eq!(kind(acknowledge(&issuer, "g1", "another", 0)), (400, problem("bad-request")));
-    assert_eq!(kind(acknowledge(&issuer, "g1", &feed, 0)), (204, None));
+    assert_eq!(kind(acknowledge(&issuer, "g1", &feed, &(1, "0".repeat(16)))), (409, problem("feed-ahead")));
+    assert_eq!(kind(acknowledge(&issuer, "g1", &feed, &(u64::MAX, "0".repeat(16)))), (409, problem("feed-ahead")));
+    assert_eq!(kind(acknowledge(&issuer, "g1", "another", &(0, String::new()))), (400, problem("bad-request")));
+    assert_eq!(kind(acknowledge(&issuer, "g1", &feed, &(0, String::new()))), (204, None));
     let gateway = issuer.service("g1");
     let path = "/v1/feed/acknowledgements";
     for body in [
         json!({}),
         json!({ "feed": feed }),
-        json!({ "feed": feed, "to": -1 }),
-        json!({ "feed": feed, "to": 0, "more": 1 }),
+        json!({ "feed": feed, "to": 0 }),
+        json!({ "feed": feed, "to": -1, "mark": "" }),
+        json!({ "feed": feed, "to": 0, "mark": "", "more": 1 }),
     ] {
         gateway.post(path, &body).refused(400, "bad-request");
     }
@@ -87,7 +88,7 @@ fn an_acknowledgement_of_what_was_not_told_is_refused() {
         gateway.send(reqwest::Method::POST, path, &[("content-type", kind)], Some(body.into()))
     };
     assert_eq!(send("text/plain", "{}").status, 415);
-    gateway.post(&format!("{path}?x=1"), &json!({ "feed": feed, "to": 0 })).refused(400, "bad-request");
+    gateway.post(&format!("{path}?x=1"), &json!({ "feed": feed, "to": 0, "mark": "" })).refused(400, "bad-request");
     gateway.post(path, &json!({ "feed": "x".repeat(100_000), "to": 0 })).refused(413, "payload-too-large");
 }
 

@@ -39,8 +39,9 @@ pub fn user(bank: &Bank, user: &str) -> (Person, Held) {
 }
 
 /// Says that a gateway has everything up to a number; status and body.
-pub fn acknowledge(issuer: &Issuer, gateway: &str, feed: &str, to: u64) -> (u16, Value) {
-    let body = serde_json::json!({ "feed": feed, "to": to }).to_string();
+pub fn acknowledge(issuer: &Issuer, gateway: &str, feed: &str, place: &(u64, String)) -> (u16, Value) {
+    let (to, mark) = place;
+    let body = serde_json::json!({ "feed": feed, "to": to, "mark": mark }).to_string();
     let mut tls = connect(&issuer.plan, issuer.address("api"), gateway);
     write!(
         tls,
@@ -76,6 +77,20 @@ impl Beside {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let store = runtime.block_on(open(&config, secret)).unwrap_or_else(|error| panic!("{error}"));
         Self { runtime, store }
+    }
+
+    /// What stands at a number, as an acknowledgement has it.
+    pub fn place(&self, sequence: u64) -> (u64, String) {
+        let place = self.runtime.block_on(sekisho::issuer::store::Place::at(&*self.store, sequence)).unwrap();
+        (sequence, place.expect("there is such a change").mark.to_string())
+    }
+
+    /// Revokes a certificate of an authority that this issuer does not have.
+    pub fn revoke_of(&self, authority: &str, number: u64) {
+        let statuses = vec![StatusChange { authority: authority.into(), ..revocation(number) }];
+        let write = Write { statuses, ..Write::default() };
+        let ask = Ask::about(ContractId::new("H1").unwrap());
+        self.runtime.block_on(change(&*self.store, ask, |_| (write, ()))).unwrap();
     }
 
     /// Revokes so many certificates that nobody has, in acts of `together` changes each, all acts at once.

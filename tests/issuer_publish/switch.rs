@@ -11,12 +11,14 @@ use sekisho::pki::serial::SerialNumber;
 use sekisho::pki::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 pub struct Switch {
     store: Arc<dyn Store>,
     down: AtomicBool,
+    /// Numbers of lists that were taken.
+    pub taken: AtomicU64,
 }
 
 impl Switch {
@@ -29,7 +31,7 @@ impl Switch {
             together: 128,
         };
         let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
-        Self { store: open(&config, secret).await.unwrap(), down: AtomicBool::new(false) }
+        Self { store: open(&config, secret).await.unwrap(), down: AtomicBool::new(false), taken: AtomicU64::new(0) }
     }
 
     /// From now on publication finds it down, or up again.
@@ -62,6 +64,7 @@ impl Store for Switch {
         self.up()?.status(serial).await
     }
     async fn take_list_number(&self, authority: &str, part: u16, at: Timestamp) -> Result<u64, StoreError> {
+        self.taken.fetch_add(1, Ordering::SeqCst);
         self.up()?.take_list_number(authority, part, at).await
     }
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError> {

@@ -76,7 +76,7 @@ struct Target {
     /// SHA-256 of a certificate, hex.
     #[arg(long, value_name = "HEX", conflicts_with = "contract")]
     fingerprint: Option<String>,
-    /// A contract (契約ID): everybody of it, or with --user one of them.
+    /// A contract (契約者ID): everybody of it, or with --user one of them.
     #[arg(long, value_name = "ID", required_unless_present_any = ["serial", "fingerprint"])]
     contract: Option<String>,
     /// A user (利用者ID) of the contract.

@@ -22,12 +22,13 @@ pub(super) fn load(config: &Config) -> Result<Vec<String>, Vec<ConfigError>> {
     Ok(alarms.iter().map(ToString::to_string).chain(open).collect())
 }
 
-/// Private keys and the ticket secret. `previous_key_files` may hold public keys, which are nobody's secret.
+/// Private keys and the ticket secret. The admin token's file is refused when others can read it; `previous_key_files` may hold public keys, which are nobody's secret.
 fn secrets(config: &Config) -> impl Iterator<Item = &Placed<PathBuf>> {
     let of_sites = config.sites.iter().map(|site| &site.key);
     let of_clients = config.pools.iter().filter_map(|pool| pool.tls.as_ref()?.client.as_ref()).map(|(_, key)| key);
     let of_assertions = config.assertion.iter().map(|assertion| &assertion.key_file);
-    of_sites.chain(of_clients).chain(of_assertions).chain(&config.tickets.secret_file)
+    let of_feed = config.feed.iter().map(|feed| &feed.key);
+    of_sites.chain(of_clients).chain(of_assertions).chain(of_feed).chain(&config.tickets.secret_file)
 }
 
 fn is_open_to_all(path: &Placed<PathBuf>) -> bool {

@@ -15,6 +15,9 @@ pub(super) struct Summary {
     listen: Vec<String>,
     admin: String,
     threads: usize,
+    state_folder: Option<String>,
+    /// The issuer's nodes whose feed is followed.
+    feed: Vec<String>,
     cas: Vec<CaSummary>,
     pools: Vec<PoolSummary>,
     sites: Vec<SiteSummary>,
@@ -27,7 +30,7 @@ struct CaSummary {
     certificate: String,
     issued_by: Option<String>,
     state: &'static str,
-    /// Its sources.
+    /// Every source: files and URLs as they are written, the others in words.
     revocation: Vec<String>,
     when_stale: String,
     /// What else of its lists is taken than RFC 5280 requires.
@@ -71,6 +74,8 @@ impl Summary {
             listen: config.gateway.listen.iter().map(ToString::to_string).collect(),
             admin: config.gateway.admin.to_string(),
             threads: config.gateway.threads,
+            state_folder: config.gateway.state_folder.as_ref().map(|folder| folder.value.display().to_string()),
+            feed: config.feed.iter().flat_map(|feed| &feed.urls).map(|url| url.value.clone()).collect(),
             cas: config.cas.iter().map(ca).collect(),
             pools: config.pools.iter().map(pool).collect(),
             sites: config.sites.iter().map(|one| site(one, config)).collect(),
@@ -107,7 +112,7 @@ fn sources_of(sources: &RevocationSources) -> Vec<String> {
     let files = sources.files.iter().map(|path| path.value.display().to_string());
     let urls = sources.urls.iter().map(|url| url.value.clone());
     let points = sources.point_hosts.iter().map(|host| format!("distribution points at {}", host.value));
-    let ocsp = sources.ocsp.iter().map(|ocsp| format!("OCSP at {}", ocsp.url.value));
+    let ocsp = sources.ocsp.iter().map(|ocsp| format!("OCSP responder {}", ocsp.url.value));
     let feed = (sources.feed == Followed::Yes).then(|| "the issuer's feed".to_owned());
     files.chain(urls).chain(points).chain(ocsp).chain(feed).collect()
 }
@@ -229,6 +234,12 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{} is right.", self.file)?;
         writeln!(f, "listens on {} (admin {}), {} threads", self.listen.join(", "), self.admin, self.threads)?;
+        if let Some(folder) = &self.state_folder {
+            writeln!(f, "keeps its state in {folder}")?;
+        }
+        if !self.feed.is_empty() {
+            writeln!(f, "follows the issuer's feed at {}", self.feed.join(", "))?;
+        }
         for ca in &self.cas {
             let issuer = ca.issued_by.as_ref().map_or("trust anchor".to_owned(), |above| format!("issued by {above}"));
             let draining = if ca.state == CaState::Draining.name() { ", draining" } else { "" };

@@ -4,6 +4,7 @@ use super::Arguments;
 use crate::config::{self, AnchorExpiry, Config, ConfigError, WithoutNumber};
 use crate::gateway::identity::IdentityRule;
 use crate::gateway::verify::{ChainLimits, SitePolicy};
+use crate::gateway::{RecalledTrust, recalled_trust};
 use crate::pki::certificate::Certificate;
 use crate::pki::signature::verify_certificate;
 use crate::pki::time::Timestamp;
@@ -22,6 +23,8 @@ pub(super) struct Ground {
     pub(super) policy: SitePolicy,
     /// Lists that were not taken, and why.
     pub(super) alarms: Vec<Alarm>,
+    /// What a running gateway may know beyond this.
+    pub(super) unknown: Vec<String>,
 }
 
 impl Ground {
@@ -40,14 +43,15 @@ impl Ground {
         site: &str,
         now: Timestamp,
     ) -> Result<Self, Vec<String>> {
-        let Config { cas, sites, limits, .. } = config::load(file).map_err(lines)?;
+        let config = config::load(file).map_err(lines)?;
+        let Config { cas, sites, limits, .. } = &config;
         let Some(site) = sites.iter().find(|candidate| *candidate.name == *site) else {
             let known: Vec<&str> = sites.iter().map(|site| &*site.name).collect();
             return Err(vec![format!("--site {site}: {} has only {}", file.display(), known.join(", "))]);
         };
-        let outcome = trust::load(&cas, None, now).map_err(lines)?;
-        let policy = SitePolicy::new(site, &cas, &outcome.snapshot, (&limits).into()).map_err(lines)?;
-        Ok(Self { chain, trust: outcome.snapshot, policy, alarms: outcome.alarms })
+        let RecalledTrust { trust, alarms, unknown } = recalled_trust(&config, now).map_err(lines)?;
+        let policy = SitePolicy::new(site, cas, &trust, limits.into()).map_err(lines)?;
+        Ok(Self { chain, trust, policy, alarms, unknown })
     }
 
     fn from_files(chain: Vec<CertificateDer<'static>>, arguments: &Arguments, now: Timestamp) -> Result<Self, String> {
@@ -74,7 +78,7 @@ impl Ground {
             lists.iter().map(|(file, der)| ListParts { file: Arc::clone(file), der }).collect();
         let outcome = authorities.snapshot(configured, &lists, now)?;
         let policy = policy(arguments.identity.as_deref(), &outcome.snapshot)?;
-        Ok(Self { chain, trust: outcome.snapshot, policy, alarms: outcome.alarms })
+        Ok(Self { chain, trust: outcome.snapshot, policy, alarms: outcome.alarms, unknown: Vec::new() })
     }
 }
 

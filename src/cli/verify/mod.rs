@@ -45,7 +45,9 @@ pub(super) struct Arguments {
     /// Pattern that the whole CN must match, with named captures. Any CN matches when absent.
     #[arg(long, value_name = "PATTERN", conflicts_with = "config")]
     identity: Option<String>,
-    /// The gateway's configuration: CAs, lists, patterns and limits are its.
+    /// The gateway's configuration: CAs, lists, patterns and limits are its, and so is what its state folder has: fetched
+    /// lists, the block list, what the issuer's feed told. Whoever asks must be able to read that folder. No OCSP
+    /// responder is asked and nothing is fetched.
     #[arg(long, value_name = "FILE", requires = "site")]
     config: Option<PathBuf>,
     /// The site of --config that is asked for.
@@ -74,9 +76,9 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let mut steps = Vec::new();
     let decision = verify_traced(&ground.chain, &ground.policy, &ground.trust, now, &mut |step| steps.push(step));
     if arguments.json {
-        println!("{}", report::json(&decision, &steps, &ground.alarms, now));
+        println!("{}", report::json(&decision, &steps, &ground, now));
     } else {
-        print!("{}", report::text(&decision, &steps, &ground.alarms, now));
+        print!("{}", report::text(&decision, &steps, &ground, now));
     }
     if decision.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) }
 }

@@ -1,18 +1,21 @@
 //! What `sekisho verify` prints.
 
+use super::ground::Ground;
 use crate::gateway::verify::{Outcome, Refusal, Step, VerifiedClient};
 use crate::pki::time::Timestamp;
-use crate::trust::Alarm;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 type Decision = Result<VerifiedClient, Refusal>;
 
 /// Lines for people: each step, then the decision.
-pub(super) fn text(decision: &Decision, steps: &[Step], alarms: &[Alarm], now: Timestamp) -> String {
+pub(super) fn text(decision: &Decision, steps: &[Step], ground: &Ground, now: Timestamp) -> String {
     let mut text = format!("at          {now}\n");
-    for alarm in alarms {
+    for alarm in &ground.alarms {
         let _ = writeln!(text, "{:<11} {alarm}", "warning");
+    }
+    for unknown in &ground.unknown {
+        let _ = writeln!(text, "{:<11} {unknown}", "unknown");
     }
     for step in steps {
         let _ = match &step.outcome {
@@ -28,7 +31,7 @@ pub(super) fn text(decision: &Decision, steps: &[Step], alarms: &[Alarm], now: T
 }
 
 /// The same as one JSON object.
-pub(super) fn json(decision: &Decision, steps: &[Step], alarms: &[Alarm], now: Timestamp) -> Value {
+pub(super) fn json(decision: &Decision, steps: &[Step], ground: &Ground, now: Timestamp) -> Value {
     let step = |step: &Step| match &step.outcome {
         Outcome::Passed(seen) => json!({ "step": step.name.to_string(), "passed": true, "detail": seen }),
         Outcome::Refused(refusal) => {
@@ -39,7 +42,8 @@ pub(super) fn json(decision: &Decision, steps: &[Step], alarms: &[Alarm], now: T
         "accepted": decision.is_ok(),
         "at": now.to_string(),
         "steps": steps.iter().map(step).collect::<Vec<_>>(),
-        "warnings": alarms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "warnings": ground.alarms.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "unknown": ground.unknown,
     });
     let more = match decision {
         Ok(client) => json!({ "client": accepted(client) }),

@@ -1,7 +1,7 @@
 //! Reads `[feed]`.
 
 use super::defaults;
-use super::types::FeedConfig;
+use super::types::{FeedConfig, IssuerConfig};
 use crate::config::reader::Section;
 use crate::config::values::{duration, placed_path};
 use std::time::Duration;
@@ -25,4 +25,13 @@ pub(super) fn read(mut section: Section<'_>) -> FeedConfig {
     };
     section.finish();
     feed
+}
+
+/// An answer that waits for gateways is given while there is time for it: what was done must not be told as too late.
+pub(super) fn check(root: &Section<'_>, config: &IssuerConfig) {
+    let limit = config.limits.request_timeout;
+    if config.feed.as_ref().is_some_and(|feed| feed.wait >= limit) {
+        let message = format!("wait must be less than limits.request_timeout, which is {} s", limit.as_secs());
+        root.document.refuse(&root.place_of("feed"), message);
+    }
 }

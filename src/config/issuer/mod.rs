@@ -56,6 +56,7 @@ fn read<'d>(document: &'d Document, mut root: Section<'d>) -> IssuerConfig {
         limits: server::limits(root.section_or_defaults("limits")),
     };
     callers::check(&root, &config);
+    feed::check(&root, &config);
     root.finish();
     config
 }

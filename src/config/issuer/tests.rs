@@ -233,6 +233,9 @@ fn a_feed_has_a_key_and_sensible_times_and_gateways_have_a_feed() {
         let (key, _) = to.split_once(' ').unwrap();
         refused_at(from, to, &format!("feed.{key}"), "out of range");
     }
+    let hasty = uncommented().replacen("wait = \"500ms\"", "wait = \"1s\"", 1);
+    let hasty = errors_of(&hasty.replacen("request_timeout = \"30s\"", "request_timeout = \"1s\"", 1));
+    assert!(hasty.iter().any(|error| error.contains("wait must be less than limits.request_timeout")), "{hasty:?}");
     let gateway = format!("\n[[service]]\nname = \"g1\"\nfingerprint = \"{}\"\nrights = [\"feed\"]\n", "ab".repeat(32));
     let errors = errors_of(&format!("{REFERENCE}{gateway}"));
     assert_eq!(errors.len(), 1, "{errors:?}");

@@ -46,7 +46,7 @@ pub(super) async fn acknowledge(
 
 /// `accepted`, `refused` by the issuer, or `failed` on the way.
 async fn send(source: &Source, url: &str, kept: &Kept) -> &'static str {
-    let body = serde_json::json!({ "feed": &*kept.feed, "to": kept.to });
+    let body = serde_json::json!({ "feed": &*kept.feed, "to": kept.to, "mark": &*kept.mark });
     let request = source.client.post(format!("{url}/v1/feed/acknowledgements")).json(&body).timeout(TIMEOUT);
     match request.send().await {
         Ok(response) if response.status() == StatusCode::NO_CONTENT => "accepted",

@@ -92,7 +92,7 @@ impl Follower {
         gateway.metrics.feed.ends.with_label_values(&[end.name()]).inc();
         tracing::warn!(url, why = %end, end = end.name(), messages = applied, "the stream of the issuer's feed ended");
         match end {
-            End::Ahead => self.anew = Some(Anew::Restored),
+            End::Ahead | End::Join(JoinError::AnotherHistory { .. }) => self.anew = Some(Anew::Restored),
             End::Join(JoinError::AnotherFeed) => self.anew = Some(Anew::Unknown),
             _ => {}
         }

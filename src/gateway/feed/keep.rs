@@ -14,6 +14,7 @@ pub(super) const MOST_WAITING: usize = 64;
 pub(super) struct Kept {
     pub(super) feed: Arc<str>,
     pub(super) to: u64,
+    pub(super) mark: Arc<str>,
 }
 
 /// Starts the thread; it ends with the queue.
@@ -23,7 +24,11 @@ pub(super) fn start(
 ) -> (mpsc::Sender<Applied>, watch::Receiver<Option<Kept>>) {
     let (queue, mut waiting) = mpsc::channel(MOST_WAITING);
     let feed = gateway.snapshot().trust.live().feed.clone();
-    let known = feed.position().map(|position| Kept { feed: Arc::clone(&position.feed), to: keeper.to() });
+    let known = feed.position().map(|position| Kept {
+        feed: Arc::clone(&position.feed),
+        to: keeper.to(),
+        mark: Arc::clone(keeper.mark()),
+    });
     let (told, kept) = watch::channel(known);
     let gateway = Arc::clone(gateway);
     // On the runtime's threads for such work, which a stopping gateway waits for.
@@ -50,7 +55,10 @@ fn keep(gateway: &Gateway, keeper: &mut Keeper, batch: &[Applied]) -> Option<Kep
     let feed = gateway.snapshot().trust.live().feed.clone();
     let messages = batch.iter().map(|applied| (&applied.message, applied.step));
     match keeper.keep(messages, last.heard, &feed) {
-        Ok(()) => Some(Kept { feed: Arc::clone(&last.message.feed), to: keeper.to() }),
+        Ok(()) => {
+            let (feed, mark) = (Arc::clone(&last.message.feed), Arc::clone(keeper.mark()));
+            Some(Kept { feed, to: keeper.to(), mark })
+        }
         Err(error) => {
             gateway.metrics.feed.state_errors.inc();
             tracing::error!(%error, "what the feed told is in force and cannot be kept; it is not acknowledged");

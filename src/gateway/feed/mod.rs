@@ -22,7 +22,7 @@ use super::Gateway;
 use super::site::Snapshot;
 use crate::config::{Config, ConfigError};
 use crate::trust::feed::{KeepError, Keeper, Recalled};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
@@ -66,6 +66,11 @@ impl Feed {
         let snapshot = Snapshot { trust: Arc::new(snapshot.trust.with_live(live)), ..snapshot };
         Ok((Self { reloaded: Notify::new(), keeper: Mutex::new(Some(keeper)) }, snapshot))
     }
+}
+
+/// What a state folder has of the feed, without taking it.
+pub(super) fn read(state_folder: &Path) -> std::io::Result<Recalled> {
+    Recalled::read(&state_folder.join(FOLDER))
 }
 
 /// Opens the folder of a feed that a reload has brought.

@@ -7,7 +7,7 @@ use crate::gateway::Gateway;
 use crate::pki::time::Timestamp;
 use crate::telemetry::outbound::describe;
 use crate::trust::feed::{
-    Anew, Event, EventError, Events, FeedFull, Join, JoinError, Message, MessageError, Opening, Step,
+    Anew, Event, EventError, Events, FeedFull, Following, Join, JoinError, Message, MessageError, Opening, Step,
 };
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
@@ -130,6 +130,10 @@ impl<'a> Stream<'a> {
         let mut join = Join::new(self.opening);
         let mut deadline = Instant::now() + self.patience();
         loop {
+            // Also where something always comes: repeats, without end, tell nothing.
+            if Instant::now() >= deadline {
+                return End::Silent;
+            }
             let chunk = match tokio::time::timeout_at(deadline, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => chunk,
                 Ok(Ok(None)) => return End::Ended("it ended".to_owned()),
@@ -160,6 +164,7 @@ impl<'a> Stream<'a> {
             metrics.messages.with_label_values(&["repeated"]).inc();
             return Ok(false);
         }
+        self.report_not_followed(&message);
         if let Step::Begin(why) = step {
             self.report_begin(&message, why, known.position().map(|position| &*position.feed));
         }
@@ -200,6 +205,21 @@ impl<'a> Stream<'a> {
             self.kept_at = applied.heard;
             // Nobody takes it when the gateway stops.
             let _ = self.queue.send(applied).await;
+        }
+    }
+
+    /// The issuer counts on the feed for these; here they are in force with the next list only.
+    fn report_not_followed(&self, message: &Message) {
+        let trust = self.gateway.snapshot().trust.clone();
+        let known = &trust.live().feed;
+        for authority in trust.authorities() {
+            let key = authority.key();
+            let changes = message.changes.iter().filter(|change| change.issuer == key).count();
+            if changes > 0 && known.following(&key, clock::now()) == Following::NotConfigured {
+                let ca = authority.name();
+                self.gateway.metrics.feed.not_followed.with_label_values(&[&**ca]).inc_by(changes as u64);
+                tracing::warn!(%ca, changes, "the feed tells of certificates of a CA without feed = true");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! Where the client is, as the gateway saw it (requirement G13).
 
-use super::store::{HeaderStore, TooManyHeaders};
-use http::{HeaderName, HeaderValue};
+use http::header::MaxSizeReached;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::net::{IpAddr, SocketAddr};
 
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
@@ -37,18 +37,18 @@ impl Forwarding {
     /// already found to be one ([`crate::gateway::authority`]).
     ///
     /// # Errors
-    /// [`TooManyHeaders`]: the request must not go on.
-    pub fn apply(&self, headers: &mut impl HeaderStore, host: &str) -> Result<(), TooManyHeaders> {
-        headers.replace(&X_FORWARDED_FOR, self.address.clone())?;
-        headers.replace(&X_REAL_IP, self.address.clone())?;
-        headers.replace(&X_FORWARDED_PROTO, HeaderValue::from_static("https"))?;
+    /// There is no room for them: the request must not go on.
+    pub fn apply(&self, headers: &mut HeaderMap, host: &str) -> Result<(), MaxSizeReached> {
+        headers.try_insert(X_FORWARDED_FOR, self.address.clone())?;
+        headers.try_insert(X_REAL_IP, self.address.clone())?;
+        headers.try_insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"))?;
         let quotable = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:[]".contains(&octet);
         if host.bytes().all(quotable)
             && let Ok(host_value) = HeaderValue::try_from(host)
-            && let Ok(forwarded) = HeaderValue::try_from(format!("{}{host}\"", self.forwarded))
+            && let Ok(forwarded) = HeaderValue::try_from([&*self.forwarded, host, "\""].concat())
         {
-            headers.replace(&X_FORWARDED_HOST, host_value)?;
-            headers.replace(&FORWARDED, forwarded)?;
+            headers.try_insert(X_FORWARDED_HOST, host_value)?;
+            headers.try_insert(FORWARDED, forwarded)?;
         }
         Ok(())
     }
@@ -57,7 +57,6 @@ impl Forwarding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderMap;
 
     fn applied(client: &str, host: &str) -> HeaderMap {
         let mut headers = HeaderMap::new();

@@ -8,13 +8,13 @@
 //! percent-decoding gives the value back, whatever it was: see [`encode`].
 
 mod forwarded;
+mod kept;
 mod set;
-mod store;
 mod strip;
 
 pub use forwarded::Forwarding;
+pub use kept::ChainHeaders;
 pub use set::{IdentityHeaders, MAX_CERTIFICATE_HEADER_OCTETS, RequestFacts, SessionKind};
-pub use store::{HeaderStore, TooManyHeaders};
 pub use strip::{StripSet, strip};
 
 use std::borrow::Cow;

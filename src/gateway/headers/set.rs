@@ -1,18 +1,22 @@
 //! Sets what was verified (requirement G7).
 
 use super::encode;
-use super::store::{HeaderStore, TooManyHeaders};
 use crate::config::HeaderNames;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
 use crate::pki::time::Timestamp;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use http::{HeaderName, HeaderValue};
+use http::header::MaxSizeReached;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
+use std::sync::Arc;
 
 /// Octets that `Client-Cert` or `Client-Cert-Chain` may have: past it the header is left out whole, since part of a
 /// chain would be a false statement. Twice what most upstreams take for all headers together.
 pub const MAX_CERTIFICATE_HEADER_OCTETS: usize = 16 * 1024;
+
+/// Headers that are not constant and those of [`super::Forwarding`], at most: room is made for all of them at once.
+const FURTHER: usize = 8;
 
 /// Whether a TLS session is a new one or a resumed one (RFC 8446 section 2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,9 @@ pub struct RequestFacts<'a> {
 /// It depends on the certificate and the handshake only, so it stays right while re-checks of the same chain succeed.
 #[derive(Clone, Debug)]
 pub struct IdentityHeaders {
+    /// What the certificates say.
+    of_chain: Arc<[(HeaderName, HeaderValue)]>,
+    /// What else stays the same on this connection.
     constant: Vec<(HeaderName, HeaderValue)>,
     days_left: Option<(HeaderName, Timestamp)>,
     assertion: Option<HeaderName>,
@@ -54,31 +61,18 @@ impl IdentityHeaders {
         authenticated_at: Timestamp,
         names: &HeaderNames,
     ) -> Self {
-        let identity = client.identity();
-        let text = |name: &Option<HeaderName>, value: Option<&str>| pair(name, &encode(value?));
         let time = |name: &Option<HeaderName>, value: Timestamp| pair(name, &value.to_string());
-        let (leaf, above) =
-            client.presented().split_first().map_or((None, &[][..]), |(leaf, above)| (Some(leaf), above));
         let resumed = match session {
             SessionKind::Full => "false",
             SessionKind::Resumed => "true",
         };
         let constant = [
             pair(&names.verification, "verified"),
-            text(&names.contract_id, identity.contract_id()),
-            text(&names.user_id, identity.user_id()),
-            text(&names.common_name, Some(identity.common_name())),
-            pair(&names.serial, &client.serial().to_string()),
-            text(&names.issuer, Some(client.issuer())),
-            time(&names.not_before, client.not_before()),
-            time(&names.not_after, client.not_after()),
-            pair(&names.fingerprint, &client.fingerprint().to_string()),
             pair(&names.resumed, resumed),
             time(&names.authenticated_at, authenticated_at),
-            byte_sequences(&names.client_cert, leaf.map_or(&[], std::slice::from_ref)),
-            byte_sequences(&names.client_cert_chain, above),
         ];
         Self {
+            of_chain: client.headers().get(names, || of_chain(client, names)),
             constant: constant.into_iter().flatten().collect(),
             days_left: names.days_left.clone().map(|name| (name, client.not_after())),
             assertion: names.assertion.clone(),
@@ -98,6 +92,7 @@ impl IdentityHeaders {
     /// says `none`, and there is no identity.
     pub fn unauthenticated(names: &HeaderNames) -> Self {
         Self {
+            of_chain: Arc::default(),
             constant: pair(&names.verification, "none").into_iter().collect(),
             days_left: None,
             assertion: None,
@@ -108,24 +103,46 @@ impl IdentityHeaders {
     /// Sets the headers on a request, after [`super::strip()`].
     ///
     /// # Errors
-    /// [`TooManyHeaders`]: the request must not go on.
-    pub fn apply(&self, headers: &mut impl HeaderStore, request: &RequestFacts<'_>) -> Result<(), TooManyHeaders> {
-        for (name, value) in &self.constant {
-            headers.replace(name, value.clone())?;
+    /// There is no room for them: the request must not go on, since its identity could not be told whole.
+    pub fn apply(&self, headers: &mut HeaderMap, request: &RequestFacts<'_>) -> Result<(), MaxSizeReached> {
+        headers.try_reserve(self.of_chain.len() + self.constant.len() + FURTHER)?;
+        for (name, value) in self.of_chain.iter().chain(&self.constant) {
+            headers.try_insert(name, value.clone())?;
         }
         if let Some((name, not_after)) = &self.days_left {
-            headers.replace(name, HeaderValue::from(request.now.days_until(*not_after)))?;
+            headers.try_insert(name, HeaderValue::from(request.now.days_until(*not_after)))?;
         }
         if let Some((name, value)) = pair(&self.request_id, request.request_id.as_str()) {
-            headers.replace(&name, value)?;
+            headers.try_insert(name, value)?;
         }
         if let Some((name, mut value)) = request.assertion.and_then(|assertion| pair(&self.assertion, assertion)) {
             // A bearer of it is believed: no debug print, and no HPACK table (RFC 7541 section 7.1.3).
             value.set_sensitive(true);
-            headers.replace(&name, value)?;
+            headers.try_insert(name, value)?;
         }
         Ok(())
     }
+}
+
+/// What a client's certificates say, whenever and wherever it shows them.
+fn of_chain(client: &VerifiedClient, names: &HeaderNames) -> Arc<[(HeaderName, HeaderValue)]> {
+    let identity = client.identity();
+    let text = |name: &Option<HeaderName>, value: Option<&str>| pair(name, &encode(value?));
+    let time = |name: &Option<HeaderName>, value: Timestamp| pair(name, &value.to_string());
+    let (leaf, above) = client.presented().split_first().map_or((None, &[][..]), |(leaf, above)| (Some(leaf), above));
+    let fields = [
+        text(&names.contract_id, identity.contract_id()),
+        text(&names.user_id, identity.user_id()),
+        text(&names.common_name, Some(identity.common_name())),
+        pair(&names.serial, &client.serial().to_string()),
+        text(&names.issuer, Some(client.issuer())),
+        time(&names.not_before, client.not_before()),
+        time(&names.not_after, client.not_after()),
+        pair(&names.fingerprint, &client.fingerprint().to_string()),
+        byte_sequences(&names.client_cert, leaf.map_or(&[], std::slice::from_ref)),
+        byte_sequences(&names.client_cert_chain, above),
+    ];
+    fields.into_iter().flatten().collect()
 }
 
 /// A header, when it is turned on. A value that HTTP cannot carry is left out; what comes here is ASCII.

@@ -1,8 +1,7 @@
 use super::*;
-use crate::gateway::headers::{StripSet, strip};
+use crate::gateway::headers::{Forwarding, StripSet, strip};
 use crate::gateway::identity::Identity;
 use crate::pki::serial::SerialNumber;
-use http::HeaderMap;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_311_060);
 const DAY: i64 = 86_400;
@@ -173,17 +172,33 @@ fn an_assertion_is_never_printed_or_indexed() {
 
 #[test]
 fn a_request_without_room_for_its_identity_does_not_go_on() {
-    struct Full(HeaderMap);
-    impl HeaderStore for Full {
-        fn fields(&self) -> &HeaderMap {
-            &self.0
-        }
-        fn remove_all(&mut self, _: &HeaderName) {}
-        fn replace(&mut self, _: &HeaderName, _: HeaderValue) -> Result<(), TooManyHeaders> {
-            Err(TooManyHeaders)
+    let mut full = HeaderMap::new();
+    for number in 0.. {
+        let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+        if full.try_insert(name, HeaderValue::from_static("")).is_err() {
+            break;
         }
     }
     let headers = IdentityHeaders::unauthenticated(&every_name());
     let request = RequestFacts { now: NOW, request_id: &RequestId::generate(), assertion: None };
-    assert_eq!(headers.apply(&mut Full(HeaderMap::new()), &request), Err(TooManyHeaders));
+    assert!(headers.apply(&mut full, &request).is_err());
+    assert!(Forwarding::new(([192, 0, 2, 7], 50_000).into()).apply(&mut full, "ib.example.jp").is_err());
+}
+
+#[test]
+fn what_a_chain_says_is_written_once_and_anew_under_other_names() {
+    let client = client(&[("contract_id", "00009876543"), ("user_id", "riyousya")], &[b"leaf"]);
+    let names = every_name();
+    let first = IdentityHeaders::verified(&client, SessionKind::Full, NOW, &names);
+    let later = NOW.plus_seconds(60);
+    let second = IdentityHeaders::verified(&client.clone(), SessionKind::Resumed, later, &names);
+    assert!(Arc::ptr_eq(&first.of_chain, &second.of_chain));
+    // What belongs to the connection is its own.
+    assert_eq!(applied(&first, None)["x-sekisho-resumed"], "false");
+    assert_eq!(applied(&second, None)["x-sekisho-resumed"], "true");
+    assert_eq!(applied(&second, None)["x-sekisho-authenticated-at"], *later.to_string());
+    let renamed = HeaderNames { user_id: Some(HeaderName::from_static("x-bank-user")), client_cert: None, ..names };
+    let third = applied(&IdentityHeaders::verified(&client, SessionKind::Full, NOW, &renamed), None);
+    assert_eq!(third["x-bank-user"], "riyousya");
+    assert!(!third.contains_key("x-sekisho-user-id") && !third.contains_key("client-cert"), "{third:?}");
 }

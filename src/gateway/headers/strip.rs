@@ -1,6 +1,5 @@
 //! Removes what a client may not say (requirement G8).
 
-use super::store::HeaderStore;
 use crate::config::HeaderNames;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -90,15 +89,16 @@ impl StripSet {
 /// version of HTTP or to TLS, whose tunnel would carry requests past the gateway.
 ///
 /// To be called before anything is set.
-pub fn strip(headers: &mut impl HeaderStore, names: &StripSet) {
+pub fn strip(headers: &mut HeaderMap, names: &StripSet) {
     // Allocates only when there is something to remove.
-    let forbidden: Vec<HeaderName> =
-        headers.fields().keys().filter(|name| names.contains(name.as_str())).cloned().collect();
-    forbidden.iter().for_each(|name| headers.remove_all(name));
-    if asks_for_a_tunnel(headers.fields()) {
-        headers.remove_all(&UPGRADE);
+    let forbidden: Vec<HeaderName> = headers.keys().filter(|name| names.contains(name.as_str())).cloned().collect();
+    for name in &forbidden {
+        headers.remove(name);
     }
-    if headers.fields().contains_key(CONNECTION) {
+    if asks_for_a_tunnel(headers) {
+        headers.remove(UPGRADE);
+    }
+    if headers.contains_key(CONNECTION) {
         strip_connection(headers);
     }
 }
@@ -164,23 +164,25 @@ fn asks_for_a_tunnel(headers: &HeaderMap) -> bool {
     })
 }
 
-fn strip_connection(headers: &mut impl HeaderStore) {
+fn strip_connection(headers: &mut HeaderMap) {
     let (mut kept, mut named) = (Vec::new(), Vec::new());
-    for element in list_elements(headers.fields(), &CONNECTION) {
+    for element in list_elements(headers, &CONNECTION) {
         match CONNECTION_OPTIONS.iter().find(|option| element.eq_ignore_ascii_case(option.as_bytes())) {
-            Some(&"upgrade") if !headers.fields().contains_key(UPGRADE) => {}
+            Some(&"upgrade") if !headers.contains_key(UPGRADE) => {}
             Some(option) if kept.contains(option) => {}
             Some(option) => kept.push(*option),
             None => named.extend(HeaderName::from_bytes(element)),
         }
     }
-    named.iter().filter(|name| !FRAMING.contains(name)).for_each(|name| headers.remove_all(name));
-    headers.remove_all(&CONNECTION);
+    for name in named.iter().filter(|name| !FRAMING.contains(name)) {
+        headers.remove(name);
+    }
+    headers.remove(CONNECTION);
     if let Ok(value) = HeaderValue::try_from(kept.join(", "))
         && !kept.is_empty()
     {
         // There is room: the field was just removed. Were there none, no `Connection` is a safe one.
-        let _ = headers.replace(&CONNECTION, value);
+        let _ = headers.try_insert(CONNECTION, value);
     }
 }
 

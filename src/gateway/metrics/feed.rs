@@ -9,9 +9,10 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 const MESSAGES: [&str; 4] = ["applied", "heartbeat", "outdated", "repeated"];
 
 /// Why streams end.
-const ENDS: [&str; 18] = [
+const ENDS: [&str; 19] = [
     "algorithm",
     "another-feed",
+    "another-history",
     "backwards",
     "connect",
     "ended",
@@ -41,6 +42,7 @@ pub(in crate::gateway) struct FeedMetrics {
     held: IntGaugeVec,
     pub(in crate::gateway) messages: IntCounterVec,
     pub(in crate::gateway) changes: IntCounter,
+    pub(in crate::gateway) not_followed: IntCounterVec,
     pub(in crate::gateway) ends: IntCounterVec,
     pub(in crate::gateway) acknowledgements: IntCounterVec,
     pub(in crate::gateway) state_errors: IntCounter,
@@ -97,6 +99,12 @@ impl FeedMetrics {
                 &MESSAGES,
             )?,
             changes: counter("sekisho_feed_changes_total", "Changes that the feed told.")?,
+            not_followed: counters(
+                "sekisho_feed_not_followed_total",
+                "Changes told of certificates of a CA that does not follow the feed.",
+                "ca",
+                &[],
+            )?,
             ends: counters("sekisho_feed_stream_ends_total", "Streams of the feed that ended, by why.", "why", &ENDS)?,
             acknowledgements: counters(
                 "sekisho_feed_acknowledgements_total",

@@ -19,15 +19,15 @@ use std::sync::Arc;
 /// client is now, by the snapshot in force; the route and what it requires; the announced body's size.
 pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted, Answer> {
     let connection =
-        ctx.connection.clone().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
-    let snapshot = ctx.snapshot.clone();
+        ctx.connection.as_ref().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
+    let snapshot = &ctx.snapshot;
     let request = session.req_header();
-    header_size(request, &snapshot)?;
+    header_size(request, snapshot)?;
     let target = Target::parse(request.raw_path())?;
     let authority = target.authority.or_else(|| request.uri.authority().map(|authority| authority.as_str()));
     let host = request_host(request.version, authority, &request.headers)?;
-    let site = site_of(&connection, &host, &snapshot)?;
-    let client = who(&connection, &site, &snapshot)?;
+    let site = site_of(connection, &host, snapshot)?;
+    let client = who(connection, &site, snapshot)?;
     let route = match site.routes.find(target.path, &request.method) {
         RouteMatch::Route(route) => route,
         RouteMatch::MethodNotAllowed { allow } => return Err(Answer::method_not_allowed(allow)),
@@ -35,7 +35,7 @@ pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted,
         RouteMatch::Ambiguous(error) => return Err(error.into()),
     };
     route.check(client.verified().map(|client| client.identity()))?;
-    announced_body_size(request, &snapshot)?;
+    announced_body_size(request, snapshot)?;
     let pool = snapshot
         .pool(route.pool())
         .ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?

@@ -31,7 +31,7 @@ pub(in crate::gateway) struct RequestContext {
     /// What the client was told in place of an upstream's answer.
     pub(super) failure: Option<Problem>,
     /// Whether the upgrade it asks for, if any, was agreed to.
-    pub(super) upgrade: Arc<UpgradeAnswer>,
+    pub(super) upgrade: Option<Arc<UpgradeAnswer>>,
     pub(super) lease: Option<Lease>,
     pub(super) tried: Vec<SocketAddr>,
     pub(super) request_octets: u64,
@@ -61,7 +61,7 @@ impl RequestContext {
             admitted: None,
             refused: None,
             failure: None,
-            upgrade: Arc::default(),
+            upgrade: None,
             lease: None,
             tried: Vec::new(),
             request_octets: 0,

@@ -11,7 +11,7 @@ pub(super) use app::ConnectionApp;
 use super::Gateway;
 use super::assertion::AssertedRequest;
 use super::connection::Connection;
-use super::headers::{HeaderStore, RequestFacts, TooManyHeaders, strip};
+use super::headers::{RequestFacts, strip};
 use super::refusal::Problem;
 use super::settle;
 use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
@@ -19,8 +19,10 @@ use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
 use context::RequestContext;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::request::Parts;
+use http::{Request, StatusCode};
 use pingora_core::apps::HttpServerApp;
+use pingora_core::modules::http::HttpModules;
 use pingora_core::server::configuration::ServerConf;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorSource, ErrorType, Result};
@@ -70,6 +72,9 @@ impl ProxyHttp for Rules {
     fn new_ctx(&self) -> RequestContext {
         RequestContext::new(self.gateway.snapshot())
     }
+
+    /// Nothing is compressed or otherwise changed on its way.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
         // Counted in before the snapshot is taken: see `Connection::begin_request`.
@@ -133,7 +138,7 @@ impl ProxyHttp for Rules {
         };
         let timeout = ctx.at_most(admitted.timeout);
         let peer = if session.is_upgrade_req() {
-            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.clone())
+            admitted.pool.upgrade_peer(&lease, timeout, ctx.upgrade.get_or_insert_default().clone())
         } else {
             admitted.pool.peer(&lease, timeout)
         };
@@ -159,7 +164,9 @@ impl ProxyHttp for Rules {
     ) -> Result<()> {
         // What follows is the upgraded protocol's, whose messages may be far apart.
         if response.status == StatusCode::SWITCHING_PROTOCOLS {
-            ctx.upgrade.agreed();
+            if let Some(upgrade) = &ctx.upgrade {
+                upgrade.agreed();
+            }
             session.set_read_timeout(None);
             session.set_write_timeout(Some(ctx.snapshot.config.limits.body_idle_timeout));
         }
@@ -241,11 +248,12 @@ impl ProxyHttp for Rules {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestContext) {
+        // Counted out here and not when pingora drops the context, which may be after the next request began; and before
+        // the record says that it is over.
+        ctx.in_flight = None;
         self.log(session, error, ctx);
         self.count_reset(session, error, ctx);
         self.count_timeout(session, error, ctx);
-        // Counted out here and not when pingora drops the context, which may be after the next request began.
-        ctx.in_flight = None;
         ctx.lease = None;
         if ctx.failure.is_some() && session.as_http1().is_some() {
             // Answered early: pingora would close at once, and the answer might be lost.
@@ -274,9 +282,6 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
         return Err(Error::new_in(ErrorType::InternalError));
     };
     let now = clock::now();
-    if let Some(target) = &admitted.rewritten {
-        request.set_raw_path(target.as_bytes())?;
-    }
     let assertion = match (admitted.client.verified(), &ctx.snapshot.signer) {
         (Some(client), Some(signer)) => {
             let asserted = AssertedRequest {
@@ -293,32 +298,28 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
         }
         _ => None,
     };
-    let mut fields = Fields(request);
-    strip(&mut fields, &ctx.snapshot.strip);
+    // Taken out of pingora's header, which keeps each name's spelling in a second map: names go on in lower case, as
+    // HTTP/2 has them, at half the price.
+    let mut parts = Parts::from(std::mem::replace(request, nothing()));
+    strip(&mut parts.headers, &ctx.snapshot.strip);
     let facts = RequestFacts { now, request_id: &ctx.request_id, assertion: assertion.as_deref() };
     let set = admitted
         .client
         .headers
-        .apply(&mut fields, &facts)
-        .and_then(|()| connection.forwarding.apply(&mut fields, &admitted.host.to_string()));
-    set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))
+        .apply(&mut parts.headers, &facts)
+        .and_then(|()| connection.forwarding.apply(&mut parts.headers, admitted.host.authority()));
+    set.map_err(|error| Error::because(ErrorType::HTTPStatus(431), "headers", error))?;
+    // The origin-form of its target, whichever form it came in ([`Target::parse`](super::access::Target::parse)).
+    *request = parts.into();
+    match &admitted.rewritten {
+        Some(target) => request.set_raw_path(target.as_bytes()),
+        None => Ok(()),
+    }
 }
 
-/// pingora's request header, which keeps names' spelling beside the map and so is changed only by its own methods.
-struct Fields<'a>(&'a mut RequestHeader);
-
-impl HeaderStore for Fields<'_> {
-    fn fields(&self) -> &HeaderMap {
-        &self.0.headers
-    }
-
-    fn remove_all(&mut self, name: &HeaderName) {
-        self.0.remove_header(name);
-    }
-
-    fn replace(&mut self, name: &HeaderName, value: HeaderValue) -> std::result::Result<(), TooManyHeaders> {
-        self.0.insert_header(name.clone(), value).map_err(|_| TooManyHeaders)
-    }
+/// What stands for a request while it is taken apart.
+fn nothing() -> RequestHeader {
+    Request::new(()).into_parts().0.into()
 }
 
 /// What a failure on the way is to the client; none: nobody is there to tell.

@@ -170,7 +170,8 @@ impl Pool {
     }
 
     fn fits(&self, peer: &PoolPeer, tried: &[SocketAddr]) -> bool {
-        !tried.contains(&peer.backend.addr) && self.backends.ready(&peer.backend)
+        // Without checks every peer counts as healthy, for ever.
+        !tried.contains(&peer.backend.addr) && (self.health_checks.is_none() || self.backends.ready(&peer.backend))
     }
 
     /// How to connect to a chosen peer.
@@ -255,7 +256,7 @@ impl TlsMaterial {
             None => None,
             Some((certificate, key)) => {
                 // Read as a server's chain and key are, so that a pair that does not belong together is found now.
-                let pair = certified_key(certificate, key, &super::handshake::crypto_provider())?;
+                let pair = certified_key(certificate, key, &super::suites::crypto_provider())?;
                 let private_key = private_key(key).map_err(|error| vec![error])?;
                 let chain = pair.cert.iter().map(|certificate| certificate.to_vec()).collect();
                 Some(Arc::new(CertKey::new(chain, private_key.secret_der().to_vec())))

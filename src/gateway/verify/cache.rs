@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 /// Octets of presented chains that are kept by default: some ten thousand chains of 3 KB with what was read from them.
 pub const DEFAULT_CACHE_BYTES: u64 = 64 << 20;
 
-/// What an entry takes beside its certificates: identity, names, links, moka's own bookkeeping.
-const ENTRY_OVERHEAD: usize = 1024;
+/// What an entry takes beside its certificates: identity, names, links, what it says in headers, moka's own bookkeeping.
+const ENTRY_OVERHEAD: usize = 4096;
 
 /// Name of a presented chain under a policy and a set of CAs.
 pub(super) type CacheKey = [u8; 32];

@@ -3,6 +3,7 @@
 use super::path::CandidatePath;
 use super::policy::SitePolicy;
 use super::standing::Standing;
+use crate::gateway::headers::ChainHeaders;
 use crate::gateway::identity::Identity;
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
@@ -27,6 +28,7 @@ pub struct VerifiedChain {
     pub(super) issuer: String,
     pub(super) ca: Arc<str>,
     pub(super) links: Vec<Link>,
+    pub(super) headers: ChainHeaders,
 }
 
 /// One certificate of a verified path and the authority that issued it: what revocation looks up.
@@ -145,6 +147,7 @@ impl VerifiedChain {
             issuer: path.leaf().issuer().to_string(),
             ca: Arc::clone(issuer.name()),
             links: path.certificates().zip(path.issuers()).map(link).collect(),
+            headers: ChainHeaders::default(),
         }
     }
 
@@ -164,6 +167,12 @@ impl TicketHolder {
 }
 
 impl VerifiedClient {
+    /// Whether both were verified by the same CAs and policy.
+    pub(in crate::gateway) fn is_on_the_ground_of(&self, other: &Self) -> bool {
+        self.authorities_generation == other.authorities_generation
+            && self.policy_fingerprint == other.policy_fingerprint
+    }
+
     pub(super) fn of(
         chain: Arc<VerifiedChain>,
         standing: Standing,
@@ -225,6 +234,11 @@ impl VerifiedClient {
     /// The presented chain, leaf first.
     pub fn presented(&self) -> &[CertificateDer<'static>] {
         &self.chain.presented
+    }
+
+    /// What the chain's certificates say in headers, once it was written.
+    pub(in crate::gateway) fn headers(&self) -> &ChainHeaders {
+        &self.chain.headers
     }
 
     /// The path's certificates and who issued each, leaf first; never empty.
@@ -431,8 +445,8 @@ impl VerifiedClient {
         let fingerprint = Fingerprint::of(presented.first().map_or(&[], |leaf| leaf));
         let subject = format!("CN={}", identity.common_name());
         let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after, points: None }];
-        let issuer = issuer.to_owned();
-        let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca: "test".into(), links };
+        let (issuer, ca, headers) = (issuer.to_owned(), "test".into(), ChainHeaders::default());
+        let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca, links, headers };
         Self {
             chain: Arc::new(chain),
             verified_at: not_before,

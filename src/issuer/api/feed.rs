@@ -18,6 +18,10 @@ use utoipa::{IntoParams, ToSchema};
 /// Where acknowledgements go: not counted with the caller's other requests.
 pub(super) const ACKNOWLEDGEMENTS: &str = "/v1/feed/acknowledgements";
 
+/// Acknowledgements of one gateway: it sends the newest only, one after the other, and so no more than it gets answers.
+pub(super) const ACKNOWLEDGEMENTS_PER_SECOND: u32 = 200;
+pub(super) const ACKNOWLEDGEMENTS_AT_ONCE: u32 = 1_000;
+
 /// Where the stream begins.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -39,6 +43,9 @@ pub(super) struct AcknowledgementBody {
     /// Every change up to this sequence number is in force.
     #[schema(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     to: u64,
+    /// What stands at that number, as the messages say it; empty before the first change.
+    #[schema(max_length = 16)]
+    mark: String,
 }
 
 /// Follows every change of a certificate's status, as server-sent events; right `feed`. Each event `revocations` is a
@@ -73,7 +80,7 @@ pub(super) async fn acknowledge_feed(
     let body = json::<AcknowledgementBody>(&seek, request.into_body(), shared.limits.body).await?;
     seek.query::<NoQuery>()?;
     let (feed, gateway) = admitted(&shared, &seek.caller)?;
-    feed.acknowledge(&gateway, &body.feed, body.to).await?;
+    feed.acknowledge(&gateway, &body.feed, body.to, &body.mark).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -85,17 +85,21 @@ async fn admit(shared: &Shared, parts: &mut Parts, reference: &Arc<str>) -> Resu
             return Err(Problem::new(Kind::NotAuthenticated).because(why.for_log().to_string()));
         }
     };
-    let who = match &caller {
-        Caller::Service { name, .. } => Who::Service(Arc::clone(name)),
-        Caller::User(shown) => Who::User(shown.of.clone()),
+    let taken = match &caller {
+        // One for each message of the feed, whose rate is the bank's and not the gateway's; they are written in groups.
+        Caller::Service { name, .. } if is_acknowledgement(parts, &caller) => {
+            shared.acknowledgements.take(Arc::clone(name), Instant::now())
+        }
+        Caller::Service { name, .. } => shared.callers.take(Who::Service(Arc::clone(name)), Instant::now()),
+        Caller::User(shown) => shared.callers.take(Who::User(shown.of.clone()), Instant::now()),
     };
-    // One for each message of the feed, whose rate is the bank's and not the gateway's; they are written in groups.
-    let is_counted = parts.uri.path() != super::feed::ACKNOWLEDGEMENTS || !caller.has(Right::Feed);
-    if is_counted {
-        shared.callers.take(who, Instant::now()).map_err(too_many)?;
-    }
+    taken.map_err(too_many)?;
     parts.extensions.insert(Asked { caller: caller.clone(), reference: Arc::clone(reference) });
     Ok(caller)
+}
+
+fn is_acknowledgement(parts: &Parts, caller: &Caller) -> bool {
+    parts.uri.path() == super::feed::ACKNOWLEDGEMENTS && caller.has(Right::Feed)
 }
 
 fn too_many(seconds: u64) -> Problem {

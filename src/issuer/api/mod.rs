@@ -125,6 +125,7 @@ struct Shared {
     limits: IssuerLimits,
     feed: Option<Arc<Feed>>,
     callers: Buckets<gate::Who>,
+    acknowledgements: Buckets<Arc<str>>,
     strangers: Buckets<IpAddr>,
     document: Bytes,
 }
@@ -137,6 +138,7 @@ impl Shared {
             service,
             authenticator,
             callers: Buckets::new(rate, burst, now),
+            acknowledgements: Buckets::new(feed::ACKNOWLEDGEMENTS_PER_SECOND, feed::ACKNOWLEDGEMENTS_AT_ONCE, now),
             strangers: Buckets::new(rate, burst, now),
             limits,
             feed,

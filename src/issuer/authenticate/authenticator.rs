@@ -81,6 +81,16 @@ impl Authenticator {
         Ok(Self { store, services: by_fingerprint(services)?, gateway: gateway.map(Gateway::new).transpose()? })
     }
 
+    /// What [`Self::new`] finds wrong, without a store: reads the gateway's keys where they are in a file.
+    ///
+    /// # Errors
+    /// What is wrong with the services, and what with the gateway.
+    pub fn check(services: &[ServiceConfig], gateway: Option<&GatewayKeys>) -> Result<(), Vec<ConfigError>> {
+        let services = by_fingerprint(services).err();
+        let errors: Vec<_> = services.into_iter().chain(gateway.and_then(|keys| Gateway::new(keys).err())).collect();
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+
     /// Who a request is from.
     ///
     /// A service by the certificate of its own TLS connection; a service or a user by the gateway's assertion about this

@@ -88,20 +88,22 @@ impl Delegated {
     /// From `[credentials]`. Asks nothing yet.
     ///
     /// # Errors
-    /// A URL that is neither `https://` nor on a loopback address, or a file that cannot be used.
+    /// A URL that is neither `https://` nor on a loopback address, or every file that cannot be used.
     pub fn new(
         url: &str,
         timeout: Duration,
         authorization: Option<&Placed<PathBuf>>,
         ca: Option<&Placed<PathBuf>>,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, Vec<ConfigError>> {
         let place = Place { file: "[credentials]".into(), line: 0, key: "url".to_owned() };
-        let url = outbound::url(url, &place)?;
-        let client = outbound::client(ca, &url, &place, timeout)?;
+        let url = outbound::url(url, &place).map_err(|error| vec![error])?;
+        let client = outbound::client(ca, &url, &place, timeout);
+        let (client, authorization) = match (client, authorization.map(authorization_of).transpose()) {
+            (Ok(client), Ok(authorization)) => (client, authorization),
+            (client, authorization) => return Err(client.err().into_iter().chain(authorization.err()).collect()),
+        };
         let mut headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        if let Some(file) = authorization {
-            headers.insert(AUTHORIZATION, authorization_of(file)?);
-        }
+        headers.extend(authorization.map(|value| (AUTHORIZATION, value)));
         Ok(Self { client, url, headers })
     }
 

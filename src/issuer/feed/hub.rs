@@ -6,11 +6,11 @@ use super::{changed, over};
 use crate::clock;
 use crate::issuer::metrics::FeedMetrics;
 use crate::issuer::publish::CoveredList;
-use crate::issuer::store::{StatusRow, Store, StoreError};
+use crate::issuer::store::{Place, StatusRow, Store, StoreError};
 use crate::pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,12 +29,18 @@ const RETRY: Duration = Duration::from_millis(500);
 pub(super) struct Hub {
     press: Press,
     state: watch::Sender<Arc<State>>,
+    /// Why nothing is told, while that is so.
+    trouble: Mutex<Option<Arc<str>>>,
 }
+
+/// By how many milliseconds the clock may go back: so far gateways let it differ from theirs. Further back it was wrong
+/// before, and messages that kept to it would say nothing of now.
+const CLOCK_STEP: i64 = 5_000;
 
 /// Where it is at a moment.
 pub(super) struct State {
     /// Everything up to here was told.
-    pub(super) to: u64,
+    pub(super) place: Place,
     /// `at` of the last message.
     pub(super) at: i64,
     /// How many messages there were.
@@ -47,8 +53,8 @@ pub(super) struct State {
 /// A message for everybody.
 pub(super) struct Sent {
     number: u64,
-    pub(super) from: u64,
-    pub(super) to: u64,
+    pub(super) from: Place,
+    pub(super) to: Place,
     pub(super) event: Bytes,
 }
 
@@ -80,12 +86,16 @@ impl Hub {
         feed: Arc<str>,
         key: FeedKey,
         authorities: HashMap<Arc<str>, AuthorityKey>,
-        start: u64,
+        start: Place,
         lists: Arc<[CoveredList]>,
     ) -> Self {
         let at = clock::now_in_milliseconds();
-        let state = State { to: start, at, number: 0, recent: VecDeque::new(), lists };
-        Self { press: Press::new(feed, key, authorities), state: watch::Sender::new(Arc::new(state)) }
+        let state = State { place: start, at, number: 0, recent: VecDeque::new(), lists };
+        Self {
+            press: Press::new(feed, key, authorities, start.sequence),
+            state: watch::Sender::new(Arc::new(state)),
+            trouble: Mutex::default(),
+        }
     }
 
     /// The feed's name.
@@ -98,13 +108,26 @@ impl Hub {
         Arc::clone(&self.state.borrow())
     }
 
+    /// Why nothing is told, while that is so.
+    pub(super) fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes whether it goes well; gives whether that is new.
+    fn set_trouble(&self, trouble: Option<Arc<str>>) -> bool {
+        let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = known.is_some() != trouble.is_some();
+        *known = trouble;
+        is_new
+    }
+
     /// Where it is now and will be.
     pub(super) fn watch(&self) -> watch::Receiver<Arc<State>> {
         self.state.subscribe()
     }
 
     /// See [`Press::event`].
-    pub(super) fn event(&self, said: &Said<'_>) -> Option<Bytes> {
+    pub(super) fn event(&self, said: &Said<'_>) -> Result<Bytes, StoreError> {
         self.press.event(said)
     }
 }
@@ -112,7 +135,13 @@ impl Hub {
 impl State {
     /// Up to where the published lists say everything, of every part.
     pub(super) fn covered_by_all(&self) -> u64 {
-        self.lists.iter().map(|list| list.to).min().unwrap_or(self.to).min(self.to)
+        self.lists.iter().map(|list| list.to).min().unwrap_or(self.place.sequence).min(self.place.sequence)
+    }
+
+    /// What stood at that number when it was told, if that was not long ago.
+    pub(super) fn told(&self, sequence: u64) -> Option<Place> {
+        let recent = self.recent.iter().rev().map(|sent| sent.to);
+        std::iter::once(self.place).chain(recent).find(|place| place.sequence == sequence)
     }
 
     /// The message after so many.
@@ -135,7 +164,6 @@ impl Following {
         mut shutdown: watch::Receiver<bool>,
     ) {
         let mut due = Instant::now();
-        let mut is_well = true;
         loop {
             let beat = tokio::select! {
                 () = changed(&mut statuses) => Beat::NotYet,
@@ -148,13 +176,13 @@ impl Following {
                 Ok(0) => {}
                 Ok(_) => {
                     due = Instant::now() + self.heartbeat;
-                    if !std::mem::replace(&mut is_well, true) {
+                    if self.hub.set_trouble(None) {
                         tracing::info!("the feed goes on");
                     }
                 }
                 Err(error) => {
                     due = Instant::now() + self.heartbeat.min(RETRY);
-                    if std::mem::replace(&mut is_well, false) {
+                    if self.hub.set_trouble(Some(error.to_string().into())) {
                         tracing::error!(%error, "the feed stands still: gateways are told nothing");
                     }
                 }
@@ -167,9 +195,9 @@ impl Following {
         let mut told = 0;
         loop {
             let before = self.hub.now();
-            // Taken before the reading: a message says what was true then. Never back, whatever the clock does.
-            let at = clock::now_in_milliseconds().max(before.at);
-            let rows = self.store.statuses(before.to, PAGE).await?;
+            // Taken before the reading: a message says what was true then.
+            let at = time_of_message(clock::now_in_milliseconds(), before.at);
+            let rows = before.place.after(&*self.store, PAGE).await?;
             let is_last = rows.len() < PAGE as usize;
             let new = if is_last { newly(&before.lists, &lists) } else { Vec::new() };
             let is_silent = rows.is_empty() && new.is_empty();
@@ -194,17 +222,16 @@ impl Following {
         lists: &Arc<[CoveredList]>,
     ) -> Result<u64, StoreError> {
         let mut recent = before.recent.clone();
-        let (mut from, mut number) = (before.to, before.number);
+        let (mut from, mut number) = (before.place, before.number);
         let mut pieces: Vec<&[StatusRow]> = rows.chunks(MOST_CHANGES).collect();
         if pieces.is_empty() {
             pieces.push(&[]);
         }
         let last = pieces.len() - 1;
         for (index, changes) in pieces.into_iter().enumerate() {
-            let to = changes.last().map_or(from, |row| row.sequence);
+            let to = changes.last().map_or(from, StatusRow::place);
             let lists = if index == last { new } else { &[] };
-            let event = self.hub.press.event(&Said { at, from, to, changes, lists });
-            let event = event.ok_or_else(|| StoreError::Unavailable("nothing can be signed".into()))?;
+            let event = self.hub.press.event(&Said { at, from, to, changes, lists })?;
             number += 1;
             recent.push_back(Arc::new(Sent { number, from, to, event }));
             if recent.len() > RECENT {
@@ -213,18 +240,23 @@ impl Following {
             from = to;
         }
         let messages = number - before.number;
-        self.metrics.told(messages, from);
-        self.hub.state.send_replace(Arc::new(State { to: from, at, number, recent, lists: Arc::clone(lists) }));
+        self.metrics.told(messages, from.sequence);
+        self.hub.state.send_replace(Arc::new(State { place: from, at, number, recent, lists: Arc::clone(lists) }));
         Ok(messages)
     }
 
     /// Keeps how far the lists reach now, without a message: a stream that begins is told so.
     fn keep(&self, before: &Arc<State>, lists: Arc<[CoveredList]>) {
         if before.lists != lists {
-            let State { to, at, number, ref recent, .. } = **before;
-            self.hub.state.send_replace(Arc::new(State { to, at, number, recent: recent.clone(), lists }));
+            let State { place, at, number, ref recent, .. } = **before;
+            self.hub.state.send_replace(Arc::new(State { place, at, number, recent: recent.clone(), lists }));
         }
     }
+}
+
+/// Not before the last message, but where the clock was wrong then: streams end, and begin again.
+fn time_of_message(now: i64, before: i64) -> i64 {
+    if now < before.saturating_sub(CLOCK_STEP) { now } else { now.max(before) }
 }
 
 /// Lists of a number that was not told.
@@ -233,4 +265,18 @@ fn newly(before: &[CoveredList], now: &[CoveredList]) -> Vec<CoveredList> {
         before.iter().any(|known| (known.issuer, known.part, known.number) == (list.issuer, list.part, list.number))
     };
     now.iter().filter(|list| !is_known(list)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_never_before_the_last_one_unless_the_clock_was_wrong() {
+        let before = 1_790_000_000_000;
+        assert_eq!(time_of_message(before + 1, before), before + 1);
+        assert_eq!(time_of_message(before - 1, before), before, "two nodes of a time service differ so");
+        assert_eq!(time_of_message(before - 5_000, before), before);
+        assert_eq!(time_of_message(before - 5_001, before), before - 5_001, "it was ahead before");
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::key::FeedKey;
 use crate::issuer::publish::CoveredList;
-use crate::issuer::store::{Status, StatusRow};
+use crate::issuer::store::{Place, Status, StatusRow, StoreError};
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
@@ -19,14 +19,16 @@ pub(super) struct Press {
     feed: Arc<str>,
     key: FeedKey,
     authorities: HashMap<Arc<str>, AuthorityKey>,
+    /// The last change there was when this node started.
+    start: u64,
 }
 
-/// What is said: all changes in (`from`, `to`].
+/// What is said: all changes after `from`, up to and with `to`.
 pub(super) struct Said<'a> {
     /// Milliseconds since 1970.
     pub(super) at: i64,
-    pub(super) from: u64,
-    pub(super) to: u64,
+    pub(super) from: Place,
+    pub(super) to: Place,
     pub(super) changes: &'a [StatusRow],
     pub(super) lists: &'a [CoveredList],
 }
@@ -37,7 +39,9 @@ struct Message<'a> {
     feed: &'a str,
     at: i64,
     from: u64,
+    from_mark: String,
     to: u64,
+    mark: String,
     changes: Vec<Change<'a>>,
     lists: Vec<List<'a>>,
 }
@@ -68,8 +72,8 @@ struct List<'a> {
 struct Hex<'a>(&'a [u8]);
 
 impl Press {
-    pub(super) fn new(feed: Arc<str>, key: FeedKey, authorities: HashMap<Arc<str>, AuthorityKey>) -> Self {
-        Self { feed, key, authorities }
+    pub(super) fn new(feed: Arc<str>, key: FeedKey, authorities: HashMap<Arc<str>, AuthorityKey>, start: u64) -> Self {
+        Self { feed, key, authorities, start }
     }
 
     /// The feed's name.
@@ -77,10 +81,24 @@ impl Press {
         &self.feed
     }
 
-    /// The event that says it, signed. `None` without randomness.
+    /// The event that says it, signed.
     ///
-    /// Changes of authorities that are not configured here cannot be named, and nobody has a list of theirs.
-    pub(super) fn event(&self, said: &Said<'_>) -> Option<Bytes> {
+    /// Changes of authorities that are not configured here cannot be named. Those from before the start are of authorities
+    /// that were taken out, of which nobody has a list.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] without randomness, and where another node knows an authority that this one does not:
+    /// a message that left its changes out would say that there are none.
+    pub(super) fn event(&self, said: &Said<'_>) -> Result<Bytes, StoreError> {
+        let is_missing =
+            |row: &&StatusRow| row.sequence > self.start && !self.authorities.contains_key(&row.change.authority);
+        if let Some(row) = said.changes.iter().find(is_missing) {
+            let why = format!(
+                "a certificate of authority {} has changed, which another node has and this one has not",
+                row.change.authority
+            );
+            return Err(StoreError::Unavailable(why.into()));
+        }
         let change = |row: &'_ StatusRow| self.authorities.get(&row.change.authority).map(|key| (key, row.sequence));
         let named: Vec<_> = said.changes.iter().filter_map(|row| change(row).map(|found| (found, row))).collect();
         let changes = named.iter().map(|((issuer, sequence), row)| {
@@ -101,14 +119,17 @@ impl Press {
             v: 1,
             feed: &self.feed,
             at: said.at,
-            from: said.from,
-            to: said.to,
+            from: said.from.sequence,
+            from_mark: said.from.mark.to_string(),
+            to: said.to.sequence,
+            mark: said.to.mark.to_string(),
             changes: changes.collect(),
             lists: lists.collect(),
         };
         // Nothing in it fails to be written.
-        let token = self.key.sign(&serde_json::to_vec(&message).unwrap_or_default())?;
-        Some(Bytes::from(format!("id: {}\nevent: revocations\ndata: {token}\n\n", said.to)))
+        let token = self.key.sign(&serde_json::to_vec(&message).unwrap_or_default());
+        let token = token.ok_or_else(|| StoreError::Unavailable("nothing can be signed".into()))?;
+        Ok(Bytes::from(format!("id: {}\nevent: revocations\ndata: {token}\n\n", said.to.sequence)))
     }
 }
 

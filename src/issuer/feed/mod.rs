@@ -33,7 +33,7 @@ pub use propagation::{NodeState, Propagation};
 
 use super::metrics::FeedMetrics;
 use super::publish::CoveredList;
-use super::store::{Signals, Store, StoreError};
+use super::store::{Place, Signals, Store, StoreError};
 use crate::config::issuer::FeedConfig;
 use crate::pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
@@ -99,7 +99,7 @@ pub enum NotOpened {
 pub enum NotAcknowledged {
     /// It is of another feed.
     OtherFeed,
-    /// Nobody was told of that number.
+    /// Nobody was told of that number, or it is of what the store had before it was restored.
     Ahead,
     /// Too many wait.
     Busy,
@@ -116,6 +116,7 @@ impl Feed {
         let FeedParts { store, config, key, authorities, covered, start, stopping, shutdown, metrics } = parts;
         let feed = store.feed_id().await?;
         let Signals { statuses, gateways: others } = store.signals();
+        let start = Place::at(&*store, start).await?.ok_or(StoreError::WentBack(start))?;
         let hub = Arc::new(Hub::new(feed, key, authorities, start, covered.borrow().clone()));
         let gateways = Arc::new(Gateways::new(config.forget_after, Arc::clone(&metrics)));
         gateways.refresh(&*store).await?;
@@ -150,16 +151,17 @@ impl Feed {
         let now = self.hub.now();
         let position = after.unwrap_or_else(|| now.covered_by_all());
         // Also where the hub knows enough: a stream is promised only while the store can be read.
-        let next = self.store.statuses(position.saturating_sub(1), 1).await.map_err(NotOpened::Store)?;
-        if position > now.to && next.is_empty() {
-            tracing::warn!(%gateway, position, last = now.to, "a gateway knows more than the store");
+        let known = Place::at(&*self.store, position).await.map_err(NotOpened::Store)?;
+        let Some(place) = known else {
+            let last = now.place.sequence;
+            tracing::warn!(%gateway, position, last, "a gateway knows more than the store");
             return Err(NotOpened::Ahead);
-        }
+        };
         let (sender, receiver) = mpsc::channel(1);
-        let place = self.gateways.enter(&gateway);
+        let entered = self.gateways.enter(&gateway);
         self.notes.connected(&gateway);
         tracing::info!(%gateway, after, position, "a gateway follows the feed");
-        let stream = Stream { feed: Arc::clone(self), place, position };
+        let stream = Stream { feed: Arc::clone(self), place: entered, position: place };
         tokio::spawn(stream.run(sender, self.stopping.clone()));
         Ok(receiver)
     }
@@ -168,20 +170,32 @@ impl Feed {
     ///
     /// # Errors
     /// [`NotAcknowledged`].
-    pub async fn acknowledge(&self, gateway: &Arc<str>, feed: &str, to: u64) -> Result<(), NotAcknowledged> {
+    pub async fn acknowledge(
+        &self,
+        gateway: &Arc<str>,
+        feed: &str,
+        to: u64,
+        mark: &str,
+    ) -> Result<(), NotAcknowledged> {
         if feed != self.hub.feed() {
             return Err(NotAcknowledged::OtherFeed);
         }
-        if to > self.hub.now().to {
-            // Perhaps another node told of it already.
-            let next = self.store.statuses(to.saturating_sub(1), 1).await.map_err(NotAcknowledged::Store)?;
-            if next.is_empty() {
-                return Err(NotAcknowledged::Ahead);
-            }
+        let place = match self.hub.now().told(to) {
+            Some(place) => Some(place),
+            // Long ago, or another node told of it already.
+            None => Place::at(&*self.store, to).await.map_err(NotAcknowledged::Store)?,
+        };
+        if place.is_none_or(|place| place.mark.to_string() != mark) {
+            return Err(NotAcknowledged::Ahead);
         }
         // Whoever waits for it is told before it is on disk: it is true already.
         self.gateways.acknowledged(gateway, to);
         self.notes.acknowledged(gateway, to).await
+    }
+
+    /// Why gateways are told nothing, while that is so.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.hub.trouble()
     }
 
     /// Waits until every task has ended, after a shutdown.
@@ -209,6 +223,6 @@ async fn over(shutdown: &mut watch::Receiver<bool>) {
 
 impl fmt::Debug for Feed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Feed(told up to {})", self.hub.now().to)
+        write!(f, "Feed(told up to {})", self.hub.now().place.sequence)
     }
 }

@@ -5,6 +5,7 @@ use super::hub::{Next, State};
 use super::message::{MOST_CHANGES, Said};
 use super::{Feed, over};
 use crate::issuer::publish::CoveredList;
+use crate::issuer::store::{Place as Told, StatusRow, StoreError};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub(super) struct Stream {
     pub(super) feed: Arc<Feed>,
     pub(super) place: Place,
     /// Everything up to here was sent.
-    pub(super) position: u64,
+    pub(super) position: Told,
 }
 
 /// Why a stream ends.
@@ -46,7 +47,7 @@ impl Stream {
             () = sender.closed() => End::Left,
             () = over(&mut stopping) => End::Stopping,
         };
-        let (gateway, position) = (self.place.gateway(), self.position);
+        let (gateway, position) = (self.place.gateway(), self.position.sequence);
         self.feed.metrics.ended(end.word());
         match end {
             End::Stuck | End::Unreadable => tracing::warn!(%gateway, position, why = end.word(), "a stream is ended"),
@@ -83,7 +84,7 @@ impl Stream {
             let state = Arc::clone(&watched.borrow_and_update());
             match state.after(number) {
                 // It is of the past for one that began further on than the hub was.
-                Next::Message(sent) if sent.to < self.position => number += 1,
+                Next::Message(sent) if sent.to.sequence < self.position.sequence => number += 1,
                 Next::Message(sent) if sent.from == self.position => {
                     send(sender, sent.event.clone()).await?;
                     (self.position, number) = (sent.to, number + 1);
@@ -98,31 +99,32 @@ impl Stream {
     /// always one.
     async fn catch_up(&mut self, sender: &mpsc::Sender<Bytes>, state: &State) -> Result<(), End> {
         let mut lists: &[CoveredList] = &state.lists;
-        let target = state.to.max(self.position);
+        let target = if state.place.sequence > self.position.sequence { state.place } else { self.position };
         loop {
             let limit = u32::try_from(MOST_CHANGES).unwrap_or(u32::MAX);
-            let rows = if self.position < target {
-                let rows = self.feed.store.statuses(self.position, limit).await;
-                rows.map_err(|error| {
-                    tracing::warn!(%error, "what a gateway lacks cannot be read");
-                    End::Unreadable
-                })?
+            let rows = if self.position.sequence < target.sequence {
+                self.feed.store.statuses(self.position.sequence, limit).await.map_err(unreadable)?
             } else {
                 Vec::new()
             };
             let is_page = rows.len() == MOST_CHANGES;
-            let changes = rows.get(..rows.partition_point(|row| row.sequence <= target)).unwrap_or_default();
-            let last = changes.last().map(|row| row.sequence);
+            let changes = rows.get(..rows.partition_point(|row| row.sequence <= target.sequence)).unwrap_or_default();
+            let last = changes.last().map(StatusRow::place);
             let to = last.filter(|_| is_page && changes.len() == rows.len()).unwrap_or(target);
             let said = Said { at: state.at, from: self.position, to, changes, lists };
-            send(sender, self.feed.hub.event(&said).ok_or(End::Unreadable)?).await?;
+            send(sender, self.feed.hub.event(&said).map_err(unreadable)?).await?;
             self.position = to;
             lists = &[];
-            if to >= target {
+            if to.sequence >= target.sequence {
                 return Ok(());
             }
         }
     }
+}
+
+fn unreadable(error: StoreError) -> End {
+    tracing::warn!(%error, "what a gateway lacks cannot be told");
+    End::Unreadable
 }
 
 async fn send(sender: &mpsc::Sender<Bytes>, event: Bytes) -> Result<(), End> {

@@ -3,7 +3,8 @@
 use crate::config::issuer::ApiTls;
 use crate::config::{ConfigError, Placed};
 use crate::pki::pem;
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
@@ -18,32 +19,56 @@ use std::sync::Arc;
 /// Sessions are not resumed: rustls does not verify the certificate again when one is.
 ///
 /// # Errors
-/// The first file that cannot be used, with its place in the configuration.
-pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, ConfigError> {
+/// Every file that cannot be used, with its place in the configuration.
+pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, Vec<ConfigError>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let chain = pem::certificates(&read(&tls.certificate)?).map_err(|error| unusable(&tls.certificate, &error))?;
-    let key = pem::private_key(&read(&tls.key)?).map_err(|error| unusable(&tls.key, &error))?;
-    let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
-        let certificate = tls.certificate.value.display();
-        unusable(&tls.key, &format!("does not go with the certificate {certificate}: {error}"))
-    })?;
-    let mut roots = RootCertStore::empty();
-    for certificate in pem::certificates(&read(&tls.client_ca)?).map_err(|error| unusable(&tls.client_ca, &error))? {
-        roots.add(certificate).map_err(|error| unusable(&tls.client_ca, &error))?;
-    }
-    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| unusable(&tls.client_ca, &error))?;
+    let (certified, verifier) = match (certified_key(tls, &provider), verifier(&tls.client_ca, &provider)) {
+        (Ok(certified), Ok(verifier)) => (certified, verifier),
+        (certified, verifier) => {
+            let mut errors = certified.err().unwrap_or_default();
+            errors.extend(verifier.err());
+            return Err(errors);
+        }
+    };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
-        .map_err(|error| unusable(&tls.certificate, &error))?
+        .map_err(|error| vec![unusable(&tls.certificate, &error)])?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(certified)));
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(Arc::new(config))
+}
+
+/// The service's own chain and key, which go together.
+fn certified_key(tls: &ApiTls, provider: &CryptoProvider) -> Result<CertifiedKey, Vec<ConfigError>> {
+    let chain = read(&tls.certificate)
+        .and_then(|pem| pem::certificates(&pem).map_err(|error| unusable(&tls.certificate, &error)));
+    let key = read(&tls.key).and_then(|pem| pem::private_key(&pem).map_err(|error| unusable(&tls.key, &error)));
+    let (chain, key) = match (chain, key) {
+        (Ok(chain), Ok(key)) => (chain, key),
+        (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),
+    };
+    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        let certificate = tls.certificate.value.display();
+        vec![unusable(&tls.key, &format!("does not go with the certificate {certificate}: {error}"))]
+    })
+}
+
+/// Takes clients' certificates of these CAs, and clients without one.
+fn verifier(
+    client_ca: &Placed<PathBuf>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, ConfigError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in pem::certificates(&read(client_ca)?).map_err(|error| unusable(client_ca, &error))? {
+        roots.add(certificate).map_err(|error| unusable(client_ca, &error))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| unusable(client_ca, &error))
 }
 
 fn read(path: &Placed<PathBuf>) -> Result<Vec<u8>, ConfigError> {

@@ -64,6 +64,14 @@ pub struct OutboxParts {
     pub shutdown: watch::Receiver<bool>,
 }
 
+/// Reads the files that `[mail]` names, and opens nothing else.
+///
+/// # Errors
+/// As [`run`].
+pub fn check(mail: &MailConfig) -> Result<(), Vec<ConfigError>> {
+    Mailer::load(mail).map(drop)
+}
+
 /// Sends notices and finds certificates about to expire, until told to stop. The files that the configuration names are
 /// read before the future is given out.
 ///

@@ -8,7 +8,7 @@ use super::{GATHER, POLL, Publisher, StartError, over};
 use crate::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
 use crate::issuer::ca::crl::{CrlNumber, ListError, Lists, PartIndex, SignedList, UnsignedList};
-use crate::issuer::store::{Store, StoreError};
+use crate::issuer::store::{Place, Store, StoreError};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,8 +35,8 @@ pub(super) struct Follower {
     publisher: Arc<Publisher>,
     store: Arc<dyn Store>,
     desks: Vec<Desk>,
-    /// The last sequence number that was read.
-    seen: u64,
+    /// What was read last.
+    seen: Place,
     /// Authorities of statuses that are not configured; each is told once.
     strangers: BTreeSet<Arc<str>>,
 }
@@ -75,7 +75,7 @@ impl Follower {
             Desk { authority: Arc::clone(authority), ledger, failures: HashMap::new(), covers }
         };
         let desks = authorities.iter().map(desk).collect();
-        Self { publisher, store, desks, seen: 0, strangers: BTreeSet::new() }
+        Self { publisher, store, desks, seen: Place::default(), strangers: BTreeSet::new() }
     }
 
     /// Reads everything there is and publishes every part.
@@ -113,6 +113,12 @@ impl Follower {
                 () = over(&mut shutdown) => true,
             };
             let mut unread = self.read().await.err();
+            if let Some(error @ StoreError::WentBack(_)) = unread {
+                // What was read and is not there is in the ledgers: only a new start is right.
+                self.report(Some(error), None);
+                self.publisher.went_back.send_replace(true);
+                return;
+            }
             let begin = Instant::now();
             // Also where nothing is owed: then everything that was read is published already.
             let is_owed = self.has_owed();
@@ -139,7 +145,7 @@ impl Follower {
     /// on, whenever lists come.
     async fn read(&mut self) -> Result<(), StoreError> {
         loop {
-            let rows = self.store.statuses(self.seen, PAGE).await?;
+            let rows = self.seen.after(&*self.store, PAGE).await?;
             let now = clock::now();
             for row in &rows {
                 let change = &row.change;
@@ -155,7 +161,7 @@ impl Follower {
                     }
                     None => {}
                 }
-                self.seen = self.seen.max(row.sequence);
+                self.seen = row.place();
             }
             if rows.len() < PAGE as usize {
                 return Ok(());
@@ -172,8 +178,8 @@ impl Follower {
         }
         if first.is_none() && !self.has_owed() {
             self.publisher.caught_up.send_if_modified(|caught_up| {
-                let is_new = *caught_up < self.seen;
-                *caught_up = self.seen;
+                let is_new = *caught_up < self.seen.sequence;
+                *caught_up = self.seen.sequence;
                 is_new
             });
         }
@@ -187,7 +193,7 @@ impl Follower {
         let mut first = None;
         let mut numbers = Vec::new();
         // What whoever takes a greater number reads at least.
-        let before = self.seen;
+        let before = self.seen.sequence;
         for (part, this_update) in self.desks.get(place)?.due() {
             match self.store.take_list_number(&authority.name, part.value(), this_update).await {
                 Ok(number) => numbers.push((part, CrlNumber::from_stored(number), this_update)),
@@ -236,7 +242,7 @@ impl Follower {
                 }
             }
         }
-        let seen = self.seen;
+        let seen = self.seen.sequence;
         self.publisher.tell_covered(self.desks.iter_mut().flat_map(|Desk { authority, covers, .. }| {
             covers.iter_mut().filter_map(move |(part, cover)| cover.covered(authority, *part, seen))
         }));

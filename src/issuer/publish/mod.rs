@@ -64,6 +64,8 @@ pub struct Publisher {
     answers: Answers,
     caught_up: watch::Sender<u64>,
     covered: watch::Sender<Arc<[CoveredList]>>,
+    /// The store is not the one that was read: publication has ended.
+    went_back: watch::Sender<bool>,
     /// What went wrong last, until it goes well again.
     trouble: Mutex<Option<Arc<str>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -125,6 +127,7 @@ impl Publisher {
             answers: Answers::new(Arc::clone(&store), &authorities)?,
             caught_up: watch::Sender::new(0),
             covered: watch::Sender::new(Arc::new([])),
+            went_back: watch::Sender::new(false),
             trouble: Mutex::default(),
             tasks: Mutex::default(),
         });
@@ -144,6 +147,12 @@ impl Publisher {
     /// From which list on each part has everything, and how far: as it is now and becomes.
     pub fn covered(&self) -> watch::Receiver<Arc<[CoveredList]>> {
         self.covered.subscribe()
+    }
+
+    /// Returns when the store was found to be an earlier state of itself: whatever was read from it must be forgotten,
+    /// which a new start does.
+    pub async fn went_back(&self) {
+        over(&mut self.went_back.subscribe()).await;
     }
 
     /// Waits until a change of status is published. How long is the caller's to bound.

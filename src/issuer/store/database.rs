@@ -57,6 +57,10 @@ pub(super) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// is no act: list numbers, time steps, notices.
 const POSTGRES_WRITERS: u32 = 2;
 
+/// How long a statement beside the acts may take. A host that is gone without a word leaves its connections open for
+/// hours, and nothing else would tell that nobody answers.
+const TIMEOUT: Duration = Duration::from_secs(20);
+
 /// An open database.
 #[derive(Debug)]
 pub(super) enum Database {
@@ -123,6 +127,28 @@ impl Database {
         })
     }
 
+    /// What a connection that reads is used for, for so long at most.
+    ///
+    /// # Errors
+    /// What the work says, or [`StoreError::Unavailable`].
+    pub(super) async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut On<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        used(self.reading().await?, work).await
+    }
+
+    /// What a connection that writes is used for, for so long at most.
+    ///
+    /// # Errors
+    /// What the work says, or [`StoreError::Unavailable`].
+    pub(super) async fn write<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut On<'_>) -> Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        used(self.writing().await?, work).await
+    }
+
     /// A transaction that sees one state of the database.
     pub(super) async fn snapshot(&self) -> Result<Transaction, sqlx::Error> {
         let begin = match self {
@@ -149,6 +175,18 @@ impl Database {
             Self::Postgres(pools) => pools.close().await,
         }
     }
+}
+
+async fn used<T>(
+    mut connection: Connection,
+    work: impl AsyncFnOnce(&mut On<'_>) -> Result<T, sqlx::Error>,
+) -> Result<T, StoreError> {
+    let done = tokio::time::timeout(TIMEOUT, work(&mut connection.on())).await;
+    done.map_err(|_| {
+        connection.close_on_drop();
+        StoreError::Unavailable("the database hangs".into())
+    })?
+    .map_err(StoreError::from)
 }
 
 impl<D: sqlx::Database> Pools<D> {
@@ -210,6 +248,14 @@ impl Connection {
         }
     }
 
+    /// It is not given back to its pool: what it is like is not known.
+    fn close_on_drop(&mut self) {
+        match self {
+            Self::Sqlite(connection) => connection.close_on_drop(),
+            Self::Postgres(connection) => connection.close_on_drop(),
+        }
+    }
+
     /// Whether it answers.
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
         use sqlx::Connection as _;
@@ -250,10 +296,7 @@ impl Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if self.state == State::Open {
-            match &mut self.connection {
-                Connection::Sqlite(connection) => connection.close_on_drop(),
-                Connection::Postgres(connection) => connection.close_on_drop(),
-            }
+            self.connection.close_on_drop();
         }
     }
 }

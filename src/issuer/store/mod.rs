@@ -12,6 +12,7 @@ mod feed;
 mod migrate;
 mod open;
 mod overlay;
+mod place;
 mod prune;
 mod queries;
 mod rows;
@@ -25,6 +26,7 @@ mod words;
 mod writer;
 
 pub use open::{OpenError, open, plans};
+pub use place::{Mark, Place};
 pub use rows::*;
 pub use signals::Signals;
 
@@ -78,7 +80,8 @@ pub trait Store: Send + Sync {
     async fn statuses(&self, after: u64, limit: u32) -> Result<Vec<StatusRow>, StoreError>;
     /// The last change of status of a certificate.
     async fn status(&self, serial: &SerialNumber) -> Result<Option<StatusRow>, StoreError>;
-    /// Takes the next number of a part's lists, for ever: it is used up even when no list comes of it.
+    /// Takes the next number of a part's lists, for ever: it is used up even when no list comes of it. It is no less
+    /// than the time in milliseconds since 1970, and so greater than any that was taken before the store was restored.
     async fn take_list_number(&self, authority: &str, part: u16, this_update: Timestamp) -> Result<u64, StoreError>;
     /// The last number taken of each part.
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError>;
@@ -286,6 +289,9 @@ pub enum StoreError {
     SerialTaken,
     /// What is kept cannot be read: a defect or another program's work. For the log.
     Corrupt(Arc<str>),
+    /// What was read up to this sequence number is not there any more: it was restored from a backup, or a standby took
+    /// its place that had not everything.
+    WentBack(u64),
 }
 
 impl fmt::Display for StoreError {
@@ -296,6 +302,9 @@ impl fmt::Display for StoreError {
             Self::Busy => f.write_str("too many acts wait for the store"),
             Self::SerialTaken => f.write_str("the serial number was used before"),
             Self::Corrupt(why) => write!(f, "what the store keeps cannot be read: {why}"),
+            Self::WentBack(sequence) => {
+                write!(f, "the store does not have change {sequence} any more, which was read from it: it was restored")
+            }
         }
     }
 }

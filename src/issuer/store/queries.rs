@@ -51,9 +51,12 @@ pub(super) static STATUS: Lazy = LazyLock::new(|| {
     let words = format!("SELECT {columns} FROM statuses WHERE serial = $1 ORDER BY sequence DESC LIMIT 1");
     statement(&words, &[Bytes])
 });
+/// Numbers are no less than the database's time in milliseconds: after a restore from a backup they go on above all that were given before it, of
+/// which the store knows nothing (RFC 5280 section 5.2.3: they only grow).
 pub(super) static TAKE_LIST_NUMBER: Lazy = LazyLock::new(|| {
-    let words = "INSERT INTO lists (authority, part, number, this_update) VALUES ($1, $2, 1, $3)
-        ON CONFLICT (authority, part) DO UPDATE SET number = lists.number + 1, this_update = excluded.this_update
+    let words = "INSERT INTO lists (authority, part, number, this_update) VALUES ($1, $2, {now}, $3)
+        ON CONFLICT (authority, part) DO UPDATE SET this_update = excluded.this_update,
+        number = CASE WHEN lists.number < excluded.number THEN excluded.number ELSE lists.number + 1 END
         RETURNING number";
     statement(words, &[Text, Int, Int])
 });

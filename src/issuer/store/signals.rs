@@ -11,6 +11,10 @@ use tokio::task::JoinHandle;
 /// Between two tries to listen to a database that is away. Whoever waits looks by itself meanwhile.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long nothing is heard before the server is asked whether it is there: a host that is gone without a word leaves
+/// the connection open for ever.
+const SILENCE: Duration = Duration::from_secs(15);
+
 /// Changes each time something was written.
 #[derive(Clone, Debug)]
 pub struct Signals {
@@ -94,7 +98,14 @@ async fn hear(pool: &sqlx::PgPool, bells: &Bells) -> Result<(), sqlx::Error> {
     listener.listen_all([Told::Statuses.channel(), Told::Gateways.channel()]).await?;
     bells.ring_all();
     loop {
-        match listener.try_recv().await? {
+        let Ok(heard) = tokio::time::timeout(SILENCE, listener.try_recv()).await else {
+            // Nothing was written, or nobody is there any more: the server's answer tells.
+            let answers = sqlx::query("SELECT 1").execute(&mut listener);
+            let answered = tokio::time::timeout(SILENCE, answers).await;
+            answered.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            continue;
+        };
+        match heard? {
             Some(told) if told.channel() == Told::Statuses.channel() => bells.ring_statuses(),
             Some(_) => bells.ring_gateways(),
             // The connection was lost and is there again.

@@ -61,14 +61,13 @@ impl SqlStore {
         parameters: Vec<Value>,
         read: impl Fn(&mut Columns) -> Result<T, Corrupt>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut connection = self.database.reading().await?;
-        let rows = connection.on().rows(statement, parameters).await?;
+        let rows = self.database.read(async |on| on.rows(statement, parameters).await).await?;
         Ok(rows.into_iter().map(|mut row| read(&mut row)).collect::<Result<_, _>>()?)
     }
 
     /// A statement that writes, beside the acts.
     async fn write(&self, statement: &'static Statement, parameters: Vec<Value>) -> Result<u64, StoreError> {
-        Ok(self.database.writing().await?.on().execute(statement, parameters).await?)
+        self.database.write(async |on| on.execute(statement, parameters).await).await
     }
 }
 

@@ -1,10 +1,11 @@
 //! The block list on disk: read at the start, written before a change is answered.
 
 use super::{BlockList, MAX_BLOCKS, Written};
+use crate::trust::folder;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -34,6 +35,9 @@ pub fn path(state_folder: &Path) -> PathBuf {
 /// # Errors
 /// Why the file cannot be relied on: who was blocked is then not known, and nobody may be let in on that.
 pub fn read(state_folder: &Path) -> Result<BlockList, String> {
+    if state_folder.exists() {
+        folder::check(state_folder).map_err(|why| format!("lies in a folder that cannot be relied on: {why}"))?;
+    }
     let mut octets = Vec::new();
     match File::open(path(state_folder)) {
         Ok(file) => {
@@ -65,11 +69,36 @@ pub fn read(state_folder: &Path) -> Result<BlockList, String> {
 /// one or the other, whole.
 ///
 /// # Errors
-/// When it cannot be written; the one before stays.
+/// When it cannot be written, or nobody knows whether it would outlive a crash; then the one or the other is there.
 pub fn write(state_folder: &Path, list: &BlockList) -> io::Result<()> {
+    write_with(state_folder, list, sync)
+}
+
+/// Keeps a list from which a block of the one before was taken.
+///
+/// # Errors
+/// As [`write`]; the list before is put back, so that whoever is told that nothing has changed is told the truth after
+/// a restart too.
+pub fn shorten(state_folder: &Path, before: &BlockList, after: &BlockList) -> io::Result<()> {
+    shorten_with(state_folder, before, after, sync)
+}
+
+fn shorten_with(
+    state_folder: &Path,
+    before: &BlockList,
+    after: &BlockList,
+    sync: fn(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    write_with(state_folder, after, sync).inspect_err(|_| {
+        // Whether this fails, too, or only its last step does: there is nothing more that could be done.
+        let _ = write_with(state_folder, before, sync);
+    })
+}
+
+fn write_with(state_folder: &Path, list: &BlockList, sync: fn(&Path) -> io::Result<()>) -> io::Result<()> {
     let document = Document { version: VERSION, blocks: list.iter().map(Written::from).collect() };
     let octets = serde_json::to_vec(&document)?;
-    DirBuilder::new().recursive(true).mode(0o700).create(state_folder)?;
+    folder::make(state_folder).map_err(io::Error::other)?;
     let unfinished = state_folder.join(UNFINISHED);
     let written = write_whole(&unfinished, &octets).and_then(|()| fs::rename(&unfinished, path(state_folder)));
     if let Err(error) = written {
@@ -77,7 +106,11 @@ pub fn write(state_folder: &Path, list: &BlockList) -> io::Result<()> {
         let _ = fs::remove_file(&unfinished);
         return Err(error);
     }
-    // The name is in the folder's own octets.
+    sync(state_folder)
+}
+
+/// The name is in the folder's own octets.
+fn sync(state_folder: &Path) -> io::Result<()> {
     File::open(state_folder)?.sync_all()
 }
 
@@ -92,6 +125,7 @@ mod tests {
     use super::super::{Block, Target};
     use super::*;
     use crate::pki::time::Timestamp;
+    use crate::trust::feed::Keeper;
     use std::os::unix::fs::PermissionsExt as _;
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);
@@ -159,5 +193,36 @@ mod tests {
         fs::create_dir(folder.path().join(UNFINISHED)).unwrap();
         assert!(write(folder.path(), &list(&["1", "2"])).is_err());
         assert_eq!(read(folder.path()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_others_may_write_to_is_not_relied_on() {
+        let folder = tempfile::tempdir().unwrap();
+        write(folder.path(), &list(&["1"])).unwrap();
+        let feed = folder.path().join("feed");
+        fs::create_dir(&feed).unwrap();
+        let mode = |of: &Path, mode| fs::set_permissions(of, fs::Permissions::from_mode(mode)).unwrap();
+        for (others, is_ours) in [(0o755, true), (0o720, false), (0o702, false), (0o777, false), (0o700, true)] {
+            mode(&feed, 0o700);
+            mode(folder.path(), others);
+            assert_eq!(read(folder.path()).is_ok(), is_ours, "{others:o}");
+            assert_eq!(Keeper::open(&feed).is_ok(), is_ours, "{others:o}: they could put another in its place");
+            mode(folder.path(), 0o700);
+            mode(&feed, others);
+            assert_eq!(Keeper::open(&feed).is_ok(), is_ours, "{others:o}");
+        }
+    }
+
+    #[test]
+    fn a_removal_that_may_not_outlive_a_crash_is_none_after_a_restart_either() {
+        let folder = tempfile::tempdir().unwrap();
+        let (before, after) = (list(&["1", "2"]), list(&["1"]));
+        write(folder.path(), &before).unwrap();
+        let fails = |_: &Path| Err(io::Error::other("the disk is going"));
+        let error = shorten_with(folder.path(), &before, &after, fails).unwrap_err();
+        assert_eq!(error.to_string(), "the disk is going");
+        assert!(read(folder.path()).unwrap().iter().eq(before.iter()), "who is blocked stays blocked");
+        shorten(folder.path(), &before, &after).unwrap();
+        assert!(read(folder.path()).unwrap().iter().eq(after.iter()));
     }
 }

@@ -57,7 +57,7 @@ struct BlockedContract {
 pub struct Holder<'a> {
     /// SHA-256 of the leaf.
     pub fingerprint: Fingerprint,
-    /// The contract (契約ID) that its CN names.
+    /// The contract (契約者ID) that its CN names.
     pub contract_id: Option<&'a str>,
     /// The user (利用者ID) that its CN names; an administrator has none.
     pub user_id: Option<&'a str>,

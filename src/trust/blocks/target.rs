@@ -24,7 +24,7 @@ pub enum Target {
     Fingerprint(Fingerprint),
     /// Every certificate of one user, those still to be issued too.
     User {
-        /// The contract ID (契約ID).
+        /// The contract ID (契約者ID).
         contract: String,
         /// The user ID (利用者ID).
         user: String,

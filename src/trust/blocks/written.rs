@@ -35,7 +35,7 @@ pub struct Written {
     /// SHA-256 of a certificate, hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<String>,
-    /// Contract ID (契約ID).
+    /// Contract ID (契約者ID).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contract: Option<String>,
     /// User ID (利用者ID) in the contract.

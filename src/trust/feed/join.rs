@@ -18,7 +18,7 @@ pub enum Opening {
 pub enum Anew {
     /// Nothing was told yet, or not of every CA that follows.
     Unknown,
-    /// The issuer's store is behind what was told: it was restored from a backup.
+    /// The issuer's store is behind what was told, or has something else at its number: it was restored from a backup.
     Restored,
 }
 
@@ -62,6 +62,12 @@ pub enum JoinError {
     Backwards,
     /// It is another feed's.
     AnotherFeed,
+    /// It goes on after something else than was told at that number: the issuer's store was restored from a backup, and
+    /// has other changes there by now.
+    AnotherHistory {
+        /// The last sequence number told.
+        last: u64,
+    },
 }
 
 impl Join {
@@ -89,6 +95,7 @@ impl Join {
         let (last, from) = (position.to, message.from);
         match from.cmp(&last) {
             std::cmp::Ordering::Greater => Err(JoinError::Gap { last, from }),
+            std::cmp::Ordering::Equal if message.from_mark != position.mark => Err(JoinError::AnotherHistory { last }),
             std::cmp::Ordering::Equal => Ok(Step::Continue),
             std::cmp::Ordering::Less if message.to <= last => Ok(Step::Repeat),
             std::cmp::Ordering::Less => Err(JoinError::Overlap { last, from }),
@@ -104,6 +111,7 @@ impl JoinError {
             Self::Overlap { .. } => "overlap",
             Self::Backwards => "backwards",
             Self::AnotherFeed => "another-feed",
+            Self::AnotherHistory { .. } => "another-history",
         }
     }
 }
@@ -119,6 +127,7 @@ impl fmt::Display for JoinError {
             }
             Self::Backwards => f.write_str("it was signed before the message that came before it"),
             Self::AnotherFeed => f.write_str("it is of another feed than was followed"),
+            Self::AnotherHistory { last } => write!(f, "it goes on after another change {last} than was told"),
         }
     }
 }

@@ -12,11 +12,12 @@ use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::{AuthorityKey, sha256};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
+use crate::trust::folder;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -26,6 +27,9 @@ const MOST_OCTETS: u64 = 512 << 20;
 /// Octets of messages after which the whole is written anew, beside as many as the checkpoint has: the cost of a
 /// checkpoint is then at most that of the messages.
 const LEAST_BEFORE_CHECKPOINT: u64 = 1 << 20;
+
+/// Name of the file in the folder.
+const NAME: &str = "feed";
 
 /// Hex digits of a line's checksum: enough against accidents, which is all that it is for.
 const CHECKSUM: usize = 16;
@@ -40,8 +44,9 @@ pub struct Keeper {
     /// Octets of the checkpoint, and of what was appended to it.
     checkpoint: u64,
     appended: u64,
-    /// The sequence number up to which the disk has everything.
+    /// The sequence number up to which the disk has everything, and what stands there.
     to: u64,
+    mark: Arc<str>,
 }
 
 /// What was found on disk.
@@ -49,8 +54,18 @@ pub struct Keeper {
 pub struct Recalled {
     /// What was told, not yet compared with any list.
     pub view: FeedView,
-    /// What was wrong with the file: the view then has no position.
+    /// What was wrong with the file: the view then has no position and was not heard of.
     pub damage: Option<String>,
+}
+
+impl Recalled {
+    /// Reads what a folder has without taking it: its gateway may be running.
+    ///
+    /// # Errors
+    /// What the file system says; a folder that is not there has nothing.
+    pub fn read(folder: &Path) -> io::Result<Self> {
+        recall(&folder.join(NAME))
+    }
 }
 
 /// Why the folder cannot be used.
@@ -58,6 +73,8 @@ pub struct Recalled {
 pub enum KeepError {
     /// Another process has it.
     InUse,
+    /// Others may write to it.
+    NotOurs(String),
     /// The file system says so.
     Io(io::Error),
 }
@@ -69,6 +86,7 @@ enum Line {
         version: u32,
         feed: Option<String>,
         to: u64,
+        mark: String,
         heard: Option<i64>,
     },
     Authority {
@@ -126,21 +144,28 @@ impl Keeper {
     /// # Errors
     /// [`KeepError`].
     pub fn open(folder: &Path) -> Result<(Self, Recalled), KeepError> {
-        DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        folder::make(folder).map_err(KeepError::NotOurs)?;
+        // Whoever may write to the one above can put another in its place.
+        folder.parent().map_or(Ok(()), folder::check).map_err(KeepError::NotOurs)?;
         let lock = options().create(true).open(folder.join("lock"))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => KeepError::InUse,
             TryLockError::Error(error) => KeepError::Io(error),
         })?;
-        let path = folder.join("feed");
+        let path = folder.join(NAME);
         let recalled = recall(&path)?;
-        let to = recalled.view.position().map_or(0, |position| position.to);
-        Ok((Self { path, _lock: lock, log: None, checkpoint: 0, appended: 0, to }, recalled))
+        let (to, mark) = place(&recalled.view);
+        Ok((Self { path, _lock: lock, log: None, checkpoint: 0, appended: 0, to, mark }, recalled))
     }
 
     /// The sequence number up to which the disk has everything.
     pub const fn to(&self) -> u64 {
         self.to
+    }
+
+    /// What stands there.
+    pub const fn mark(&self) -> &Arc<str> {
+        &self.mark
     }
 
     /// Writes messages that are in force, and is back when they are on the disk. `heard` is when they came; `view` is
@@ -161,7 +186,7 @@ impl Keeper {
             return self.write_whole(view);
         };
         let mut text = Vec::new();
-        let mut to = self.to;
+        let (mut to, mut mark) = (self.to, Arc::clone(&self.mark));
         for (message, step) in messages {
             if step == Step::Continue && message.to > to {
                 if message.from != to {
@@ -169,10 +194,11 @@ impl Keeper {
                     return self.write_whole(view);
                 }
                 write_line(&mut text, &Line::Message { heard: heard.unix(), payload: message.payload.to_string() })?;
-                to = message.to;
+                (to, mark) = (message.to, Arc::clone(&message.mark));
             }
         }
-        if text.is_empty() {
+        // Not when it came: what was signed long ago says nothing of now, after a restart neither.
+        if let (true, Some(heard)) = (text.is_empty(), view.heard) {
             write_line(&mut text, &Line::Heard { heard: heard.unix() })?;
         }
         let written = log.write_all(&text).and_then(|()| log.sync_data());
@@ -180,7 +206,7 @@ impl Keeper {
             // What is at the file's end now is not known.
             self.log = None;
         } else {
-            self.to = to;
+            (self.to, self.mark) = (to, mark);
             self.appended += u64::try_from(text.len()).unwrap_or(u64::MAX);
         }
         written
@@ -200,10 +226,15 @@ impl Keeper {
             File::open(folder)?.sync_all()?;
         }
         self.checkpoint = file.metadata()?.len();
-        (self.appended, self.to) = (0, view.position().map_or(0, |position| position.to));
+        (self.to, self.mark) = place(view);
+        self.appended = 0;
         self.log = Some(file);
         Ok(())
     }
+}
+
+fn place(view: &FeedView) -> (u64, Arc<str>) {
+    view.position().map_or_else(|| (0, "".into()), |position| (position.to, Arc::clone(&position.mark)))
 }
 
 fn options() -> OpenOptions {
@@ -214,8 +245,9 @@ fn options() -> OpenOptions {
 
 fn write_view(writer: &mut impl Write, view: &FeedView) -> io::Result<()> {
     let feed = view.position().map(|position| position.feed.to_string());
-    let to = view.position().map_or(0, |position| position.to);
-    write_line(writer, &Line::Head { version: 1, feed, to, heard: view.heard.map(Timestamp::unix) })?;
+    let (to, mark) = place(view);
+    let heard = view.heard.map(Timestamp::unix);
+    write_line(writer, &Line::Head { version: 1, feed, to, mark: mark.to_string(), heard })?;
     for followed in &view.followed {
         let authority = to_hex(followed.key.as_bytes());
         let parts = followed.parts.iter().map(LinePart::of).collect();
@@ -265,7 +297,8 @@ fn recall(path: &Path) -> io::Result<Recalled> {
     let damage = damage.or_else(|| (!reading.whole).then(|| "it ends before its checkpoint does".to_owned()));
     let mut view = reading.view;
     if damage.is_some() {
-        view.position = None;
+        // What is held goes on counting; what may be missing keeps every CA closed until the feed has begun anew.
+        (view.position, view.heard) = (None, None);
     }
     Ok(Recalled { view, damage })
 }
@@ -291,9 +324,9 @@ impl Reading {
 
     fn apply(&mut self, line: Line) -> Option<()> {
         match (line, self.started, self.whole) {
-            (Line::Head { version: 1, feed, to, heard }, false, false) => {
+            (Line::Head { version: 1, feed, to, mark, heard }, false, false) => {
                 self.started = true;
-                self.view.position = feed.map(|feed| Position { feed: feed.into(), to });
+                self.view.position = feed.map(|feed| Position { feed: feed.into(), to, mark: mark.into() });
                 self.view.heard = heard.map(Timestamp::from_unix);
                 Some(())
             }
@@ -320,7 +353,7 @@ impl Reading {
             (Line::Message { heard, payload }, true, true) => {
                 let message = Message::from_payload(&payload).ok()?;
                 let position = self.view.position()?;
-                if position.feed != message.feed || position.to != message.from {
+                if position.feed != message.feed || position.to != message.from || position.mark != message.from_mark {
                     return None;
                 }
                 let heard = Timestamp::from_unix(heard);
@@ -414,6 +447,7 @@ impl fmt::Display for KeepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse => f.write_str("another process keeps its state there; each gateway has a folder of its own"),
+            Self::NotOurs(why) => f.write_str(why),
             Self::Io(error) => error.fmt(f),
         }
     }

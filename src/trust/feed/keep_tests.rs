@@ -1,6 +1,6 @@
 use super::*;
 use crate::pki::crl::CrlNumber;
-use crate::trust::feed::{Anew, InForce, Occasion, Rules, Told};
+use crate::trust::feed::{Anew, Following, InForce, Occasion, Rules, Told};
 use serde_json::json;
 use std::io::Seek as _;
 
@@ -34,7 +34,10 @@ fn message(from: u64, to: u64) -> Message {
     };
     let changes: Vec<_> = (from + 1..=to).map(change).collect();
     let lists = json!([{ "issuer": issuer, "part": 0, "parts": 1, "point": null, "number": "1", "to": 0 }]);
-    let payload = json!({ "v": 1, "feed": "f", "at": NOW.unix() * 1000, "from": from, "to": to, "changes": changes, "lists": lists });
+    let payload = json!({
+        "v": 1, "feed": "f", "at": NOW.unix() * 1000, "from": from, "from_mark": from.to_string(), "to": to,
+        "mark": to.to_string(), "changes": changes, "lists": lists
+    });
     Message::from_payload(&payload.to_string()).unwrap()
 }
 
@@ -53,7 +56,7 @@ fn kept(folder: &Path, ends: &[u64]) -> FeedView {
         let message = message(from, *to);
         view = beside(&view.after(&message, step, NOW).unwrap());
         keeper.keep([(&message, step)], NOW, &view).unwrap();
-        assert_eq!(keeper.to(), *to);
+        assert_eq!((keeper.to(), &**keeper.mark()), (*to, &*to.to_string()));
         from = *to;
     }
     view
@@ -128,6 +131,7 @@ fn a_flipped_bit_is_found_and_what_could_be_read_is_still_refused() {
         assert!(recalled.damage.is_some(), "{place}");
         let view = beside(&recalled.view);
         assert!(view.position().is_none() && view.must_begin_anew(), "{place}");
+        assert!(matches!(view.following(&CA, NOW), Following::Lapsed(_)), "what is missing may have been a revocation");
     }
     let last_line = whole[..whole.len() - 1].iter().rposition(|octet| *octet == b'\n').unwrap();
     let mut spoiled = whole.clone();
@@ -135,6 +139,22 @@ fn a_flipped_bit_is_found_and_what_could_be_read_is_still_refused() {
     std::fs::write(path.join("feed"), &spoiled).unwrap();
     let view = beside(&Keeper::open(&path).unwrap().1.view);
     assert!((1..=5).all(|sequence| knows(&view, sequence)));
+}
+
+#[test]
+fn what_was_signed_long_ago_is_not_heard_now_after_a_restart_either() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("feed");
+    let view = kept(&path, &[2]);
+    let (mut keeper, _) = Keeper::open(&path).unwrap();
+    let (old, later) = (message(2, 2), NOW.plus_seconds(3_600));
+    let view = beside(&view.after(&old, Step::Continue, later).unwrap());
+    // The whole, and then a line of its own.
+    for _ in 0..2 {
+        keeper.keep([(&old, Step::Continue)], later, &view).unwrap();
+    }
+    drop(keeper);
+    assert_eq!(Keeper::open(&path).unwrap().1.view.heard(), Some(NOW));
 }
 
 #[test]

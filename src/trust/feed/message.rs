@@ -29,6 +29,9 @@ const MOST_LISTS: usize = 10_000;
 /// Octets of the feed's id, which is random and some dozens long.
 const LONGEST_FEED: usize = 128;
 
+/// Octets of a mark: what stands at a number, in hex, or nothing.
+const LONGEST_MARK: usize = 64;
+
 /// Octets of a distribution point's URL.
 const LONGEST_POINT: usize = 2_048;
 
@@ -41,8 +44,12 @@ pub struct Message {
     pub at: i64,
     /// The changes are all of those after this sequence number ...
     pub from: u64,
+    /// What stands at `from` in the issuer's store: another mark than was told is another history.
+    pub from_mark: Arc<str>,
     /// ... up to this one.
     pub to: u64,
+    /// What stands at `to`.
+    pub mark: Arc<str>,
     /// In order of their sequence.
     pub changes: Vec<Change>,
     /// What is published.
@@ -128,7 +135,9 @@ struct Wire {
     feed: String,
     at: i64,
     from: u64,
+    from_mark: String,
     to: u64,
+    mark: String,
     #[serde(default)]
     changes: Vec<WireChange>,
     #[serde(default)]
@@ -195,6 +204,9 @@ impl Message {
         {
             return Err(payload_error("feed is no id"));
         }
+        if wire.mark.len().max(wire.from_mark.len()) > LONGEST_MARK {
+            return Err(payload_error("a mark is too long"));
+        }
         if wire.from > wire.to {
             return Err(payload_error(format!("from {} is beyond to {}", wire.from, wire.to)));
         }
@@ -211,8 +223,17 @@ impl Message {
             before = change.sequence;
         }
         let lists = wire.lists.into_iter().map(WireList::read).collect::<Result<Vec<_>, _>>()?;
-        let (feed, payload) = (wire.feed.into(), payload.into());
-        Ok(Self { feed, at: wire.at, from: wire.from, to: wire.to, changes, lists, payload })
+        Ok(Self {
+            feed: wire.feed.into(),
+            at: wire.at,
+            from: wire.from,
+            from_mark: wire.from_mark.into(),
+            to: wire.to,
+            mark: wire.mark.into(),
+            changes,
+            lists,
+            payload: payload.into(),
+        })
     }
 }
 
@@ -244,7 +265,7 @@ impl WireChange {
 
 impl WireList {
     fn read(self) -> Result<PublishedList, MessageError> {
-        if self.part >= self.parts {
+        if self.part >= self.parts || usize::try_from(self.parts).is_ok_and(|parts| parts > MOST_LISTS) {
             return Err(payload_error(format!("part {} of {} is none", self.part, self.parts)));
         }
         if self.point.as_ref().is_some_and(|point| point.len() > LONGEST_POINT) {

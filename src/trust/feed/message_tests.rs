@@ -35,7 +35,8 @@ impl Signer {
 fn right() -> Value {
     let issuer = "0a".repeat(32);
     json!({
-        "v": 1, "feed": "f-1", "at": 1_790_000_000_123_i64, "from": 41, "to": 44,
+        "v": 1, "feed": "f-1", "at": 1_790_000_000_123_i64, "from": 41, "from_mark": "", "to": 44,
+        "mark": "0123456789abcdef",
         "changes": [
             { "sequence": 42, "issuer": issuer, "serial": "00ff", "status": "revoked", "reason": "keyCompromise", "at": 1_790_000_000 },
             { "sequence": 44, "issuer": issuer, "serial": "01", "status": "held", "reason": null, "at": 1_790_000_000 },
@@ -50,6 +51,7 @@ fn a_signed_message_says_what_it_says() {
     let message = Signer::new().verify(&right()).unwrap();
     let issuer = AuthorityKey::from_bytes([0x0a; 32]);
     assert_eq!((&*message.feed, message.at, message.from, message.to), ("f-1", 1_790_000_000_123, 41, 44));
+    assert_eq!((&*message.from_mark, &*message.mark), ("", "0123456789abcdef"));
     let [first, second] = message.changes[..] else { panic!("{message:?}") };
     assert_eq!(first.word, Word::Revoked(RevocationReason::KeyCompromise));
     assert_eq!((first.sequence, first.issuer, first.serial.to_string()), (42, issuer, "ff".to_owned()));
@@ -119,6 +121,11 @@ fn a_payload_that_breaks_the_protocol_is_refused_though_it_is_signed() {
         ("a serial that is no hex", &|it| it["changes"][0]["serial"] = "+1".into()),
         ("an issuer that is too short", &|it| it["changes"][0]["issuer"] = "0a".into()),
         ("a part beyond the parts", &|it| it["lists"][0]["part"] = 1.into()),
+        ("parts without end", &|it| it["lists"][0]["parts"] = 10_001.into()),
+        ("a mark without end", &|it| it["mark"] = "0".repeat(65).into()),
+        ("no mark", &|it| {
+            it.as_object_mut().unwrap().remove("from_mark");
+        }),
         ("a number that is none", &|it| it["lists"][0]["number"] = "x".into()),
         ("a point that is too long", &|it| it["lists"][0]["point"] = "p".repeat(2049).into()),
         ("no span", &|it| {

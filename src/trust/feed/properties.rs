@@ -9,6 +9,7 @@ use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const CA: AuthorityKey = AuthorityKey::from_bytes([7; 32]);
 const NOW: Timestamp = Timestamp::from_unix(1_790_000_000);
@@ -34,8 +35,10 @@ struct List {
 #[derive(Clone, Debug, Default)]
 struct Issuer {
     feed: u32,
-    /// Serial and word by sequence number, from 1.
-    changes: Vec<(u8, Word)>,
+    /// How often its store was restored.
+    restored: u32,
+    /// Serial and word by sequence number, from 1, and how often the store was restored before.
+    changes: Vec<(u8, Word, u32)>,
     lists: [Vec<List>; PARTS as usize],
 }
 
@@ -53,7 +56,11 @@ impl Issuer {
     /// What is true of a serial once the changes up to `to` were made.
     fn truth(&self, number: u8, to: u64) -> Option<Word> {
         let until = self.changes.iter().take(to as usize);
-        until.filter(|(of, _)| *of == number).map(|(_, word)| *word).next_back().filter(|word| *word != Word::Released)
+        until
+            .filter(|(of, ..)| *of == number)
+            .map(|(_, word, _)| *word)
+            .next_back()
+            .filter(|word| *word != Word::Released)
     }
 
     fn change(&mut self, number: u8, word: Word) {
@@ -63,8 +70,14 @@ impl Issuer {
             (_, word) => word != Word::Released,
         };
         if legal {
-            self.changes.push((number, word));
+            self.changes.push((number, word, self.restored));
         }
+    }
+
+    /// What stands at a number.
+    fn mark(&self, sequence: u64) -> Arc<str> {
+        let change = sequence.checked_sub(1).and_then(|place| self.changes.get(place as usize));
+        change.map_or_else(|| "".into(), |change| format!("{change:?}").into())
     }
 
     fn publish(&mut self, part: u8) {
@@ -92,7 +105,7 @@ impl Issuer {
 
     fn message(&self, from: u64, to: u64, lists: Vec<PublishedList>) -> Message {
         let of_span = self.changes.iter().zip(1_u64..).filter(|(_, sequence)| *sequence > from && *sequence <= to);
-        let change = |(&(number, word), sequence): (&(u8, Word), u64)| Change {
+        let change = |(&(number, word, _), sequence): (&(u8, Word, u32), u64)| Change {
             sequence,
             issuer: CA,
             serial: serial(number),
@@ -105,7 +118,8 @@ impl Issuer {
             |one: &&Change| !all.iter().any(|other| other.serial == one.serial && other.sequence > one.sequence);
         let changes = all.iter().filter(is_newest).copied().collect();
         let (feed, at) = (self.feed.to_string().into(), NOW.unix() * 1000);
-        Message { feed, at, from, to, changes, lists, payload: "".into() }
+        let (from_mark, mark) = (self.mark(from), self.mark(to));
+        Message { feed, at, from, from_mark, to, mark, changes, lists, payload: "".into() }
     }
 }
 
@@ -195,8 +209,10 @@ impl Gateway {
             }
             Err(error) => {
                 self.join = None;
-                if error == JoinError::AnotherFeed {
-                    self.anew = Some(Anew::Unknown);
+                match error {
+                    JoinError::AnotherFeed => self.anew = Some(Anew::Unknown),
+                    JoinError::AnotherHistory { .. } => self.anew = Some(Anew::Restored),
+                    _ => {}
                 }
             }
         }
@@ -355,24 +371,35 @@ proptest! {
         // What its lists had already is the lists' to keep: the gateway holds it no more.
         let view = gateway.view.clone();
         gateway.told.retain(|number| matches!(view.told(&CA, &serial(*number)), Told::Revoked { .. }));
-        // The store has only what the backup had; the lists that were published stay numbered on.
+        // The store has only what the backup had; lists are numbered by the time, and so on from those before.
         issuer.changes.truncate(keep.index(issuer.changes.len() + 1));
+        issuer.restored += 1;
         issuer.feed += u32::from(another);
         for part in 0..PARTS {
             issuer.publish(part);
         }
-        // One that comes back only after the store has grown beyond what was told cannot know; this one comes at once.
-        gateway.connect(&issuer, 0);
         for act in later.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Keep)) {
             perform(act, &mut issuer, &mut gateway);
+            let list = |number: u8| gateway.lists.0[usize::from(number % PARTS)].clone();
+            if another && gateway.is_followed() {
+                // Another feed is the truth from when its lists are in force: as far as it was told.
+                let position = gateway.view.position().map_or(0, |position| position.to);
+                let is_true = |number: &u8| issuer.truth(*number, position.max(list(*number).to)).is_some();
+                gateway.told = gateway.told.iter().copied().filter(is_true).collect();
+            }
             for number in &gateway.told {
-                let list = &gateway.lists.0[usize::from(*number % PARTS)];
-                let position = gateway.view.position().unwrap().to;
-                // Another feed is the truth once its lists are in force: as far as it was told.
-                let truth = issuer.truth(*number, position.max(list.to));
-                let superseded = another && gateway.is_followed() && truth.is_none();
-                let listed_since = list.has.contains_key(number);
-                prop_assert!(superseded || listed_since || gateway.refuses(*number), "{number}, after {act:?}");
+                let listed_since = gateway.lists.0[usize::from(*number % PARTS)].has.contains_key(number);
+                prop_assert!(listed_since || gateway.refuses(*number), "{number}, after {act:?}");
+            }
+            // However far the store has grown before the gateway came back.
+            let Some(position) = gateway.view.position().filter(|it| {
+                gateway.is_followed() && *it.feed == *issuer.feed.to_string() && it.mark == issuer.mark(it.to)
+            }) else {
+                continue;
+            };
+            for number in 0..16 {
+                let known = issuer.truth(number, position.to);
+                prop_assert!(known.is_none() || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
             }
         }
     }
@@ -433,7 +460,7 @@ fn what_another_feed_told_is_kept_until_the_lists_in_force_reach_the_new_one() {
     assert!(gateway.refuses(1) && gateway.refuses(2));
     // A new store, which does not know of 2, with lists that have the others.
     issuer.feed = 9;
-    issuer.changes = vec![(1, REVOKED), (3, REVOKED)];
+    issuer.changes = vec![(1, REVOKED, 0), (3, REVOKED, 0)];
     (0..PARTS).for_each(|part| issuer.publish(part));
     gateway.connect(&issuer, 0);
     assert_eq!(gateway.anew, Some(Anew::Unknown), "it is another feed");
@@ -489,6 +516,9 @@ fn what_does_not_follow_is_told_apart() {
     assert_eq!(join.judge(&earlier, &gateway.view), Ok(Step::Continue));
     earlier.at -= 1;
     assert_eq!(join.judge(&earlier, &gateway.view), Err(JoinError::Backwards));
+    issuer.changes[1].2 = 1;
+    assert_eq!(judge(&issuer.message(2, 4, Vec::new())), Err(JoinError::AnotherHistory { last: 2 }));
+    assert_eq!(judge(&issuer.message(2, 2, Vec::new())), Err(JoinError::AnotherHistory { last: 2 }), "a heartbeat");
     issuer.feed = 9;
     assert_eq!(judge(&issuer.message(2, 4, Vec::new())), Err(JoinError::AnotherFeed));
 }

@@ -37,6 +37,8 @@ pub struct Position {
     pub feed: Arc<str>,
     /// Every change up to this sequence number was told.
     pub to: u64,
+    /// What stands at that number in the issuer's store.
+    pub mark: Arc<str>,
 }
 
 /// What the configuration says of the feed.
@@ -217,7 +219,8 @@ impl FeedView {
                 Arc::make_mut(followed).hear(message);
             }
         }
-        view.position = Some(Position { feed: Arc::clone(&message.feed), to: message.to });
+        let (feed, mark) = (Arc::clone(&message.feed), Arc::clone(&message.mark));
+        view.position = Some(Position { feed, to: message.to, mark });
         let signed = Timestamp::from_unix(message.at.div_euclid(1_000));
         let is_recent = (now.plus_seconds(-CLOCK_TOLERANCE)..=now.plus_seconds(CLOCK_TOLERANCE)).contains(&signed);
         if is_recent {

@@ -1,12 +1,13 @@
 //! The answers that are kept, and how the responders do.
 
-use super::responder::{Responder, retry_at};
+use super::responder::{Pause, Responder};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{Answer, CertificateStatus};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Certificates that something is kept about: five times the connections of a gateway; some 25 MB. One that was let go
@@ -16,7 +17,7 @@ const MAX_ANSWERS: usize = 100_000;
 /// Independent locks, so that workers seldom meet.
 const SHARDS: usize = 64;
 
-/// A responder that failed so often in a row is left alone for a while: one lost packet is no outage.
+/// A responder that could not be reached so often in a row is left alone for a while: one lost packet is no outage.
 const FAILURES_TO_BACK_OFF: u32 = 3;
 
 /// Whose certificate: the CA and the serial number.
@@ -25,6 +26,7 @@ type Key = (AuthorityKey, SerialNumber);
 /// Answers by certificate, shared by all snapshots.
 pub struct OcspAnswers {
     shards: [Mutex<HashMap<Key, Known>>; SHARDS],
+    hash: RandomState,
     responders: Mutex<HashMap<AuthorityKey, Health>>,
     room: usize,
 }
@@ -41,25 +43,57 @@ pub(super) struct Known {
 pub(super) struct KeptAnswer {
     pub(super) answer: Answer,
     pub(super) holds_until: Timestamp,
-    refresh_at: Timestamp,
+    /// Until it is asked for anew.
+    rest: Pause,
 }
 
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
     times: u32,
-    pub(super) retry_at: Timestamp,
-    pub(super) why: Arc<str>,
+    pause: Pause,
+    why: Arc<str>,
+}
+
+/// Whether a responder may be asked again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MayAsk {
+    NotYet,
+    Now,
 }
 
 /// How a responder does, once it failed.
 #[derive(Clone, Debug)]
 struct Health {
     failures: u32,
-    retry_at: Timestamp,
+    pause: Option<Pause>,
     since: Timestamp,
     why: Arc<str>,
     /// What it is asked to see whether it is back.
     last: SerialNumber,
+}
+
+/// Who is at fault where there is no answer that is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The responder: no connection, no answer in time, an error of HTTP.
+    Responder,
+    /// The answer: the responder is there, and what it says of this certificate is not believed, or nothing.
+    Answer,
+    /// Neither: it was not asked.
+    Nobody,
+}
+
+/// How a responder does whose last answers did not come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Questions in a row that came to nothing.
+    pub failures: u32,
+    /// When the first of them did.
+    pub since: Timestamp,
+    /// Why the last one did.
+    pub why: Arc<str>,
+    /// When it is asked next, once it is left alone for a time ([`OcspAnswers::backs_off`]).
+    pub retry_at: Option<Timestamp>,
 }
 
 /// What an answer changed.
@@ -69,20 +103,27 @@ pub enum Change {
     NowRevoked,
     /// Nothing that takes a right away at once.
     None,
+    /// The answer that is kept stays, for this reason.
+    Refused(&'static str),
 }
 
 impl OcspAnswers {
     /// With room for so many certificates in each shard.
     pub(super) fn with_room(room: usize) -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), responders: Mutex::default(), room }
+        let shards = std::array::from_fn(|_| Mutex::default());
+        Self { shards, hash: RandomState::new(), responders: Mutex::default(), room }
     }
 
-    /// Keeps a responder's answer.
+    /// Keeps a responder's answer, unless the one before it knew more: then it counts as none.
     pub fn answered(&self, responder: &Responder, serial: SerialNumber, answer: Answer, now: Timestamp) -> Change {
         let key = (responder.authority(), serial);
+        if let Some(why) = self.known(key.0, serial).answer.and_then(|before| before.outweighs(&answer)) {
+            self.failed(responder, serial, Blame::Answer, why, now);
+            return Change::Refused(why);
+        }
         lock(&self.responders).remove(&key.0);
         let holds_until = Responder::holds_until(&answer, now);
-        let kept = KeptAnswer { answer, holds_until, refresh_at: responder.refresh_at(holds_until, now) };
+        let kept = KeptAnswer { answer, holds_until, rest: Pause::until(responder.refresh_at(holds_until, now), now) };
         let mut shard = self.shard(&serial);
         self.make_room(&mut shard, &key, now);
         let before = shard.insert(key, Known { answer: Some(kept), failure: None });
@@ -91,26 +132,31 @@ impl OcspAnswers {
     }
 
     /// Notes that a question came to nothing; an answer that was there before stays for as long as it holds.
-    pub fn failed(&self, responder: &Responder, serial: SerialNumber, why: &str, now: Timestamp) {
+    ///
+    /// Only what is the responder's own fault counts against it: else whoever has a certificate that it does not answer
+    /// for could have it left alone, and who is revoked there be let in by a list.
+    pub fn failed(&self, responder: &Responder, serial: SerialNumber, blame: Blame, why: &str, now: Timestamp) {
         let key = (responder.authority(), serial);
         let why: Arc<str> = why.into();
-        {
-            let mut responders = lock(&self.responders);
-            let fresh = Health { failures: 0, retry_at: now, since: now, why: why.clone(), last: serial };
-            let health = responders.entry(key.0).or_insert(fresh);
-            // Questions that were under way together fail together, and count once.
-            if health.failures < FAILURES_TO_BACK_OFF || now >= health.retry_at {
-                health.failures = health.failures.saturating_add(1);
-                health.retry_at = retry_at(health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1), now);
-            }
-            (health.why, health.last) = (why.clone(), serial);
+        match blame {
+            Blame::Nobody => return,
+            Blame::Answer => drop(lock(&self.responders).remove(&key.0)),
+            Blame::Responder => self.count_failure(key, &why, now),
         }
         self.keep_failure(key, why, now);
     }
 
-    /// Notes that a certificate was not asked about, since its responder is left alone at `now`.
-    pub fn not_asked(&self, responder: &Responder, serial: SerialNumber, why: &str, now: Timestamp) {
-        self.keep_failure((responder.authority(), serial), why.into(), now);
+    fn count_failure(&self, (authority, serial): Key, why: &Arc<str>, now: Timestamp) {
+        let mut responders = lock(&self.responders);
+        let fresh = Health { failures: 0, pause: None, since: now, why: Arc::clone(why), last: serial };
+        let health = responders.entry(authority).or_insert(fresh);
+        // Questions that were under way together fail together, and count once.
+        if !health.is_left_alone(now) {
+            health.failures = health.failures.saturating_add(1);
+            let failures = health.failures.saturating_sub(FAILURES_TO_BACK_OFF - 1);
+            health.pause = health.is_down().then(|| Pause::after(failures, now));
+        }
+        (health.why, health.last) = (Arc::clone(why), serial);
     }
 
     fn keep_failure(&self, key: Key, why: Arc<str>, now: Timestamp) {
@@ -118,13 +164,13 @@ impl OcspAnswers {
         self.make_room(&mut shard, &key, now);
         let known = shard.entry(key).or_default();
         let times = known.failure.as_ref().map_or(1, |failure| failure.times.saturating_add(1));
-        known.failure = Some(Failure { times, retry_at: retry_at(times, now), why });
+        known.failure = Some(Failure { times, pause: Pause::after(times, now), why });
     }
 
     /// Why a responder is left alone at `now`, if it is; a question to it then fails without being asked.
     pub fn backs_off(&self, responder: &AuthorityKey, now: Timestamp) -> Option<Arc<str>> {
         let responders = lock(&self.responders);
-        let health = responders.get(responder).filter(|health| health.is_down() && now < health.retry_at)?;
+        let health = responders.get(responder).filter(|health| health.is_left_alone(now))?;
         Some(health.why.clone())
     }
 
@@ -134,21 +180,51 @@ impl OcspAnswers {
         responders.get(responder).filter(|health| health.is_down()).map(|health| (health.since, health.why.clone()))
     }
 
+    /// What is wrong with a responder; `None`: its last answer came, or it was never asked.
+    pub fn trouble(&self, responder: &AuthorityKey) -> Option<Trouble> {
+        let responders = lock(&self.responders);
+        responders.get(responder).map(|health| Trouble {
+            failures: health.failures,
+            since: health.since,
+            why: health.why.clone(),
+            retry_at: health.pause.map(Pause::ends_at),
+        })
+    }
+
     /// What to ask responders that do not answer, to see whether they are back by `now`.
     pub fn probes(&self, now: Timestamp) -> Vec<(AuthorityKey, SerialNumber)> {
         let responders = lock(&self.responders);
-        let due = responders.iter().filter(|(_, health)| health.is_down() && now >= health.retry_at);
+        let due = responders.iter().filter(|(_, health)| health.is_down() && !health.is_left_alone(now));
         due.map(|(authority, health)| (*authority, health.last)).collect()
     }
 
     /// Whether a certificate that is in use is to be asked about anew at `now`.
     pub fn is_due(&self, authority: AuthorityKey, serial: SerialNumber, now: Timestamp) -> bool {
-        self.known(authority, serial).is_due(now)
+        self.known(authority, serial).is_due(now) && self.backs_off(&authority, now).is_none()
+    }
+
+    /// Why a responder gives nothing at `now`, where it was asked about a certificate in vain or does not answer at all,
+    /// and whether it may be asked.
+    pub(super) fn silence(&self, authority: AuthorityKey, known: &Known, now: Timestamp) -> Option<(Arc<str>, MayAsk)> {
+        let left_alone = self.backs_off(&authority, now).is_some();
+        let (why, just_asked) = match &known.failure {
+            Some(failure) => (Arc::clone(&failure.why), failure.pause.lasts(now)),
+            None => (self.down(&authority)?.1, false),
+        };
+        Some((why, if left_alone || just_asked { MayAsk::NotYet } else { MayAsk::Now }))
     }
 
     /// Certificates that something is known about.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
+    }
+
+    /// Certificates of one CA that an answer is kept about.
+    pub fn answers_of(&self, authority: &AuthorityKey) -> usize {
+        let answers = |shard: &Mutex<HashMap<Key, Known>>| {
+            lock(shard).iter().filter(|((of, _), known)| of == authority && known.answer.is_some()).count()
+        };
+        self.shards.iter().map(answers).sum()
     }
 
     /// Whether nothing was ever asked.
@@ -161,11 +237,11 @@ impl OcspAnswers {
         self.shard(&serial).get(&(authority, serial)).cloned().unwrap_or_default()
     }
 
-    /// By the serial's last octet, which is random or counts.
+    /// By a hash that nobody outside knows: no CA's way of numbering, and nobody's choice, makes a shard too small.
     fn shard(&self, serial: &SerialNumber) -> MutexGuard<'_, HashMap<Key, Known>> {
-        let last = serial.as_bytes().last().copied().unwrap_or_default();
+        let [first, ..] = self.hash.hash_one(serial).to_le_bytes();
         // The remainder is below SHARDS.
-        lock(&self.shards[usize::from(last) % SHARDS])
+        lock(&self.shards[usize::from(first) % SHARDS])
     }
 
     /// Lets go of what does not hold any more, and if that is not enough of the eighth that will be over first.
@@ -191,24 +267,45 @@ impl KeptAnswer {
     pub(super) const fn is_revoked(&self) -> bool {
         matches!(self.answer.status, CertificateStatus::Revoked { .. })
     }
+
+    /// Why another answer does not take this one's place, if it does not: whoever sits on the way may play an old one
+    /// that still holds, and a revocation is undone by nothing but the release of a hold (RFC 5280 section 5.3.1).
+    fn outweighs(&self, other: &Answer) -> Option<&'static str> {
+        if other.this_update < self.answer.this_update {
+            return Some("the answer is older than the one before it");
+        }
+        match (self.answer.status, other.status) {
+            (CertificateStatus::Revoked { .. }, CertificateStatus::Unknown) => {
+                Some("the responder does not know any more what it said was revoked")
+            }
+            (CertificateStatus::Revoked { .. }, CertificateStatus::Good) if self.is_final() => {
+                Some("the responder says good of what it said was revoked for ever")
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Known {
     fn is_due(&self, now: Timestamp) -> bool {
-        let may_retry = self.failure.as_ref().is_none_or(|failure| failure.retry_at <= now);
-        let is_old = self.answer.is_none_or(|kept| kept.refresh_at <= now && !kept.is_revoked());
+        let may_retry = self.failure.as_ref().is_none_or(|failure| !failure.pause.lasts(now));
+        let is_old = self.answer.is_none_or(|kept| !kept.rest.lasts(now) && !kept.is_revoked());
         may_retry && is_old
     }
 
     fn is_worth_keeping(&self, now: Timestamp) -> bool {
         self.answer.is_some_and(|kept| kept.holds_until >= now || kept.is_revoked())
-            || self.failure.as_ref().is_some_and(|failure| failure.retry_at > now)
+            || self.failure.as_ref().is_some_and(|failure| failure.pause.lasts(now))
     }
 }
 
 impl Health {
     const fn is_down(&self) -> bool {
         self.failures >= FAILURES_TO_BACK_OFF
+    }
+
+    fn is_left_alone(&self, now: Timestamp) -> bool {
+        self.pause.is_some_and(|pause| pause.lasts(now))
     }
 }
 

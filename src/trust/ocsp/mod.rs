@@ -7,8 +7,9 @@ mod answers;
 mod responder;
 mod weigh;
 
-pub use answers::{Change, OcspAnswers};
+pub use answers::{Blame, Change, OcspAnswers, Trouble};
 pub use responder::Responder;
+pub(in crate::trust) use weigh::Listed;
 
 #[cfg(test)]
 mod tests;

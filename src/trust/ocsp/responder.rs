@@ -76,11 +76,32 @@ impl Responder {
     }
 }
 
-/// When to try again after so many failures in a row: 1, 2, 4 … seconds, up to a minute, up to half of it later. The
-/// clock's second may be about to end: one more, so that the first wait is one.
-pub(super) fn retry_at(failures: u32, now: Timestamp) -> Timestamp {
-    let wait = 1_i64.checked_shl(failures.saturating_sub(1).min(6)).unwrap_or(1).min(MAX_BACK_OFF_SECONDS);
-    now.plus_seconds(1 + wait + jitter(wait / 2))
+/// Whom not to ask for a while. A clock that is set back ends it: else it would last as long as the step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pause {
+    from: Timestamp,
+    until: Timestamp,
+}
+
+impl Pause {
+    pub(super) const fn until(until: Timestamp, from: Timestamp) -> Self {
+        Self { from, until }
+    }
+
+    /// After so many failures in a row: 1, 2, 4 … seconds, up to a minute, up to half of it longer. The clock's second
+    /// may be about to end: one more, so that the first lasts one.
+    pub(super) fn after(failures: u32, now: Timestamp) -> Self {
+        let wait = 1_i64.checked_shl(failures.saturating_sub(1).min(6)).unwrap_or(1).min(MAX_BACK_OFF_SECONDS);
+        Self::until(now.plus_seconds(1 + wait + jitter(wait / 2)), now)
+    }
+
+    pub(super) const fn ends_at(self) -> Timestamp {
+        self.until
+    }
+
+    pub(super) fn lasts(self, now: Timestamp) -> bool {
+        self.from <= now && now < self.until
+    }
 }
 
 /// A random number from 0 to `most`; 0 when there is no randomness to be had.

@@ -1,5 +1,6 @@
-use super::answers::{Change, OcspAnswers};
+use super::answers::{Blame, Change, OcspAnswers};
 use super::responder::Responder;
+use super::weigh::Listed;
 use crate::config::{OcspNonce, OcspSource, Placed, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::crl::RevocationReason;
@@ -50,6 +51,12 @@ fn no_list() -> RevocationStatus {
     RevocationStatus::Unavailable { ca: "ca".into(), why: "no list".to_owned() }
 }
 
+/// By lists of the day before all answers.
+fn made_before(status: RevocationStatus) -> Listed {
+    let made_at = matches!(status, RevocationStatus::Good { .. }).then(|| NOW.plus_seconds(-86_400));
+    Listed { status, made_at }
+}
+
 fn revoked(status: &RevocationStatus) -> bool {
     matches!(status, RevocationStatus::Revoked { .. })
 }
@@ -69,8 +76,12 @@ impl World {
     }
 
     fn at(&self, seconds: i64, when_stale: WhenStale, listed: RevocationStatus) -> RevocationStatus {
+        self.of(1, seconds, when_stale, listed)
+    }
+
+    fn of(&self, number: u32, seconds: i64, when_stale: WhenStale, listed: RevocationStatus) -> RevocationStatus {
         let now = NOW.plus_seconds(seconds);
-        self.answers.weigh(&self.responder, when_stale, &serial(1), listed, |_| false, now)
+        self.answers.weigh(&self.responder, when_stale, &serial(number), made_before(listed), |_| false, now)
     }
 
     fn closed(&self, seconds: i64, listed: RevocationStatus) -> RevocationStatus {
@@ -78,7 +89,7 @@ impl World {
     }
 
     fn fail(&self, seconds: i64) {
-        self.answers.failed(&self.responder, serial(1), "no answer", NOW.plus_seconds(seconds));
+        self.answers.failed(&self.responder, serial(1), Blame::Responder, "no answer", NOW.plus_seconds(seconds));
     }
 }
 
@@ -152,15 +163,15 @@ fn a_responder_that_was_asked_in_vain_leaves_it_to_a_fresh_list_or_the_policy() 
 }
 
 #[test]
-fn an_answer_by_a_responder_that_the_ca_revoked_is_none() {
+fn a_good_answer_by_a_responder_that_the_ca_revoked_is_none() {
     let world = World::new();
-    let by_delegate = Answer { signer: AnswerSigner::Delegate(serial(9)), ..answer(KEY_COMPROMISE, 60) };
+    let by_delegate = Answer { signer: AnswerSigner::Delegate(serial(9)), ..answer(CertificateStatus::Good, 60) };
     world.answers.answered(&world.responder, serial(1), by_delegate, NOW);
     let status = |is_revoked: bool| {
         let lists = |asked: &SerialNumber| is_revoked && *asked == serial(9);
-        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), listed_good(), lists, NOW)
+        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), made_before(listed_good()), lists, NOW)
     };
-    assert!(revoked(&status(false)));
+    assert_eq!(status(false), listed_good());
     assert!(matches!(status(true), RevocationStatus::Pending { .. }));
 }
 
@@ -201,17 +212,106 @@ fn what_is_kept_is_bounded_and_a_revocation_goes_last() {
     let keep = |number: u32, status| {
         world.answers.answered(&world.responder, serial(number * 256), answer(status, i64::from(number)), NOW)
     };
-    // All in one shard.
+    // 64 in each of the 64 shards.
     assert_eq!(keep(1, KEY_COMPROMISE), Change::NowRevoked);
-    for number in 2..2000 {
+    for number in 2..20_000 {
         keep(number, CertificateStatus::Good);
-        assert!(world.answers.len() <= 64);
     }
+    assert!((2048..=64 * 64).contains(&world.answers.len()), "{}", world.answers.len());
     assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
     // Failures alone fill it neither.
-    for number in 2000..4000 {
-        world.answers.failed(&world.responder, serial(number * 256), "no", NOW);
-        assert!(world.answers.len() <= 64);
+    for number in 20_000..40_000 {
+        world.answers.failed(&world.responder, serial(number * 256), Blame::Answer, "no", NOW);
     }
+    assert!(world.answers.len() <= 64 * 64, "{}", world.answers.len());
     assert_eq!(keep(1, KEY_COMPROMISE), Change::None, "it was let go of");
+}
+
+#[test]
+fn a_hold_stands_against_a_list_that_is_older_when_the_responder_goes_away() {
+    let world = World::new();
+    world.answered(HOLD, 60);
+    world.fail(61);
+    assert!(revoked(&world.closed(62, listed_good())), "the list was made before the hold");
+    assert!(revoked(&world.at(62, WhenStale::Open, listed_old())));
+    let by_list_of = |seconds| {
+        let listed = Listed { status: listed_good(), made_at: Some(NOW.plus_seconds(seconds)) };
+        let now = NOW.plus_seconds(62);
+        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), listed, |_| false, now)
+    };
+    assert!(revoked(&by_list_of(0)), "of the same second: which came first is not known");
+    assert_eq!(by_list_of(1), listed_good(), "a list that was made since tells that it was released");
+}
+
+#[test]
+fn an_older_answer_takes_the_place_of_no_newer_one() {
+    let world = World::new();
+    let held = Answer { this_update: NOW.plus_seconds(-60), ..answer(HOLD, 600) };
+    let replayed = Answer { this_update: NOW.plus_seconds(-61), ..answer(CertificateStatus::Good, 600) };
+    world.answers.answered(&world.responder, serial(1), held, NOW);
+    world.answers.answered(&world.responder, serial(1), replayed, NOW);
+    assert!(revoked(&world.closed(0, listed_good())));
+    let released = Answer { this_update: NOW.plus_seconds(-60), ..replayed };
+    world.answers.answered(&world.responder, serial(1), released, NOW);
+    assert_eq!(world.closed(0, listed_good()), listed_good());
+}
+
+#[test]
+fn a_revocation_by_a_responder_that_the_ca_revoked_later_stands() {
+    let world = World::new();
+    let by_delegate = Answer { signer: AnswerSigner::Delegate(serial(9)), ..answer(KEY_COMPROMISE, 60) };
+    world.answers.answered(&world.responder, serial(1), by_delegate, NOW);
+    let lists = |asked: &SerialNumber| *asked == serial(9);
+    let status =
+        world.answers.weigh(&world.responder, WhenStale::Closed, &serial(1), made_before(listed_good()), lists, NOW);
+    assert!(revoked(&status), "{status:?}");
+}
+
+#[test]
+fn a_clock_set_back_leaves_nobody_alone_for_as_long() {
+    let world = World::new();
+    let authority = world.responder.authority();
+    (0..3).for_each(|_| world.fail(0));
+    let before = NOW.plus_seconds(-86_400);
+    assert!(world.answers.backs_off(&authority, before).is_none());
+    assert_eq!(world.answers.probes(before), [(authority, serial(1))]);
+    assert!(world.answers.is_due(authority, serial(1), before));
+    world.answered(CertificateStatus::Good, 86_400);
+    assert!(!world.answers.is_due(authority, serial(1), NOW));
+    assert!(world.answers.is_due(authority, serial(1), before), "an answer is renewed");
+}
+
+#[test]
+fn serial_numbers_that_end_alike_do_not_crowd_each_other_out() {
+    let world = World { responder: responder(), answers: OcspAnswers::with_room(64) };
+    for number in 0..640 {
+        world.answers.answered(&world.responder, serial(number * 256), answer(CertificateStatus::Good, 60), NOW);
+    }
+    assert_eq!(world.answers.len(), 640);
+}
+
+#[test]
+fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_was_not_asked_in_vain() {
+    let world = World::new();
+    let authority = world.responder.authority();
+    let of_another = || world.of(2, 1, WhenStale::Closed, listed_good());
+    let fail = |blame| world.answers.failed(&world.responder, serial(1), blame, "no answer", NOW);
+    for _ in 0..10 {
+        fail(Blame::Answer);
+        fail(Blame::Nobody);
+    }
+    assert!(world.answers.backs_off(&authority, NOW).is_none() && world.answers.down(&authority).is_none());
+    world.answers.failed(&world.responder, serial(2), Blame::Nobody, "busy", NOW);
+    assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
+    // Three that it did not answer: it is away, and a fresh list stands in for whoever comes.
+    (0..3).for_each(|_| fail(Blame::Responder));
+    assert!(world.answers.backs_off(&authority, NOW).is_some());
+    assert!(!world.answers.is_due(authority, serial(2), NOW), "nobody is asked about meanwhile");
+    assert_eq!(of_another(), listed_good());
+    assert!(matches!(world.of(2, 1, WhenStale::Closed, no_list()), RevocationStatus::Unavailable { .. }));
+    assert!(matches!(world.of(2, 99, WhenStale::Closed, no_list()), RevocationStatus::Pending { .. }));
+    // Whatever it answers about anybody, it is back, and everybody else is asked about again.
+    fail(Blame::Answer);
+    assert!(world.answers.down(&authority).is_none());
+    assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
 }

@@ -1,98 +1,147 @@
 //! What lists and a responder together say of a certificate.
 //!
 //! Revoked by either is revoked. Good is what the responder says it is while its answer holds; a fresh list stands in
-//! for a responder that was asked and did not answer, and for one that was not asked nothing does. The responder's
-//! `unknown` is an answer, and no good one.
+//! for a responder that was asked about this certificate in vain, and for one that does not answer at all; for one that
+//! was not asked nothing does. The responder's `unknown` is an answer, and no good one.
 
-use super::answers::{KeptAnswer, OcspAnswers};
+use super::answers::{KeptAnswer, MayAsk, OcspAnswers};
 use super::responder::Responder;
 use crate::config::WhenStale;
 use crate::pki::crl::RevocationReason;
-use crate::pki::ocsp::CertificateStatus;
+use crate::pki::ocsp::{AnswerSigner, CertificateStatus};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use crate::trust::staleness::{Freshness, Stale};
 use crate::trust::{Need, RevocationStatus};
 use std::sync::Arc;
 
+/// What lists say of a certificate.
+#[derive(Debug)]
+pub(in crate::trust) struct Listed {
+    pub(in crate::trust) status: RevocationStatus,
+    /// thisUpdate of the lists that say good, the earliest; none where none was asked.
+    pub(in crate::trust) made_at: Option<Timestamp>,
+}
+
+/// What a responder's word about one certificate is worth at a moment.
+enum Word {
+    /// For ever, or a hold that it was just asked about.
+    Revoked { at: Timestamp, reason: RevocationReason },
+    /// In an answer that holds.
+    Good,
+    /// In an answer that holds.
+    Unknown,
+    /// It was not asked, or its answer is over.
+    NotAsked,
+    /// It was asked in vain, or does not answer anybody; what it said before is over.
+    Silent { before: Option<KeptAnswer>, why: Arc<str>, may_ask: MayAsk },
+}
+
+impl From<RevocationStatus> for Listed {
+    /// Where no list says good.
+    fn from(status: RevocationStatus) -> Self {
+        Self { status, made_at: None }
+    }
+}
+
 impl OcspAnswers {
     /// What becomes of what the lists say of a certificate; `is_revoked` tells whether they revoke a delegated
-    /// responder's own certificate, whose answers then count for nothing.
+    /// responder's own certificate, whose word is then good for revocations only.
     pub(in crate::trust) fn weigh(
         &self,
         responder: &Responder,
         when_stale: WhenStale,
         serial: &SerialNumber,
-        listed: RevocationStatus,
+        listed: Listed,
         is_revoked: impl Fn(&SerialNumber) -> bool,
         now: Timestamp,
     ) -> RevocationStatus {
-        if matches!(listed, RevocationStatus::Revoked { .. }) {
-            return listed;
-        }
+        use RevocationStatus::{Good, NotChecked, Pending, Revoked, Unavailable, Unenforced};
         let ca = || Arc::clone(&responder.ca);
         let untold = |why: String| match when_stale {
-            WhenStale::ReportOnly => RevocationStatus::Unenforced { ca: ca(), why },
-            WhenStale::Closed | WhenStale::Grace(_) | WhenStale::Open => {
-                RevocationStatus::Unavailable { ca: ca(), why }
+            WhenStale::ReportOnly => Unenforced { ca: ca(), why },
+            WhenStale::Closed | WhenStale::Grace(_) | WhenStale::Open => Unavailable { ca: ca(), why },
+        };
+        let pending = || Pending { ca: ca(), need: Need::Answer { issuer: responder.authority(), serial: *serial } };
+        let Listed { status, made_at } = listed;
+        match (status, self.word(responder, serial, is_revoked, now)) {
+            (listed @ Revoked { .. }, _) => listed,
+            (_, Word::Revoked { at, reason }) => Revoked { at, reason, crl_number: None },
+            (listed, Word::Good) => Good { crl_number: number_of(listed), warning: None },
+            (_, Word::Unknown) => untold(format!("the OCSP responder {} does not know the certificate", responder.url)),
+            (_, Word::NotAsked) => pending(),
+            (_, Word::Silent { before: Some(hold), .. })
+                if let Some((at, reason)) = hold.revoked()
+                    && made_at.is_none_or(|made_at| made_at <= hold.answer.this_update) =>
+            {
+                Revoked { at, reason, crl_number: None }
             }
-        };
-        let pending = || RevocationStatus::Pending {
-            ca: ca(),
-            need: Need::Answer { issuer: responder.authority(), serial: *serial },
-        };
-        let known = self.known(responder.authority(), *serial);
-        let answer = known.answer.filter(|kept| kept.delegate().is_none_or(|delegate| !is_revoked(&delegate)));
-        if let Some(kept) = answer.filter(|kept| kept.is_final() || now <= kept.holds_until) {
-            return match kept.answer.status {
-                CertificateStatus::Revoked { at, reason } => RevocationStatus::Revoked { at, reason, crl_number: None },
-                CertificateStatus::Good => RevocationStatus::Good { crl_number: number_of(listed), warning: None },
-                CertificateStatus::Unknown => {
-                    untold(format!("the OCSP responder {} does not know the certificate", responder.url))
-                }
-            };
-        }
-        let Some(failure) = known.failure else {
-            return pending();
-        };
-        if matches!(listed, RevocationStatus::Good { warning: None, .. } | RevocationStatus::NotChecked) {
-            return listed;
-        }
-        match answer.map(|kept| (kept.answer.status, kept.holds_until)) {
-            Some((CertificateStatus::Revoked { at, reason }, _)) => {
-                return RevocationStatus::Revoked { at, reason, crl_number: None };
+            // Nobody waits where a list says it.
+            (listed @ (Good { warning: None, .. } | NotChecked), Word::Silent { .. }) => listed,
+            (listed, Word::Silent { before: Some(good), .. })
+                if let Some(warning) = good.tolerated(responder, when_stale, now) =>
+            {
+                Good { crl_number: number_of(listed), warning: Some(warning) }
             }
-            Some((CertificateStatus::Good, until)) => {
-                if let Freshness::Tolerated { next_update } = Freshness::at(until, when_stale, now) {
-                    let warning = Some(Stale { ca: ca(), next_update });
-                    return RevocationStatus::Good { crl_number: number_of(listed), warning };
-                }
+            (listed @ (Good { .. } | Pending { .. }), Word::Silent { .. }) => listed,
+            (_, Word::Silent { may_ask: MayAsk::Now, .. }) => pending(),
+            (Unavailable { why: lists, .. } | Unenforced { why: lists, .. }, Word::Silent { why, .. }) => {
+                untold(format!("the OCSP responder {}: {why}; {lists}", responder.url))
             }
-            Some((CertificateStatus::Unknown, _)) | None => {}
         }
-        let lists = match listed {
-            RevocationStatus::Good { .. } | RevocationStatus::Pending { .. } => return listed,
-            RevocationStatus::Unavailable { why, .. } | RevocationStatus::Unenforced { why, .. } => why,
-            RevocationStatus::Revoked { .. } | RevocationStatus::NotChecked => String::new(),
-        };
-        if failure.retry_at <= now && self.backs_off(&responder.authority(), now).is_none() {
-            return pending();
+    }
+
+    fn word(
+        &self,
+        responder: &Responder,
+        serial: &SerialNumber,
+        is_revoked: impl Fn(&SerialNumber) -> bool,
+        now: Timestamp,
+    ) -> Word {
+        let authority = responder.authority();
+        let known = self.known(authority, *serial);
+        let is_believed = |kept: &KeptAnswer| kept.delegate().is_none_or(|delegate| !is_revoked(&delegate));
+        let answer = known.answer.filter(|kept| kept.is_revoked() || is_believed(kept));
+        match answer.filter(|kept| kept.is_final() || now <= kept.holds_until).map(|kept| kept.answer.status) {
+            Some(CertificateStatus::Revoked { at, reason }) => Word::Revoked { at, reason },
+            Some(CertificateStatus::Good) => Word::Good,
+            Some(CertificateStatus::Unknown) => Word::Unknown,
+            None => match self.silence(authority, &known, now) {
+                None => Word::NotAsked,
+                Some((why, may_ask)) => Word::Silent { before: answer, why, may_ask },
+            },
         }
-        untold(format!("the OCSP responder {}: {}; {lists}", responder.url, failure.why))
     }
 }
 
 impl KeptAnswer {
     /// Revoked for ever; a hold may be released (RFC 5280 section 5.3.1).
-    const fn is_final(&self) -> bool {
-        matches!(self.answer.status, CertificateStatus::Revoked { reason, .. }
-            if !matches!(reason, RevocationReason::CertificateHold))
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(self.revoked(), Some((_, reason)) if !matches!(reason, RevocationReason::CertificateHold))
+    }
+
+    const fn revoked(&self) -> Option<(Timestamp, RevocationReason)> {
+        match self.answer.status {
+            CertificateStatus::Revoked { at, reason } => Some((at, reason)),
+            CertificateStatus::Good | CertificateStatus::Unknown => None,
+        }
+    }
+
+    /// As what a good answer that is over passes, where the policy lets it.
+    fn tolerated(&self, responder: &Responder, when_stale: WhenStale, now: Timestamp) -> Option<Stale> {
+        let is_good = self.answer.status == CertificateStatus::Good;
+        match Freshness::at(self.holds_until, when_stale, now) {
+            Freshness::Tolerated { next_update } if is_good => {
+                Some(Stale { ca: Arc::clone(&responder.ca), next_update })
+            }
+            Freshness::Tolerated { .. } | Freshness::Fresh | Freshness::Expired { .. } => None,
+        }
     }
 
     const fn delegate(&self) -> Option<SerialNumber> {
         match self.answer.signer {
-            crate::pki::ocsp::AnswerSigner::Delegate(serial) => Some(serial),
-            crate::pki::ocsp::AnswerSigner::Authority => None,
+            AnswerSigner::Delegate(serial) => Some(serial),
+            AnswerSigner::Authority => None,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::download::{Bounds, DownloadError, Downloaded, Validators, download};
 use super::judge::{Asked, Ground, Judged, Unfit, judge};
 use super::kept::{KeptLists, Note};
 use super::report::{FetchError, FetchReport, Fetched};
+use super::shares::Shares;
 use super::target::{self, Target};
 use super::tls;
 use crate::clock;
@@ -18,22 +19,24 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Downloads at once: each holds a connection and a file; a dripping server holds its place for `timeout` at most.
-const MAX_DOWNLOADS: usize = 16;
+/// Downloads at once for each CA: each holds a connection and a file; a dripping server holds its place for `timeout` at
+/// most. Not for all together: the slow servers of one CA are not to hold up another's lists.
+const MAX_DOWNLOADS: usize = 8;
 
 /// Lists judged at once: each is wholly in memory, with its index, while that lasts.
 const MAX_JUDGED: usize = 2;
 
-/// Places for what goes on at once, of all targets together.
+/// Places for what goes on at once.
 #[derive(Debug)]
 pub(super) struct Places {
-    downloads: Semaphore,
+    /// By the CA's name.
+    downloads: Shares<Arc<str>>,
     pub(super) judging: Semaphore,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Self { downloads: Semaphore::new(MAX_DOWNLOADS), judging: Semaphore::new(MAX_JUDGED) }
+        Self { downloads: Shares::of(MAX_DOWNLOADS), judging: Semaphore::new(MAX_JUDGED) }
     }
 }
 
@@ -105,8 +108,7 @@ impl Attempt<'_> {
     }
 
     async fn download(&self, target: &Target, known: &Validators, into: &Path) -> Result<Downloaded, DownloadError> {
-        let stopped = |_| DownloadError::Unreachable("the gateway stops".to_owned());
-        let _place = self.places.downloads.acquire().await.map_err(stopped)?;
+        let _place = self.places.downloads.take(&target.ca).await;
         let url = Url::parse(&target.url).map_err(|error| DownloadError::Unreachable(error.to_string()))?;
         let bounds = Bounds { timeout: self.settings.timeout, octets: self.settings.list_bytes };
         download(self.client, &url, known, bounds, into).await

@@ -54,3 +54,20 @@ impl PointBook {
         self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_points_as_may_be_are_remembered_and_beyond_them_nobody_waits() {
+        let (book, ca, hosts) = (PointBook::default(), Arc::from("a"), ["h".to_owned()]);
+        let waits = || !book.untried(&ca, &hosts, ["http://h/new"].into_iter()).is_empty();
+        (1..MAX_TRIED).for_each(|number| book.tried(&ca, &format!("http://h/{number}").into()));
+        assert!(waits());
+        book.tried(&ca, &"http://h/0".into());
+        assert!(!waits());
+        book.forget(&ca, &"http://h/0".into());
+        assert!(waits());
+    }
+}

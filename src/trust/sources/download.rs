@@ -21,6 +21,9 @@ const LEAST_IN_WINDOW: u64 = 5 * 1024;
 /// Characters of an ETag or a date that are kept and sent back: real ones have some dozens.
 const MAX_VALIDATOR_OCTETS: usize = 1_024;
 
+/// Characters of a header that are told, in the log and to who asks for the status: a URL, of ordinary length.
+const MAX_TOLD_CHARACTERS: usize = 256;
+
 /// Bounds of one download.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -119,21 +122,31 @@ pub(super) async fn download(
 
 /// Whether the head announces a list that would be read.
 fn acceptable(response: &Response, bounds: Bounds) -> Result<(), DownloadError> {
-    let header = |name: HeaderName| response.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let header = |name: HeaderName| response.headers().get(name).map(|value| told(value.as_bytes()));
     let status = response.status();
     if status.is_redirection() && status != StatusCode::NOT_MODIFIED {
-        return Err(DownloadError::Redirected(header(header::LOCATION).unwrap_or_default().into_owned()));
+        return Err(DownloadError::Redirected(header(header::LOCATION).unwrap_or_default()));
     }
     if status != StatusCode::OK {
         return Err(DownloadError::Status(status.as_u16()));
     }
     if let Some(coding) = header(header::CONTENT_ENCODING).filter(|coding| !coding.eq_ignore_ascii_case("identity")) {
-        return Err(DownloadError::Encoded(coding.into_owned()));
+        return Err(DownloadError::Encoded(coding));
     }
     if response.content_length().is_some_and(|octets| octets > bounds.octets) {
         return Err(DownloadError::TooLarge(bounds.octets));
     }
     Ok(())
+}
+
+/// What a server wrote, as far as it is told.
+fn told(octets: &[u8]) -> String {
+    let text = String::from_utf8_lossy(octets);
+    let mut told: String = text.chars().take(MAX_TOLD_CHARACTERS).collect();
+    if text.chars().nth(MAX_TOLD_CHARACTERS).is_some() {
+        told.push('…');
+    }
+    told
 }
 
 async fn write_body(mut response: Response, bounds: Bounds, into: &Path) -> Result<(), DownloadError> {
@@ -211,3 +224,18 @@ impl fmt::Display for DownloadError {
 }
 
 impl std::error::Error for DownloadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_validator_of_as_many_octets_as_may_be_is_kept_and_a_longer_one_is_not_sent_back() {
+        for (octets, is_kept) in [(MAX_VALIDATOR_OCTETS, true), (MAX_VALIDATOR_OCTETS + 1, false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ETAG, HeaderValue::from_str(&"x".repeat(octets)).unwrap());
+            let validators = Validators::of(&headers);
+            assert_eq!(validators.headers().contains_key(header::IF_NONE_MATCH), is_kept, "{octets}");
+        }
+    }
+}

@@ -8,10 +8,10 @@ use super::target::{self, Kind, Target};
 use crate::config::{Ca, ConfigError, Placed};
 use crate::pki::fingerprint::sha256;
 use crate::pki::time::Timestamp;
+use crate::trust::folder;
 use serde::{Deserialize, Serialize};
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,9 +20,6 @@ const MAX_NOTE_OCTETS: u64 = 16 * 1024;
 
 /// Files of fetched lists that are looked at: more than all targets of a gateway.
 const MAX_FILES: usize = 8_192;
-
-/// Write permission for others than the owner.
-const WRITABLE_BY_OTHERS: u32 = 0o022;
 
 const LIST: &str = "crl";
 const NOTE: &str = "json";
@@ -69,6 +66,11 @@ impl KeptLists {
         Self { folder: state_folder.join("lists") }
     }
 
+    /// Where they are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// In a state folder that is made if it is not there, and can be written to.
     ///
     /// # Errors
@@ -81,7 +83,7 @@ impl KeptLists {
             message: format!("{}: {message}", state_folder.value.display()),
         };
         for folder in [&state_folder.value, &kept.folder] {
-            make(folder).map_err(refuse)?;
+            folder::make(folder).map_err(refuse)?;
         }
         let probe = kept.unfinished();
         File::create_new(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|error| refuse(error.to_string()))?;
@@ -166,19 +168,6 @@ impl KeptLists {
     }
 }
 
-/// A folder that we alone write to.
-fn make(folder: &Path) -> Result<(), String> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|error| error.to_string())?;
-    let metadata = fs::metadata(folder).map_err(|error| error.to_string())?;
-    if !metadata.is_dir() {
-        return Err("it is not a folder".to_owned());
-    }
-    if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
-        return Err(format!("others may write to it (mode {:o}); chmod 700", metadata.mode() & 0o777));
-    }
-    Ok(())
-}
-
 fn read_note(path: &Path) -> Option<Note> {
     let octets = crate::trust::files::read(path, MAX_NOTE_OCTETS).ok()?;
     serde_json::from_slice(&octets).ok()
@@ -188,4 +177,42 @@ fn write_whole(path: &Path, note: &Note) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     file.write_all(&serde_json::to_vec(note)?)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target() -> Target {
+        Target { ca: "a".into(), url: "http://h/".into(), kind: Kind::Point }
+    }
+
+    #[test]
+    fn a_note_of_as_many_octets_as_may_be_is_read_and_one_octet_more_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Placed { value: folder.path().join("state"), ..Placed::default() };
+        let kept = KeptLists::open(&state).unwrap();
+        fs::write(kept.path(&target()), "a list").unwrap();
+        let mut note =
+            serde_json::to_vec(&Note::new(&target(), Validators::default(), Timestamp::from_unix(0))).unwrap();
+        for (octets, is_read) in [(16 * 1024, true), (16 * 1024 + 1, false)] {
+            note.resize(octets, b' ');
+            fs::write(kept.path(&target()).with_extension(NOTE), &note).unwrap();
+            assert_eq!(kept.note(&target()).is_some(), is_read, "{octets}");
+        }
+    }
+
+    #[test]
+    fn as_many_files_as_may_be_are_looked_at_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = Placed { value: folder.path().join("state"), ..Placed::default() };
+        let kept = KeptLists::open(&state).unwrap();
+        (0..=MAX_FILES).for_each(|_| drop(File::create_new(kept.unfinished()).unwrap()));
+        let left = || fs::read_dir(&kept.folder).unwrap().count();
+        assert_eq!(left(), MAX_FILES + 1);
+        kept.forget_unfinished();
+        assert_eq!(left(), 1);
+        kept.forget_unfinished();
+        assert_eq!(left(), 0);
+    }
 }

@@ -8,7 +8,7 @@ use super::schedule::{Chance, LEAST_PAUSE, after_answer, after_failure};
 use super::target::{Kind, Target};
 use super::tls;
 use crate::clock;
-use crate::config::{ConfigError, Fetch};
+use crate::config::{ConfigError, Fetch, WhenStale};
 use crate::pki::time::Timestamp;
 use crate::trust::policy::ListPolicy;
 use crate::trust::{Authority, Revocation, TrustSnapshot};
@@ -23,8 +23,8 @@ use tokio::time::Instant;
 /// again.
 const POINT_FAILURES: u32 = 8;
 
-/// Seconds after its nextUpdate at which the list of a distribution point that does not answer is forgotten: the
-/// longest grace there is.
+/// Seconds after its nextUpdate at which the list of a distribution point that does not answer is forgotten, where it
+/// lets nobody in any more: the longest grace there is.
 const POINT_FORGOTTEN_SECONDS: i64 = 31 * 86_400;
 
 /// Seconds within which a list that was just asked for is not asked for again by a start.
@@ -71,6 +71,7 @@ pub(super) async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<P
         }
         least = Instant::now() + LEAST_PAUSE;
         let ground = tools.ground(&target);
+        let when_stale = ground.policy.when_stale;
         let (after, outcome) = tools.attempt().run(&target, ground, judged).await;
         judged = after;
         let now = clock::now();
@@ -83,7 +84,7 @@ pub(super) async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<P
         });
         tools.host.fetched(&FetchReport { target: Arc::clone(&target), outcome });
         progress.attempts.send_modify(|count| *count = count.saturating_add(1));
-        if is_forgotten(&target, failures, &judged, now) {
+        if is_forgotten(&target, failures, &judged, when_stale, now) {
             tools.kept.forget(&target);
             return;
         }
@@ -91,14 +92,15 @@ pub(super) async fn live(tools: Arc<Tools>, target: Arc<Target>, progress: Arc<P
 }
 
 /// Whether a distribution point gives nothing any more that anyone could need.
-fn is_forgotten(target: &Target, failures: u32, judged: &Judged, now: Timestamp) -> bool {
+///
+/// A list that others are let in beside, however stale it is, still keeps those out whom it revokes.
+fn is_forgotten(target: &Target, failures: u32, judged: &Judged, when_stale: WhenStale, now: Timestamp) -> bool {
+    let refuses = matches!(when_stale, WhenStale::Closed | WhenStale::Grace(_));
+    let gone = |next_update: Timestamp| next_update.plus_seconds(POINT_FORGOTTEN_SECONDS) < now;
     target.kind == Kind::Point
         && match judged.facts() {
             None => failures >= POINT_FAILURES,
-            Some(facts) => {
-                let gone = |next_update: Timestamp| next_update.plus_seconds(POINT_FORGOTTEN_SECONDS) < now;
-                failures > 0 && facts.next_update.is_some_and(gone)
-            }
+            Some(facts) => refuses && failures > 0 && facts.next_update.is_some_and(gone),
         }
 }
 
@@ -181,5 +183,21 @@ impl Progress {
         status.outcome = Some(outcome.clone());
         status.list = judged.facts();
         status.failures
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_that_never_gave_a_list_is_forgotten_after_eight_failures_and_a_configured_url_never() {
+        let forgotten = |kind, failures| {
+            let target = Target { ca: "a".into(), url: "http://h/".into(), kind };
+            is_forgotten(&target, failures, &Judged::default(), WhenStale::Open, Timestamp::from_unix(0))
+        };
+        assert!(!forgotten(Kind::Point, POINT_FAILURES - 1));
+        assert!(forgotten(Kind::Point, POINT_FAILURES));
+        assert!(!forgotten(Kind::Configured, u32::MAX));
     }
 }

@@ -18,6 +18,7 @@ mod life;
 pub mod ocsp;
 mod report;
 mod schedule;
+mod shares;
 pub(in crate::trust) mod target;
 mod tls;
 

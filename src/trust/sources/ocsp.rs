@@ -1,11 +1,13 @@
 //! One question to an OCSP responder over HTTP (RFC 6960 appendix A).
 
+use super::shares::Shares;
 use crate::clock;
 use crate::config::OcspNonce;
+use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use crate::pki::serial::SerialNumber;
 use crate::telemetry::outbound::with_causes;
-use crate::trust::ocsp::Responder;
+use crate::trust::ocsp::{Blame, Responder};
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;
@@ -15,7 +17,7 @@ use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// Octets of a response: one with an RSA-4096 signature and a responder's certificate has 4,000.
 const MAX_RESPONSE_OCTETS: usize = 32 * 1024;
@@ -23,13 +25,14 @@ const MAX_RESPONSE_OCTETS: usize = 32 * 1024;
 /// A connection that is kept for the next question. Below the minute of common servers, so that we close first.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Questions under way at once to all responders: each takes a file descriptor. Others wait within their `timeout`.
+/// Questions under way at once to one responder: each takes a file descriptor. One that is slow keeps no other's
+/// questions waiting.
 const MAX_AT_ONCE: usize = 128;
 
 /// Asks responders; keeps connections to them.
 #[derive(Debug)]
 pub struct Asker {
-    at_once: Semaphore,
+    places: Shares<AuthorityKey>,
     plain: OnceLock<Result<Client, String>>,
     /// For `https://`, with the CAs that the machine trusts: the answer is signed, only who asks is hidden by it.
     encrypted: OnceLock<Result<Client, String>>,
@@ -38,18 +41,33 @@ pub struct Asker {
 /// Why there is no answer that is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskError {
-    /// The stable name, for metrics: `timeout`, `unreachable`, `http-status`, `too-long`, or of an [`OcspError`].
+    /// The stable name, for metrics: `timeout`, `unreachable`, `http-status`, `too-long`, `not-asked`, or of an
+    /// [`OcspError`].
     pub name: &'static str,
+    /// Whose fault it is.
+    pub blame: Blame,
     /// What happened, for the log.
     pub why: String,
 }
 
+/// A place among the questions to one responder that are under way at once.
+#[derive(Debug)]
+pub struct Place(OwnedSemaphorePermit);
+
 impl Asker {
+    /// A place for a question to this responder, within its `timeout`; none when as many as may be are under way for
+    /// longer than that. Waiting for one is nothing that the responder can be blamed for.
+    pub async fn place(&self, responder: &Responder) -> Option<Place> {
+        let authority = responder.authority();
+        tokio::time::timeout(responder.timeout, self.places.take(&authority)).await.ok()?.map(Place)
+    }
+
     /// The responder's answer about the certificate of its CA with this serial number, checked.
     ///
     /// # Errors
     /// [`AskError`], within the responder's `timeout`.
-    pub async fn ask(&self, responder: &Responder, serial: &SerialNumber) -> Result<Answer, AskError> {
+    pub async fn ask(&self, place: Place, responder: &Responder, serial: &SerialNumber) -> Result<Answer, AskError> {
+        let Place(_held) = place;
         let nonce = nonce(responder.nonce)?;
         let question = Question { issuer: &responder.issuer, serial, nonce: nonce.as_ref() };
         let exchange = self.exchange(responder, question.der());
@@ -57,14 +75,13 @@ impl Asker {
         let answer = ocsp::verify(&response, &question, &responder.certificate, clock::now())?;
         match (responder.nonce, answer.nonce) {
             (OcspNonce::Required, NonceEcho::Absent) => {
-                Err(AskError::new("no-nonce", "the answer does not repeat the question's nonce, as is required"))
+                Err(AskError::answer("no-nonce", "the answer does not repeat the question's nonce, as is required"))
             }
             _ => Ok(answer),
         }
     }
 
     async fn exchange(&self, responder: &Responder, question: Vec<u8>) -> Result<Vec<u8>, AskError> {
-        let _place = self.at_once.acquire().await.map_err(|error| AskError::new("unreachable", error.to_string()))?;
         let request = self
             .client(&responder.url)?
             .post(&responder.url)
@@ -73,7 +90,7 @@ impl Asker {
             .body(question);
         let response = request.send().await.map_err(|error| AskError::of(&error))?;
         if response.status() != StatusCode::OK {
-            return Err(AskError::new(
+            return Err(AskError::responder(
                 "http-status",
                 format!("the responder's HTTP status is {}", response.status().as_u16()),
             ));
@@ -87,13 +104,13 @@ impl Asker {
         } else {
             self.plain.get_or_init(without_tls)
         };
-        client.as_ref().map_err(|why| AskError::new("unreachable", why.clone()))
+        client.as_ref().map_err(|why| AskError::responder("unreachable", why.clone()))
     }
 }
 
 impl Default for Asker {
     fn default() -> Self {
-        Self { at_once: Semaphore::new(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: OnceLock::new() }
+        Self { places: Shares::of(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: OnceLock::new() }
     }
 }
 
@@ -118,7 +135,7 @@ async fn body(mut response: Response) -> Result<Vec<u8>, AskError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| AskError::of(&error))? {
         if body.len() + chunk.len() > MAX_RESPONSE_OCTETS {
-            return Err(AskError::new("too-long", format!("the answer has more than {MAX_RESPONSE_OCTETS} octets")));
+            return Err(AskError::answer("too-long", format!("the answer has more than {MAX_RESPONSE_OCTETS} octets")));
         }
         body.extend_from_slice(&chunk);
     }
@@ -130,37 +147,40 @@ fn nonce(policy: OcspNonce) -> Result<Option<[u8; NONCE_OCTETS]>, AskError> {
         return Ok(None);
     }
     let mut nonce = [0; NONCE_OCTETS];
-    rand::fill(&mut nonce).map_err(|_| AskError::new("unreachable", "no random numbers to be had"))?;
+    rand::fill(&mut nonce).map_err(|_| AskError::new("not-asked", Blame::Nobody, "no random numbers to be had"))?;
     Ok(Some(nonce))
 }
 
 fn timed_out() -> AskError {
-    AskError::new("timeout", "no answer within the timeout")
+    AskError::responder("timeout", "no answer within the timeout")
 }
 
 impl AskError {
-    /// For a question that was not sent, since the responder is left alone after these failures.
-    pub fn backs_off(why: &str) -> Self {
-        Self::new("backs-off", why)
-    }
-
     /// For an answer by a responder whose own certificate the CA revoked.
     pub fn revoked_responder() -> Self {
-        Self::new("wrong-signer", "the certificate of the responder that signed the answer is revoked")
+        Self::answer("wrong-signer", "the certificate of the responder that signed the answer is revoked")
     }
 
-    fn new(name: &'static str, why: impl Into<String>) -> Self {
-        Self { name, why: why.into() }
+    fn responder(name: &'static str, why: impl Into<String>) -> Self {
+        Self::new(name, Blame::Responder, why)
+    }
+
+    fn answer(name: &'static str, why: impl Into<String>) -> Self {
+        Self::new(name, Blame::Answer, why)
+    }
+
+    fn new(name: &'static str, blame: Blame, why: impl Into<String>) -> Self {
+        Self { name, blame, why: why.into() }
     }
 
     fn of(error: &reqwest::Error) -> Self {
-        Self::new("unreachable", with_causes("the exchange failed", error))
+        Self::responder("unreachable", with_causes("the exchange failed", error))
     }
 }
 
 impl From<OcspError> for AskError {
     fn from(error: OcspError) -> Self {
-        Self::new(error.name(), error.to_string())
+        Self::answer(error.name(), error.to_string())
     }
 }
 
@@ -171,3 +191,7 @@ impl fmt::Display for AskError {
 }
 
 impl std::error::Error for AskError {}
+
+#[cfg(test)]
+#[path = "ocsp_tests.rs"]
+mod tests;

@@ -115,3 +115,16 @@ impl fmt::Display for PointError {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_of_as_many_octets_as_may_be_is_taken_and_one_octet_more_is_not() {
+        let hosts = ["h".to_owned()];
+        let url = |octets: usize| format!("http://h/{}", "x".repeat(octets - "http://h/".len()));
+        assert!(allowed(&hosts, &url(MAX_URL_OCTETS)).is_ok());
+        assert_eq!(allowed(&hosts, &url(MAX_URL_OCTETS + 1)), Err(PointError::NotAUrl));
+    }
+}

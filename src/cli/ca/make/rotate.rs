@@ -75,7 +75,9 @@ impl Rotate {
 const NEXT: &str = "next:
 1. gateways: add a [[ca]] for the successor with its revocation list, and reload
 2. issuer: add an [[authority]] for it, move the profiles to it, leave the old one there without profiles, and restart
-3. when the old one's last certificate has ended: take it out of both";
+3. gateways: write state = \"draining\" into the old one's [[ca]], and reload
+4. when the old one's last certificate has ended, or 'sekisho ca plan NEW.toml' says that nobody is locked out: take it
+   out of both";
 
 fn kind_of(certificate: &Certificate) -> Option<KeyKind> {
     match certificate.public_key() {

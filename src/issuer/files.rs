@@ -1,0 +1,90 @@
+//! What the files hold that the configuration names, read before anything is opened; all errors at once.
+
+use super::authenticate::{Authenticator, Delegated};
+use super::authorities::Authorities;
+use super::feed::FeedKey;
+use super::listen;
+use super::outbox;
+use super::profiles::Profiles;
+use super::secret::ServiceSecret;
+use crate::clock;
+use crate::config::issuer::{CredentialsConfig, IssuerConfig};
+use crate::config::{ConfigError, Placed};
+use rustls::ServerConfig;
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What the configuration's files hold.
+pub(super) struct Files {
+    pub(super) profiles: Arc<Profiles>,
+    pub(super) authorities: Arc<Authorities>,
+    pub(super) secret: Arc<ServiceSecret>,
+    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) feed_key: Option<FeedKey>,
+    /// Who checks factors where that is the IB system.
+    pub(super) delegated: Option<Delegated>,
+}
+
+impl Files {
+    /// Reads every file that the configuration names, and opens nothing else.
+    ///
+    /// # Errors
+    /// Every file that cannot be used, by the key that names it.
+    pub(super) fn load(config: &IssuerConfig) -> Result<Self, Vec<ConfigError>> {
+        // A second installation (tests) finds the same one in place.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let mut errors = Vec::new();
+        let profiles = keep(&mut errors, Profiles::load(&config.profiles));
+        let authorities = keep(&mut errors, Authorities::load(&config.authorities, clock::now()));
+        let secret_file = &config.issuer.secret_file;
+        let secret = ServiceSecret::load(&secret_file.value).map_err(|error| unusable(secret_file, &error));
+        let secret = keep(&mut errors, secret);
+        let tls = keep(&mut errors, config.issuer.tls.as_ref().map(listen::server_config).transpose());
+        let feed_key = config.feed.as_ref().map(|feed| &feed.key);
+        let feed_key = feed_key.map(|file| FeedKey::load(&file.value).map_err(|error| unusable(file, &error)));
+        let feed_key = keep(&mut errors, feed_key.transpose());
+        let delegated = keep(&mut errors, delegated(config));
+        // These two are read again when they are made: the one needs the store, the other its tasks.
+        keep(&mut errors, Authenticator::check(&config.services, config.gateway.as_ref()));
+        keep(&mut errors, config.mail.as_ref().map_or(Ok(()), outbox::check));
+        if let (Some(profiles), Some(authorities)) = (&profiles, &authorities) {
+            let place = config.profiles.first().map(|file| file.place.clone()).unwrap_or_default();
+            let names = profiles.names().map(|name| &**name);
+            keep(&mut errors, authorities.check_profiles(names, &place));
+        }
+        match (profiles, authorities, secret, tls, feed_key, delegated) {
+            (Some(profiles), Some(authorities), Some(secret), Some(tls), Some(feed_key), Some(delegated))
+                if errors.is_empty() =>
+            {
+                Ok(Self {
+                    profiles: Arc::new(profiles),
+                    authorities: Arc::new(authorities),
+                    secret: Arc::new(secret),
+                    tls,
+                    feed_key,
+                    delegated,
+                })
+            }
+            _ => Err(errors),
+        }
+    }
+}
+
+fn delegated(config: &IssuerConfig) -> Result<Option<Delegated>, Vec<ConfigError>> {
+    match &config.credentials {
+        CredentialsConfig::BuiltIn => Ok(None),
+        CredentialsConfig::Delegated { url, timeout, authorization, ca } => {
+            Delegated::new(url, *timeout, authorization.as_ref(), ca.as_ref()).map(Some)
+        }
+    }
+}
+
+/// The value, or nothing and its errors among the others.
+pub(super) fn keep<T>(errors: &mut Vec<ConfigError>, outcome: Result<T, Vec<ConfigError>>) -> Option<T> {
+    outcome.map_err(|found| errors.extend(found)).ok()
+}
+
+fn unusable(file: &Placed<PathBuf>, why: &dyn Display) -> Vec<ConfigError> {
+    vec![ConfigError { place: file.place.clone(), message: format!("{}: {why}", file.value.display()) }]
+}
