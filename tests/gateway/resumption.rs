@@ -62,23 +62,24 @@ fn a_revoked_certificate_is_refused_on_a_resumed_session() {
 
 #[test]
 fn a_session_is_not_resumed_once_the_lists_of_its_cas_are_stale() {
-    let (pki, app) = (TestPki::new(), TestApp::new());
-    let now = sekisho::clock::now();
-    std::fs::write(pki.path("crl.pem"), pki.revocation_lists(now, now.plus_seconds(10)).unwrap()).unwrap();
-    let gateway = Gateway::start(&pki, &Setup::configuration(&app));
+    let setup = Setup::new();
     let clients = [Version::Tls12, Version::Tls13].map(|version| {
-        let client = TlsClient::new(&pki, Some("client-good"), version);
-        client.get(&gateway, HOST, "/echo").unwrap();
-        assert!(client.get(&gateway, HOST, "/echo").unwrap().1.resumed());
+        let client = TlsClient::new(&setup.pki, Some("client-good"), version);
+        client.get(&setup.gateway, HOST, "/echo").unwrap();
+        assert!(client.get(&setup.gateway, HOST, "/echo").unwrap().1.resumed());
         client
     });
-    wait_until("they are stale", || sekisho::clock::now() > now.plus_seconds(10));
-    app.forget_requests();
+    // Lists that are newer by a second and stale soon.
+    let now = sekisho::clock::now();
+    let lists = setup.pki.revocation_lists(now.plus_seconds(1), now.plus_seconds(4)).unwrap();
+    std::fs::write(setup.pki.path("crl.pem"), lists).unwrap();
+    wait_until("they are in force and stale", || setup.gateway.admin_get("/readyz").0 == 503);
+    setup.app.forget_requests();
     for client in clients {
-        let error = client.get(&gateway, HOST, "/echo").map(|(response, _)| response.status).unwrap_err();
+        let error = client.get(&setup.gateway, HOST, "/echo").map(|(response, _)| response.status).unwrap_err();
         assert_eq!(alert(&error), Some(AlertDescription::CertificateUnknown), "{error:?}");
     }
-    assert!(app.requests().iter().all(|request| request.target == "/healthz"));
+    assert!(setup.app.requests().iter().all(|request| request.target == "/healthz"));
 }
 
 #[test]
