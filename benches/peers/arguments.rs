@@ -1,6 +1,6 @@
 //! What this run is to do.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Rounds of every row. Medians of five are not moved by one or two that something else disturbed.
 const ROUNDS: usize = 5;
@@ -12,8 +12,6 @@ pub struct Arguments {
     without: Vec<String>,
     rounds: Option<usize>,
     lists_rows: bool,
-    /// Where the table is to go, whatever was measured.
-    results: Option<PathBuf>,
     /// A second gateway beside the first.
     pub also: Option<PathBuf>,
 }
@@ -21,8 +19,7 @@ pub struct Arguments {
 impl Arguments {
     /// Reads them; panics at one that nobody knows.
     pub fn read() -> Self {
-        let (only, without) = (Vec::new(), Vec::new());
-        let mut read = Self { only, without, rounds: None, lists_rows: false, results: None, also: None };
+        let mut read = Self { only: Vec::new(), without: Vec::new(), rounds: None, lists_rows: false, also: None };
         let mut words = std::env::args().skip(1);
         let words_of = |text: String| text.split(',').map(str::to_owned).collect::<Vec<_>>();
         while let Some(word) = words.next() {
@@ -31,7 +28,6 @@ impl Arguments {
                 "--only" => read.only.extend(words_of(value())),
                 "--without" => read.without.extend(words_of(value())),
                 "--rounds" => read.rounds = Some(value().parse().unwrap()),
-                "--results" => read.results = Some(value().into()),
                 "--also" => read.also = Some(value().into()),
                 "--list" => read.lists_rows = true,
                 // What cargo says to every bench.
@@ -62,12 +58,9 @@ impl Arguments {
         self.rounds.unwrap_or(if is_quick() { QUICK_ROUNDS } else { ROUNDS })
     }
 
-    /// The file into which the table goes: one that was given, or the repository's when every row is measured as often
-    /// as it should be.
-    pub fn results(&self) -> Option<PathBuf> {
-        let whole = self.only.is_empty() && self.without.is_empty() && self.rounds() >= ROUNDS && !is_quick();
-        let ours = || Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
-        self.results.clone().or_else(|| whole.then(ours))
+    /// Whether every row is measured as often as it should be, so that the results may be written down.
+    pub fn is_whole(&self) -> bool {
+        self.only.is_empty() && self.without.is_empty() && self.rounds() >= ROUNDS && !is_quick()
     }
 }
 

@@ -7,8 +7,7 @@
 //!
 //! `SEKISHO_BENCH_QUICK=1` for fewer rounds, `SEKISHO_BENCH_BINARY` for another binary of the gateway;
 //! `--only 1k-full,keepalive` for some rows, `--rounds 3`, `--without haproxy`, `--also BINARY` for a second gateway beside
-//! the first, `--list` for the rows' names. A run of every row writes its table into benches/RESULTS.md; `--results FILE` writes
-//! that of any run between the same marks of another file.
+//! the first, `--list` for the rows' names. A run of every row writes its table into benches/RESULTS.md.
 
 mod arguments;
 mod client;
@@ -51,8 +50,8 @@ fn main() {
         report.revoked = revocation_rows::run(&stand);
         report.print_revoked();
     }
-    if let Some(path) = arguments.results() {
-        results::write(&report, &path, arguments.rounds());
+    if arguments.is_whole() {
+        results::write(&report);
     }
     println!("of the time in which the servers could have run, {:.0} % went to something else", report.disturbance());
     println!("{}", report.figures());

@@ -11,11 +11,12 @@ const BEGIN: &str = "<!-- make bench-peers: begin (written by it; what is betwee
 const END: &str = "<!-- make bench-peers: end -->";
 
 /// Puts the tables between the marks; the file has them.
-pub fn write(report: &Report, path: &Path, rounds: usize) {
-    let text = std::fs::read_to_string(path).unwrap();
+pub fn write(report: &Report) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/RESULTS.md");
+    let text = std::fs::read_to_string(&path).unwrap();
     let (before, rest) = text.split_once(BEGIN).expect("the file has a mark for the begin");
     let (_, after) = rest.split_once(END).expect("the file has a mark for the end");
-    std::fs::write(path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", section(report, rounds))).unwrap();
+    std::fs::write(&path, format!("{before}{BEGIN}\n\n{}\n{END}{after}", section(report))).unwrap();
     println!("written to {}", path.display());
 }
 
@@ -26,12 +27,12 @@ pub fn version_of(program: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&text).lines().next().unwrap_or_default().trim().to_owned())
 }
 
-fn section(report: &Report, rounds: usize) -> String {
+fn section(report: &Report) -> String {
     let mut text = machine(report);
     let _ = writeln!(
         text,
-        "\nServer CPU for each operation, unless the unit says otherwise; median of {rounds} rounds. Ratios are taken \
-         round by round: median (least–greatest).\n"
+        "\nServer CPU for each operation, unless the unit says otherwise; median of the rounds. Ratios are taken round by \
+         round: median (least–greatest).\n"
     );
     let _ = writeln!(text, "| | nginx | HAProxy | sekisho | sekisho / nginx | sekisho / HAProxy |");
     let _ = writeln!(text, "|---|--:|--:|--:|--:|--:|");
