@@ -8,20 +8,23 @@ use crate::config::{Requirement, Route};
 use crate::gateway::identity::Identity;
 use crate::gateway::verify::{Reason, Refusal};
 use http::Method;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A site's routes.
+/// A site's routes. Finding one takes a look for each segment that any path has, however many routes there are.
 #[derive(Clone, Debug)]
 pub struct RouteTable {
-    /// Most segments first, so that the first match is the longest.
-    paths: Vec<PathRoutes>,
+    /// By their path in [`normal`] form.
+    paths: HashMap<Box<str>, PathRoutes>,
+    /// Segments of the longest path: what a request has beyond them is not looked at.
+    deepest: usize,
 }
 
 /// The routes of one path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct PathRoutes {
-    segments: Vec<Box<str>>,
     /// Those that name methods first, then those for any.
     routes: Vec<CompiledRoute>,
 }
@@ -55,9 +58,11 @@ pub enum RouteMatch<'a> {
 impl RouteTable {
     /// From a site's `[[site.route]]` tables. Of two for the same path and method, the one written first stands.
     pub fn new(routes: &[Route]) -> Self {
-        let mut paths: Vec<PathRoutes> = Vec::new();
+        let mut paths: HashMap<Box<str>, PathRoutes> = HashMap::new();
+        let mut deepest = 0;
         for route in routes {
-            let segments: Vec<Box<str>> = segments_of(&route.path).map(Into::into).collect();
+            let path = normal(&route.path);
+            deepest = deepest.max(path.matches('/').count());
             let route = CompiledRoute {
                 path: route.path.as_str().into(),
                 methods: route.methods.clone(),
@@ -65,14 +70,10 @@ impl RouteTable {
                 require: route.require.clone(),
                 timeout: route.timeout,
             };
-            match paths.iter_mut().find(|known| known.segments == segments) {
-                Some(known) => known.routes.push(route),
-                None => paths.push(PathRoutes { segments, routes: vec![route] }),
-            }
+            paths.entry(path.into()).or_default().routes.push(route);
         }
-        paths.sort_by_key(|path| std::cmp::Reverse(path.segments.len()));
-        paths.iter_mut().for_each(|path| path.routes.sort_by_key(|route| route.methods.is_empty()));
-        Self { paths }
+        paths.values_mut().for_each(|path| path.routes.sort_by_key(|route| route.methods.is_empty()));
+        Self { paths, deepest }
     }
 
     /// The route of a request: of the longest path prefix, whole segments, the one for its method.
@@ -84,7 +85,11 @@ impl RouteTable {
             Ok(path) => path,
             Err(error) => return RouteMatch::Ambiguous(error),
         };
-        let [literal, without_parameters] = [path.literal(), path.without_parameters()].map(|path| self.longest(path));
+        let literal = self.longest(path.literal());
+        let without_parameters = match path.without_parameters() {
+            same if same == path.literal() => literal,
+            other => self.longest(other),
+        };
         match (literal, without_parameters) {
             (None, None) => RouteMatch::NotFound,
             (Some(found), Some(other)) if std::ptr::eq(found, other) => found.for_method(method),
@@ -93,10 +98,16 @@ impl RouteTable {
     }
 
     fn longest(&self, path: &str) -> Option<&PathRoutes> {
-        self.paths.iter().find(|known| {
-            let mut segments = segments_of(path);
-            known.segments.iter().all(|expected| segments.next() == Some(expected))
-        })
+        let path = normal(path);
+        let end = path.match_indices('/').nth(self.deepest).map_or(path.len(), |(beyond, _)| beyond);
+        let mut prefix = path.get(..end)?;
+        loop {
+            if let Some(found) = self.paths.get(prefix) {
+                return Some(found);
+            }
+            // `/ib/user`, then `/ib`, then nothing, which is the root's.
+            prefix = prefix.get(..prefix.rfind('/')?)?;
+        }
     }
 }
 
@@ -162,9 +173,16 @@ impl CompiledRoute {
     }
 }
 
-/// The segments of an absolute path; a trailing slash makes no further one.
-fn segments_of(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').filter(|segment| !segment.is_empty())
+/// An absolute path with a slash before each of its segments and none elsewhere; the root's is empty.
+fn normal(path: &str) -> Cow<'_, str> {
+    let trimmed = path.strip_suffix('/').unwrap_or(path);
+    let is_normal =
+        trimmed.is_empty() || (trimmed.starts_with('/') && !trimmed.contains("//") && !trimmed.ends_with('/'));
+    if is_normal {
+        return Cow::Borrowed(trimmed);
+    }
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    Cow::Owned(segments.flat_map(|segment| ["/", segment]).collect())
 }
 
 #[cfg(test)]
