@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 /// The file, from the project's folder: where cargo runs benches.
 pub const FILE: &str = "benches/instructions/baseline.toml";
 
-/// How many percent more are no regression. Two runs of one build differ by less than half a percent: signatures and
+/// How many percent more are no regression. Two runs of one build are not alike to the last instruction: signatures and
 /// post-quantum keys are random, and so are the seeds of hash tables.
 pub const TOLERATED: f64 = 3.0;
 
