@@ -373,6 +373,7 @@ proptest! {
         gateway.told.retain(|number| matches!(view.told(&CA, &serial(*number)), Told::Revoked { .. }));
         // The store has only what the backup had; lists are numbered by the time, and so on from those before.
         issuer.changes.truncate(keep.index(issuer.changes.len() + 1));
+        gateway.reached = gateway.reached.map(|reached| reached.min(issuer.end()));
         issuer.restored += 1;
         issuer.feed += u32::from(another);
         for part in 0..PARTS {
@@ -392,13 +393,12 @@ proptest! {
                 prop_assert!(listed_since || gateway.refuses(*number), "{number}, after {act:?}");
             }
             // However far the store has grown before the gateway came back.
-            let Some(position) = gateway.view.position().filter(|it| {
-                gateway.is_followed() && *it.feed == *issuer.feed.to_string() && it.mark == issuer.mark(it.to)
-            }) else {
+            let is_its = |it: &&Position| *it.feed == *issuer.feed.to_string() && it.mark == issuer.mark(it.to);
+            if !gateway.is_followed() || gateway.view.position().filter(is_its).is_none() {
                 continue;
-            };
+            }
             for number in 0..16 {
-                let known = issuer.truth(number, position.to);
+                let known = issuer.truth(number, gateway.reached[0]);
                 prop_assert!(known.is_none() || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
             }
         }
