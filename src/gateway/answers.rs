@@ -51,6 +51,16 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
     }
 }
 
+/// Whether an answer is kept that holds and is not yet to be asked for anew.
+pub(super) fn is_known(gateway: &Gateway, need: &Need) -> bool {
+    match need {
+        Need::Answer { issuer, serial } => {
+            gateway.snapshot().trust.live().answers.is_fresh(*issuer, *serial, clock::now())
+        }
+        Need::Lists { .. } => false,
+    }
+}
+
 /// A delegated responder whose certificate the CA has revoked answers for nobody (RFC 6960 section 4.2.2.2.1), with
 /// id-pkix-ocsp-nocheck or without: where there is a list, looking costs nothing.
 fn by_a_responder_in_good_standing(

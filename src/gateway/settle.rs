@@ -86,7 +86,8 @@ impl Questions {
         if let Some(ended) = under_way.get(need) {
             return Some(ended.clone());
         }
-        if under_way.len() >= MAX_UNDER_WAY {
+        // What came back is in force before its question ends: whoever looks only now need not ask again.
+        if under_way.len() >= MAX_UNDER_WAY || answers::is_known(gateway, need) {
             return None;
         }
         let (end, ended) = watch::channel(());

@@ -198,6 +198,12 @@ impl OcspAnswers {
         due.map(|(authority, health)| (*authority, health.last)).collect()
     }
 
+    /// Whether an answer is kept that holds, was not asked for in vain since, and is not yet to be asked for anew.
+    pub fn is_fresh(&self, authority: AuthorityKey, serial: SerialNumber, now: Timestamp) -> bool {
+        let known = self.known(authority, serial);
+        known.failure.is_none() && known.answer.is_some_and(|kept| now < kept.holds_until && kept.rest.lasts(now))
+    }
+
     /// Whether a certificate that is in use is to be asked about anew at `now`.
     pub fn is_due(&self, authority: AuthorityKey, serial: SerialNumber, now: Timestamp) -> bool {
         self.known(authority, serial).is_due(now) && self.backs_off(&authority, now).is_none()
