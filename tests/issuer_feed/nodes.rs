@@ -5,6 +5,7 @@ use crate::follower::Follower;
 use crate::support::Issuer;
 use crate::world::{Beside, acknowledge, bank, plan_on_postgres, serial, user};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 #[test]
@@ -143,10 +144,19 @@ fn every_list_of_an_announced_number_or_a_greater_one_has_what_it_is_announced_t
     let beside = Beside::open(&one.plan, &url);
     let mut sequence = 0;
     let mut checked = 0;
+    let (rounds, enough) = (AtomicU64::new(0), AtomicBool::new(false));
     std::thread::scope(|scope| {
-        let acts = scope.spawn(|| (0..40).for_each(|round| beside.revoke(round * 5, 5, 1)));
+        // As long as it takes on a fast machine until there were some lists, and not for ever.
+        let goes_on = |round: &u64| *round < 40 || (*round < 400 && !enough.load(Ordering::SeqCst));
+        let acts = scope.spawn(|| {
+            (0..).take_while(goes_on).for_each(|round| {
+                beside.revoke(round * 5, 5, 1);
+                rounds.fetch_add(1, Ordering::SeqCst);
+            });
+        });
         // While lists are made by both nodes.
-        while !acts.is_finished() || sequence < 200 {
+        while !acts.is_finished() || sequence < rounds.load(Ordering::SeqCst) * 5 {
+            enough.store(checked > 10, Ordering::SeqCst);
             let message = gateway.message();
             sequence = message.to();
             let Some(list) = message.lists().first() else { continue };

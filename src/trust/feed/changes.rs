@@ -110,11 +110,11 @@ impl Changes {
         self.count = self.shards.iter().map(|shard| shard.len()).sum();
     }
 
-    /// Says of these entries of this feed that they are of what went before.
-    pub(super) fn estrange(&mut self, origin: Origin, which: impl Fn(&Entry) -> bool) {
+    /// Says of every entry of this feed that it is of what went before.
+    pub(super) fn estrange(&mut self, origin: Origin) {
         for shard in self.shards.iter_mut().filter(|shard| !shard.is_empty()) {
             for entry in Arc::make_mut(shard) {
-                if entry.origin == Origin::This && which(entry) {
+                if entry.origin == Origin::This {
                     entry.origin = origin;
                 }
             }
@@ -185,7 +185,7 @@ mod tests {
             ] {
                 let mut changes = Changes::default();
                 changes.tell(entry(7, 100, before));
-                changes.estrange(origin, |_| true);
+                changes.estrange(origin);
                 changes.tell(entry(7, 3, now));
                 assert_eq!(changes.get(&entry(7, 0, REVOKED).serial).unwrap().word, expected, "{origin:?}");
             }

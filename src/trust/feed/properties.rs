@@ -379,7 +379,13 @@ proptest! {
         for part in 0..PARTS {
             issuer.publish(part);
         }
-        for act in later.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Keep)) {
+        // Not modelled: a stream that begins anew for a CA that a reload adds at the very time of a restore.
+        for act in later.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Keep | Act::Anew(_))) {
+            let is_its = |it: &&Position| *it.feed == *issuer.feed.to_string() && it.mark == issuer.mark(it.to);
+            // A list that the issuer makes of what it has is its newest word, until the feed has told that it was restored.
+            if matches!(act, Act::Fetch(..)) && gateway.view.position().filter(is_its).is_none() {
+                continue;
+            }
             perform(act, &mut issuer, &mut gateway);
             let list = |number: u8| gateway.lists.0[usize::from(number % PARTS)].clone();
             if another && gateway.is_followed() {
@@ -398,8 +404,9 @@ proptest! {
                 continue;
             }
             for number in 0..16 {
+                // A hold may have been released in what the lists have beyond that.
                 let known = issuer.truth(number, gateway.reached[0]);
-                prop_assert!(known.is_none() || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
+                prop_assert!(known != Some(REVOKED) || gateway.refuses(number), "{number} is {known:?}, after {act:?}");
             }
         }
     }

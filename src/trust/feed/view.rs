@@ -248,27 +248,21 @@ impl FeedView {
     /// From where the published lists end. What was told before stays until the lists have it.
     fn begin(&mut self, message: &Message, why: Anew) {
         let same_feed = self.position.as_ref().is_some_and(|position| position.feed == message.feed);
-        // What was told goes on counting where its end is seen to be the same still: the store may have been restored.
-        let is_end_of = |position: &&Position| {
-            let ends = [(message.from, &message.from_mark), (message.to, &message.mark)];
-            same_feed && why == Anew::Unknown && ends.contains(&(position.to, &position.mark))
-        };
-        let is_proven = self.position.as_ref().filter(is_end_of).is_some();
-        // Of what was not told meanwhile a hold may have been released; a revocation is for ever.
-        let is_behind = same_feed && self.position.as_ref().is_some_and(|position| position.to < message.from);
-        let stays = |entry: &Entry| why == Anew::Restored || !is_behind || matches!(entry.word, Word::Revoked(_));
+        let kept_to = self.position.as_ref().filter(|_| same_feed && why == Anew::Unknown).map(|position| position.to);
         for followed in &mut self.followed {
             let followed = Arc::make_mut(followed);
             followed.gap = Some(NOT_COMPARED);
-            // Told without a gap up to beyond the beginning: what is held goes on counting.
-            if is_proven && followed.base.is_some() {
-                continue;
-            }
-            if !is_proven {
-                followed.parts.clear();
-                followed.changes.retain(|entry| entry.word != Word::Released);
-                followed.changes.estrange(if same_feed { Origin::Restored } else { Origin::Another }, stays);
-                followed.estranged = followed.changes.iter().any(|entry| entry.origin != Origin::This);
+            match (followed.base, kept_to) {
+                // Told without a gap up to beyond the beginning: what is held goes on counting.
+                (Some(_), Some(kept_to)) if message.from <= kept_to => continue,
+                // One feed, of which something was not told: the lists have it.
+                (_, Some(_)) => {}
+                (_, None) => {
+                    followed.parts.clear();
+                    followed.changes.retain(|entry| entry.word != Word::Released);
+                    followed.changes.estrange(if same_feed { Origin::Restored } else { Origin::Another });
+                    followed.estranged = followed.changes.len() > 0;
+                }
             }
             followed.base = Some(message.from);
         }
