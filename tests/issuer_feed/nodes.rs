@@ -145,11 +145,11 @@ fn every_list_of_an_announced_number_or_a_greater_one_has_what_it_is_announced_t
     let mut sequence = 0;
     let mut checked = 0;
     let (rounds, enough) = (AtomicU64::new(0), AtomicBool::new(false));
+    // As long as it takes on a fast machine until there were some lists, and not for ever.
+    let goes_on = |round: &u64| *round < 40 || (*round < 400 && !enough.load(Ordering::SeqCst));
     std::thread::scope(|scope| {
-        // As long as it takes on a fast machine until there were some lists, and not for ever.
-        let goes_on = |round: &u64| *round < 40 || (*round < 400 && !enough.load(Ordering::SeqCst));
         let acts = scope.spawn(|| {
-            (0..).take_while(goes_on).for_each(|round| {
+            (0..).take_while(&goes_on).for_each(|round| {
                 beside.revoke(round * 5, 5, 1);
                 rounds.fetch_add(1, Ordering::SeqCst);
             });
