@@ -8,6 +8,7 @@ use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -198,8 +199,8 @@ impl Gateway {
             Ok(step) => {
                 self.view = self.view.after(&message, step, NOW).unwrap();
                 self.settle(Occasion::Message);
-                self.reached[0] = self.reached[0].max(to);
                 if step != Step::Repeat {
+                    self.reached[0] = self.reached[0].max(to);
                     self.anew = None;
                     self.told.extend(
                         message.changes.iter().filter(|it| it.word == REVOKED).map(|it| it.serial.as_bytes()[0]),
@@ -319,7 +320,8 @@ fn perform(act: &Act, issuer: &mut Issuer, gateway: &mut Gateway) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    // The same cases each time: what fails in one place fails in all. Others come with another seed.
+    #![proptest_config(ProptestConfig { cases: 600, rng_seed: RngSeed::Fixed(4), ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_is_lost_repeated_or_restarted_no_revocation_is_lost(acts in proptest::collection::vec(act(), 1..80)) {
@@ -367,7 +369,8 @@ proptest! {
     ) {
         let mut issuer = Issuer::new();
         let mut gateway = Gateway::new(&issuer);
-        acts.iter().filter(|act| !matches!(act, Act::Restart(..))).for_each(|act| perform(act, &mut issuer, &mut gateway));
+        let before = acts.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Anew(_)));
+        before.for_each(|act| perform(act, &mut issuer, &mut gateway));
         // What its lists had already is the lists' to keep: the gateway holds it no more.
         let view = gateway.view.clone();
         gateway.told.retain(|number| matches!(view.told(&CA, &serial(*number)), Told::Revoked { .. }));
@@ -379,7 +382,7 @@ proptest! {
         for part in 0..PARTS {
             issuer.publish(part);
         }
-        // Not modelled: a stream that begins anew for a CA that a reload adds at the very time of a restore.
+        // Not modelled: a stream that begins anew for a CA that a reload adds at about the time of a restore.
         for act in later.iter().filter(|act| !matches!(act, Act::Restart(..) | Act::Keep | Act::Anew(_))) {
             let is_its = |it: &&Position| *it.feed == *issuer.feed.to_string() && it.mark == issuer.mark(it.to);
             // A list that the issuer makes of what it has is its newest word, until the feed has told that it was restored.
