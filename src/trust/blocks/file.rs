@@ -77,7 +77,7 @@ pub fn write(state_folder: &Path, list: &BlockList) -> io::Result<()> {
 /// Keeps a list from which a block of the one before was taken.
 ///
 /// # Errors
-/// As [`write`]; the list before is put back, so that whoever is told that nothing has changed is told the truth after
+/// As [`write()`]; the list before is put back, so that whoever is told that nothing has changed is told the truth after
 /// a restart too.
 pub fn shorten(state_folder: &Path, before: &BlockList, after: &BlockList) -> io::Result<()> {
     shorten_with(state_folder, before, after, sync)
