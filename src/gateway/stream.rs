@@ -9,14 +9,17 @@ use pingora_core::protocols::{
     UniqueIDType, raw_connect::ProxyDigest,
 };
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::server::TlsStream;
+
+/// Octets of a response that wait for more of it (HTTP/1.1): a header and a short body make one TLS record, not two.
+const MAX_WAITING: usize = 4096;
 
 /// How long a client that was answered early may go on sending before the connection is closed all the same.
 const LINGER: Duration = Duration::from_secs(1);
@@ -33,6 +36,8 @@ const LAST_WORDS: [(&[u8], &str); 4] = [
 /// The transport handed to pingora.
 pub(super) struct ClientStream {
     tls: TlsStream<BufferedTcp>,
+    /// Written and not yet encrypted, until a flush or until it is too much.
+    waiting: Vec<u8>,
     connection: Arc<Connection>,
     /// Octets of a header over which nothing more of it is read.
     header_limit: usize,
@@ -53,7 +58,7 @@ impl ClientStream {
         // Known already; pingora would ask the kernel on every request.
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
         let header_limit = request_header_bytes.saturating_mul(2);
-        Self { tls, connection, header_limit, socket: Arc::new(socket), ssl, alpn }
+        Self { tls, waiting: Vec::new(), connection, header_limit, socket: Arc::new(socket), ssl, alpn }
     }
 }
 
@@ -64,6 +69,35 @@ impl ClientStream {
             let limit = LAST_WORDS.iter().find(|(words, _)| octets.ends_with(words)).map(|(_, limit)| *limit);
             self.connection.set_last_words(limit);
         }
+    }
+
+    /// Keeps what is written until there is more, if it is little enough; says how much it took. h2 does so by itself.
+    fn keep_waiting(&mut self, bufs: &[IoSlice<'_>]) -> Option<usize> {
+        let octets: usize = bufs.iter().map(|buf| buf.len()).sum();
+        if self.connection.tls.http2 || self.waiting.len() + octets > MAX_WAITING {
+            return None;
+        }
+        bufs.iter().for_each(|buf| self.waiting.extend_from_slice(buf));
+        Some(octets)
+    }
+
+    /// Encrypts what waits, and as much of what follows it as TLS takes at once: gives how much of that.
+    fn poll_encrypt(&mut self, cx: &mut Context<'_>, following: &[u8]) -> Poll<io::Result<usize>> {
+        while !self.waiting.is_empty() {
+            let both = [IoSlice::new(&self.waiting), IoSlice::new(following)];
+            let written = ready!(Pin::new(&mut self.tls).poll_write_vectored(cx, &both))?;
+            match written.checked_sub(self.waiting.len()) {
+                None => drop(self.waiting.drain(..written)),
+                Some(further) => {
+                    // An idle connection has none.
+                    self.waiting = Vec::new();
+                    if further > 0 {
+                        return Poll::Ready(Ok(further));
+                    }
+                }
+            }
+        }
+        if following.is_empty() { Poll::Ready(Ok(0)) } else { Pin::new(&mut self.tls).poll_write(cx, following) }
     }
 }
 
@@ -93,26 +127,35 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
         self.listen(buf);
-        Pin::new(&mut self.tls).poll_write(cx, buf)
+        match self.keep_waiting(&[IoSlice::new(buf)]) {
+            Some(octets) => Poll::Ready(Ok(octets)),
+            None => self.poll_encrypt(cx, buf),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.cut.check_write(cx)?;
+        ready!(self.poll_encrypt(cx, &[]))?;
         Pin::new(&mut self.tls).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.cut.check_write(cx)?;
+        ready!(self.poll_encrypt(cx, &[]))?;
         Pin::new(&mut self.tls).poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
+        bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
         self.listen(bufs.iter().rfind(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
+        if let Some(octets) = self.keep_waiting(bufs) {
+            return Poll::Ready(Ok(octets));
+        }
+        ready!(self.poll_encrypt(cx, &[]))?;
         Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
     }
 

@@ -154,6 +154,30 @@ impl TlsConnection {
         Response::read(&mut self.stream, &mut self.pending)
     }
 
+    /// The lengths of the TLS records that come next, as they are on the wire, until they hold so many octets: what they
+    /// say is there to be read afterwards.
+    ///
+    /// # Errors
+    /// When the connection ends before that.
+    pub fn record_lengths(&mut self, octets: usize) -> io::Result<Vec<usize>> {
+        let StreamOwned { conn, sock } = &mut self.stream;
+        let mut lengths = Vec::new();
+        while lengths.iter().sum::<usize>() < octets {
+            let mut header = [0; 5];
+            sock.read_exact(&mut header)?;
+            let mut record = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+            sock.read_exact(&mut record)?;
+            lengths.push(record.len());
+            let whole = [&header[..], &record].concat();
+            let mut left = &whole[..];
+            while !left.is_empty() {
+                conn.read_tls(&mut left)?;
+                conn.process_new_packets().map_err(io::Error::other)?;
+            }
+        }
+        Ok(lengths)
+    }
+
     /// Reads whatever is there next; 0 at the end.
     ///
     /// # Errors

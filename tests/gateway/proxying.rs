@@ -1,8 +1,8 @@
 //! Requests and answers pass whole (requirements G2, G9), or end in a clear status.
 
-use crate::common::{Setup, TestApp, TlsClient, Version, WebSocket, curl};
-
-const HOST: &str = "ib.localhost";
+use crate::common::{PATIENCE, Setup, TestApp, TlsClient, Version, WebSocket, curl};
+use crate::support::{HOST, Pooled, raw_upstream};
+use std::io::Write as _;
 
 #[test]
 fn large_bodies_pass_both_ways_in_both_versions_of_http() {
@@ -26,6 +26,55 @@ fn large_bodies_pass_both_ways_in_both_versions_of_http() {
                 curl(&setup.gateway, &setup.pki, Some("client-good"), &[version, &setup.gateway.url(HOST, path)]);
             assert_eq!((answer.status(), answer.body().len()), (200, 7_000_001), "{version} {path}: {}", answer.stderr);
         }
+    }
+}
+
+/// A record costs both ends a sealing and the client perhaps a waking.
+#[test]
+fn a_header_is_in_one_record_with_the_body_behind_it() {
+    /// Of a TLS 1.3 record: what it says at the most, and what sealing adds (RFC 8446 section 5.2).
+    const WHOLE: usize = 16_384 + 17;
+    let setup = Setup::new();
+    let mut connection =
+        TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13).connect(&setup.gateway, HOST).unwrap();
+    // The ticket comes with the first answer.
+    assert_eq!(connection.get(HOST, "/download?bytes=1").unwrap().status, 200);
+    for (bytes, records) in [(0, 1), (1_000, 1), (3_000, 1), (16_000, 1), (30_000, 2)] {
+        let request = format!("GET /download?bytes={bytes} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+        connection.send(request.as_bytes()).unwrap();
+        let lengths = connection.record_lengths(bytes + 1).unwrap();
+        assert_eq!(lengths.len(), records, "{bytes}: {lengths:?}");
+        assert!(records == 1 || lengths[0] == WHOLE, "{lengths:?}");
+        assert_eq!(connection.receive().unwrap().body.len(), bytes);
+    }
+}
+
+#[test]
+fn an_answer_in_pieces_arrives_piece_by_piece() {
+    let (told, heard) = std::sync::mpsc::channel();
+    let heard = std::sync::Mutex::new(heard);
+    let pooled = Pooled::new(&format!(
+        "peers = [\"{}\"]",
+        raw_upstream(move |mut stream, _| {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            for piece in ["3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"] {
+                // Not before the client has what came before.
+                heard.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+                stream.write_all(piece.as_bytes()).unwrap();
+            }
+        })
+    ));
+    let mut connection = pooled.connect();
+    connection.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    for end in ["\r\n\r\n", "one\r\n", "two\r\n", "0\r\n\r\n"] {
+        while !answer.ends_with(end) {
+            let mut octets = [0; 1024];
+            let count = connection.read(&mut octets).unwrap();
+            assert!(count > 0, "{answer}");
+            answer.push_str(std::str::from_utf8(&octets[..count]).unwrap());
+        }
+        let _ = told.send(());
     }
 }
 
