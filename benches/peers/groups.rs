@@ -7,7 +7,7 @@ use crate::process::Server;
 use crate::products::{Headers, Log, Product, Wanted};
 use crate::report::{Report, Row, Series};
 use crate::stand::{List, Stand};
-use crate::work::{self, Measured};
+use crate::work::{self, Measured, uncounted};
 use crate::{http2, report};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, HandshakeKind};
@@ -72,7 +72,7 @@ const STARTS: usize = 3;
 use HandshakeKind::{Full, Resumed};
 
 fn shake(key: &'static str, title: &'static str, kind: HandshakeKind, who: Who, at_once: usize) -> Planned {
-    Planned { key, title, work: Work::Handshakes { kind, who, at_once }, count: 240 }
+    Planned { key, title, work: Work::Handshakes { kind, who, at_once }, count: 480 }
 }
 
 fn keep(key: &'static str, title: &'static str, connections: usize, body: Body, count: usize) -> Planned {
@@ -243,12 +243,15 @@ fn measure(row: &Planned, running: &[Running], stand: &Stand, rounds: usize) -> 
     for round in 0..rounds {
         let new = match row.work {
             Work::Handshakes { who: Who::New, .. } => {
-                let new = stand.identities(row.count);
+                let new = stand.identities(row.count + uncounted(row.count));
                 new.iter().map(|identity| stand.clients.config(identity, Resumption::disabled())).collect()
             }
             _ => Vec::new(),
         };
-        for ((it, clients), series) in running.iter().zip(&clients).zip(&mut series) {
+        // Each round another one begins: none always follows the same other one.
+        let mut turns: Vec<_> = running.iter().zip(&clients).zip(&mut series).collect();
+        turns.rotate_left(round % running.len());
+        for ((it, clients), series) in turns {
             let clients = if new.is_empty() { clients } else { &new };
             series.add(once(row, it, clients, round));
         }

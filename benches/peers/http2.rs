@@ -3,7 +3,7 @@
 use crate::measure::client::SITE;
 use crate::measure::samples::Samples;
 use crate::process::Server;
-use crate::work::Measured;
+use crate::work::{Measured, uncounted};
 use bytes::Bytes;
 use h2::client::SendRequest;
 use http::Request;
@@ -25,7 +25,7 @@ pub fn requests(server: &Server, config: &Arc<ClientConfig>, streams: usize, cou
         assert_eq!(tls.get_ref().1.alpn_protocol(), Some(&b"h2"[..]), "HTTP/2 was to be measured");
         let (requests, connection) = h2::client::handshake(tls).await.unwrap();
         let driver = tokio::spawn(connection);
-        run(&requests, streams, count / 10).await;
+        run(&requests, streams, uncounted(count)).await;
         let (before, began) = (server.account(), Instant::now());
         let samples = run(&requests, streams, count).await;
         let measured = Measured::new(server.account().since(&before), began.elapsed(), samples);
