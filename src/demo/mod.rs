@@ -200,10 +200,12 @@ impl Demo {
         Ok(())
     }
 
-    /// Lets the gateway end by itself; one that does not is killed when this is dropped.
+    /// Lets gateway and issuer end by themselves; one that does not is killed when it is dropped.
     fn stop(mut self) {
         self.gateway.signal(Signal::Terminate);
         self.gateway.wait_for_end(STOP_PATIENCE);
+        #[cfg(feature = "issuer")]
+        self.issuer.stop();
     }
 }
 

@@ -134,7 +134,8 @@ impl Issuer {
         Ok(table)
     }
 
-    fn stop(mut self) {
+    /// Lets it end by itself; if it does not in good time, it is killed.
+    pub fn stop(mut self) {
         self.process.signal(super::process::Signal::Terminate);
         self.process.wait_for_end(Duration::from_secs(10));
     }
