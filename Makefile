@@ -1,10 +1,13 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation release packages valgrind deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation release profile packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
 LOCKED := --locked
+# What optimised builds are laid out by: what ran how often under load. Made anew when the sources are newer.
+PROFILE := $(or $(CARGO_TARGET_DIR),target)/profile/sekisho.profdata
+BY_PROFILE := CARGO="$(CARGO)" scripts/with-profile.sh $(PROFILE)
 
 help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -51,20 +54,25 @@ bench: packages valgrind ## criterion benches, and instruction counts beside wha
 bench-baseline: packages valgrind ## takes the instruction counts of this build for what they should be
 	SEKISHO_BENCH_BASELINE=1 $(CARGO) bench $(LOCKED) --bench instructions
 
-bench-scaling: packages ## cost as certificates, lists, sites, routes and idle connections grow: benches/RESULTS.md
-	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench scaling
+bench-scaling: packages $(PROFILE) ## cost as certificates, lists, sites, routes and idle connections grow: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(BY_PROFILE) $(CARGO) bench $(LOCKED) --profile dist --bench scaling
 
-bench-issuance: packages ## certificates, OCSP answers, lists, on SQLite and PostgreSQL: benches/RESULTS.md
-	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --profile dist --bench issuance
+bench-issuance: packages $(PROFILE) ## certificates, OCSP answers, lists, on SQLite and PostgreSQL: benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(BY_PROFILE) $(CARGO) bench $(LOCKED) --profile dist --bench issuance
 
-bench-peers: packages ## the gateway beside nginx and HAProxy: CPU, rate, memory, start; into benches/RESULTS.md
-	CARGO="$(CARGO)" scripts/bench-peers.sh $(LOCKED) --profile dist
+bench-peers: packages $(PROFILE) ## the gateway beside nginx and HAProxy: CPU, rate, memory, start; into benches/RESULTS.md
+	$(BY_PROFILE) scripts/bench-peers.sh $(LOCKED) --profile dist
 
-bench-revocation: packages ## time to refusal over 10,000 connections, and a list of a million swapped in under load
-	CARGO="$(CARGO)" scripts/bench-revocation.sh $(LOCKED) --profile dist
+bench-revocation: packages $(PROFILE) ## time to refusal over 10,000 connections, and a list of a million swapped in under load
+	$(BY_PROFILE) scripts/bench-revocation.sh $(LOCKED) --profile dist
 
-release: packages ## what a bank deploys: target/dist/sekisho
-	$(CARGO) build $(LOCKED) --profile dist
+release: packages $(PROFILE) ## what a bank deploys: target/dist/sekisho
+	$(BY_PROFILE) $(CARGO) build $(LOCKED) --profile dist
+
+profile: packages $(PROFILE) ## the profile that optimised builds are laid out by, from a program that counts what it does
+
+$(PROFILE): scripts/profile.sh Cargo.toml Cargo.lock $(shell find src -type f)
+	CARGO="$(CARGO)" scripts/profile.sh $@
 
 deps: packages ## installs the optional tools: cargo-deny, cargo-nextest
 	$(CARGO) deny --version >/dev/null 2>&1 || $(CARGO) install --locked cargo-deny
