@@ -178,7 +178,8 @@ impl Dialect {
             return if self == Self::Sqlite { words.to_owned() } else { String::new() };
         }
         match (inside, self) {
-            ("each", Self::Sqlite) => "json_each($1) AS k",
+            // Its rows are in the binary form: read column by column, as text each column would have the row written and parsed.
+            ("each", Self::Sqlite) => "jsonb_each($1) AS k",
             ("each", Self::Postgres) => "jsonb_array_elements($1::jsonb) AS k(value)",
             ("zeros", Self::Sqlite) => "zeroblob(32)",
             ("zeros", Self::Postgres) => "decode(repeat('00', 32), 'hex')",
