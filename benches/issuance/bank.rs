@@ -66,7 +66,7 @@ impl Bank {
     pub async fn new(folder: &Path, name: &str, url: StoreUrl) -> Self {
         let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
         // Of the reference configuration.
-        let config = StoreConfig { url: placed(url), connections: 8, waiting: 10_000, together: 256 };
+        let config = StoreConfig { url: placed(url), connections: 8, waiting: 1_024, together: 128 };
         let store = open(&config, Arc::clone(&secret)).await.unwrap();
         let authorities = authorities(&folder.join(name));
         let profiles = Arc::new(Profiles::load(&[placed(PathBuf::from("config/profiles/hokugin.toml"))]).unwrap());
