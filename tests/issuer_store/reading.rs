@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use sekisho::issuer::lifecycle::UserId;
-use sekisho::issuer::store::{Ask, Store, StoreError, UserRow, Write};
+use sekisho::issuer::store::{Ask, StoreError, UserRow, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
