@@ -151,6 +151,7 @@ pub fn authorities(folder: &Path, parts: NonZeroU16) -> Arc<Authorities> {
     let root = hierarchy::root(&wanted("Bench Root", 10, 1), begin).unwrap();
     let root = root.into_authority(PublicationPoints::default()).unwrap();
     let issuing = hierarchy::intermediate(&wanted("Bench Issuing", 5, 0), &root, begin).unwrap();
+    let part = if parts.get() == 1 { "" } else { "-{part}" };
     let config = AuthorityConfig {
         name: "hokugin".into(),
         profiles: vec![placed("hokugin".into())],
@@ -158,8 +159,8 @@ pub fn authorities(folder: &Path, parts: NonZeroU16) -> Arc<Authorities> {
         chain: placed(folder.join("chain.pem")),
         key: placed(folder.join("issuing.key")),
         passphrase: placed(PassphraseSource::File(folder.join("passphrase"))),
-        crl_url: "http://pki.example.jp/crl/hokugin/{part}.crl".to_owned(),
-        delta_url: Some("http://pki.example.jp/crl/hokugin/{part}-delta.crl".to_owned()),
+        crl_url: format!("http://pki.example.jp/crl/hokugin{part}.crl"),
+        delta_url: Some(format!("http://pki.example.jp/crl/hokugin{part}-delta.crl")),
         parts,
         ocsp_url: Some("http://pki.example.jp/ocsp/hokugin".to_owned()),
         ca_issuers_url: Some("http://pki.example.jp/ca/hokugin.cer".to_owned()),
