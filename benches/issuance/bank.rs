@@ -66,9 +66,10 @@ impl Bank {
     pub async fn new(folder: &Path, name: &str, url: StoreUrl) -> Self {
         let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
         // Of the reference configuration.
-        let config = StoreConfig { url: placed(url), connections: 8, waiting: 10_000, together: 256 };
+        let config = StoreConfig { url: placed(url), connections: 8, waiting: 1_024, together: 128 };
         let store = open(&config, Arc::clone(&secret)).await.unwrap();
-        let authorities = authorities(&folder.join(name));
+        // As a bank of a million users has them.
+        let authorities = authorities(&folder.join(name), NonZeroU16::new(64).unwrap());
         let profiles = Arc::new(Profiles::load(&[placed(PathBuf::from("config/profiles/hokugin.toml"))]).unwrap());
         let wakes = Arc::new(Wakes::default());
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
@@ -139,8 +140,8 @@ fn request(by: By, on: &UserKey, act: Act) -> Request {
     }
 }
 
-/// A root and below it the authority of the profile, with lists in 64 parts as a bank of a million has.
-pub fn authorities(folder: &Path) -> Arc<Authorities> {
+/// A root and below it the authority of the profile, with lists in so many parts.
+pub fn authorities(folder: &Path, parts: NonZeroU16) -> Arc<Authorities> {
     std::fs::create_dir_all(folder.join("published")).unwrap();
     let wanted = |common_name: &str, years, path_len| {
         let name = Name::new(vec![(AttributeType::CommonName, common_name.to_owned())]).unwrap();
@@ -150,6 +151,7 @@ pub fn authorities(folder: &Path) -> Arc<Authorities> {
     let root = hierarchy::root(&wanted("Bench Root", 10, 1), begin).unwrap();
     let root = root.into_authority(PublicationPoints::default()).unwrap();
     let issuing = hierarchy::intermediate(&wanted("Bench Issuing", 5, 0), &root, begin).unwrap();
+    let part = if parts.get() == 1 { "" } else { "-{part}" };
     let config = AuthorityConfig {
         name: "hokugin".into(),
         profiles: vec![placed("hokugin".into())],
@@ -157,9 +159,9 @@ pub fn authorities(folder: &Path) -> Arc<Authorities> {
         chain: placed(folder.join("chain.pem")),
         key: placed(folder.join("issuing.key")),
         passphrase: placed(PassphraseSource::File(folder.join("passphrase"))),
-        crl_url: "http://pki.example.jp/crl/hokugin/{part}.crl".to_owned(),
-        delta_url: Some("http://pki.example.jp/crl/hokugin/{part}-delta.crl".to_owned()),
-        parts: NonZeroU16::new(64).unwrap(),
+        crl_url: format!("http://pki.example.jp/crl/hokugin{part}.crl"),
+        delta_url: Some(format!("http://pki.example.jp/crl/hokugin{part}-delta.crl")),
+        parts,
         ocsp_url: Some("http://pki.example.jp/ocsp/hokugin".to_owned()),
         ca_issuers_url: Some("http://pki.example.jp/ca/hokugin.cer".to_owned()),
         publish_folder: Some(placed(folder.join("published"))),

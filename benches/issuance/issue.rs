@@ -31,6 +31,7 @@ pub async fn run(banks: &[(&str, Bank)], sizes: &Sizes, results: &mut Results) {
             "a second",
             "issuer CPU, µs",
             "database CPU, µs",
+            "two cores by CPU, a second",
             "p50 ms",
             "p99 ms",
         ],
@@ -87,6 +88,7 @@ impl Measured {
             format!("{:.0}", each(self.spent.0)),
             // SQLite works in the issuer's own threads.
             if store == "SQLite" { "–".to_owned() } else { format!("{:.0}", each(self.spent.1)) },
+            thousands((2e6 / each(self.spent.0 + self.spent.1)) as usize),
             format!("{:.1}", self.latency.percentile(50.0)),
             format!("{:.1}", self.latency.percentile(99.0)),
         ]

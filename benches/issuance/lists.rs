@@ -24,11 +24,11 @@ pub fn run(sizes: &Sizes, results: &mut Results) {
         ],
     );
     let folder = tempfile::tempdir().unwrap();
-    let authorities = authorities(folder.path());
+    // One part: the longest list that there can be.
+    let parts = PartCount::new(1).unwrap();
+    let authorities = authorities(folder.path(), parts);
     let authority = &authorities.named("hokugin").unwrap().authority;
-    for revoked in [1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|count| *count <= sizes.revoked) {
-        // One part: the longest list that there can be.
-        let parts = PartCount::new(1).unwrap();
+    for revoked in [10, 1_000, 10_000, 100_000, 1_000_000].into_iter().filter(|count| *count <= sizes.revoked) {
         let part = PartIndex::all(parts).next().unwrap();
         let now = clock::now();
         let due = Due { this_update: now, next_update: now.plus_seconds(86_400) };

@@ -8,4 +8,5 @@ mod certificates;
 mod failures;
 mod feed;
 mod nodes;
+mod reading;
 mod support;

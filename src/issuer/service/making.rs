@@ -29,11 +29,7 @@ impl Service {
         key: Key,
         mut done: Done,
     ) -> Result<Done, Refused> {
-        let made = {
-            let (intent, plan) = (intent.clone(), Arc::clone(plan));
-            tokio::task::spawn_blocking(move || sign(&plan, &intent, key)).await
-        };
-        let (certificate, p12) = match made.map_err(|_| "signing was stopped".to_owned()).and_then(|made| made) {
+        let (certificate, p12) = match self.sign(plan, intent, key).await {
             Ok(made) => made,
             Err(why) => {
                 self.interrupt(user, &plan.profile.name, intent.serial).await?;
@@ -52,6 +48,19 @@ impl Service {
         let chain = chain(&plan.authority);
         done.delivered = Some(Delivered { serial: intent.serial, certificate, chain, p12 });
         Ok(done)
+    }
+
+    /// Signs on a thread of its own, since keys may be slow or elsewhere; its turn lasts until it is signed, also when
+    /// nobody waits any more.
+    async fn sign(&self, plan: &Arc<Plan>, intent: &Intent, key: Key) -> Result<Made, String> {
+        let stopped = || "signing was stopped".to_owned();
+        let turn = Arc::clone(&self.signing).acquire_owned().await.map_err(|_| stopped())?;
+        let (intent, plan) = (intent.clone(), Arc::clone(plan));
+        let made = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            sign(&plan, &intent, key)
+        });
+        made.await.map_err(|_| stopped())?
     }
 
     /// The second transaction: the user's row as it is then; `None` when it must not be completed any more.

@@ -69,12 +69,16 @@ const KEYS_AT_A_TIME: usize = 2;
 pub struct Service {
     parts: ServiceParts,
     making_keys: Semaphore,
+    /// Certificates that are signed at a time: one for each core. A batch that is committed has hundreds of them signed
+    /// at once, and as many threads would leave the store's, which everybody waits for, no share of the cores.
+    signing: Arc<Semaphore>,
 }
 
 impl Service {
     /// Puts it together.
     pub fn new(parts: ServiceParts) -> Self {
-        Self { parts, making_keys: Semaphore::new(KEYS_AT_A_TIME) }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self { parts, making_keys: Semaphore::new(KEYS_AT_A_TIME), signing: Arc::new(Semaphore::new(cores)) }
     }
 
     /// Does an act, or says why not. When it says that it was done it is committed.

@@ -4,6 +4,7 @@ use super::StoreError;
 use super::statement::{Dialect, Statement};
 use super::value::{Columns, Value};
 use sqlx::pool::{PoolConnection, PoolOptions};
+use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{Column as _, Either, Postgres, Row as _, Sqlite, TypeInfo as _, ValueRef as _};
 use std::time::Duration;
 
@@ -200,20 +201,19 @@ impl<D: sqlx::Database> Pools<D> {
 }
 
 impl Pools<Sqlite> {
-    /// Pools for a file that is there.
-    pub(super) fn sqlite(options: sqlx::sqlite::SqliteConnectOptions, readers: u32) -> Self {
+    /// Pools for a file that is there: how its one writer and its readers connect, and how many readers.
+    pub(super) fn sqlite(writing: SqliteConnectOptions, reading: SqliteConnectOptions, readers: u32) -> Self {
         let pool = || PoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT).idle_timeout(None).max_lifetime(None);
-        let reading = options.clone().pragma("query_only", "ON");
         // After some errors (a write that failed) SQLite rolls back by itself. sqlx then fails to, and would count the
         // connection as in a transaction for ever: it is given up, and a new one takes its place.
-        let writing = pool().before_acquire(|connection: &mut sqlx::SqliteConnection, _| {
+        let writer = pool().before_acquire(|connection: &mut sqlx::SqliteConnection, _| {
             use sqlx::Connection as _;
             let usable = !connection.is_in_transaction();
             Box::pin(async move { Ok(usable) })
         });
         Self {
             reading: pool().max_connections(readers.max(1)).connect_lazy_with(reading),
-            writing: writing.max_connections(1).connect_lazy_with(options),
+            writing: writer.max_connections(1).connect_lazy_with(writing),
             listening: None,
         }
     }

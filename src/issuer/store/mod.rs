@@ -15,6 +15,7 @@ mod overlay;
 mod place;
 mod prune;
 mod queries;
+mod reader;
 mod rows;
 mod signals;
 mod sql_store;

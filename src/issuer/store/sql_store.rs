@@ -4,8 +4,8 @@ use super::columns;
 use super::database::Database;
 use super::feed;
 use super::open::OpenError;
-use super::overlay::Overlay;
 use super::queries as sql;
+use super::reader::Readers;
 use super::signals::{Bells, Ears, Signals};
 use super::statement::{Statement, rows};
 use super::value::{Columns, Corrupt, Value};
@@ -33,6 +33,7 @@ const MOST_ROWS: u32 = 10_000;
 pub(super) struct SqlStore {
     database: Arc<Database>,
     writer: Writer,
+    readers: Readers,
     bells: Arc<Bells>,
     ears: Ears,
 }
@@ -51,8 +52,9 @@ impl SqlStore {
         let database = Arc::new(database);
         let bells = Arc::new(Bells::default());
         let ears = Ears::open(Arc::clone(&database), Arc::clone(&bells));
+        let readers = Readers::start(&database, config.waiting, config.together);
         let writer = Writer::start(Arc::clone(&database), secret, Arc::clone(&bells), config.waiting, config.together);
-        Ok(Self { database, writer, bells, ears })
+        Ok(Self { database, writer, readers, bells, ears })
     }
 
     async fn all<T>(
@@ -105,10 +107,7 @@ impl Store for SqlStore {
 
     async fn find(&self, ask: &Ask) -> Result<Found, StoreError> {
         refuse_nul(ask)?;
-        let mut snapshot = self.database.snapshot().await?;
-        let overlay = Overlay::read(&mut snapshot.on(), &[ask]).await?;
-        snapshot.commit().await?;
-        Ok(overlay.found(ask))
+        self.readers.find(ask.clone()).await
     }
 
     async fn contracts(&self, after: Option<&ContractId>, limit: u32) -> Result<Vec<ContractRow>, StoreError> {
