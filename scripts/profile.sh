@@ -34,25 +34,19 @@ counted() {
         RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-generate -Clto=off -Clinker-plugin-lto=no -Cembed-bitcode=no" \
         "$cargo" "$what" --locked --profile dist "$@"
 }
+# The program of the benches is another one than `make release` makes: what only benches depend on asks more features of
+# shared crates, and so every function has another name. Both are counted.
 LLVM_PROFILE_FILE=/dev/null counted bench --no-run --bench issuance
+cp "$folder/build/dist/sekisho" "$work/sekisho-of-benches"
 LLVM_PROFILE_FILE=/dev/null counted build --bin sekisho
-sekisho=$folder/build/dist/sekisho
-
-# Gateway, issuer and application; the issuer walks each product's certificate through its life.
-LLVM_PROFILE_FILE="$work/counts/%p.profraw" "$sekisho" demo --port 0 --folder "$work/pki" >"$work/demo.out" 2>&1 &
-demo=$!
-until grep -q 'Ctrl-C ends it' "$work/demo.out"; do
-    kill -0 "$demo" || { cat "$work/demo.out" >&2; exit 1; }
-    sleep 0.2
-done
-port=$(sed -n 's|.*open https://ib.localhost:\([0-9]*\)/.*|\1|p' "$work/demo.out")
+cp "$folder/build/dist/sekisho" "$work/sekisho"
 
 # load PATH OPTION...: whose own work is not counted.
 load() {
     path=$1
     shift
     LLVM_PROFILE_FILE=/dev/null "$sekisho" load "https://ib.localhost:$port$path" --connect "127.0.0.1:$port" \
-        --ca "$work/pki/server-ca.pem" --quiet --warm-up 0 "$@" >>"$work/load.out" 2>&1 || {
+        --ca "$work/pki/server-ca.pem" --quiet --warm-up 0 "$@" >"$work/load.out" 2>&1 || {
         cat "$work/load.out" >&2
         exit 1
     }
@@ -60,23 +54,34 @@ load() {
 good="--cert $work/pki/client-good.pem --key $work/pki/client-good.key"
 rsa="--cert $work/pki/client-rsa.pem --key $work/pki/client-rsa.key"
 revoked="--cert $work/pki/client-revoked.pem --key $work/pki/client-revoked.key"
-# shellcheck disable=SC2086 # words, not one
-{
-    load '/download?bytes=0' $good --kind full --duration 6
-    load '/download?bytes=0' $good --kind resumed --duration 6
-    load '/download?bytes=0' $good --kind full --tls 1.2 --duration 2
-    load '/download?bytes=0' $good --kind full --group x25519mlkem768 --duration 2
-    load '/download?bytes=0' $rsa --kind full --group p256 --duration 2
-    load '/download?bytes=0' $revoked --kind refused --duration 1
-    load '/download?bytes=2' $good --kind keep-alive --duration 6
-    load '/download?bytes=1024' $good --kind keep-alive --duration 4
-    load '/download?bytes=16384' $good --kind keep-alive --duration 4
-    load '/download?bytes=262144' $good --kind keep-alive --duration 2
-    load '/download?bytes=1024' $good --kind keep-alive --http 2 --streams 8 --duration 4
-}
-kill "$demo"
-wait "$demo"
-demo=''
+for sekisho in "$work/sekisho" "$work/sekisho-of-benches"; do
+    # Gateway, issuer and application; the issuer walks each product's certificate through its life.
+    : >"$work/demo.out"
+    LLVM_PROFILE_FILE="$work/counts/%p.profraw" "$sekisho" demo --port 0 --folder "$work/pki" >"$work/demo.out" 2>&1 &
+    demo=$!
+    until grep -q 'Ctrl-C ends it' "$work/demo.out"; do
+        kill -0 "$demo" || { cat "$work/demo.out" >&2; exit 1; }
+        sleep 0.2
+    done
+    port=$(sed -n 's|.*open https://ib.localhost:\([0-9]*\)/.*|\1|p' "$work/demo.out")
+    # shellcheck disable=SC2086 # words, not one
+    {
+        load '/download?bytes=0' $good --kind full --duration 4
+        load '/download?bytes=0' $good --kind resumed --duration 4
+        load '/download?bytes=0' $good --kind full --tls 1.2 --duration 1
+        load '/download?bytes=0' $good --kind full --group x25519mlkem768 --duration 1
+        load '/download?bytes=0' $rsa --kind full --group p256 --duration 1
+        load '/download?bytes=0' $revoked --kind refused --duration 1
+        load '/download?bytes=2' $good --kind keep-alive --duration 4
+        load '/download?bytes=1024' $good --kind keep-alive --duration 3
+        load '/download?bytes=16384' $good --kind keep-alive --duration 3
+        load '/download?bytes=262144' $good --kind keep-alive --duration 1
+        load '/download?bytes=1024' $good --kind keep-alive --http 2 --streams 8 --duration 3
+    }
+    kill "$demo"
+    wait "$demo"
+    demo=''
+done
 
 # The issuer at its work, on both stores.
 export SEKISHO_BENCH_CERTIFICATES=1000 SEKISHO_BENCH_PASSWORDS=5 SEKISHO_BENCH_REVOKED=10000 SEKISHO_BENCH_ANSWERS=2000
@@ -85,4 +90,5 @@ LLVM_PROFILE_FILE="$work/counts/%p.profraw" counted bench --bench issuance >"$wo
     exit 1
 }
 
-"$profdata" merge --output "$profile" "$work"/counts/*.profraw
+"$profdata" merge --output "$work/profdata" "$work"/counts/*.profraw
+mv "$work/profdata" "$profile"

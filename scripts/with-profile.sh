@@ -5,7 +5,9 @@ set -eu
 profile=$1
 shift
 if [ -s "$profile" ]; then
-    profile=$(cd "$(dirname "$profile")" && pwd)/$(basename "$profile")
-    export RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-use=$profile"
+    # By a name for each content: cargo looks at flags and not into the file, and would keep what was built by another one.
+    named=$(cd "$(dirname "$profile")" && pwd)/$(cksum <"$profile" | cut -d ' ' -f 1).profdata
+    ln -f "$profile" "$named"
+    export RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-use=$named"
 fi
 exec "$@"
