@@ -71,7 +71,7 @@ release: packages $(PROFILE) ## what a bank deploys: target/dist/sekisho
 
 profile: packages $(PROFILE) ## the profile that optimised builds are laid out by, from a program that counts what it does
 
-$(PROFILE): scripts/profile.sh Cargo.toml Cargo.lock $(shell find src -type f)
+$(PROFILE): scripts/profile.sh Cargo.toml Cargo.lock $(shell find src -type f) | packages
 	CARGO="$(CARGO)" scripts/profile.sh $@
 
 deps: packages ## installs the optional tools: cargo-deny, cargo-nextest

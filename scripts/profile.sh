@@ -15,14 +15,15 @@ if [ ! -x "$profdata" ]; then
     rustup component add llvm-tools >&2 || true
 fi
 if [ ! -x "$profdata" ]; then
-    echo "NOTE: rustup has no llvm-tools for this toolchain: builds are NOT optimised by a profile" >&2
+    echo "NOTE: rustup has no llvm-tools for this toolchain" >&2
     : >"$profile"
     exit 0
 fi
 
 work=$(mktemp -d)
 demo=''
-trap '[ -n "$demo" ] && kill "$demo" 2>/dev/null; rm -rf "$work"' EXIT
+trap '[ -n "$demo" ] && kill "$demo" 2>/dev/null && wait "$demo"; rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
 
 # counted WHAT OPTION...: cargo, for programs that count (and so do build scripts, which are not asked). What the linker does
 # comes after the counters, so it is spared. All by RUSTFLAGS: with --config or --target functions would have other names
@@ -54,6 +55,7 @@ load() {
 good="--cert $work/pki/client-good.pem --key $work/pki/client-good.key"
 rsa="--cert $work/pki/client-rsa.pem --key $work/pki/client-rsa.key"
 revoked="--cert $work/pki/client-revoked.pem --key $work/pki/client-revoked.key"
+processes=0
 for sekisho in "$work/sekisho" "$work/sekisho-of-benches"; do
     # Gateway, issuer and application; the issuer walks each product's certificate through its life.
     : >"$work/demo.out"
@@ -81,14 +83,21 @@ for sekisho in "$work/sekisho" "$work/sekisho-of-benches"; do
     kill "$demo"
     wait "$demo"
     demo=''
+    # One that had to be killed has not told what it counted.
+    processes=$((processes + 3))
+    if [ "$(find "$work/counts" -name '*.profraw' | wc -l)" -lt "$processes" ]; then
+        echo "the gateway, the issuer or the demo did not end by itself" >&2
+        exit 1
+    fi
 done
 
 # The issuer at its work, on both stores.
+unset SEKISHO_BENCH_RESULTS
 export SEKISHO_BENCH_CERTIFICATES=1000 SEKISHO_BENCH_PASSWORDS=5 SEKISHO_BENCH_REVOKED=10000 SEKISHO_BENCH_ANSWERS=2000
 LLVM_PROFILE_FILE="$work/counts/%p.profraw" counted bench --bench issuance >"$work/issuance.out" 2>&1 || {
     cat "$work/issuance.out" >&2
     exit 1
 }
 
-"$profdata" merge --output "$work/profdata" "$work"/counts/*.profraw
-mv "$work/profdata" "$profile"
+"$profdata" merge --output "$profile.new" "$work"/counts/*.profraw
+mv "$profile.new" "$profile"

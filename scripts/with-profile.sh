@@ -5,9 +5,10 @@ set -eu
 profile=$1
 shift
 if [ -s "$profile" ]; then
-    # By a name for each content: cargo looks at flags and not into the file, and would keep what was built by another one.
-    named=$(cd "$(dirname "$profile")" && pwd)/$(cksum <"$profile" | cut -d ' ' -f 1).profdata
-    ln -f "$profile" "$named"
-    export RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-use=$named"
+    profile=$(cd "$(dirname "$profile")" && pwd)/$(basename "$profile")
+    # cargo builds anew what was built by another profile: rustc names the file among what it read.
+    export RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-use=$profile"
+else
+    echo "NOTE: there is no profile (make --always-make profile tries again): this build is NOT optimised by one" >&2
 fi
 exec "$@"
