@@ -22,7 +22,8 @@ fi
 
 work=$(mktemp -d)
 demo=''
-trap '[ -n "$demo" ] && kill "$demo" 2>/dev/null && wait "$demo"; rm -rf "$work"' EXIT
+# The demo in a session of its own, so that what it has started ends with it also where it is only starting.
+trap 'if [ -n "$demo" ]; then kill -- "-$demo" || true; wait "$demo" || true; fi; rm -rf "$work"' EXIT
 trap 'exit 1' HUP INT TERM
 
 # counted WHAT OPTION...: cargo, for programs that count (and so do build scripts, which are not asked). What the linker does
@@ -59,7 +60,7 @@ processes=0
 for sekisho in "$work/sekisho" "$work/sekisho-of-benches"; do
     # Gateway, issuer and application; the issuer walks each product's certificate through its life.
     : >"$work/demo.out"
-    LLVM_PROFILE_FILE="$work/counts/%p.profraw" "$sekisho" demo --port 0 --folder "$work/pki" >"$work/demo.out" 2>&1 &
+    LLVM_PROFILE_FILE="$work/counts/%p.profraw" setsid "$sekisho" demo --port 0 --folder "$work/pki" >"$work/demo.out" 2>&1 &
     demo=$!
     until grep -q 'Ctrl-C ends it' "$work/demo.out"; do
         kill -0 "$demo" || { cat "$work/demo.out" >&2; exit 1; }
