@@ -44,6 +44,11 @@ impl Readers {
         Self { queue }
     }
 
+    /// Whether nobody reads any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     /// Queues a lookup and waits for what it finds.
     pub(super) async fn find(&self, ask: Ask) -> Result<Found, StoreError> {
         let (answer, answered) = oneshot::channel();

@@ -271,7 +271,7 @@ impl Store for SqlStore {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        if self.writer.is_closed() {
+        if self.writer.is_closed() || self.readers.is_closed() {
             return Err(StoreError::Unavailable("the store is closed".into()));
         }
         Ok(self.database.reading().await?.ping().await?)
