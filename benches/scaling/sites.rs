@@ -44,7 +44,9 @@ pub fn run(greatest: usize, results: &mut Results) {
 /// The demo's configuration with so many sites in the place of its two.
 fn configuration(sites: usize) -> String {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let rendered = configuration::render(&Addresses { listen: any, admin: any, upstream: any }, &IssuerPart::default());
+    // Nothing is sent to it.
+    let upstream = SocketAddr::from(([127, 0, 0, 1], 1));
+    let rendered = configuration::render(&Addresses { listen: any, admin: any, upstream }, &IssuerPart::default());
     let (before, _) = rendered.split_once("# A bad certificate gets the TLS alert that is true.").unwrap();
     let site = |number: usize| {
         format!(
