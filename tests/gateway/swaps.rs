@@ -170,7 +170,9 @@ fn a_swapped_symbolic_link_is_followed_as_kubernetes_and_release_folders_swap_it
         };
         version("..1", &list);
         std::os::unix::fs::symlink("..data/crl.pem", folder.join("crl.pem")).unwrap();
-        ["client-first", "client-second"].map(|name| pki.client(name, "00009876543 leaving 1635"));
+        for name in ["client-first", "client-second"] {
+            pki.client(name, "00009876543 leaving 1635");
+        }
         // The lists are made where nobody watches: the swap alone tells.
         let unwatched = tempfile::tempdir().unwrap();
         let mut elsewhere = copied(&pki, unwatched.path());
