@@ -123,6 +123,13 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
     let hasty = format!("{feed}\nlost_after = \"100ms\"");
     let patient = format!("{feed}\nlost_after = \"61m\"");
     let bare = "+state_folder = \"state\"\n[gateway.feed]";
+    let missing: &[&str] = &[
+        r#"4: gateway.feed.urls: is missing; write the API of each issuer node: ["https://issuer-1.example.jp:8445"]"#,
+        "4: gateway.feed.ca: is missing; write the PEM file of the CAs of the issuers' server certificates",
+        "4: gateway.feed.certificate: is missing; write the PEM chain of the certificate by which the issuers know this gateway",
+        "4: gateway.feed.key: is missing; write the PEM private key of certificate",
+        r#"4: gateway.feed.public_key_files: is missing; write the public key of the issuer's [feed] key_file: ["feed.pub.pem"]"#,
+    ];
     check(&[
         (
             &[(REVOCATION, FOLLOWED)],
@@ -162,16 +169,9 @@ fn a_feed_and_the_cas_that_follow_it_go_together() {
             &[(LISTEN, &patient), (REVOCATION, FOLLOWED)],
             &[r#"10: gateway.feed.lost_after: "61m" is out of range; write "1s" to "1h""#],
         ),
-        (
-            &[(LISTEN, bare), (REVOCATION, FOLLOWED)],
-            &[
-                r#"4: gateway.feed.urls: is missing; write the API of each issuer node: ["https://issuer-1.example.jp:8445"]"#,
-                "4: gateway.feed.ca: is missing; write the PEM file of the CAs of the issuers' server certificates",
-                "4: gateway.feed.certificate: is missing; write the PEM chain of the certificate by which the issuers know this gateway",
-                "4: gateway.feed.key: is missing; write the PEM private key of certificate",
-                r#"4: gateway.feed.public_key_files: is missing; write the public key of the issuer's [feed] key_file: ["feed.pub.pem"]"#,
-            ],
-        ),
+        (&[(LISTEN, bare), (REVOCATION, FOLLOWED)], missing),
+        // Nor is it told that nobody follows it, which would have no line.
+        (&[(LISTEN, bare)], missing),
     ]);
 }
 

@@ -50,12 +50,11 @@ pub(super) fn check(document: &Document, feed: Option<&Feed>, authorities: &Auth
             document.refuse(&place, "goes on from the CA's published lists; add crl, crl_urls or distribution_points");
         }
     }
-    if let Some(feed) = feed
+    // One without addresses has been told of that already.
+    if let Some(url) = feed.and_then(|feed| feed.urls.first())
         && !is_followed
     {
-        let line = feed.urls.first().map_or(0, |url| url.place.line);
-        let file = feed.ca.place.file.clone();
-        let place = Place { file, line, key: "gateway.feed".to_owned() };
+        let place = Place { key: "gateway.feed".to_owned(), ..url.place.clone() };
         document.refuse(&place, "is followed by no CA; write feed = true into the revocation of those it tells of");
     }
 }
