@@ -116,8 +116,9 @@ impl ServerProcess {
             started.lines.wait_for(patience, address_of_kind).is_some()
         };
         if !kinds.iter().all(listens) {
-            // It ended or hangs: in both cases no line will come. One that closed its streams is about to end.
-            let status = started.wait_for_end(Duration::from_secs(2));
+            // One that closed its streams is about to end, which takes as long as the machine lets it.
+            let closed = started.lines.lock().open_streams == 0;
+            let status = started.wait_for_end(if closed { patience } else { Duration::ZERO });
             return Err(StartError { status, output: started.output() });
         }
         started.addresses = started.lines.lock().lines.iter().filter_map(|line| listening_address(line)).collect();

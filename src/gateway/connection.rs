@@ -1,5 +1,6 @@
 //! A live connection: who is at its end, and whether that still holds.
 
+use super::admissions::Admissions;
 use super::cut::CutSwitch;
 use super::handshake::{Accepted, Client, Unsettled};
 use super::headers::{Forwarding, IdentityHeaders, SessionKind};
@@ -59,6 +60,8 @@ pub(super) struct Connection {
     client: ArcSwap<Identified>,
     /// Requests begun and not ended.
     in_flight: AtomicUsize,
+    /// Those of them that were admitted.
+    admissions: Admissions,
     /// Requests begun since the handshake.
     requests: AtomicU32,
     /// Milliseconds after `opened` at which the last request ended.
@@ -100,6 +103,7 @@ impl Connection {
             client: ArcSwap::from_pointee(client),
             tls,
             in_flight: AtomicUsize::new(0),
+            admissions: Admissions::default(),
             requests: AtomicU32::new(0),
             quiet_since: AtomicU64::new(0),
             resets: AtomicU32::new(0),
@@ -212,20 +216,23 @@ impl Connection {
         self.client.load_full()
     }
 
-    /// Whether a new snapshot takes this client's right away, and if so cuts what is under way.
+    /// Whether a snapshot that is in force already takes this client's right away, and if so cuts what is under way.
     ///
-    /// An idle connection of a site with refusal pages lives on: its next request is refused in words.
+    /// A connection of a site with refusal pages on which nothing was admitted lives on: the request that is being
+    /// judged, or the next, is refused in words.
     pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
         let site = self.site(snapshot);
-        let refusal = match &site {
-            Some(site) => self.refusal(site, snapshot, now)?,
-            None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
-        };
-        let page = site.is_some_and(|site| site.refusal == RefusalStyle::Page);
-        if page && self.in_flight.load(Ordering::SeqCst) == 0 {
-            return None;
-        }
-        self.cut.throw().then_some(refusal)
+        let page = site.as_ref().is_some_and(|site| site.refusal == RefusalStyle::Page);
+        self.admissions.look(|admitted| {
+            let refusal = match &site {
+                Some(site) => self.refusal(site, snapshot, now)?,
+                None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
+            };
+            if page && admitted == 0 {
+                return None;
+            }
+            self.cut.throw().then_some(refusal)
+        })
     }
 
     /// Why this client is refused now. Headers of one that is not are rendered with its next request, not here, where
@@ -263,14 +270,14 @@ impl Connection {
         }
     }
 
-    /// Counts a request in until the guard is dropped. To be taken **before** the snapshot that the request is judged by:
-    /// whoever publishes a snapshot and then finds nothing in flight may rely on the request seeing that snapshot.
+    /// Counts a request in until the guard is dropped: from here on the connection is neither idle nor waiting for a
+    /// header.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.awaiting_header.store(false, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
-        InFlight(self.clone())
+        InFlight { connection: self.clone(), is_admitted: false }
     }
 
     /// Requests begun since the handshake, the current one among them.
@@ -402,11 +409,30 @@ impl Identified {
 
 /// A request under way.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Connection>);
+pub(super) struct InFlight {
+    connection: Arc<Connection>,
+    is_admitted: bool,
+}
+
+impl InFlight {
+    /// Judges it, by the snapshot that `judge` finds in force, and counts it among those that a cut would cut if it is
+    /// admitted.
+    ///
+    /// # Errors
+    /// What `judge` refuses with.
+    pub(super) fn admit<A, R>(&mut self, judge: impl FnOnce() -> Result<A, R>) -> Result<A, R> {
+        let judged = self.connection.admissions.admit(judge);
+        self.is_admitted = judged.is_ok();
+        judged
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.quiet_since.store(self.0.age_millis(), Ordering::Relaxed);
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.is_admitted {
+            self.connection.admissions.end();
+        }
+        self.connection.quiet_since.store(self.connection.age_millis(), Ordering::Relaxed);
+        self.connection.in_flight.fetch_sub(1, Ordering::SeqCst);
     }
 }

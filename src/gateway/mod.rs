@@ -5,6 +5,7 @@
 //! `registry` carries to every live connection.
 
 mod admin;
+mod admissions;
 mod alert;
 mod answers;
 mod blocks;

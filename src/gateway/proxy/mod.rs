@@ -77,16 +77,22 @@ impl ProxyHttp for Rules {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
-        // Counted in before the snapshot is taken: see `Connection::begin_request`.
-        ctx.in_flight = ctx.connection.as_ref().map(Connection::begin_request);
+        let mut in_flight = ctx.connection.as_ref().map(Connection::begin_request);
         if let Some(connection) = &ctx.connection {
             settle::settle(&self.gateway, connection).await;
         }
-        ctx.snapshot = self.gateway.snapshot();
-        let admitted = admit::admit(session, ctx);
+        let mut judge = || {
+            ctx.snapshot = self.gateway.snapshot();
+            admit::admit(session, ctx)
+        };
+        let admitted = match &mut in_flight {
+            Some(in_flight) => in_flight.admit(judge),
+            None => judge(),
+        };
         self.count_request(session, ctx);
         match admitted {
             Ok(admitted) => {
+                ctx.in_flight = in_flight;
                 ctx.admitted = Some(admitted);
                 self.count_unenforced(ctx);
                 let idle = ctx.snapshot.config.limits.body_idle_timeout;
@@ -95,8 +101,8 @@ impl ProxyHttp for Rules {
                 Ok(false)
             }
             Err(answer) => {
-                // Nothing of it is under way any more: the refusal itself is not to be cut.
-                ctx.in_flight = None;
+                // Idle from now on: a client that does not take its refusal is not waited for longer than any other.
+                drop(in_flight);
                 self.count_refusal(&answer, ctx);
                 ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
                 respond::send(session, ctx, &answer).await?;
