@@ -70,9 +70,9 @@ pub struct StoreConfig {
     pub url: Placed<StoreUrl>,
     /// `connections`: readers of SQLite, or connections to PostgreSQL.
     pub connections: u32,
-    /// `waiting`: acts that may wait for the writer; more are told to come again.
+    /// `waiting`: acts that may wait for the writer, and look-ups for the readers; more are told to come again.
     pub waiting: usize,
-    /// `together`: acts that are written in one transaction at most.
+    /// `together`: acts that are written in one transaction, look-ups that are read together, at most.
     pub together: usize,
 }
 
