@@ -5,7 +5,7 @@ pub mod crl;
 pub(crate) mod der;
 pub mod es256;
 pub mod fingerprint;
-mod hex;
+pub(crate) mod hex;
 pub mod name;
 pub mod ocsp;
 pub mod pem;

@@ -3,6 +3,7 @@
 //! Many rows go in and out as one JSON array of arrays: one statement with one parameter, however many rows there are.
 
 use super::value::Value;
+use crate::pki::hex;
 use serde::ser::{Serialize, Serializer};
 use std::fmt::Write as _;
 
@@ -210,13 +211,8 @@ pub(super) fn rows<'a>(rows: impl IntoIterator<Item = &'a [Value]>) -> Value {
 
 /// Octets in lower-case hex.
 pub(super) fn hex(octets: &[u8]) -> String {
-    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digit = |octet: u8| DIGITS.get(usize::from(octet & 0xf)).copied().unwrap_or_default();
     let mut text = String::with_capacity(octets.len() * 2);
-    for octet in octets {
-        text.push(digit(octet >> 4));
-        text.push(digit(*octet));
-    }
+    text.extend(hex::digits(octets));
     text
 }
 
