@@ -40,7 +40,7 @@ pub fn handshakes(
 ) -> Measured {
     let request = EMPTY.request();
     let mut clients = clients.iter().cycle().skip(first % clients.len());
-    let mut run = |count: usize| {
+    let run = |count: usize| {
         let mut samples = Samples::default();
         while samples.len() < count {
             let some = clients.by_ref().take(at_once.min(count - samples.len()));
@@ -55,15 +55,20 @@ pub fn handshakes(
         }
         samples
     };
-    run(uncounted(count));
-    let (before, began) = (server.account(), Instant::now());
-    let samples = run(count);
-    Measured::new(server.account().since(&before), began.elapsed(), samples)
+    measured(server, count, run)
 }
 
 /// Operations before those that count: the processor's caches are full of the server that had its turn before.
 pub fn uncounted(count: usize) -> usize {
     count.div_ceil(10)
+}
+
+/// Runs so many operations after some that do not count.
+fn measured(server: &Server, count: usize, mut run: impl FnMut(usize) -> Samples) -> Measured {
+    run(uncounted(count));
+    let (before, began) = (server.account(), Instant::now());
+    let samples = run(count);
+    Measured::new(server.account().since(&before), began.elapsed(), samples)
 }
 
 /// Every client once, a few at a time, whatever the kind of handshake: to fill caches and to get tickets.
@@ -83,7 +88,7 @@ pub fn requests(
 ) -> Measured {
     let (request, content) = (body.request(), body.content());
     let mut open: Vec<_> = (0..connections).map(|_| exchange(client, server.address, body).unwrap()).collect();
-    let mut run = |count: usize| {
+    let run = |count: usize| {
         let mut samples = Samples::default();
         while samples.len() < count {
             for connection in &mut open {
@@ -97,8 +102,5 @@ pub fn requests(
         }
         samples
     };
-    run(uncounted(count));
-    let (before, began) = (server.account(), Instant::now());
-    let samples = run(count);
-    Measured::new(server.account().since(&before), began.elapsed(), samples)
+    measured(server, count, run)
 }
