@@ -40,6 +40,18 @@ async fn a_row_that_cannot_be_read_fails_only_who_asked_for_it(database: Databas
     }
 }
 
+/// A text that is none can be in SQLite only.
+#[tokio::test]
+async fn a_text_that_is_no_text_fails_only_who_asked_for_it() {
+    let database = Database::sqlite();
+    let store = database.with_users(3).await;
+    database.sql("UPDATE users SET standing = CAST(x'ff' AS TEXT) WHERE id = 'u2'");
+    let asked = ["u1", "u2", "u3"].map(|id| ask("C1", Some(id)));
+    let found = futures_util::future::join_all(asked.iter().map(|ask| store.find(ask))).await;
+    assert!(found[0].is_ok() && found[2].is_ok(), "{found:?}");
+    assert!(matches!(found[1], Err(StoreError::Corrupt(_))), "{found:?}");
+}
+
 async fn what_was_committed_is_found_however_many_look_at_the_time(database: Database) {
     let store = database.with_users(2).await;
     let over = Arc::new(AtomicBool::new(false));

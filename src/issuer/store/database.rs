@@ -360,7 +360,10 @@ impl On<'_> {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        unavailable(&error)
+        match error {
+            sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => Self::Corrupt(error.to_string().into()),
+            _ => unavailable(&error),
+        }
     }
 }
 
