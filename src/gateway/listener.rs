@@ -59,6 +59,8 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
         let _entered = runtime.enter();
         bind(&gateway)?
     };
+    // Only now that nothing stands in the way any more: a start that is refused disturbs nobody.
+    gateway.snapshot().pools.check_health(runtime.handle());
     fetch::follow(&gateway, &wake, runtime.handle()).map_err(|error| vec![error])?;
     let reloader = {
         let (gateway, path, wake, handle) =
@@ -91,7 +93,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
     let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
-    let (mut snapshot, alarms) = reload::compile(config, None, &provider, runtime.handle())?;
+    let (mut snapshot, alarms) = reload::compile(config, None, &provider)?;
     let fetcher = Fetcher::default();
     let live = Live { points: Some(Arc::clone(fetcher.book())), ..snapshot.trust.live().clone() };
     snapshot.trust = Arc::new(snapshot.trust.with_live(live));

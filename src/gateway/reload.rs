@@ -54,11 +54,7 @@ pub(super) enum Cause {
 /// # Errors
 /// Every error of the files the configuration names.
 pub(super) fn check(config: Config) -> Result<Vec<Alarm>, Vec<ConfigError>> {
-    // pingora starts a pool's peers on a runtime.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        vec![ConfigError { place: config::Place::default(), message: format!("no runtime: {error}") }]
-    })?;
-    compile(config, None, &super::crypto_provider(), runtime.handle()).map(|(_, alarms)| alarms)
+    compile(config, None, &super::crypto_provider()).map(|(_, alarms)| alarms)
 }
 
 /// Reads everything a configuration names and compiles it; all errors at once.
@@ -66,7 +62,6 @@ pub(super) fn compile(
     config: Config,
     previous: Option<&Snapshot>,
     provider: &CryptoProvider,
-    runtime: &Handle,
 ) -> Result<(Snapshot, Vec<Alarm>), Vec<ConfigError>> {
     let mut errors = Vec::new();
     let mut keep = |found: Vec<ConfigError>| errors.extend(found);
@@ -82,7 +77,7 @@ pub(super) fn compile(
     let sites = keys
         .zip(loaded.as_ref())
         .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
-    let pools = Pools::compile(&config, previous.map(|old| &*old.pools), runtime).map_err(&mut keep).ok();
+    let pools = Pools::compile(&config, previous.map(|old| &*old.pools)).map_err(&mut keep).ok();
     let signer = signer(&config).map_err(|error| keep(vec![error])).ok();
     let feed = feed::Source::compile(&config, previous.and_then(|old| old.feed.as_ref()), provider);
     let feed = feed.map_err(&mut keep).ok();
@@ -268,12 +263,13 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &S
     let previous = gateway.snapshot();
     let compiled = trust::yielding(|| {
         let config = config::load(config_path).map(|config| in_the_same_folder(config, &previous.config));
-        config.and_then(|config| compile(config, Some(&previous), &gateway.provider, runtime))
+        config.and_then(|config| compile(config, Some(&previous), &gateway.provider))
     });
     match compiled {
         Ok((snapshot, alarms)) => {
             report_alarms(gateway, &alarms);
             warn_of_restart(&previous.config, &snapshot.config);
+            snapshot.pools.check_health(runtime);
             publish::reloaded(gateway, snapshot);
             if let Err(error) = fetch::follow(gateway, wake, runtime) {
                 tracing::error!(place = %error.place, error = error.message, "lists are fetched as before");

@@ -1,7 +1,7 @@
 //! `sekisho gateway`, `check` and `verify` as a newcomer meets them: what is missing or wrong is told in one line that
 //! names file, line and key, nothing listens, and nothing weaker takes its place.
 
-use crate::common::{Gateway, PkiDir, Setup, TestApp, TestPki, TlsClient, Version, alert, binary};
+use crate::common::{Gateway, PkiDir, Setup, TestApp, TestPki, TlsClient, Version, alert, binary, wait_until};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -44,8 +44,11 @@ fn a_file_that_is_missing_empty_garbage_or_a_folder_is_named_with_line_and_key_b
         }
         std::fs::rename(&kept, &path).unwrap();
     }
+    assert!(app.requests().is_empty(), "a start that is refused asked after the application's health");
     // Everything is in its place again.
-    drop(Gateway::start(&pki, &config));
+    let gateway = Gateway::start(&pki, &config);
+    wait_until("the application's health is asked after", || !app.requests().is_empty());
+    drop(gateway);
 }
 
 #[test]

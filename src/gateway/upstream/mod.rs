@@ -10,6 +10,7 @@ use super::upgrade::{UpgradeAnswer, UpgradeConnector};
 use crate::config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use crate::pki::certificate::Certificate;
 use balance::{Balancer, Candidate};
+use futures_util::FutureExt as _;
 use pingora_core::connectors::ConnectorOptions;
 use pingora_core::protocols::ALPN;
 use pingora_core::protocols::l4::socket::SocketAddr;
@@ -20,8 +21,8 @@ use pingora_load_balancing::{Backend, Backends};
 use std::collections::{BTreeSet, HashMap, hash_map::DefaultHasher};
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -44,7 +45,8 @@ pub(super) struct Pool {
     peers: Vec<PoolPeer>,
     tls: Option<TlsMaterial>,
     group: u64,
-    health_checks: Option<JoinHandle<()>>,
+    /// Set once it is in force.
+    health_checks: OnceLock<JoinHandle<()>>,
 }
 
 /// One peer and how many requests it is serving for us.
@@ -70,12 +72,8 @@ struct TlsMaterial {
 
 impl Pools {
     /// Compiles every pool; a pool whose configuration did not change is taken over from `previous` with its health
-    /// and counts.
-    pub(super) fn compile(
-        config: &Config,
-        previous: Option<&Self>,
-        runtime: &Handle,
-    ) -> Result<Self, Vec<ConfigError>> {
+    /// and counts. Nobody is connected to before [`Self::check_health`].
+    pub(super) fn compile(config: &Config, previous: Option<&Self>) -> Result<Self, Vec<ConfigError>> {
         let mut pools = Self::default();
         let mut errors = Vec::new();
         for pool in &config.pools {
@@ -92,15 +90,24 @@ impl Pools {
                 Some(old) => {
                     pools.0.insert(pool.name.clone(), old.clone());
                 }
-                None => match Pool::start(pool, material, group, runtime) {
-                    Ok(pool_started) => {
-                        pools.0.insert(pool.name.clone(), Arc::new(pool_started));
+                None => match Pool::new(pool, material, group) {
+                    Ok(new) => {
+                        pools.0.insert(pool.name.clone(), Arc::new(new));
                     }
                     Err(error) => errors.push(error),
                 },
             }
         }
         if errors.is_empty() { Ok(pools) } else { Err(errors) }
+    }
+
+    /// Begins the health checks of pools that have none under way: to be called of pools that come into force.
+    pub(super) fn check_health(&self, runtime: &Handle) {
+        for pool in self.0.values() {
+            if let Some(check) = &pool.config.health_check {
+                pool.health_checks.get_or_init(|| spawn_health_checks(pool.backends.clone(), check, runtime));
+            }
+        }
     }
 
     /// The pool of this name.
@@ -123,7 +130,7 @@ impl Pools {
 }
 
 impl Pool {
-    fn start(config: &PoolConfig, tls: Option<TlsMaterial>, group: u64, runtime: &Handle) -> Result<Self, ConfigError> {
+    fn new(config: &PoolConfig, tls: Option<TlsMaterial>, group: u64) -> Result<Self, ConfigError> {
         let backends: BTreeSet<Backend> =
             config.peers.iter().map(|peer| backend(peer, config)).collect::<Result<_, _>>()?;
         let peers = backends.iter().map(PoolPeer::new).collect();
@@ -131,13 +138,10 @@ impl Pool {
         if let Some(check) = &config.health_check {
             discovered.set_health_check(health::check(check, config, tls.as_ref())?);
         }
-        // The peers are static: this reads them once and cannot fail.
-        let _ = runtime.block_on(discovered.update(drop));
-        let backends = Arc::new(discovered);
-        let health_checks =
-            config.health_check.as_ref().map(|check| spawn_health_checks(backends.clone(), check, runtime));
-        let balancer = Balancer::new(config.balance);
-        Ok(Self { config: config.clone(), balancer, backends, peers, tls, group, health_checks })
+        // The peers are static: this reads them once, waits for nothing and cannot fail.
+        let _ = discovered.update(drop).now_or_never();
+        let (backends, balancer) = (Arc::new(discovered), Balancer::new(config.balance));
+        Ok(Self { config: config.clone(), balancer, backends, peers, tls, group, health_checks: OnceLock::new() })
     }
 
     /// The pool's settings.
@@ -171,7 +175,8 @@ impl Pool {
 
     fn fits(&self, peer: &PoolPeer, tried: &[SocketAddr]) -> bool {
         // Without checks every peer counts as healthy, for ever.
-        !tried.contains(&peer.backend.addr) && (self.health_checks.is_none() || self.backends.ready(&peer.backend))
+        !tried.contains(&peer.backend.addr)
+            && (self.config.health_check.is_none() || self.backends.ready(&peer.backend))
     }
 
     /// How to connect to a chosen peer.
@@ -205,7 +210,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if let Some(task) = &self.health_checks {
+        if let Some(task) = self.health_checks.get() {
             task.abort();
         }
     }
