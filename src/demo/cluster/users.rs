@@ -53,14 +53,15 @@ impl Cluster {
     }
 
     /// Revokes a user's certificate for good at that issuer, by the bank's desk: status and body of the answer, 0 where
-    /// none came.
+    /// none came. Whoever got none may ask again at any issuer: it is done once.
     pub fn revoke(&self, issuer: usize, user: &User) -> (u16, Value) {
         let answer = self.send_revocation(issuer, user);
         (answer.status, answer.body)
     }
 
     pub(super) fn send_revocation(&self, issuer: usize, user: &User) -> Answer {
-        self.api(issuer).send("POST", &user.revocation_path(), None, &revocation_body())
+        let once = format!("revoke-{}", user.serial);
+        self.api(issuer).send("POST", &user.revocation_path(), Some(&once), &revocation_body())
     }
 
     /// GET of an issuer's API as the IB application: status and body.
