@@ -49,32 +49,58 @@ fn a_header_is_in_one_record_with_the_body_behind_it() {
     }
 }
 
+/// Of an answer whose length is announced a piece may wait for the next: who has all of it at once says so.
 #[test]
 fn an_answer_in_pieces_arrives_piece_by_piece() {
-    let (told, heard) = std::sync::mpsc::channel();
-    let heard = std::sync::Mutex::new(heard);
-    let pooled = Pooled::new(&format!(
-        "peers = [\"{}\"]",
-        raw_upstream(move |mut stream, _| {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
-            for piece in ["3\r\none\r\n", "3\r\ntwo\r\n", "0\r\n\r\n"] {
-                // Not before the client has what came before.
-                heard.lock().unwrap().recv_timeout(PATIENCE).unwrap();
-                stream.write_all(piece.as_bytes()).unwrap();
+    for (framing, pieces) in [
+        ("Transfer-Encoding: chunked", ["5\r\nfirst\r\n", "6\r\nsecond\r\n", "0\r\n\r\n"]),
+        ("Connection: close", ["first", "second", ""]),
+    ] {
+        let (told, heard) = std::sync::mpsc::channel();
+        let heard = std::sync::Mutex::new(heard);
+        let pooled = Pooled::new(&format!(
+            "peers = [\"{}\"]",
+            raw_upstream(move |mut stream, _| {
+                write!(stream, "HTTP/1.1 200 OK\r\n{framing}\r\n\r\n").unwrap();
+                for piece in pieces {
+                    // Not before the client has what came before.
+                    heard.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+                    stream.write_all(piece.as_bytes()).unwrap();
+                }
+            })
+        ));
+        let mut connection = pooled.connect();
+        connection.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        for piece in ["\r\n\r\n", "first", "second"] {
+            while !answer.contains(piece) {
+                let mut octets = [0; 1024];
+                let count = connection.read(&mut octets).unwrap();
+                assert!(count > 0, "{framing}: {answer}");
+                answer.push_str(std::str::from_utf8(&octets[..count]).unwrap());
             }
-        })
-    ));
+            told.send(()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_header_without_a_body_behind_it_arrives_by_itself() {
+    let header = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\n";
+    let upstream = raw_upstream(|mut stream, _| stream.write_all(header).unwrap());
+    let pooled = Pooled::new(&format!("peers = [\"{upstream}\"]"));
     let mut connection = pooled.connect();
-    connection.send(format!("GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
-    let mut answer = String::new();
-    for end in ["\r\n\r\n", "one\r\n", "two\r\n", "0\r\n\r\n"] {
-        while !answer.ends_with(end) {
+    // On one connection, so that what waits of the first would come with the second.
+    for _ in 0..2 {
+        connection.send(format!("HEAD / HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = String::new();
+        while !answer.ends_with("\r\n\r\n") {
             let mut octets = [0; 1024];
             let count = connection.read(&mut octets).unwrap();
             assert!(count > 0, "{answer}");
             answer.push_str(std::str::from_utf8(&octets[..count]).unwrap());
         }
-        let _ = told.send(());
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     }
 }
 
