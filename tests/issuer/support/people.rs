@@ -3,6 +3,7 @@
 use super::client::{Answer, Client, new_key};
 use super::gateway_key::GatewayKey;
 use super::plan::Issuer;
+use crate::common::wait_until;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -168,12 +169,17 @@ impl Person {
         format!("/v1/contracts/{}/users/{}/{act}", self.contract, self.user)
     }
 
-    /// A one-time password that was not given out before. Three time steps are taken at any moment, so that three can
-    /// be asked for in a row.
+    /// A one-time password that was not given out before and counts for some seconds yet. Three time steps are taken at
+    /// any moment, so that three can be asked for in a row.
+    #[track_caller]
     pub fn one_time_password(&self) -> String {
-        let now = u64::try_from(self.gateway.now().unix()).unwrap() / 30;
-        let step = (self.step.load(Ordering::Relaxed) + 1).max(now - 1);
-        assert!(step <= now + 1, "a fourth one-time password within half a minute; let another person act");
+        /// In seconds: what is typed shortly before a step ends is checked in the next one.
+        const COUNTS_YET: u64 = 10;
+        let now = || u64::try_from(self.gateway.now().unix()).unwrap();
+        let oldest = (now() + COUNTS_YET) / 30 - 1;
+        let step = (self.step.load(Ordering::Relaxed) + 1).max(oldest);
+        assert!(step <= oldest + 2, "a fourth one-time password within half a minute; let another person act");
+        wait_until("the newest step has come", || step <= now() / 30 + 1);
         self.step.store(step, Ordering::Relaxed);
         totp(SEED, step)
     }
