@@ -3,8 +3,9 @@
 //! A list of a million takes half a second of a core to read. Beside it, on a machine whose cores are busy, requests
 //! would wait for their turn of the processor. So work that turns out to be long goes on at a lower priority. On two
 //! cores that are shared with everything else one request in fifty is still a tick of the scheduler late meanwhile
-//! (`benches/revocation_swap`); to rest now and then makes it more of them. What is short, such as the usual list of
-//! some thousands, is not lowered: a revocation is to be in force within 100 ms however busy the machine is.
+//! (`benches/revocation_swap`); neither rests now and then nor the scheduler's idle class make it fewer. What is short,
+//! such as the usual list of some thousands, is not lowered: a revocation is to be in force within 100 ms however busy
+//! the machine is.
 
 use rustix::process::{Pid, setpriority_process};
 use std::panic::resume_unwind;
