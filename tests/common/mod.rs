@@ -26,9 +26,6 @@ use std::time::Duration;
 /// How long anything that should happen may take on a slow machine.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How long a server may take to come up, or to say why it does not: longer, since no timeout of its own is meant.
-pub const START_PATIENCE: Duration = Duration::from_secs(60);
-
 /// Waits until a condition holds, ten milliseconds a step; panics with `what` when it does not within [`PATIENCE`].
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

@@ -1,6 +1,6 @@
 //! A gateway process under test.
 
-use super::{PATIENCE, START_PATIENCE, TestApp, TestPki};
+use super::{PATIENCE, TestApp, TestPki};
 use sekisho::demo::configuration::{self, Addresses, IssuerPart};
 use sekisho::demo::process::{GatewayProcess, Output, Signal, StartError};
 use serde_json::Value;
@@ -53,7 +53,7 @@ impl Gateway {
     #[track_caller]
     pub fn start(pki: &TestPki, config: &str) -> Self {
         let path = write(pki, config);
-        let process = GatewayProcess::start(binary(), &path, Output::Keep, START_PATIENCE);
+        let process = GatewayProcess::start(binary(), &path, Output::Keep, PATIENCE);
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
@@ -61,7 +61,7 @@ impl Gateway {
     #[track_caller]
     pub fn listening(pki: &TestPki, config: &str) -> Self {
         let path = write(pki, config);
-        let process = GatewayProcess::listening(binary(), &path, Output::Keep, START_PATIENCE);
+        let process = GatewayProcess::listening(binary(), &path, Output::Keep, PATIENCE);
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
@@ -75,7 +75,7 @@ impl Gateway {
         let script = pki.path("gateway.sh");
         std::fs::write(&script, format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", binary().display())).unwrap();
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-        let process = GatewayProcess::start(&script, &path, Output::Keep, START_PATIENCE);
+        let process = GatewayProcess::start(&script, &path, Output::Keep, PATIENCE);
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
@@ -83,7 +83,7 @@ impl Gateway {
     #[track_caller]
     pub fn try_listening(pki: &TestPki, config: &str) -> Result<Self, (ExitStatus, String)> {
         let path = write(pki, config);
-        match GatewayProcess::listening(binary(), &path, Output::Keep, START_PATIENCE) {
+        match GatewayProcess::listening(binary(), &path, Output::Keep, PATIENCE) {
             Ok(process) => Ok(Self { process, config: path }),
             Err(StartError { status: Some(status), output }) => Err((status, output)),
             Err(StartError { status: None, output }) => panic!("neither up nor ended: {output}"),
@@ -93,7 +93,7 @@ impl Gateway {
     /// Starts one that should not come up: its exit status and everything it said.
     #[track_caller]
     pub fn refused(pki: &TestPki, config: &str) -> (ExitStatus, String) {
-        match GatewayProcess::start(binary(), &write(pki, config), Output::Keep, START_PATIENCE) {
+        match GatewayProcess::start(binary(), &write(pki, config), Output::Keep, PATIENCE) {
             Err(StartError { status: Some(status), output }) => (status, output),
             Err(StartError { status: None, output }) => panic!("neither up nor ended: {output}"),
             Ok(_) => panic!("it came up"),
@@ -125,7 +125,7 @@ impl Gateway {
     pub fn admin_get(&self, path: &str) -> (u16, String) {
         let url = format!("http://{}{path}", self.process.admin());
         let output =
-            Command::new("curl").args(["-sS", "--max-time", "60", "-w", "\n%{http_code}", &url]).output().unwrap();
+            Command::new("curl").args(["-sS", "--max-time", "10", "-w", "\n%{http_code}", &url]).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         let (body, status) = text.rsplit_once('\n').unwrap();
         (status.parse().unwrap(), body.to_owned())

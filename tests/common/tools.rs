@@ -19,7 +19,7 @@ pub struct Output {
 /// Standard output ends with a line `HTTP/VERSION STATUS`.
 pub fn curl(gateway: &Gateway, pki: &TestPki, client: Option<&str>, arguments: &[&str]) -> Output {
     let mut command = Command::new("curl");
-    command.args(["-sS", "--max-time", "60", "-w", "\nHTTP/%{http_version} %{http_code}"]);
+    command.args(["-sS", "--max-time", "30", "-w", "\nHTTP/%{http_version} %{http_code}"]);
     command.args(["--resolve", &format!("*:{}:{}", gateway.port(), gateway.tls().ip())]);
     command.arg("--cacert").arg(pki.path("server-ca.pem"));
     if let Some(client) = client {

@@ -67,7 +67,7 @@ impl Told {
 #[track_caller]
 pub fn ask(url: &str, arguments: &[&str], body: &[u8]) -> Told {
     let mut command = Command::new("curl");
-    command.args(["-sS", "--max-time", "60", "-i"]).args(arguments).arg(url);
+    command.args(["-sS", "--max-time", "20", "-i"]).args(arguments).arg(url);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // The gateway may answer before it has read everything.
     let _ = child.stdin.take().unwrap().write_all(body);

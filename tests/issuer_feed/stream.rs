@@ -212,7 +212,7 @@ fn a_gateway_over_http_2_hears_the_same() {
     let address = issuer.address("api");
     let output = std::process::Command::new("curl")
         .current_dir(issuer.plan.path("."))
-        .args(["-sS", "-N", "--http2", "--max-time", "5", "-o", "events", "-w", "%{http_version} %{http_code}"])
+        .args(["-sS", "-N", "--http2", "--max-time", "2", "-o", "events", "-w", "%{http_version} %{http_code}"])
         .args(["--cert", "g1.pem", "--key", "g1.key", "--cacert", "services-ca.pem"])
         .args(["--resolve", &format!("issuer.localhost:{}:127.0.0.1", address.port())])
         .arg(format!("https://issuer.localhost:{}/v1/feed?after=0", address.port()))

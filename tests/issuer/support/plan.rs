@@ -5,7 +5,7 @@ use super::client::Client;
 use super::gateway_key::{GatewayKey, USER_AUDIENCE};
 use super::people::Bank;
 use super::pki::{self, Pki};
-use crate::common::{PATIENCE, START_PATIENCE, Signal, binary, wait_until};
+use crate::common::{PATIENCE, Signal, binary, wait_until};
 use sekisho::demo::process::{Output, ServerProcess, StartError};
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -148,14 +148,14 @@ impl Plan {
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Issuer {
-        let process = ServerProcess::start(&mut self.command(), &KINDS, Output::Keep, START_PATIENCE);
+        let process = ServerProcess::start(&mut self.command(), &KINDS, Output::Keep, PATIENCE);
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
     /// Starts it with an environment variable.
     #[track_caller]
     pub fn start_with_variable(self, name: &str, value: &str) -> Issuer {
-        let process = ServerProcess::start(self.command().env(name, value), &KINDS, Output::Keep, START_PATIENCE);
+        let process = ServerProcess::start(self.command().env(name, value), &KINDS, Output::Keep, PATIENCE);
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
@@ -168,14 +168,14 @@ impl Plan {
         let plain = self.command();
         let mut command = Command::new("bash");
         command.arg("-c").arg(script).arg(plain.get_program()).args(plain.get_args());
-        let process = ServerProcess::start(&mut command, &KINDS, Output::Keep, START_PATIENCE);
+        let process = ServerProcess::start(&mut command, &KINDS, Output::Keep, PATIENCE);
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
     /// Starts one that should not come up: its exit status and everything it said but its own log records.
     #[track_caller]
     pub fn refused(&self) -> (ExitStatus, String) {
-        match ServerProcess::start(&mut self.command(), &KINDS, Output::Keep, START_PATIENCE) {
+        match ServerProcess::start(&mut self.command(), &KINDS, Output::Keep, PATIENCE) {
             Err(StartError { status: Some(status), output }) => (status, output),
             Err(StartError { status: None, output }) => panic!("neither up nor ended: {output}"),
             Ok(_) => panic!("it came up"),
@@ -244,7 +244,7 @@ impl Issuer {
     fn plain_get(&self, kind: &str, path: &str) -> (u16, Vec<u8>) {
         let url = format!("http://{}{path}", self.address(kind));
         let output =
-            Command::new("curl").args(["-sS", "--max-time", "60", "-w", "\n%{http_code}", &url]).output().unwrap();
+            Command::new("curl").args(["-sS", "--max-time", "20", "-w", "\n%{http_code}", &url]).output().unwrap();
         let end = output.stdout.iter().rposition(|octet| *octet == b'\n').expect("curl's status");
         let status = std::str::from_utf8(&output.stdout[end + 1..]).unwrap().parse().unwrap();
         (status, output.stdout[..end].to_vec())
