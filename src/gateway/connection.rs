@@ -58,10 +58,12 @@ pub(super) struct Connection {
     retire: watch::Sender<bool>,
     site: Arc<str>,
     client: ArcSwap<Identified>,
-    /// Requests begun and not ended.
+    /// Requests begun, and neither ended nor refused.
     in_flight: AtomicUsize,
-    /// Those of them that were admitted.
+    /// Those that were admitted.
     admissions: Admissions,
+    /// Those, whose refusal is still being told among them.
+    under_way: AtomicUsize,
     /// Requests begun since the handshake.
     requests: AtomicU32,
     /// Milliseconds after `opened` at which the last request ended.
@@ -104,6 +106,7 @@ impl Connection {
             tls,
             in_flight: AtomicUsize::new(0),
             admissions: Admissions::default(),
+            under_way: AtomicUsize::new(0),
             requests: AtomicU32::new(0),
             quiet_since: AtomicU64::new(0),
             resets: AtomicU32::new(0),
@@ -218,8 +221,8 @@ impl Connection {
 
     /// Whether a snapshot that is in force already takes this client's right away, and if so cuts what is under way.
     ///
-    /// A connection of a site with refusal pages on which nothing was admitted lives on: the request that is being
-    /// judged, or the next, is refused in words.
+    /// Where nothing was admitted a request that is being judged or refused is refused in words, which are not to be
+    /// cut; a site with refusal pages does so with the next request, too.
     pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
         let site = self.site(snapshot);
         let page = site.as_ref().is_some_and(|site| site.refusal == RefusalStyle::Page);
@@ -228,7 +231,7 @@ impl Connection {
                 Some(site) => self.refusal(site, snapshot, now)?,
                 None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
             };
-            if page && admitted == 0 {
+            if admitted == 0 && (page || self.under_way.load(Ordering::SeqCst) > 0) {
                 return None;
             }
             self.cut.throw().then_some(refusal)
@@ -274,10 +277,11 @@ impl Connection {
     /// header.
     pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
+        self.under_way.fetch_add(1, Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.awaiting_header.store(false, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
-        InFlight { connection: self.clone(), is_admitted: false }
+        InFlight { connection: self.clone(), is_admitted: false, is_idle: false }
     }
 
     /// Requests begun since the handshake, the current one among them.
@@ -412,18 +416,30 @@ impl Identified {
 pub(super) struct InFlight {
     connection: Arc<Connection>,
     is_admitted: bool,
+    is_idle: bool,
 }
 
 impl InFlight {
     /// Judges it, by the snapshot that `judge` finds in force, and counts it among those that a cut would cut if it is
-    /// admitted.
+    /// admitted. The connection of one that is refused counts as idle from then on: a client that does not take its
+    /// refusal is not waited for longer than any other.
     ///
     /// # Errors
     /// What `judge` refuses with.
     pub(super) fn admit<A, R>(&mut self, judge: impl FnOnce() -> Result<A, R>) -> Result<A, R> {
         let judged = self.connection.admissions.admit(judge);
         self.is_admitted = judged.is_ok();
+        if !self.is_admitted {
+            self.rest();
+        }
         judged
+    }
+
+    fn rest(&mut self) {
+        if !std::mem::replace(&mut self.is_idle, true) {
+            self.connection.quiet_since.store(self.connection.age_millis(), Ordering::Relaxed);
+            self.connection.in_flight.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
@@ -432,7 +448,7 @@ impl Drop for InFlight {
         if self.is_admitted {
             self.connection.admissions.end();
         }
-        self.connection.quiet_since.store(self.connection.age_millis(), Ordering::Relaxed);
-        self.connection.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.rest();
+        self.connection.under_way.fetch_sub(1, Ordering::SeqCst);
     }
 }

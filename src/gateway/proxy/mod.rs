@@ -101,11 +101,11 @@ impl ProxyHttp for Rules {
                 Ok(false)
             }
             Err(answer) => {
-                // Idle from now on: a client that does not take its refusal is not waited for longer than any other.
-                drop(in_flight);
                 self.count_refusal(&answer, ctx);
                 ctx.refused = Some((answer.limit.unwrap_or(answer.problem.name()), answer.evidence.clone()));
                 respond::send(session, ctx, &answer).await?;
+                // Not before it is told.
+                drop(in_flight);
                 Ok(true)
             }
         }
