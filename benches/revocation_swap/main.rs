@@ -3,7 +3,8 @@
 //! `make bench-revocation`. Clients whose certificates nobody revokes send requests at set times, whatever becomes of the
 //! earlier ones: a request's latency counts from when it was to be sent, so that a stall is seen by everyone it delays.
 //! Meanwhile list after list of a million entries is put in force. Latencies before, during and after each swap are
-//! compared, and the gateway's memory is watched over a hundred swaps.
+//! compared, also with those beside a process that computes for as long and has nothing to do with the gateway, and the
+//! gateway's memory is watched over a hundred swaps.
 
 mod load;
 #[path = "../measure/mod.rs"]
@@ -16,6 +17,8 @@ use load::Load;
 use measure::samples::{Samples, columns, rounded};
 use measure::server;
 use stand::Stand;
+use std::ops::Range;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Entries of the list.
@@ -29,6 +32,9 @@ const QUIET: Duration = Duration::from_millis(2_000);
 /// Between the making of a list, which is the bench's own work, and measuring.
 const SETTLE: Duration = Duration::from_millis(400);
 
+/// Computes until it is killed, at the priority that the gateway gives to long work.
+const NEIGHBOUR: &str = "exec nice -n 10 sh -c 'while :; do :; done'";
+
 /// A span of time in which requests are of one kind.
 struct Span {
     phase: usize,
@@ -36,7 +42,7 @@ struct Span {
     end: Instant,
 }
 
-const PHASES: [&str; 3] = ["before", "during", "after"];
+const PHASES: [&str; 4] = ["before a swap", "during a swap", "after a swap", "beside another process"];
 
 fn main() {
     server::begin();
@@ -57,8 +63,11 @@ fn main() {
         load::rest(QUIET);
         took.push(end - begin);
         memory.push((swap, stand.memory()));
+        let after = Instant::now();
+        let neighbour = beside_a_neighbour(end - begin);
         let span = |phase, begin, end| Span { phase, begin, end };
-        spans.extend([span(0, before, begin), span(1, begin, end), span(2, end, Instant::now())]);
+        spans.extend([span(0, before, begin), span(1, begin, end), span(2, end, after)]);
+        spans.push(span(3, neighbour.start, neighbour.end));
     }
     let requests = load.stop();
     println!("\nmilliseconds {:>33} {}", "", columns());
@@ -71,11 +80,16 @@ fn main() {
         phases
     });
     for (name, samples) in PHASES.iter().zip(&phases) {
-        println!("{:<46} {}", format!("requests {name} a swap"), samples.row());
+        println!("{:<46} {}", format!("requests {name}"), samples.row());
     }
     println!("{:<46} {}", "a swap, from the file to its being in force", took.row());
-    let [before, during, after] = phases.each_ref().map(|samples| samples.percentile(99.0));
+    let [before, during, after, neighbour] = phases.each_ref().map(|samples| samples.percentile(99.0));
     println!("p99 during / before {:.3}, after / before {:.3}", during / before, after / before);
+    println!(
+        "p99 beside the other process / before {:.3}, during a swap / beside it {:.3}",
+        neighbour / before,
+        during / neighbour
+    );
 
     for swap in swaps + 1..=ALL_SWAPS {
         stand.make_next();
@@ -89,4 +103,16 @@ fn main() {
     let shown: Vec<_> = shown.map(|(swap, memory)| format!("{memory:.1} after {swap}")).collect();
     println!("resident memory of the gateway at rest, MB: {}", shown.join(", "));
     println!("{}", serde_json::json!({ "index_mb_1m": rounded(index), "swap_p99_ratio": rounded(during / before) }));
+}
+
+/// Lets a process that has nothing to do with the gateway compute for that time: what of a swap's cost to others is the
+/// machine's, whose cores all have work then, shows in what this costs them. Gives the time it was.
+fn beside_a_neighbour(time: Duration) -> Range<Instant> {
+    let mut neighbour = Command::new("sh").args(["-c", NEIGHBOUR]).spawn().unwrap();
+    let begin = Instant::now();
+    load::rest(time);
+    let end = Instant::now();
+    neighbour.kill().unwrap();
+    neighbour.wait().unwrap();
+    begin..end
 }

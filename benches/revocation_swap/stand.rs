@@ -21,6 +21,11 @@ pub struct Stand {
     pki: PkiDir,
     entries: Vec<u8>,
     number: u64,
+    /// The last generation that was told when the next list was made.
+    generation: u64,
+    /// The file that the next list is to replace: while it is open nobody has to free what it takes on the disk, which
+    /// is milliseconds of whoever replaces it.
+    replaced: Option<File>,
     memory_empty: f64,
     _application: ServerProcess,
     _folder: tempfile::TempDir,
@@ -40,8 +45,17 @@ impl Stand {
         let gateway = server::gateway(pki.folder(), "sekisho.toml", &text);
         let memory_empty = server::memory(gateway.id(), "VmRSS");
         let entries = many_entries(entries, random_serial);
-        let mut stand =
-            Self { gateway, pki, entries, number: 1, memory_empty, _application: application, _folder: folder };
+        let mut stand = Self {
+            gateway,
+            pki,
+            entries,
+            number: 1,
+            generation: 0,
+            replaced: None,
+            memory_empty,
+            _application: application,
+            _folder: folder,
+        };
         stand.make_next();
         stand.swap();
         stand
@@ -68,15 +82,17 @@ impl Stand {
         self.memory_empty
     }
 
-    /// Signs the next list and writes it beside the one in force, down to the disk.
+    /// Signs the next list and writes it beside the one in force, down to the disk: all that is the bench's own work.
     pub fn make_next(&mut self) {
         self.number += 1;
         write_list(&self.pki, "issuing-ca", "next", self.entries.clone(), self.number);
+        self.generation = self.gateway.output().lines().filter_map(generation).max().unwrap_or_default();
+        self.replaced = Some(File::open(self.pki.path("issuing.crl")).unwrap());
     }
 
     /// Puts it in its place, and waits until the gateway says that it is in force.
     pub fn swap(&mut self) {
-        let before = self.reloads();
+        let before = self.generation;
         fs::rename(self.next(), self.pki.path("issuing.crl")).unwrap();
         let reloaded = self.gateway.wait_for_line(server::PATIENCE, |line| {
             assert!(!line.contains("refused"), "{line}");
@@ -87,11 +103,6 @@ impl Stand {
 
     fn next(&self) -> PathBuf {
         self.pki.path("elsewhere").join("next")
-    }
-
-    /// The last generation that was told.
-    fn reloads(&self) -> u64 {
-        self.gateway.output().lines().filter_map(generation).max().unwrap_or_default()
     }
 
     pub fn client(&self) -> Arc<ClientConfig> {
