@@ -1,11 +1,12 @@
 //! Long work that makes way for requests.
 //!
 //! A list of a million takes half a second of a core to read. Beside it, on a machine whose cores are busy, requests
-//! would wait for their turn of the processor. So work that turns out to be long goes on at a lower priority. On two
-//! cores that are shared with everything else one request in fifty is still a tick of the scheduler late meanwhile
-//! (`benches/revocation_swap`); neither rests now and then nor the scheduler's idle class make it fewer. What is short,
-//! such as the usual list of some thousands, is not lowered: a revocation is to be in force within 100 ms however busy
-//! the machine is.
+//! would wait for their turn of the processor. So work that turns out to be long goes on at a lower priority, and all of
+//! it offers the processor to whoever waits for it, some thousands of times a second: by itself Linux (6.6 and later)
+//! lets a thread that has just got a processor keep it until its slice or a tick is over, which is up to 4 ms for a
+//! request that comes meanwhile, whatever the priorities. To sleep instead makes it worse: who has slept has such a
+//! slice to come, and each waking costs. What is short, such as the usual list of some thousands, is not lowered: a
+//! revocation is to be in force within 100 ms however busy the machine is.
 
 use rustix::process::{Pid, setpriority_process};
 use std::panic::resume_unwind;
@@ -20,6 +21,10 @@ const LONG: Duration = Duration::from_millis(5);
 /// The `nice` value of long work. The scheduler gives it a tenth of a core that others want all of, and all that
 /// others leave: with 19 a gateway under attack would hardly come to read its new list.
 const NICE: i32 = 10;
+
+/// Items of a walk without offering the processor to others: of a list some tens of microseconds, a hundred times what
+/// the offer costs.
+const ITEMS_AT_ONCE: u32 = 256;
 
 /// Runs work on a thread of its own, and waits for it; panics if it does.
 pub fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -44,6 +49,22 @@ pub fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> T {
         (None, Some(work)) => work(),
         (None, None) => unreachable!("a thread that took the work has given its outcome or its panic"),
     }
+}
+
+/// Between two pieces of long work: whoever waits for this processor gets it now.
+pub(super) fn make_way() {
+    thread::yield_now();
+}
+
+/// The items of a long walk; now and then, whoever waits for this processor gets it before the next.
+pub(super) fn making_way<I: Iterator>(items: I) -> impl Iterator<Item = I::Item> {
+    let mut given = 0_u32;
+    items.inspect(move |_| {
+        if given.is_multiple_of(ITEMS_AT_ONCE) {
+            make_way();
+        }
+        given = given.wrapping_add(1);
+    })
 }
 
 fn lower_if_long(told: &mpsc::Receiver<Pid>) {

@@ -8,6 +8,7 @@
 //! It is built in two walks over the list (count, then place), so nothing but the list's octets and the index itself
 //! is ever in memory.
 
+use super::background::making_way;
 use crate::pki::crl::{CertificateList, CrlError, Entry, RevocationReason};
 use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
 use crate::pki::time::Timestamp;
@@ -56,7 +57,7 @@ impl RevokedIndex {
         let bucket_count = list.revoked_octets() / OCTETS_PER_BUCKET + 1;
         let mut index = Self { serial_octets: 1, rows: Vec::new(), buckets: vec![0; bucket_count + 1] };
         let mut entries = 0_usize;
-        for serial in list.serials() {
+        for serial in making_way(list.serials()) {
             let serial = serial?;
             index.serial_octets = index.serial_octets.max(serial.as_bytes().len());
             let bucket = index.bucket(&extend(&serial));
@@ -67,7 +68,7 @@ impl RevokedIndex {
         }
         index.counts_to_ends();
         index.rows = vec![0; entries * index.row_octets()];
-        for entry in list.entries() {
+        for entry in making_way(list.entries()) {
             index.place(&entry?);
         }
         index.sort_buckets();
@@ -156,7 +157,7 @@ impl RevokedIndex {
         let (width, serial_octets) = (self.row_octets(), self.serial_octets);
         let mut bucket_rows: Vec<[u8; MAX_ROW]> = Vec::new();
         let (mut read, mut written) = (0, 0);
-        for bucket in 0..self.buckets.len().saturating_sub(1) {
+        for bucket in making_way(0..self.buckets.len().saturating_sub(1)) {
             let end = self.first_row(bucket + 1);
             bucket_rows.clear();
             for row in self.rows.get(read * width..end * width).unwrap_or_default().chunks_exact(width) {
