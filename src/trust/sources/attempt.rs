@@ -13,6 +13,7 @@ use crate::trust::accept::Rejection;
 use crate::trust::alarm::AlarmKind;
 use crate::trust::files;
 use crate::trust::load::{authorities, policy};
+use crate::trust::yielding;
 use reqwest::{Client, Url};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -144,12 +145,14 @@ impl Attempt<'_> {
     }
 }
 
-/// Judges a file as it lies there.
+/// Judges a file as it lies there, making way for others.
 pub(super) fn judge_file(asked: &Asked<'_>, path: &Path, before: &Judged) -> Result<Judged, FetchError> {
-    let octets = files::read(path, files::MAX_LIST_FILE_OCTETS)
-        .map_err(|message| FetchError::Refused(AlarmKind::Unreadable, message))?;
-    judge(asked, &octets, before, clock::now()).map_err(|unfit| match unfit {
-        Unfit::Refused(Rejection { kind, message, .. }) => FetchError::Refused(kind, message),
-        Unfit::OtherScope(message) => FetchError::OtherScope(message),
+    yielding(|| {
+        let octets = files::read(path, files::MAX_LIST_FILE_OCTETS)
+            .map_err(|message| FetchError::Refused(AlarmKind::Unreadable, message))?;
+        judge(asked, &octets, before, clock::now()).map_err(|unfit| match unfit {
+            Unfit::Refused(Rejection { kind, message, .. }) => FetchError::Refused(kind, message),
+            Unfit::OtherScope(message) => FetchError::OtherScope(message),
+        })
     })
 }
