@@ -136,19 +136,19 @@ fn a_header_that_drips_ends_at_header_timeout() {
 #[test]
 fn a_header_without_end_is_not_collected() {
     let setup = Setup::new();
-    let before = setup.gateway.memory_high_water();
-    for _ in 0..8 {
+    let flood = |pieces: usize| {
         let mut connection = connect(&setup);
         let _ = connection.send(b"GET /echo HTTP/1.1\r\nHost: ib.localhost\r\nX-Large: ");
-        let flood = vec![b'x'; 64 * 1024];
-        for _ in 0..64 {
-            if connection.send(&flood).is_err() {
-                break;
-            }
-        }
+        let piece = vec![b'x'; 64 * 1024];
+        let _ = (0..pieces).try_for_each(|_| connection.send(&piece));
         connection.read_to_its_end();
-    }
-    wait_until("each is counted", || met(&setup.gateway, "request_header_bytes") > 7.5);
+    };
+    // What code takes that runs for the first time is not to be measured.
+    still_serves(&setup);
+    flood(4);
+    let before = setup.gateway.memory_high_water();
+    (0..8).for_each(|_| flood(512));
+    wait_until("each is counted", || met(&setup.gateway, "request_header_bytes") > 8.5);
     let grown = setup.gateway.memory_high_water() - before;
     assert!(grown < 16 << 20, "{grown} octets more");
     still_serves(&setup);
