@@ -4,6 +4,7 @@
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
 pub(super) use super::client::{Client, Unsettled};
+use super::linger::Linger;
 use super::session::Session;
 use super::settle;
 use super::site::{Site, Snapshot};
@@ -21,10 +22,11 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{Acceptor, NoServerSessionStorage, ResolvesServerCert, ServerConnection, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, HandshakeKind, InvalidMessage, ServerConfig, SignatureScheme};
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -142,25 +144,12 @@ pub(super) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>) -> Result<A
 }
 
 /// Sends what is still buffered (the alert), then waits for the peer to close.
-///
-/// A TLS 1.3 client sends its request before it hears the alert. Were the socket closed with that unread, the kernel
-/// would answer with a reset, and the reset destroys the alert on its way (RFC 9112 section 9.6 tells it for HTTP).
 pub(super) async fn linger(mut tcp: BufferedTcp) {
-    let mut discarded = [0; 4096];
-    let wait_for_close = async {
-        tcp.shutdown().await?;
-        let mut left = LINGER_OCTETS;
-        while left > 0 {
-            let read = tcp.read(&mut discarded).await?;
-            if read == 0 {
-                break;
-            }
-            left = left.saturating_sub(read);
-        }
-        io::Result::Ok(())
-    };
-    // The peer may be gone, or stay: it is refused either way.
-    let _ = tokio::time::timeout(LINGER, wait_for_close).await;
+    // The peer may be gone: it is refused either way.
+    if tcp.shutdown().await.is_ok() {
+        let mut linger = Linger::new(LINGER, LINGER_OCTETS);
+        poll_fn(|cx| linger.poll(&mut tcp, cx)).await;
+    }
 }
 
 /// Reads the ClientHello; what is not one gets rustls's alert.

@@ -16,6 +16,7 @@ mod feed;
 mod fetch;
 mod handshake;
 mod limits;
+mod linger;
 mod listener;
 mod metrics;
 mod proxy;

@@ -1,6 +1,7 @@
 //! A verified TLS connection as pingora's transport, which the gateway can cut.
 
 use super::connection::Connection;
+use super::linger::Linger;
 use super::tcp::BufferedTcp;
 use async_trait::async_trait;
 use pingora_core::protocols::tls::SslDigest;
@@ -15,14 +16,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio_rustls::server::TlsStream;
 
 /// Octets of a response that wait for more of it (HTTP/1.1): a header and a short body make one TLS record, not two.
 const MAX_WAITING: usize = 4096;
 
-/// How long a client that was answered early may go on sending before the connection is closed all the same.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long a client that was answered early may go on sending before the connection is closed all the same: as nginx's
+/// `lingering_time`.
+pub(super) const LINGER: Duration = Duration::from_secs(30);
 
 /// h2 ends a connection that floods it by itself and tells why to nobody but the client, at the end of its GOAWAY frame
 /// (`h2::proto`): the limits of ours that these are.
@@ -38,6 +40,8 @@ pub(super) struct ClientStream {
     tls: TlsStream<BufferedTcp>,
     /// Written and not yet encrypted, until a flush or until it is too much.
     waiting: Vec<u8>,
+    /// Once our side has ended.
+    linger: Option<Linger>,
     connection: Arc<Connection>,
     /// Octets of a header over which nothing more of it is read.
     header_limit: usize,
@@ -58,7 +62,7 @@ impl ClientStream {
         // Known already; pingora would ask the kernel on every request.
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
         let header_limit = request_header_bytes.saturating_mul(2);
-        Self { tls, waiting: Vec::new(), connection, header_limit, socket: Arc::new(socket), ssl, alpn }
+        Self { tls, waiting: Vec::new(), linger: None, connection, header_limit, socket: Arc::new(socket), ssl, alpn }
     }
 }
 
@@ -139,10 +143,18 @@ impl AsyncWrite for ClientStream {
         Pin::new(&mut self.tls).poll_flush(cx)
     }
 
+    /// Ends our side, then waits for the client to end its own. It is this that pingora and h2 call, and not
+    /// [`Shutdown::shutdown`].
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.connection.cut.check_write(cx)?;
+        let Self { tls, linger, .. } = &mut *self;
+        if let Some(linger) = linger {
+            return linger.poll(tls.get_mut().0, cx).map(Ok);
+        }
         ready!(self.poll_encrypt(cx, &[]))?;
-        Pin::new(&mut self.tls).poll_shutdown(cx)
+        ready!(Pin::new(&mut self.tls).poll_shutdown(cx))?;
+        self.linger = Some(Linger::new(LINGER, usize::MAX));
+        self.poll_shutdown(cx)
     }
 
     fn poll_write_vectored(
@@ -166,19 +178,9 @@ impl AsyncWrite for ClientStream {
 
 #[async_trait]
 impl Shutdown for ClientStream {
-    /// Ends our side, then waits a moment for the client to end its own.
-    ///
-    /// A client that is answered before its request is whole (413) goes on sending. Were the socket closed with that
-    /// unread, the kernel would answer with a reset, and the reset destroys the answer on its way (RFC 9112 section 9.6).
     async fn shutdown(&mut self) {
-        let mut discarded = [0; 4096];
-        let wait_for_close = async {
-            AsyncWriteExt::shutdown(self).await?;
-            while AsyncReadExt::read(self, &mut discarded).await? > 0 {}
-            io::Result::Ok(())
-        };
         // The peer may be gone, or stay: it has been answered either way.
-        let _ = tokio::time::timeout(LINGER, wait_for_close).await;
+        let _ = AsyncWriteExt::shutdown(self).await;
     }
 }
 

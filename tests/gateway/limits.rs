@@ -219,6 +219,30 @@ fn a_connection_ends_in_good_order_after_its_requests() {
     still_serves(&setup);
 }
 
+/// As many clients do: they send the whole body before they look for an answer.
+#[test]
+fn a_client_that_reads_nothing_until_its_body_is_sent_finds_its_answer() {
+    let setup = Setup::with(with_limits("request_body_bytes = \"64KiB\""));
+    let chunk = [&b"100000\r\n"[..], &vec![b'x'; 1 << 20], b"\r\n"].concat();
+    for version in [Version::Tls12, Version::Tls13] {
+        for framing in ["Content-Length: 16777216", "Transfer-Encoding: chunked"] {
+            let chunked = framing.ends_with("chunked");
+            let piece = if chunked { &chunk[..] } else { &chunk[8..][..1 << 20] };
+            let mut connection =
+                TlsClient::new(&setup.pki, Some("client-good"), version).connect(&setup.gateway, HOST).unwrap();
+            connection.send(format!("POST /upload HTTP/1.1\r\nHost: {HOST}\r\n{framing}\r\n\r\n").as_bytes()).unwrap();
+            for sent in 0..16 {
+                connection.send(piece).unwrap_or_else(|error| panic!("{framing}: {error} after {sent} MiB"));
+            }
+            assert_eq!(connection.receive().unwrap().status, 413, "{framing}");
+            assert_eq!(connection.read_to_its_end(), None);
+            // It stays and says no more; its place is free all the same.
+            wait_until("the connection is over", || setup.gateway.metric("sekisho_connections") < 0.5);
+        }
+    }
+    still_serves(&setup);
+}
+
 #[test]
 fn a_large_body_over_the_limit_still_gets_its_answer() {
     let setup = Setup::with(with_limits("request_body_bytes = \"64KiB\""));

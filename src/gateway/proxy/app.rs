@@ -5,6 +5,7 @@ use super::context::CONNECTION;
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
+use crate::gateway::stream::LINGER;
 use async_trait::async_trait;
 use pingora_core::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora_core::protocols::http::ServerSession;
@@ -49,8 +50,9 @@ impl HttpServerApp for ConnectionApp {
         }
         session.set_read_timeout(Some(self.limits.body_idle_timeout));
         session.set_write_timeout(Some(self.limits.body_idle_timeout));
-        // An answered request whose body is still coming: a moment, then the connection is closed (CVE-2025-4366).
-        session.set_total_drain_timeout(Some(Duration::from_secs(1)));
+        // An answered request whose body is still coming is read that long, then the connection is closed
+        // (CVE-2025-4366).
+        session.set_total_drain_timeout(Some(LINGER));
         if !self.connection.tls.http2 {
             self.connection.await_header();
         }
