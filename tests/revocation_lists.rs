@@ -8,9 +8,12 @@ use rcgen::KeyPair;
 use revocation::*;
 use sekisho::pki::crl::*;
 use sekisho::pki::serial::SerialNumber;
+use sekisho::pki::signature::verify_message;
 use sekisho::pki::time::Timestamp;
 use sekisho::trust::RevokedIndex;
 use std::collections::HashMap;
+use std::process::Command;
+use webpki::aws_lc_rs as algorithms;
 
 fn serial(content: &[u8]) -> SerialNumber {
     SerialNumber::from_der_content(content).unwrap()
@@ -96,6 +99,71 @@ fn signatures_of_every_accepted_algorithm_verify_and_only_with_their_key() {
         assert_eq!(list.verify_signature(ca.certificate.subject_public_key_info()), Ok(()));
         let wrong = list.verify_signature(other.certificate.subject_public_key_info());
         assert!(matches!(wrong, Err(SignatureError::Invalid | SignatureError::Algorithm(_))), "{wrong:?}");
+    }
+}
+
+/// What is long is hashed in pieces, with an algorithm's digest and not with the algorithm itself.
+#[test]
+fn signatures_of_long_messages_verify_with_every_accepted_algorithm_and_no_changed_octet() {
+    let folder = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let run = Command::new("openssl").args(arguments.split(' ')).current_dir(&folder).output().unwrap();
+        assert!(run.status.success(), "{arguments}: {}", String::from_utf8_lossy(&run.stderr));
+    };
+    let read = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let message: Vec<u8> = (0..300_000_u32).flat_map(u32::to_be_bytes).collect();
+    std::fs::write(folder.path().join("message"), &message).unwrap();
+    let (p256, p384) = ("EC -pkeyopt ec_paramgen_curve:P-256", "EC -pkeyopt ec_paramgen_curve:P-384");
+    let rsa = "RSA -pkeyopt rsa_keygen_bits:2048";
+    let pss = "-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest";
+    for (name, kind) in [("p256", p256), ("p384", p384), ("rsa", rsa), ("ed25519", "ED25519")] {
+        openssl(&format!("genpkey -algorithm {kind} -out {name}"));
+        openssl(&format!("pkey -in {name} -pubout -outform DER -out {name}.der"));
+    }
+    let digest = |digest: &str, key: &str| format!("dgst -{digest} -sign {key} -out signature message");
+    let digest_pss = |digest: &str| format!("dgst -{digest} -sign rsa {pss} -out signature message");
+    for (algorithm, key, sign) in [
+        (algorithms::ECDSA_P256_SHA256, "p256", digest("sha256", "p256")),
+        (algorithms::ECDSA_P256_SHA384, "p256", digest("sha384", "p256")),
+        (algorithms::ECDSA_P256_SHA512, "p256", digest("sha512", "p256")),
+        (algorithms::ECDSA_P384_SHA256, "p384", digest("sha256", "p384")),
+        (algorithms::ECDSA_P384_SHA384, "p384", digest("sha384", "p384")),
+        (algorithms::ECDSA_P384_SHA512, "p384", digest("sha512", "p384")),
+        (algorithms::RSA_PKCS1_2048_8192_SHA256, "rsa", digest("sha256", "rsa")),
+        (algorithms::RSA_PKCS1_2048_8192_SHA384, "rsa", digest("sha384", "rsa")),
+        (algorithms::RSA_PKCS1_2048_8192_SHA512, "rsa", digest("sha512", "rsa")),
+        (algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, "rsa", digest_pss("sha256")),
+        (algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY, "rsa", digest_pss("sha384")),
+        (algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY, "rsa", digest_pss("sha512")),
+        (algorithms::ED25519, "ed25519", "pkeyutl -sign -rawin -inkey ed25519 -in message -out signature".to_owned()),
+    ] {
+        openssl(&sign);
+        let (key, mut signature, mut message) = (read(&format!("{key}.der")), read("signature"), message.clone());
+        let verify = |message: &[u8], signature: &[u8]| {
+            verify_message(&key, algorithm.signature_alg_id().as_ref(), message, signature)
+        };
+        assert_eq!(verify(&message, &signature), Ok(()), "{sign}");
+        for place in [0, message.len() / 2, message.len() - 1] {
+            message[place] ^= 1;
+            assert_eq!(verify(&message, &signature), Err(SignatureError::Invalid), "{sign}, octet {place}");
+            message[place] ^= 1;
+        }
+        assert_eq!(verify(&message[..message.len() - 1], &signature), Err(SignatureError::Invalid), "{sign}");
+        *signature.last_mut().unwrap() ^= 1;
+        assert_eq!(verify(&message, &signature), Err(SignatureError::Invalid), "{sign}");
+    }
+}
+
+#[test]
+fn a_long_list_is_hashed_in_pieces_between_which_others_have_their_turn() {
+    let ca = TestCa::root("A");
+    for (entries, at_least) in [(1, 0), (20_000, 10)] {
+        let der = ca.list().entries(many_entries(entries, random_serial)).sign();
+        let turns = std::cell::Cell::new(0);
+        let key = ca.certificate.subject_public_key_info();
+        let list = CertificateList::parse(&der).unwrap();
+        assert_eq!(list.verify_signature_in_pieces(key, &|| turns.set(turns.get() + 1)), Ok(()));
+        assert!(turns.get() >= at_least && (at_least > 0 || turns.get() == 0), "{} of {entries}", turns.get());
     }
 }
 

@@ -1,26 +1,51 @@
 //! Signatures that certification authorities make: of revocation lists and of the CA certificates below them.
 
 use crate::pki::der::{DerError, Reader, oid_text, tag};
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,
+    ECDSA_P384_SHA384_ASN1, ECDSA_P384_SHA512_ASN1, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
+    UnparsedPublicKey, VerificationAlgorithm,
+};
 use rustls::pki_types::SignatureVerificationAlgorithm;
 use std::fmt;
 use webpki::aws_lc_rs as algorithms;
 
+/// Octets of a long message that are hashed at once: some tens of microseconds.
+const PIECE: usize = 64 * 1024;
+
+/// A signature algorithm.
+struct Algorithm {
+    whole: &'static dyn SignatureVerificationAlgorithm,
+    /// The same by the message's digest, which can be made piece by piece. Ed25519 has none: it hashes a message twice.
+    digested: Option<(&'static digest::Algorithm, &'static dyn VerificationAlgorithm)>,
+}
+
 /// What is relied on: SHA-256 and above, RSA of 2048 to 8192 bits, P-256, P-384, Ed25519. No SHA-1, no DSA.
-static ACCEPTED: &[&dyn SignatureVerificationAlgorithm] = &[
-    algorithms::ECDSA_P256_SHA256,
-    algorithms::ECDSA_P384_SHA384,
-    algorithms::RSA_PKCS1_2048_8192_SHA256,
-    algorithms::RSA_PKCS1_2048_8192_SHA384,
-    algorithms::RSA_PKCS1_2048_8192_SHA512,
-    algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
-    algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
-    algorithms::ED25519,
-    algorithms::ECDSA_P256_SHA384,
-    algorithms::ECDSA_P384_SHA256,
-    algorithms::ECDSA_P256_SHA512,
-    algorithms::ECDSA_P384_SHA512,
+static ACCEPTED: [Algorithm; 13] = [
+    digested(algorithms::ECDSA_P256_SHA256, &SHA256, &ECDSA_P256_SHA256_ASN1),
+    digested(algorithms::ECDSA_P384_SHA384, &SHA384, &ECDSA_P384_SHA384_ASN1),
+    digested(algorithms::RSA_PKCS1_2048_8192_SHA256, &SHA256, &RSA_PKCS1_2048_8192_SHA256),
+    digested(algorithms::RSA_PKCS1_2048_8192_SHA384, &SHA384, &RSA_PKCS1_2048_8192_SHA384),
+    digested(algorithms::RSA_PKCS1_2048_8192_SHA512, &SHA512, &RSA_PKCS1_2048_8192_SHA512),
+    digested(algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, &SHA256, &RSA_PSS_2048_8192_SHA256),
+    digested(algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY, &SHA384, &RSA_PSS_2048_8192_SHA384),
+    digested(algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY, &SHA512, &RSA_PSS_2048_8192_SHA512),
+    Algorithm { whole: algorithms::ED25519, digested: None },
+    digested(algorithms::ECDSA_P256_SHA384, &SHA384, &ECDSA_P256_SHA384_ASN1),
+    digested(algorithms::ECDSA_P384_SHA256, &SHA256, &ECDSA_P384_SHA256_ASN1),
+    digested(algorithms::ECDSA_P256_SHA512, &SHA512, &ECDSA_P256_SHA512_ASN1),
+    digested(algorithms::ECDSA_P384_SHA512, &SHA512, &ECDSA_P384_SHA512_ASN1),
 ];
+
+const fn digested(
+    whole: &'static dyn SignatureVerificationAlgorithm,
+    digest: &'static digest::Algorithm,
+    by_digest: &'static dyn VerificationAlgorithm,
+) -> Algorithm {
+    Algorithm { whole, digested: Some((digest, by_digest)) }
+}
 
 /// Why a signature is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,14 +89,35 @@ pub fn verify_message(key: &[u8], algorithm: &[u8], message: &[u8], signature: &
 
 /// `key` is a whole SubjectPublicKeyInfo, `algorithm` the content of an AlgorithmIdentifier.
 pub(super) fn verify(key: &[u8], algorithm: &[u8], message: &[u8], signature: &[u8]) -> Result<(), SignatureError> {
+    verify_in_pieces(key, algorithm, message, signature, &|| ())
+}
+
+/// [`verify`], which calls `between` between the pieces of a message that takes long to hash.
+pub(super) fn verify_in_pieces(
+    key: &[u8],
+    algorithm: &[u8],
+    message: &[u8],
+    signature: &[u8],
+    between: &dyn Fn(),
+) -> Result<(), SignatureError> {
     let (key_algorithm, key) = public_key(key).map_err(SignatureError::Key)?;
-    let verifier = ACCEPTED
+    let Algorithm { whole, digested } = ACCEPTED
         .iter()
         .find(|accepted| {
-            accepted.signature_alg_id().as_ref() == algorithm && accepted.public_key_alg_id().as_ref() == key_algorithm
+            accepted.whole.signature_alg_id().as_ref() == algorithm
+                && accepted.whole.public_key_alg_id().as_ref() == key_algorithm
         })
         .ok_or_else(|| SignatureError::Algorithm(algorithm_text(algorithm)))?;
-    verifier.verify_signature(key, message, signature).map_err(|_| SignatureError::Invalid)
+    let Some((digest, by_digest)) = digested.filter(|_| message.len() > PIECE) else {
+        return whole.verify_signature(key, message, signature).map_err(|_| SignatureError::Invalid);
+    };
+    let mut context = digest::Context::new(digest);
+    for piece in message.chunks(PIECE) {
+        context.update(piece);
+        between();
+    }
+    let key = UnparsedPublicKey::new(by_digest, key);
+    key.verify_digest(&context.finish(), signature).map_err(|_| SignatureError::Invalid)
 }
 
 /// The content of the AlgorithmIdentifier and the key's octets.

@@ -2,6 +2,7 @@
 
 use super::alarm::AlarmKind;
 use super::authority::AuthorityFacts;
+use super::background::make_way;
 use super::lists::{Content, RevocationList};
 use super::revoked::RevokedIndex;
 use crate::pki::crl::{CertificateList, CrlError, Scope, SignatureError};
@@ -79,7 +80,7 @@ fn signer<'a>(list: &CertificateList<'_>, authorities: &'a [AuthorityFacts]) -> 
     named.sort_by_key(|one| hint.is_some() && one.certificate.subject_key_identifier() != hint);
     let mut failure = SignatureError::Invalid;
     for one in named {
-        match list.verify_signature(one.certificate.subject_public_key_info()) {
+        match list.verify_signature_in_pieces(one.certificate.subject_public_key_info(), &make_way) {
             Ok(()) if one.may_sign_lists() => return Ok(one),
             Ok(()) => {
                 return Err(Rejection {

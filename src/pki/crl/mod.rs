@@ -168,7 +168,15 @@ impl<'a> CertificateList<'a> {
     /// # Errors
     /// [`SignatureError`] when it is not this key's, or its algorithm is not one that is relied on (SHA-1 is not).
     pub fn verify_signature(&self, subject_public_key_info: &[u8]) -> Result<(), SignatureError> {
-        signature::verify(subject_public_key_info, self.algorithm, self.tbs, self.signature)
+        self.verify_signature_in_pieces(subject_public_key_info, &|| ())
+    }
+
+    /// [`Self::verify_signature`], which calls `between` between the pieces of a list that takes long to hash.
+    ///
+    /// # Errors
+    /// As [`Self::verify_signature`].
+    pub fn verify_signature_in_pieces(&self, key_info: &[u8], between: &dyn Fn()) -> Result<(), SignatureError> {
+        signature::verify_in_pieces(key_info, self.algorithm, self.tbs, self.signature, between)
     }
 }
 
