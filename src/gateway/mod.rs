@@ -54,8 +54,8 @@ pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};
 use crate::telemetry::log::RecordLog;
-use crate::trust::Alarm;
 use crate::trust::sources::Fetcher;
+use crate::trust::{self, Alarm};
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use site::Snapshot;
@@ -101,6 +101,7 @@ impl fmt::Debug for Gateway {
 /// # Errors
 /// Every error of the configuration and of the files it names, at start; the gateway then has served nobody.
 pub fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
+    trust::usual_pages();
     listener::run(config, config_path)
 }
 

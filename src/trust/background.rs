@@ -9,6 +9,7 @@
 //! revocation is to be in force within 100 ms however busy the machine is.
 
 use rustix::process::{Pid, setpriority_process};
+use rustix::thread::disable_transparent_huge_pages;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
@@ -25,6 +26,18 @@ const NICE: i32 = 10;
 /// Items of a walk without offering the processor to others: of a list some tens of microseconds, a hundred times what
 /// the offer costs.
 const ITEMS_AT_ONCE: u32 = 256;
+
+/// Octets read, hashed or made without such an offer, for the same reason.
+pub(super) const OCTETS_AT_ONCE: usize = 64 * 1024;
+
+/// Asks for memory in pages of their usual size, for this process and from now on.
+///
+/// The allocator would take huge ones where the system lets it, and a huge page is zeroed in one go at its first touch,
+/// where nobody is made way for: 5 ms on the virtual machine where this was measured, whose host has to find the memory.
+pub fn usual_pages() {
+    // A system that cannot refuse them has none.
+    let _ = disable_transparent_huge_pages(true);
+}
 
 /// Runs work on a thread of its own, and waits for it; panics if it does.
 pub fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> T {
@@ -52,7 +65,7 @@ pub fn yielding<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 /// Between two pieces of long work: whoever waits for this processor gets it now.
-pub(super) fn make_way() {
+pub fn make_way() {
     thread::yield_now();
 }
 

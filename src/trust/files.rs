@@ -3,7 +3,7 @@
 use super::accept::{Rejection, examine};
 use super::alarm::AlarmKind;
 use super::authority::AuthorityFacts;
-use super::background::make_way;
+use super::background::{OCTETS_AT_ONCE, make_way};
 use super::lists::RevocationList;
 use crate::pki::pem;
 use crate::pki::time::Timestamp;
@@ -19,9 +19,6 @@ pub(super) const MAX_LIST_FILE_OCTETS: u64 = 256 << 20;
 
 /// Octets a CA certificate file may have: a hundred times a real one with its text.
 pub(super) const MAX_CERTIFICATE_FILE_OCTETS: u64 = 1 << 20;
-
-/// Octets read without offering the processor to others.
-const OCTETS_AT_ONCE: u64 = 64 << 10;
 
 /// Files a folder may hold: one a CA and partition is some dozens; beyond that it is the wrong folder.
 const MAX_FILES_IN_FOLDER: usize = 1_024;
@@ -176,7 +173,7 @@ fn read_stamped(path: &Path, limit: u64) -> Result<(Vec<u8>, Stamp), String> {
     let mut bytes = Vec::with_capacity(usize::try_from(octets).unwrap_or_default());
     // One more than the file had, so that one that grows meanwhile shows.
     let mut rest = (&file).take(octets + 1);
-    while (&mut rest).take(OCTETS_AT_ONCE).read_to_end(&mut bytes).map_err(|error| error.to_string())? > 0 {
+    while (&mut rest).take(OCTETS_AT_ONCE as u64).read_to_end(&mut bytes).map_err(|error| error.to_string())? > 0 {
         make_way();
     }
     let after = file.metadata().map_err(|error| error.to_string())?;

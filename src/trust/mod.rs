@@ -36,7 +36,7 @@ mod staleness;
 
 pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
-pub use background::yielding;
+pub use background::{make_way, usual_pages, yielding};
 pub use in_force::RevocationLists;
 pub use lists::RevocationList;
 pub use live::Live;

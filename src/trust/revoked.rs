@@ -8,7 +8,7 @@
 //! It is built in two walks over the list (count, then place), so nothing but the list's octets and the index itself
 //! is ever in memory.
 
-use super::background::making_way;
+use super::background::{OCTETS_AT_ONCE, make_way, making_way};
 use crate::pki::crl::{CertificateList, CrlError, Entry, RevocationReason};
 use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
 use crate::pki::time::Timestamp;
@@ -67,7 +67,7 @@ impl RevokedIndex {
             entries += 1;
         }
         index.counts_to_ends();
-        index.rows = vec![0; entries * index.row_octets()];
+        index.rows = zeroed(entries * index.row_octets());
         for entry in making_way(list.entries()) {
             index.place(&entry?);
         }
@@ -191,6 +191,16 @@ impl RevokedIndex {
         }
         self.rows.truncate(written * width);
     }
+}
+
+/// So many zeroes, made piece by piece: to be given that much memory and to zero it takes tens of milliseconds.
+fn zeroed(octets: usize) -> Vec<u8> {
+    let mut zeroes = Vec::with_capacity(octets);
+    while zeroes.len() < octets {
+        zeroes.resize(octets.min(zeroes.len() + OCTETS_AT_ONCE), 0);
+        make_way();
+    }
+    zeroes
 }
 
 /// Sign-extends a serial: two serials of one list have the same octets exactly when they are the same integer.

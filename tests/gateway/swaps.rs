@@ -96,6 +96,14 @@ fn long_list(pki: &TestPki, entries: usize, also: &[u8]) -> String {
     pki.revocation_lists(now, now.plus_seconds(86_400)).unwrap() + &pem(&list)
 }
 
+/// To zero a huge page takes milliseconds on some machines, in one go.
+#[test]
+fn no_memory_comes_in_huge_pages() {
+    let setup = set_up();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", setup.gateway.pid())).unwrap();
+    assert!(status.lines().any(|line| line.split_whitespace().eq(["THP_enabled:", "0"])), "{status}");
+}
+
 #[test]
 fn a_list_of_a_hundred_thousand_is_taken_up_while_requests_run() {
     let setup = set_up();
