@@ -31,8 +31,11 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// within 100 ms.
 const SETTLE_AT_MOST: Duration = Duration::from_millis(60);
 
-/// Longer than mimalloc's own delay of a second.
-const GIVE_BACK_AFTER: Duration = Duration::from_millis(1500);
+/// How long after a load memory is looked after: longer than mimalloc's own delay of a second.
+const GIVE_BACK_FOR: Duration = Duration::from_millis(1500);
+/// How often meanwhile: whoever comes first once the delay is over gives everything back, and that is not to be a thread
+/// that serves.
+const GIVE_BACK_EVERY: Duration = Duration::from_millis(5);
 
 /// Why a reload was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,8 +162,8 @@ pub(super) fn run(
     runtime: &Handle,
     mut watch: FileWatch,
 ) {
-    let mut memory = Memory::Freed;
-    while let Some(first) = next_cause(causes, &mut memory) {
+    let mut giving_back = Instant::now() + GIVE_BACK_FOR;
+    while let Some(first) = next_cause(causes, giving_back) {
         let Some(mut settled) = settle(first, causes) else {
             return;
         };
@@ -185,7 +188,7 @@ pub(super) fn run(
             }
         }));
         gateway.loads.finish(load);
-        memory = Memory::Freed;
+        giving_back = Instant::now() + GIVE_BACK_FOR;
         if reloaded.is_err() {
             gateway.metrics.reloads.with_label_values(&["refused"]).inc();
             tracing::error!("reload panicked; the last good configuration serves on");
@@ -198,28 +201,18 @@ pub(super) fn run(
     }
 }
 
-/// Whether a load has freed memory that the allocator still holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Memory {
-    Freed,
-    GivenBack,
-}
-
-/// Waits for a cause, and meanwhile gives back what the last load has freed: a list's file is twice its index.
+/// Waits for a cause. Until `giving_back` this gives back what the last load has freed: a list's file is twice its index.
 ///
-/// mimalloc keeps freed memory for a second and then gives it back when a thread of the process next collects, which
-/// those of an idle gateway do not; one that ends does. With a million revoked it is 44 MB of 96.
-fn next_cause(causes: &Receiver<Cause>, memory: &mut Memory) -> Option<Cause> {
-    if *memory == Memory::Freed {
-        match causes.recv_timeout(GIVE_BACK_AFTER) {
+/// mimalloc keeps freed memory for a second and then gives it back when any thread of the process next frees a page of
+/// its own, which those of an idle gateway do not. Those of a busy one do: the 73 MB that a list of a million has freed
+/// take 7 ms, which requests would wait for.
+fn next_cause(causes: &Receiver<Cause>, giving_back: Instant) -> Option<Cause> {
+    while Instant::now() < giving_back {
+        match causes.recv_timeout(GIVE_BACK_EVERY) {
             Ok(cause) => return Some(cause),
             Err(RecvTimeoutError::Disconnected) => return None,
-            Err(RecvTimeoutError::Timeout) => {
-                // It must have allocated, or it would have nothing to collect. Without a thread the memory is kept.
-                let spawned = std::thread::Builder::new().spawn(|| drop(std::hint::black_box(vec![0_u8; 64])));
-                let _ = spawned.map(std::thread::JoinHandle::join);
-                *memory = Memory::GivenBack;
-            }
+            // Large enough to have pages of its own; none of it is touched.
+            Err(RecvTimeoutError::Timeout) => drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20))),
         }
     }
     causes.recv().ok()
@@ -263,6 +256,7 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &S
     let previous = gateway.snapshot();
     let compiled = trust::yielding(|| {
         let config = config::load(config_path).map(|config| in_the_same_folder(config, &previous.config));
+        trust::make_way();
         config.and_then(|config| compile(config, Some(&previous), &gateway.provider))
     });
     match compiled {

@@ -10,7 +10,7 @@ use super::upstream::{Pool, Pools};
 use super::verify::{ChainLimits, SitePolicy};
 use crate::config::{CaState, ClientAuth, Config, ConfigError, Placed, RefusalStyle};
 use crate::pki::pem;
-use crate::trust::TrustSnapshot;
+use crate::trust::{self, TrustSnapshot};
 use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -70,6 +70,7 @@ impl SiteTable {
         let mut sites = Vec::with_capacity(config.sites.len());
         let mut errors = Vec::new();
         for (site, key) in config.sites.iter().zip(keys) {
+            trust::make_way();
             match compile_site(site, config, trust, key) {
                 Ok(compiled) => sites.push(Arc::new(compiled)),
                 Err(found) => errors.extend(found),
@@ -121,6 +122,7 @@ pub(super) fn certified_keys(
 ) -> Result<Vec<CertifiedKey>, Vec<ConfigError>> {
     let mut errors = Vec::new();
     let keys = config.sites.iter().filter_map(|site| {
+        trust::make_way();
         certified_key(&site.certificate, &site.key, provider).map_err(|found| errors.extend(found)).ok()
     });
     let keys = keys.collect();
