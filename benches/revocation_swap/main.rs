@@ -3,8 +3,11 @@
 //! `make bench-revocation`. Clients whose certificates nobody revokes send requests at set times, whatever becomes of the
 //! earlier ones: a request's latency counts from when it was to be sent, so that a stall is seen by everyone it delays.
 //! Meanwhile list after list of a million entries is put in force. Latencies before, during and after each swap are
-//! compared, also with those beside a process that computes for as long and has nothing to do with the gateway, and the
-//! gateway's memory is watched over a hundred swaps.
+//! compared, and the gateway's memory is watched over a hundred swaps.
+//!
+//! A machine that others share has bad moments of its own, of which forty swaps meet more or fewer: a 99th percentile of
+//! all their requests together is as much a matter of those as of the swaps. So it is also taken for each swap by itself
+//! and for as long before it, and the median swap is compared with the median time before.
 
 mod load;
 #[path = "../measure/mod.rs"]
@@ -17,8 +20,6 @@ use load::Load;
 use measure::samples::{Samples, columns, rounded};
 use measure::server;
 use stand::Stand;
-use std::ops::Range;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Entries of the list.
@@ -32,9 +33,6 @@ const QUIET: Duration = Duration::from_millis(2_000);
 /// Between the making of a list, which is the bench's own work, and measuring.
 const SETTLE: Duration = Duration::from_millis(400);
 
-/// Computes until it is killed, at the priority that the gateway gives to long work.
-const NEIGHBOUR: &str = "exec nice -n 10 sh -c 'while :; do :; done'";
-
 /// A span of time in which requests are of one kind.
 struct Span {
     phase: usize,
@@ -42,7 +40,13 @@ struct Span {
     end: Instant,
 }
 
-const PHASES: [&str; 4] = ["before a swap", "during a swap", "after a swap", "beside another process"];
+impl Span {
+    fn holds(&self, at: &Instant) -> bool {
+        (self.begin..self.end).contains(at)
+    }
+}
+
+const PHASES: [&str; 3] = ["before a swap", "during a swap", "after a swap"];
 
 fn main() {
     server::begin();
@@ -55,7 +59,6 @@ fn main() {
     for swap in 1..=swaps {
         stand.make_next();
         load::rest(SETTLE);
-        let before = Instant::now();
         load::rest(QUIET);
         let begin = Instant::now();
         stand.swap();
@@ -63,33 +66,35 @@ fn main() {
         load::rest(QUIET);
         took.push(end - begin);
         memory.push((swap, stand.memory()));
-        let after = Instant::now();
-        let neighbour = beside_a_neighbour(end - begin);
         let span = |phase, begin, end| Span { phase, begin, end };
-        spans.extend([span(0, before, begin), span(1, begin, end), span(2, end, after)]);
-        spans.push(span(3, neighbour.start, neighbour.end));
+        spans.extend([span(0, begin - (end - begin), begin), span(1, begin, end), span(2, end, end + QUIET)]);
     }
     let requests = load.stop();
     println!("\nmilliseconds {:>33} {}", "", columns());
-    let phases = PHASES.each_ref().map(|_| Samples::default());
-    let phases = requests.iter().fold(phases, |mut phases, (at, latency)| {
-        let span = spans.iter().find(|span| (span.begin..span.end).contains(at));
-        if let Some(span) = span {
+    let mut windows: Vec<Samples> = spans.iter().map(|_| Samples::default()).collect();
+    let mut phases = PHASES.map(|_| Samples::default());
+    for (at, latency) in &requests {
+        for (span, window) in spans.iter().zip(&mut windows).filter(|(span, _)| span.holds(at)) {
+            window.push(*latency);
             phases[span.phase].push(*latency);
         }
-        phases
-    });
+    }
     for (name, samples) in PHASES.iter().zip(&phases) {
         println!("{:<46} {}", format!("requests {name}"), samples.row());
     }
     println!("{:<46} {}", "a swap, from the file to its being in force", took.row());
-    let [before, during, after, neighbour] = phases.each_ref().map(|samples| samples.percentile(99.0));
-    println!("p99 during / before {:.3}, after / before {:.3}", during / before, after / before);
-    println!(
-        "p99 beside the other process / before {:.3}, during a swap / beside it {:.3}",
-        neighbour / before,
-        during / neighbour
-    );
+    let mut each = PHASES.map(|_| Samples::default());
+    for (span, window) in spans.iter().zip(&windows) {
+        each[span.phase].push_milliseconds(window.percentile(99.0));
+    }
+    for (name, samples) in PHASES.iter().zip(&each) {
+        println!("{:<46} {}", format!("the p99 of each time {name}"), samples.row());
+    }
+    let [before, during, after] = phases.each_ref().map(|samples| samples.percentile(99.0));
+    println!("p99 of all: during / before {:.3}, after / before {:.3}", during / before, after / before);
+    let [before, during, after] = each.each_ref().map(|samples| samples.percentile(50.0));
+    let ratio = during / before;
+    println!("median p99: during / before {ratio:.3}, after / before {:.3}", after / before);
 
     for swap in swaps + 1..=ALL_SWAPS {
         stand.make_next();
@@ -102,17 +107,5 @@ fn main() {
     let shown = memory.iter().filter(|(swap, _)| *swap == 1 || swap % 10 == 0);
     let shown: Vec<_> = shown.map(|(swap, memory)| format!("{memory:.1} after {swap}")).collect();
     println!("resident memory of the gateway at rest, MB: {}", shown.join(", "));
-    println!("{}", serde_json::json!({ "index_mb_1m": rounded(index), "swap_p99_ratio": rounded(during / before) }));
-}
-
-/// Lets a process that has nothing to do with the gateway compute for that time: what of a swap's cost to others is the
-/// machine's, whose cores all have work then, shows in what this costs them. Gives the time it was.
-fn beside_a_neighbour(time: Duration) -> Range<Instant> {
-    let mut neighbour = Command::new("sh").args(["-c", NEIGHBOUR]).spawn().unwrap();
-    let begin = Instant::now();
-    load::rest(time);
-    let end = Instant::now();
-    neighbour.kill().unwrap();
-    neighbour.wait().unwrap();
-    begin..end
+    println!("{}", serde_json::json!({ "index_mb_1m": rounded(index), "swap_p99_ratio": rounded(ratio) }));
 }
