@@ -79,12 +79,12 @@ async fn what_was_committed_is_found_however_many_look_at_the_time(database: Dat
 
 async fn a_lookup_whose_caller_went_away_keeps_nobody_else_waiting(database: Database) {
     let store = database.with_users(1).await;
-    for _ in 0..50 {
+    let mut gone_while_waiting = 0;
+    while gone_while_waiting < 50 {
         let asked = ask("C1", Some("u1"));
         let mut gone = Box::pin(store.find(&asked));
-        // In the queue.
-        assert!(futures_util::poll!(&mut gone).is_pending());
-        drop(gone);
+        // In the queue, but where the reader was quicker than this thread on a busy machine.
+        gone_while_waiting += u32::from(futures_util::poll!(&mut gone).is_pending());
     }
     let found = store.find(&ask("C1", Some("u1"))).await.unwrap();
     assert_eq!(found.user.unwrap().user.key.user, UserId::new("u1").unwrap());
