@@ -8,7 +8,7 @@ use aws_lc_rs::signature::{
     RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512,
     UnparsedPublicKey, VerificationAlgorithm,
 };
-use rustls::pki_types::SignatureVerificationAlgorithm;
+use rustls::pki_types::{SignatureVerificationAlgorithm, alg_id};
 use std::fmt;
 use webpki::aws_lc_rs as algorithms;
 
@@ -111,6 +111,12 @@ pub(super) fn verify_in_pieces(
     let Some((digest, by_digest)) = digested.filter(|_| message.len() > PIECE) else {
         return whole.verify_signature(key, message, signature).map_err(|_| SignatureError::Invalid);
     };
+    // As webpki does: a point is compressed or not (RFC 5480 section 2.2). The library would take a whole
+    // SubjectPublicKeyInfo in its place, too.
+    let is_point = [alg_id::ECDSA_P256, alg_id::ECDSA_P384].contains(&whole.public_key_alg_id());
+    if is_point && !matches!(key.first(), Some(2..=4)) {
+        return Err(SignatureError::Invalid);
+    }
     let mut context = digest::Context::new(digest);
     for piece in message.chunks(PIECE) {
         context.update(piece);
