@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation release profile packages valgrind deps clean-dev-pki
+.PHONY: help demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation abuse release profile packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -65,6 +65,9 @@ bench-peers: packages $(PROFILE) ## the gateway beside nginx and HAProxy: CPU, r
 
 bench-revocation: packages $(PROFILE) ## time to refusal over 10,000 connections, and a list of a million swapped in under load
 	$(BY_PROFILE) scripts/bench-revocation.sh $(LOCKED) --profile dist
+
+abuse: packages ## hostile clients beside an honest one: memory, descriptors, latency; into benches/RESULTS.md
+	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --bench abuse
 
 release: packages $(PROFILE) ## what a bank deploys: target/dist/sekisho
 	$(BY_PROFILE) $(CARGO) build $(LOCKED) --profile dist
