@@ -101,6 +101,7 @@ fn routes_and_refusals(criterion: &mut Criterion) {
             pool: "ib".into(),
             require: Vec::new(),
             timeout: None,
+            finish: None,
         })
         .collect();
     let table = RouteTable::new(&routes);

@@ -207,6 +207,7 @@ fn requests(bank: &Bank) {
         pool: "ib".into(),
         require: Vec::new(),
         timeout: None,
+        finish: None,
     });
     let table = RouteTable::new(&routes);
     case("request, route found among 8", || match table.find(black_box("/ib/user/top.do"), &Method::GET) {

@@ -103,5 +103,6 @@ fn route(path: &str) -> Route {
         pool: "ib".into(),
         require: Vec::new(),
         timeout: None,
+        finish: None,
     }
 }

@@ -43,6 +43,8 @@ fn read_one(mut section: Section<'_>, around: &Surroundings<'_>) -> Route {
         // A day is the longest long poll; beyond it a stuck upstream is never noticed.
         timeout: section
             .optional("timeout", |item| duration(item, Duration::from_millis(1)..=Duration::from_secs(86_400))),
+        // For the answer to one's own revocation or renewal, and not a way on for who is revoked.
+        finish: section.optional("finish", |item| duration(item, Duration::from_millis(100)..=Duration::from_secs(10))),
     };
     section.finish();
     route

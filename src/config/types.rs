@@ -440,6 +440,9 @@ pub struct Route {
     pub require: Vec<Requirement>,
     /// `timeout`: until the response header; overrides the pool's `read_timeout`.
     pub timeout: Option<Duration>,
+    /// `finish`: how long an answer may take whose client's own certificate is revoked while it is under way; absent: it
+    /// is cut.
+    pub finish: Option<Duration>,
 }
 
 /// One term of a route's `require` list (SHK: a user login refuses a certificate without a user ID, an administrator login one with).

@@ -1,6 +1,6 @@
 //! A live connection: who is at its end, and whether that still holds.
 
-use super::admissions::Admissions;
+use super::admissions::{Admissions, Admitted, Permit};
 use super::cut::CutSwitch;
 use super::handshake::{Accepted, Client, Unsettled};
 use super::headers::{Forwarding, IdentityHeaders, SessionKind};
@@ -14,8 +14,11 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
+
+/// How long a connection that was cut may take to log and leave in order; then it is dropped as it is.
+const CUT_GRACE: Duration = Duration::from_millis(50);
 
 /// What the TLS handshake settled.
 #[derive(Clone, Debug)]
@@ -222,20 +225,53 @@ impl Connection {
     /// Whether a snapshot that is in force already takes this client's right away, and if so cuts what is under way.
     ///
     /// Where nothing was admitted a request that is being judged or refused is refused in words, which are not to be
-    /// cut; a site with refusal pages does so with the next request, too.
-    pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Refusal> {
+    /// cut; a site with refusal pages does so with the next request, too. An answer to the very act that revoked the
+    /// client's own certificate may finish where its route says so.
+    pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Option<Cut> {
         let site = self.site(snapshot);
         let page = site.as_ref().is_some_and(|site| site.refusal == RefusalStyle::Page);
-        self.admissions.look(|admitted| {
+        self.admissions.look(|Admitted { requests, finishing, longest }| {
             let refusal = match &site {
                 Some(site) => self.refusal(site, snapshot, now)?,
                 None => Refusal::new(Reason::NotPermitted, "the site is no longer configured"),
             };
-            if admitted == 0 && (page || self.under_way.load(Ordering::SeqCst) > 0) {
+            if site.is_some() && (finishing > 0 || !self.cut.is_open()) && self.is_itself_revoked(snapshot, now) {
+                // One that is finishing already ends by its time.
+                let deadline = tokio::time::Instant::now() + longest;
+                return self.cut.finish_until(deadline).then_some(Cut { refusal, finishing });
+            }
+            if requests == 0 && (page || self.under_way.load(Ordering::SeqCst) > 0) {
                 return None;
             }
-            self.cut.throw().then_some(refusal)
+            self.cut.throw().then_some(Cut { refusal, finishing: 0 })
         })
+    }
+
+    /// Whether it is the client's own certificate that is revoked, and not one above it.
+    fn is_itself_revoked(&self, snapshot: &Snapshot, now: Timestamp) -> bool {
+        let known = self.client.load();
+        let client = known.verified().or(known.lapsed.as_ref());
+        client.is_some_and(|client| verify::is_leaf_revoked(client, &snapshot.trust, now))
+    }
+
+    /// Waits until the connection was cut and had time to end by itself. One that waits for its upstream to take more of
+    /// a body looks neither at its client nor at the cut.
+    pub(super) async fn cut_and_stuck(&self) {
+        if self.cut.over().await && self.admissions.look(|admitted| admitted.requests) > 0 {
+            self.cut.exceed();
+        }
+        self.cut.throw();
+        tokio::time::sleep(CUT_GRACE).await;
+    }
+
+    /// Waits until a request has to end whatever it is doing: its connection was thrown and has had its grace, or its
+    /// client has lost its right and this request may not finish.
+    pub(super) async fn lost(&self, permit: &Permit) {
+        self.cut.closing().await;
+        if !permit.ends_at_once() {
+            self.cut.thrown().await;
+            tokio::time::sleep(CUT_GRACE).await;
+        }
     }
 
     /// Why this client is refused now. Headers of one that is not are rendered with its next request, not here, where
@@ -275,13 +311,13 @@ impl Connection {
 
     /// Counts a request in until the guard is dropped: from here on the connection is neither idle nor waiting for a
     /// header.
-    pub(super) fn begin_request(self: &Arc<Self>) -> InFlight {
+    pub(super) fn begin_request(self: &Arc<Self>, permit: Arc<Permit>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.under_way.fetch_add(1, Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.awaiting_header.store(false, Ordering::Relaxed);
         self.header_began.store(0, Ordering::Relaxed);
-        InFlight { connection: self.clone(), is_admitted: false, is_idle: false }
+        InFlight { connection: self.clone(), permit, is_admitted: false, finishing: None, is_idle: false }
     }
 
     /// Requests begun since the handshake, the current one among them.
@@ -338,6 +374,14 @@ impl Connection {
     fn age_millis(&self) -> u64 {
         u64::try_from(self.opened.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// What was cut.
+#[derive(Debug)]
+pub(super) struct Cut {
+    pub(super) refusal: Refusal,
+    /// Requests that may still finish their answer.
+    pub(super) finishing: usize,
 }
 
 /// What a look at a client by a snapshot comes to.
@@ -415,7 +459,10 @@ impl Identified {
 #[derive(Debug)]
 pub(super) struct InFlight {
     connection: Arc<Connection>,
+    permit: Arc<Permit>,
     is_admitted: bool,
+    /// How long it may finish, once it may.
+    finishing: Option<Duration>,
     is_idle: bool,
 }
 
@@ -427,12 +474,23 @@ impl InFlight {
     /// # Errors
     /// What `judge` refuses with.
     pub(super) fn admit<A, R>(&mut self, judge: impl FnOnce() -> Result<A, R>) -> Result<A, R> {
-        let judged = self.connection.admissions.admit(judge);
+        let judged = self.connection.admissions.admit(&self.permit, judge);
         self.is_admitted = judged.is_ok();
         if !self.is_admitted {
             self.rest();
         }
         judged
+    }
+
+    /// Says that the whole request was written to its upstream, so that nothing more of it will be: its answer may finish
+    /// within that time if the client's own certificate is revoked meanwhile.
+    pub(super) fn sent(&mut self, finish: Option<Duration>) {
+        let (Some(time), None) = (finish, self.finishing) else {
+            return;
+        };
+        let connection = &self.connection;
+        let may = connection.admissions.sent(&self.permit, time, || connection.cut.is_open());
+        self.finishing = may.then_some(time);
     }
 
     fn rest(&mut self) {
@@ -446,7 +504,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.is_admitted {
-            self.connection.admissions.end();
+            self.connection.admissions.end(&self.permit, self.finishing);
         }
         self.rest();
         self.connection.under_way.fetch_sub(1, Ordering::SeqCst);

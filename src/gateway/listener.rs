@@ -41,9 +41,6 @@ const ACCEPT_BACKLOG: i32 = 4096;
 /// How often connections are looked over for what only time changes: slow headers, expired certificates.
 const WATCH_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a connection that was cut may take to log and leave in order; then it is dropped as it is.
-const CUT_GRACE: Duration = Duration::from_millis(50);
-
 /// How often live connections are judged anew when no new snapshot came: some microseconds each.
 const ENFORCE_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -310,22 +307,18 @@ async fn take(
     let retiring = connection.retiring();
     tokio::select! {
         _ = app.process_new(stream, &retiring) => {}
-        () = cut_and_stuck(&connection) => {}
+        () = connection.cut_and_stuck() => {}
     }
     if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
         gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
+    }
+    if connection.cut.is_exceeded() {
+        gateway.metrics.limits.with_label_values(&["finish"]).inc();
     }
     if let Some(limit) = connection.last_words() {
         gateway.metrics.limits.with_label_values(&[limit]).inc();
     }
     gateway.metrics.connections.dec();
-}
-
-/// Ends once a connection was cut and had time to end by itself. One that waits for its upstream to take more of a body
-/// looks neither at its client nor at the cut.
-async fn cut_and_stuck(connection: &Connection) {
-    connection.cut.thrown().await;
-    tokio::time::sleep(CUT_GRACE).await;
 }
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {

@@ -16,10 +16,11 @@ use prometheus::{
 use sources::SourceMetrics;
 
 /// The limits that are counted, by their keys in the configuration.
-const LIMITS: [&str; 12] = [
+const LIMITS: [&str; 13] = [
     "body_idle_timeout",
     "connections",
     "connections_per_address",
+    "finish",
     "handshake_timeout",
     "header_timeout",
     "http2_resets",

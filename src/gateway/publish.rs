@@ -92,9 +92,9 @@ fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> usiz
 pub(super) fn enforce(gateway: &Gateway, snapshot: &Snapshot) -> usize {
     let now = clock::now();
     let cut = gateway.registry.enforce(snapshot, now);
-    for (connection, refusal) in &cut {
-        gateway.metrics.cut_connections.with_label_values(&[refusal.reason.name()]).inc();
-        gateway.records.write(&CutRecord::new(connection, refusal, now));
+    for (connection, cut) in &cut {
+        gateway.metrics.cut_connections.with_label_values(&[cut.refusal.reason.name()]).inc();
+        gateway.records.write(&CutRecord::new(connection, cut, now));
     }
     cut.len()
 }

@@ -1,6 +1,6 @@
 //! What the logs say: one access record for each request, one authentication record for each handshake.
 
-use super::connection::Connection;
+use super::connection::{Connection, Cut};
 use super::handshake::{Client, Failure, FailureCause, Unsettled};
 use super::verify::{Refusal, Unenforced, VerifiedClient};
 use crate::pki::time::Timestamp;
@@ -261,12 +261,15 @@ pub(super) struct CutRecord<'a> {
     site: &'a str,
     reason: &'static str,
     evidence: &'a str,
+    /// Requests that may still finish their answer: the client's own certificate was revoked while they were under way.
+    finishing_requests: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<CertificateRecord>,
 }
 
 impl<'a> CutRecord<'a> {
-    pub(super) fn new(connection: &'a Connection, refusal: &'a Refusal, now: Timestamp) -> Self {
+    pub(super) fn new(connection: &'a Connection, cut: &'a Cut, now: Timestamp) -> Self {
+        let Cut { refusal, finishing } = cut;
         Self {
             kind: "cut",
             time: now,
@@ -275,6 +278,7 @@ impl<'a> CutRecord<'a> {
             site: connection.site_name(),
             reason: refusal.reason.name(),
             evidence: &refusal.evidence,
+            finishing_requests: *finishing,
             certificate: certificate_in(refusal),
         }
     }

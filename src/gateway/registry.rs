@@ -1,8 +1,7 @@
 //! All live connections, so that a new snapshot reaches each of them.
 
-use super::connection::Connection;
+use super::connection::{Connection, Cut};
 use super::site::Snapshot;
-use super::verify::Refusal;
 use crate::pki::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,11 +30,11 @@ impl Registry {
     }
 
     /// Judges every connection by a snapshot that is already in force, and gives those that were cut, with the reason.
-    pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<(Arc<Connection>, Refusal)> {
+    pub(super) fn enforce(&self, snapshot: &Snapshot, now: Timestamp) -> Vec<(Arc<Connection>, Cut)> {
         let mut cut = Vec::new();
         self.for_each(|connection| {
-            if let Some(refusal) = connection.enforce(snapshot, now) {
-                cut.push((connection.clone(), refusal));
+            if let Some(what) = connection.enforce(snapshot, now) {
+                cut.push((connection.clone(), what));
             }
         });
         cut

@@ -131,10 +131,12 @@ impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
         self.listen(buf);
-        match self.keep_waiting(&[IoSlice::new(buf)]) {
-            Some(octets) => Poll::Ready(Ok(octets)),
-            None => self.poll_encrypt(cx, buf),
-        }
+        let written = match self.keep_waiting(&[IoSlice::new(buf)]) {
+            Some(octets) => octets,
+            None => ready!(self.poll_encrypt(cx, buf))?,
+        };
+        self.connection.cut.has_written(written);
+        Poll::Ready(Ok(written))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -164,11 +166,15 @@ impl AsyncWrite for ClientStream {
     ) -> Poll<io::Result<usize>> {
         self.connection.cut.check_write(cx)?;
         self.listen(bufs.iter().rfind(|buf| !buf.is_empty()).map_or(&[], |buf| buf));
-        if let Some(octets) = self.keep_waiting(bufs) {
-            return Poll::Ready(Ok(octets));
-        }
-        ready!(self.poll_encrypt(cx, &[]))?;
-        Pin::new(&mut self.tls).poll_write_vectored(cx, bufs)
+        let written = match self.keep_waiting(bufs) {
+            Some(octets) => octets,
+            None => {
+                ready!(self.poll_encrypt(cx, &[]))?;
+                ready!(Pin::new(&mut self.tls).poll_write_vectored(cx, bufs))?
+            }
+        };
+        self.connection.cut.has_written(written);
+        Poll::Ready(Ok(written))
     }
 
     fn is_write_vectored(&self) -> bool {

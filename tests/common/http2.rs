@@ -16,6 +16,12 @@ pub struct Http2 {
     driver: Option<tokio::task::JoinHandle<Result<(), h2::Error>>>,
 }
 
+/// A request whose answer has not begun.
+pub struct Http2Request {
+    answer: Option<h2::client::ResponseFuture>,
+    request: Option<SendStream<Bytes>>,
+}
+
 /// A response under way.
 pub struct Http2Stream {
     /// Its status.
@@ -49,14 +55,20 @@ impl Http2 {
     /// # Errors
     /// When the stream or connection ends before it.
     pub fn begin(&mut self, authority: &str, path: &str) -> io::Result<Http2Stream> {
+        self.start(authority, path)?.answer()
+    }
+
+    /// Sends a request without body.
+    ///
+    /// # Errors
+    /// When the connection takes no more.
+    pub fn start(&mut self, authority: &str, path: &str) -> io::Result<Http2Request> {
         let request = Request::get(format!("https://{authority}{path}")).body(()).map_err(io::Error::other)?;
         let mut requests = self.requests.clone();
         within(async move {
             std::future::poll_fn(|context| requests.poll_ready(context)).await.map_err(io::Error::other)?;
             let (answer, request) = requests.send_request(request, true).map_err(io::Error::other)?;
-            let answer = answer.await.map_err(io::Error::other)?;
-            let status = answer.status().as_u16();
-            Ok(Http2Stream { status, body: follow(answer.into_body()), _request: request })
+            Ok(Http2Request { answer: Some(answer), request: Some(request) })
         })
     }
 
@@ -81,6 +93,22 @@ impl Http2 {
         let ended = within(async { driver.await.map_err(io::Error::other) });
         let goes_on = ended.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
         assert!(!goes_on, "the connection was not ended");
+    }
+}
+
+impl Http2Request {
+    /// Waits for the header of its answer.
+    ///
+    /// # Errors
+    /// When the stream or connection ends before it.
+    pub fn answer(&mut self) -> io::Result<Http2Stream> {
+        let answer = self.answer.take().expect("its answer was waited for already");
+        let request = self.request.take().expect("with it");
+        within(async move {
+            let answer = answer.await.map_err(io::Error::other)?;
+            let status = answer.status().as_u16();
+            Ok(Http2Stream { status, body: follow(answer.into_body()), _request: request })
+        })
     }
 }
 

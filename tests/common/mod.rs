@@ -11,7 +11,7 @@ mod tls;
 mod tools;
 
 pub use self::http::{Response, WebSocket};
-pub use self::http2::{Http2, Http2Stream};
+pub use self::http2::{Http2, Http2Request, Http2Stream};
 pub use self::process::{Gateway, Setup, binary, verified};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
 pub use self::tools::{Output, curl, openssl_s_client};

@@ -68,10 +68,16 @@ impl Gateway {
     /// As [`Self::start`], with environment variables whose values are paths in the PKI's folder.
     #[track_caller]
     pub fn start_with(pki: &TestPki, config: &str, environment: &[(&str, &str)]) -> Self {
+        let values = environment.iter().map(|(name, file)| (*name, pki.path(file).display().to_string()));
+        Self::start_in(pki, config, &values.collect::<Vec<_>>())
+    }
+
+    /// As [`Self::start`], with environment variables.
+    #[track_caller]
+    pub fn start_in(pki: &TestPki, config: &str, environment: &[(&str, String)]) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let path = write(pki, config);
-        let assign = |(name, file): &(&str, &str)| format!("export {name}='{}'\n", pki.path(file).display());
-        let exports: String = environment.iter().map(assign).collect();
+        let exports: String = environment.iter().map(|(name, value)| format!("export {name}='{value}'\n")).collect();
         let script = pki.path("gateway.sh");
         std::fs::write(&script, format!("#!/bin/sh\n{exports}exec '{}' \"$@\"\n", binary().display())).unwrap();
         std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();

@@ -18,6 +18,7 @@ mod client_auth;
 mod draining;
 mod feed;
 mod feed_server;
+mod finish;
 mod forgery;
 mod http;
 mod http2;

@@ -32,8 +32,13 @@ impl Pooled {
     }
 
     pub fn on(pki: TestPki, pool: &str) -> Self {
+        Self::with(pki, pool, |config| config)
+    }
+
+    /// The same with a configuration that `change` makes of it.
+    pub fn with(pki: TestPki, pool: &str, change: impl FnOnce(String) -> String) -> Self {
         let unused = TestApp::new();
-        let gateway = Gateway::listening(&pki, &with_pool(&unused, pool));
+        let gateway = Gateway::listening(&pki, &change(with_pool(&unused, pool)));
         Self { gateway, pki }
     }
 

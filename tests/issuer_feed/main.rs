@@ -13,6 +13,7 @@ mod follower;
 mod world;
 
 mod configured;
+mod finish;
 mod gateway;
 mod holding;
 mod nodes;

@@ -140,7 +140,7 @@ publish_folder = "{published}"
 
 /// What the gateway's configuration says about the issuer: its CAs, where to reach it, and the key of the assertions.
 pub(in crate::demo) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
-    let routes = "\n[[site.route]]\npath = \"/v1\"\npool = \"issuer\"\nrequire = [\"certificate\"]\n";
+    let routes = "\n[[site.route]]\npath = \"/v1\"\npool = \"issuer\"\nrequire = [\"certificate\"]\nfinish = \"2s\"\n";
     IssuerPart { tables: tables(issuer), authorities: &["bank-root"], routes }
 }
 

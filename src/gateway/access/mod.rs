@@ -37,6 +37,7 @@ pub struct CompiledRoute {
     pool: Arc<str>,
     require: Vec<Requirement>,
     timeout: Option<Duration>,
+    finish: Option<Duration>,
 }
 
 /// What [`RouteTable::find`] found.
@@ -69,6 +70,7 @@ impl RouteTable {
                 pool: route.pool.clone(),
                 require: route.require.clone(),
                 timeout: route.timeout,
+                finish: route.finish,
             };
             paths.entry(path.into()).or_default().routes.push(route);
         }
@@ -141,6 +143,11 @@ impl CompiledRoute {
     /// Until the response header; overrides the pool's.
     pub fn timeout(&self) -> Option<Duration> {
         self.timeout
+    }
+
+    /// How long an answer may finish whose client's own certificate is revoked meanwhile.
+    pub fn finish(&self) -> Option<Duration> {
+        self.finish
     }
 
     /// Whether a client with this identity, or without one, may take the route.

@@ -9,6 +9,7 @@ fn route(path: &str, methods: &[Method], pool: &str) -> Route {
         pool: pool.into(),
         require: Vec::new(),
         timeout: None,
+        finish: None,
     }
 }
 

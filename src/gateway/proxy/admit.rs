@@ -41,9 +41,11 @@ pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted,
         .ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?
         .clone();
     let timeout = super::read_timeout(route.timeout(), pool.config().read_timeout);
+    // What is upgraded is a stream, and not an answer.
+    let finish = route.finish().filter(|_| !session.is_upgrade_req());
     let rewritten = target.authority.is_some().then(|| target.origin_form.to_owned());
     let path = target.path.to_owned();
-    Ok(Admitted { client, pool, timeout, path, host, rewritten })
+    Ok(Admitted { client, pool, timeout, finish, path, host, rewritten })
 }
 
 fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {

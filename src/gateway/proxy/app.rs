@@ -1,7 +1,7 @@
 //! One connection's HTTP application: pingora's proxy, told whose connection it is.
 
 use super::Proxy;
-use super::context::CONNECTION;
+use super::context::{CONNECTION, PERMIT};
 use crate::config::Limits;
 use crate::gateway::Gateway;
 use crate::gateway::connection::Connection;
@@ -56,7 +56,14 @@ impl HttpServerApp for ConnectionApp {
         if !self.connection.tls.http2 {
             self.connection.await_header();
         }
-        CONNECTION.scope(self.connection.clone(), self.proxy.http.process_new_http(session, shutdown)).await
+        let permit = Arc::default();
+        let request = self.proxy.http.process_new_http(session, shutdown);
+        let request = CONNECTION.scope(self.connection.clone(), PERMIT.scope(Arc::clone(&permit), request));
+        tokio::select! {
+            next = request => next,
+            // Of an HTTP/2 connection others may go on; h2 resets the stream of one that is dropped.
+            () = self.connection.lost(&permit) => None,
+        }
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {

@@ -1,5 +1,6 @@
 //! What one request gathers on its way.
 
+use crate::gateway::admissions::Permit;
 use crate::gateway::authority::Host;
 use crate::gateway::connection::{Connection, Identified, InFlight};
 use crate::gateway::refusal::Problem;
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 tokio::task_local! {
     /// The connection that the current task's requests come from.
     pub(super) static CONNECTION: Arc<Connection>;
+    /// What the current task's request may still do once its client has lost its right.
+    pub(super) static PERMIT: Arc<Permit>;
 }
 
 /// A request's context.
@@ -43,6 +46,8 @@ pub(super) struct Admitted {
     pub(super) client: Arc<Identified>,
     pub(super) pool: Arc<Pool>,
     pub(super) timeout: Duration,
+    /// How long it may finish its answer if its client's own certificate is revoked meanwhile.
+    pub(super) finish: Option<Duration>,
     /// The one host it is for.
     pub(super) host: Host,
     /// The path as it came, without query.
@@ -66,6 +71,13 @@ impl RequestContext {
             tried: Vec::new(),
             request_octets: 0,
             in_flight: None,
+        }
+    }
+
+    /// Says that the whole request is with its upstream.
+    pub(super) fn sent(&mut self) {
+        if let (Some(in_flight), Some(admitted)) = (&mut self.in_flight, &self.admitted) {
+            in_flight.sent(admitted.finish);
         }
     }
 

@@ -10,7 +10,6 @@ pub(super) use app::ConnectionApp;
 
 use super::Gateway;
 use super::assertion::AssertedRequest;
-use super::connection::Connection;
 use super::headers::{RequestFacts, strip};
 use super::refusal::Problem;
 use super::settle;
@@ -18,7 +17,7 @@ use super::upstream::{IDLE_UPSTREAM_CONNECTIONS, Key, NO_ROOTS};
 use crate::clock;
 use async_trait::async_trait;
 use bytes::Bytes;
-use context::RequestContext;
+use context::{PERMIT, RequestContext};
 use http::request::Parts;
 use http::{Request, StatusCode};
 use pingora_core::apps::HttpServerApp;
@@ -77,7 +76,8 @@ impl ProxyHttp for Rules {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestContext) -> Result<bool> {
-        let mut in_flight = ctx.connection.as_ref().map(Connection::begin_request);
+        let permit = PERMIT.try_with(Arc::clone).unwrap_or_default();
+        let mut in_flight = ctx.connection.as_ref().map(|connection| connection.begin_request(permit));
         if let Some(connection) = &ctx.connection {
             settle::settle(&self.gateway, connection).await;
         }
@@ -115,7 +115,7 @@ impl ProxyHttp for Rules {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         ctx: &mut RequestContext,
     ) -> Result<()> {
         still_connected(ctx)?;
@@ -128,6 +128,9 @@ impl ProxyHttp for Rules {
             self.gateway.metrics.limits.with_label_values(&["request_body_bytes"]).inc();
             ctx.refused = Some(("request_body_bytes", format!("more than {} octets", ctx.request_octets)));
             return Err(Error::new_down(ErrorType::HTTPStatus(413)));
+        }
+        if end {
+            ctx.sent();
         }
         Ok(())
     }
@@ -154,12 +157,16 @@ impl ProxyHttp for Rules {
 
     async fn upstream_request_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         ctx: &mut RequestContext,
     ) -> Result<()> {
         still_connected(ctx)?;
-        set_headers(request, ctx)
+        set_headers(request, ctx)?;
+        if session.is_body_empty() {
+            ctx.sent();
+        }
+        Ok(())
     }
 
     async fn upstream_response_filter(
@@ -277,7 +284,7 @@ impl ProxyHttp for Rules {
 /// seconds to accept, and octets read before the cut may wait in buffers.
 fn still_connected(ctx: &RequestContext) -> Result<()> {
     match &ctx.connection {
-        Some(connection) if !connection.cut.is_thrown() => Ok(()),
+        Some(connection) if connection.cut.is_open() => Ok(()),
         _ => Err(Error::new_down(ErrorType::ConnectionClosed)),
     }
 }

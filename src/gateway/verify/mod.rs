@@ -115,6 +115,11 @@ pub fn needs(client: &VerifiedClient, trust: &TrustSnapshot, now: Timestamp) -> 
     standing::needs(client.links(), trust, now)
 }
 
+/// Returns `true` if the client's own certificate, and not one above it, is revoked.
+pub fn is_leaf_revoked(client: &VerifiedClient, trust: &TrustSnapshot, now: Timestamp) -> bool {
+    standing::is_leaf_revoked(client.links(), trust, now)
+}
+
 /// The table of contents.
 fn decide(
     chain: &[CertificateDer<'_>],

@@ -97,6 +97,12 @@ pub(super) fn needs(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> Ve
     with_owner(links).map(status).filter_map(need).collect()
 }
 
+/// Returns `true` if the first certificate of a path is revoked.
+pub(super) fn is_leaf_revoked(links: &[Link], trust: &TrustSnapshot, now: Timestamp) -> bool {
+    let status = |link: &Link| trust.revocation(&link.question(Subject::EndEntity), now);
+    links.first().is_some_and(|leaf| matches!(status(leaf), RevocationStatus::Revoked { .. }))
+}
+
 pub(super) fn describe(client: &VerifiedClient, trust: &TrustSnapshot) -> String {
     let looked_up = client.links().iter().map(|link| {
         let issuer = trust.authority(&link.issued_by).map_or("?", |authority| authority.name());

@@ -133,14 +133,23 @@ impl Plan {
         self
     }
 
+    /// The environment of a process whose clock is as far ahead as the issuer's.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        if self.days_ahead == 0 {
+            return Vec::new();
+        }
+        vec![
+            // Not the wrapper of that name: it stays between us and the issuer, and signals end it alone.
+            ("LD_PRELOAD", libfaketime().display().to_string()),
+            ("FAKETIME", format!("+{}d", self.days_ahead)),
+            // Only the calendar: what is measured stays as it is.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
+        ]
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        if self.days_ahead > 0 {
-            // Not the wrapper of that name: it stays between us and the issuer, and signals end it alone.
-            command.env("LD_PRELOAD", libfaketime()).env("FAKETIME", format!("+{}d", self.days_ahead));
-            // Only the calendar: what is measured stays as it is.
-            command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-        }
+        command.envs(self.environment());
         command.args(["issuer", "--config"]).arg(self.write_config());
         command
     }
