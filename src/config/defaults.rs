@@ -121,6 +121,7 @@ impl Default for HeaderNames {
             common_name: on("x-sekisho-common-name"),
             serial: on("x-sekisho-serial"),
             issuer: on("x-sekisho-issuer"),
+            ca: on("x-sekisho-ca"),
             not_before: on("x-sekisho-not-before"),
             not_after: on("x-sekisho-not-after"),
             days_left: on("x-sekisho-days-left"),

@@ -7,7 +7,8 @@ use http::HeaderName;
 
 /// Fields that frame a message, name its target or belong to one connection (RFC 9110 sections 7.2, 7.6 and 8.6,
 /// RFC 9112 section 6). Neither set nor stripped: removing one would change what the upstream reads as the request.
-const FRAMING: [&str; 14] = [
+/// The gateway lets none of them through in another spelling than its own.
+pub const MESSAGE_FIELDS: &[&str] = &[
     "connection",
     "content-length",
     "expect",
@@ -75,6 +76,7 @@ pub(super) fn read(mut section: Section<'_>) -> HeaderNames {
         common_name: header("common_name", default.common_name),
         serial: header("serial", default.serial),
         issuer: header("issuer", default.issuer),
+        ca: header("ca", default.ca),
         not_before: header("not_before", default.not_before),
         not_after: header("not_after", default.not_after),
         days_left: header("days_left", default.days_left),
@@ -99,8 +101,9 @@ fn identity_header(item: &Item<'_>) -> Option<Option<HeaderName>> {
         return Some(None);
     }
     let name = header_name(item, "letters, digits and hyphens, or \"\" for none")?;
-    let taken =
-        FRAMING.contains(&name.as_str()) || MEANINGFUL.contains(&name.as_str()) || name.as_str().starts_with(FORWARDED);
+    let taken = MESSAGE_FIELDS.contains(&name.as_str())
+        || MEANINGFUL.contains(&name.as_str())
+        || name.as_str().starts_with(FORWARDED);
     if taken {
         item.refuse(format!("\"{name}\" has a meaning of its own in HTTP; choose another name, such as one in x-"));
         return None;
@@ -110,7 +113,7 @@ fn identity_header(item: &Item<'_>) -> Option<Option<HeaderName>> {
 
 fn stripped_header(item: &Item<'_>) -> Option<HeaderName> {
     let name = header_name(item, "letters, digits and hyphens")?;
-    if FRAMING.contains(&name.as_str()) {
+    if MESSAGE_FIELDS.contains(&name.as_str()) {
         item.refuse(format!("\"{name}\" frames the request and cannot be stripped; remove it from the list"));
         return None;
     }

@@ -21,6 +21,7 @@ mod sources;
 mod types;
 pub(crate) mod values;
 
+pub use header_names::MESSAGE_FIELDS;
 pub use types::*;
 pub use values::show_duration;
 

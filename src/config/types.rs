@@ -199,6 +199,8 @@ pub struct HeaderNames {
     pub common_name: Option<http::HeaderName>,
     pub serial: Option<http::HeaderName>,
     pub issuer: Option<http::HeaderName>,
+    /// The configured name of the CA that issued the certificate: two CAs may have one name in their certificates.
+    pub ca: Option<http::HeaderName>,
     pub not_before: Option<http::HeaderName>,
     pub not_after: Option<http::HeaderName>,
     pub days_left: Option<http::HeaderName>,

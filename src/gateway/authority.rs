@@ -1,6 +1,6 @@
 //! Host names: the SNI, `Host` and `:authority` in one normal form, and the site each belongs to (requirement G1).
 
-use http::{HeaderMap, Version, header};
+use http::{HeaderMap, Uri, Version, header};
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::net::Ipv6Addr;
@@ -32,6 +32,8 @@ pub enum AuthorityError {
     Disagreeing,
     /// Not a host name with an optional port.
     Malformed,
+    /// Another scheme than https.
+    Scheme,
 }
 
 impl Host {
@@ -108,6 +110,20 @@ pub fn request_host(version: Version, authority: Option<&str>, headers: &HeaderM
     }
 }
 
+/// Checks the scheme of a request: HTTP/2's `:scheme` must be that of the connection, which is TLS (RFC 9113 section
+/// 8.3.1). An application that believed `http` would build links without TLS, or serve what is for inside only.
+/// HTTP/1.1 has one in an absolute-form only ([`super::access::Target`]).
+///
+/// # Errors
+/// [`AuthorityError::Scheme`]: answer 400.
+pub fn request_scheme(uri: &Uri) -> Result<(), AuthorityError> {
+    match uri.scheme_str() {
+        None => Ok(()),
+        Some(scheme) if scheme.eq_ignore_ascii_case("https") => Ok(()),
+        Some(_) => Err(AuthorityError::Scheme),
+    }
+}
+
 /// Which site a host name belongs to: the same table for the SNI and for every request's host.
 ///
 /// A whole name wins over a wildcard, for both uses. So a connection to a site `*.example.jp` is not let at
@@ -171,6 +187,7 @@ impl fmt::Display for AuthorityError {
             Self::Several => "the request has several Host headers",
             Self::Disagreeing => "the request target and the Host header name different hosts",
             Self::Malformed => "the host is not a name with an optional port",
+            Self::Scheme => "the request's scheme is not https",
         })
     }
 }
@@ -189,6 +206,19 @@ mod tests {
             headers.append(header::HOST, HeaderValue::from_bytes(host.as_bytes()).unwrap());
         });
         request_host(version, authority, &headers).map(|host| host.to_string())
+    }
+
+    #[test]
+    fn a_request_s_scheme_is_https_or_none() {
+        for (uri, right) in [
+            ("/a", true),
+            ("https://ib.jp/a", true),
+            ("HTTPS://ib.jp/a", true),
+            ("http://ib.jp/a", false),
+            ("ftp://ib.jp/", false),
+        ] {
+            assert_eq!(request_scheme(&uri.parse().unwrap()).is_ok(), right, "{uri}");
+        }
     }
 
     #[test]

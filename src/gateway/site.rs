@@ -87,8 +87,11 @@ impl SiteTable {
         Ok(Self { sites, server_names: SiteNames::new(names), default })
     }
 
-    /// The site of a ClientHello: by its server name, or the default site when there is no name at all.
-    /// An unknown name is never the default site's.
+    /// The site of a ClientHello: by its server name, or the default site when there is none.
+    ///
+    /// An unknown name is never the default site's. An IP address is no name (RFC 6066 section 3 forbids it as HostName):
+    /// rustls leaves it out, so that whoever sends one is served as the browser is that was given an address and sends
+    /// none. The request's host has to be the default site's own all the same.
     pub(super) fn for_server_name(&self, server_name: Option<&str>) -> Option<Arc<Site>> {
         let index = match server_name {
             Some(server_name) => self.server_names.find(&Host::parse(server_name).ok()?)?,

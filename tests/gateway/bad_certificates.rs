@@ -254,3 +254,24 @@ fn a_good_certificate_of_every_kind_of_key_is_let_in() {
         }
     }
 }
+
+/// Left out, `Client-Cert` would say that there is no certificate.
+#[test]
+fn a_certificate_that_does_not_fit_in_its_header_is_refused_and_not_left_out() {
+    let setup = Setup::new();
+    let now = sekisho::clock::now();
+    for (name, bytes, status) in [("client-fits", 8 * 1024, 200), ("client-too-large", 13 * 1024, 403)] {
+        let mut parameters = ClientRequest::good("00009876543 large 1635", now).parameters().unwrap();
+        let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![7; bytes]);
+        parameters.custom_extensions.push(extension);
+        let key = KeyKind::EcdsaP256.generate().unwrap();
+        setup.pki.issue(name, Signer::Issuing, &parameters, &key).unwrap();
+        let client = TlsClient::new(&setup.pki, Some(name), Version::Tls13);
+        let (answer, _) = client.get(&setup.gateway, "ib.localhost", "/echo").unwrap();
+        assert_eq!(answer.status, status, "{name}: {}", answer.text());
+    }
+    let record = setup.gateway.record("the refusal", |record| record["kind"] == "access" && record["status"] == 403);
+    assert_eq!(record["refused"], "bad-certificate");
+    assert!(record["evidence"].as_str().unwrap().contains("client-cert"), "{record}");
+    assert_eq!(crate::support::reached(&setup.app, "/echo"), 1);
+}

@@ -122,6 +122,54 @@ fn literal(block: &mut Vec<u8>, text: &str) {
     block.extend_from_slice(text.as_bytes());
 }
 
+/// The answer's status to a request of this block, where HPACK's static table has it.
+fn status(frames: &mut Frames, stream: u32, block: &[u8], body: &[u8]) -> Option<u16> {
+    frames.send(HEADERS, END_HEADERS, stream, block).unwrap();
+    frames.send(DATA, END_STREAM, stream, body).unwrap();
+    loop {
+        let frame = frames.receive().unwrap();
+        match frame.kind {
+            HEADERS if frame.stream == stream => {
+                return Some(match frame.payload.iter().find(|byte| **byte >= 0x80)? {
+                    0x88 => 200,
+                    0x8c => 400,
+                    0x8d => 404,
+                    _ => return None,
+                });
+            }
+            RST_STREAM if frame.stream == stream => return None,
+            _ => {}
+        }
+    }
+}
+
+fn post_block(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = header_block(path, fields);
+    block[0] = 0x83;
+    block
+}
+
+#[test]
+fn a_length_has_one_spelling_and_the_scheme_is_https_here_too() {
+    let setup = Setup::new();
+    for fields in [&[("content-length", "3"), ("content-length", "3")][..], &[("content-length", "03")]] {
+        let mut frames = Frames::connect(&setup.gateway, &setup.pki);
+        assert_eq!(status(&mut frames, 1, &post_block("/upload", fields), b"abc"), Some(400), "{fields:?}");
+    }
+    let mut http = post_block("/upload", &[]);
+    http[1] = 0x86;
+    assert_eq!(status(&mut Frames::connect(&setup.gateway, &setup.pki), 1, &http, b"abc"), Some(400), ":scheme http");
+    assert_eq!(reached(&setup.app, "/upload"), 0);
+    let look_alikes =
+        [("content-length", "3"), ("content_length", "9"), ("transfer.encoding", "chunked"), ("host_", "evil")];
+    let mut frames = Frames::connect(&setup.gateway, &setup.pki);
+    assert_eq!(status(&mut frames, 1, &post_block("/upload", &look_alikes), b"abc"), Some(200));
+    let headers = setup.app.request_of("/upload").headers;
+    for name in ["content_length", "transfer.encoding", "host_"] {
+        assert!(!headers.contains_key(name), "{name}: {headers:?}");
+    }
+}
+
 fn still_serves(setup: &Setup) {
     let answer = curl(&setup.gateway, &setup.pki, Some("client-good"), &[&setup.gateway.url(HOST, "/echo")]);
     assert_eq!(answer.status(), 200, "{answer:?}");

@@ -83,6 +83,23 @@ fn the_site_is_the_one_the_client_named_whatever_its_case_and_none_without_a_nam
     }
 }
 
+/// RFC 6066 section 3: an address is no HostName. A client that sends one has no name, and no other site's.
+#[test]
+fn an_address_as_server_name_is_none() {
+    let request = |host: &str| format!("GET /echo HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    let arguments = ["-quiet", "-servername", "192.0.2.1"];
+    let setup = Setup::new();
+    let answer =
+        openssl_s_client(&setup.gateway, &setup.pki, Some("client-good"), &arguments, &request("ib.localhost"));
+    assert!(answer.stderr.contains("tlsv1 unrecognized name"), "{answer:?}");
+    let names = "server_names = [\"ib.localhost\"]";
+    let setup = Setup::with(|config| config.replace(names, &format!("{names}\ndefault = true")));
+    for (host, status) in [("ib.localhost", "200"), ("192.0.2.1", "421"), ("portal.localhost", "421")] {
+        let answer = openssl_s_client(&setup.gateway, &setup.pki, Some("client-good"), &arguments, &request(host));
+        assert!(answer.stdout.starts_with(&format!("HTTP/1.1 {status}")), "{host}: {answer:?}");
+    }
+}
+
 #[test]
 fn a_host_of_another_site_is_misdirected_in_both_versions_of_http() {
     let setup = Setup::new();

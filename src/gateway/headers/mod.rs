@@ -8,14 +8,18 @@
 //! percent-decoding gives the value back, whatever it was: see [`encode`].
 
 mod forwarded;
+mod framing;
 mod kept;
+mod names;
 mod set;
 mod strip;
 
 pub use forwarded::Forwarding;
+pub use framing::{FramingError, announced_length};
 pub use kept::ChainHeaders;
+pub use names::StripSet;
 pub use set::{IdentityHeaders, MAX_CERTIFICATE_HEADER_OCTETS, RequestFacts, SessionKind};
-pub use strip::{StripSet, strip};
+pub use strip::strip;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

@@ -11,8 +11,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
-/// Octets that `Client-Cert` or `Client-Cert-Chain` may have: past it the header is left out whole, since part of a
-/// chain would be a false statement. Twice what most upstreams take for all headers together.
+/// Octets that `Client-Cert` or `Client-Cert-Chain` may have. Past it the client's requests are refused
+/// ([`IdentityHeaders::too_large`]): part of a chain would be a false statement, and an application that reads the header
+/// would take its absence for that of a certificate. Twice what most upstreams take for all headers together.
 pub const MAX_CERTIFICATE_HEADER_OCTETS: usize = 16 * 1024;
 
 /// Headers that are not constant and those of [`super::Forwarding`], at most: room is made for all of them at once.
@@ -50,6 +51,7 @@ pub struct IdentityHeaders {
     days_left: Option<(HeaderName, Timestamp)>,
     assertion: Option<HeaderName>,
     request_id: Option<HeaderName>,
+    too_large: Option<HeaderName>,
 }
 
 impl IdentityHeaders {
@@ -77,7 +79,13 @@ impl IdentityHeaders {
             days_left: names.days_left.clone().map(|name| (name, client.not_after())),
             assertion: names.assertion.clone(),
             request_id: names.request_id.clone(),
+            too_large: too_large(client, names).cloned(),
         }
+    }
+
+    /// The header that this client's certificates do not fit in, if there is one: its requests must not go on.
+    pub fn too_large(&self) -> Option<&HeaderName> {
+        self.too_large.as_ref()
     }
 
     /// With the name of the draining CA that the client's certificate hangs on, so that the application can tell its user
@@ -97,6 +105,7 @@ impl IdentityHeaders {
             days_left: None,
             assertion: None,
             request_id: names.request_id.clone(),
+            too_large: None,
         }
     }
 
@@ -129,17 +138,18 @@ fn of_chain(client: &VerifiedClient, names: &HeaderNames) -> Arc<[(HeaderName, H
     let identity = client.identity();
     let text = |name: &Option<HeaderName>, value: Option<&str>| pair(name, &encode(value?));
     let time = |name: &Option<HeaderName>, value: Timestamp| pair(name, &value.to_string());
-    let (leaf, above) = client.presented().split_first().map_or((None, &[][..]), |(leaf, above)| (Some(leaf), above));
+    let (leaf, above) = leaf_and_above(client);
     let fields = [
         text(&names.contract_id, identity.contract_id()),
         text(&names.user_id, identity.user_id()),
         text(&names.common_name, Some(identity.common_name())),
         pair(&names.serial, &client.serial().to_string()),
         text(&names.issuer, Some(client.issuer())),
+        text(&names.ca, Some(client.ca())),
         time(&names.not_before, client.not_before()),
         time(&names.not_after, client.not_after()),
         pair(&names.fingerprint, &client.fingerprint().to_string()),
-        byte_sequences(&names.client_cert, leaf.map_or(&[], std::slice::from_ref)),
+        byte_sequences(&names.client_cert, leaf),
         byte_sequences(&names.client_cert_chain, above),
     ];
     fields.into_iter().flatten().collect()
@@ -150,11 +160,27 @@ fn pair(name: &Option<HeaderName>, value: &str) -> Option<(HeaderName, HeaderVal
     Some((name.clone()?, HeaderValue::try_from(value).ok()?))
 }
 
+/// The header that a client's certificates do not fit in.
+fn too_large<'n>(client: &VerifiedClient, names: &'n HeaderNames) -> Option<&'n HeaderName> {
+    let (leaf, above) = leaf_and_above(client);
+    let parts = [(&names.client_cert, leaf), (&names.client_cert_chain, above)];
+    parts.into_iter().find_map(|(name, certificates)| name.as_ref().filter(|_| !fit(certificates)))
+}
+
+fn leaf_and_above(client: &VerifiedClient) -> (&[CertificateDer<'static>], &[CertificateDer<'static>]) {
+    let presented = client.presented();
+    presented.split_at(presented.len().min(1))
+}
+
+/// Returns `true` if a header holds them.
+fn fit(certificates: &[CertificateDer<'_>]) -> bool {
+    certificates.iter().map(|der| der.len().div_ceil(3) * 4 + 4).sum::<usize>() <= MAX_CERTIFICATE_HEADER_OCTETS
+}
+
 /// Certificates as RFC 9440 has them: structured-field byte sequences (RFC 9651 section 3.3.5), in a list if several.
 /// None, or too much: no header.
 fn byte_sequences(name: &Option<HeaderName>, certificates: &[CertificateDer<'_>]) -> Option<(HeaderName, HeaderValue)> {
-    let octets: usize = certificates.iter().map(|der| der.len().div_ceil(3) * 4 + 4).sum();
-    if certificates.is_empty() || octets > MAX_CERTIFICATE_HEADER_OCTETS {
+    if certificates.is_empty() || !fit(certificates) {
         return None;
     }
     let items: Vec<String> = certificates.iter().map(|der| format!(":{}:", BASE64_STANDARD.encode(der))).collect();

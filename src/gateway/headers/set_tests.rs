@@ -15,6 +15,7 @@ pub(in crate::gateway::headers) fn every_name() -> HeaderNames {
         common_name: on("x-sekisho-common-name"),
         serial: on("x-sekisho-serial"),
         issuer: on("x-sekisho-issuer"),
+        ca: on("x-sekisho-ca"),
         not_before: on("x-sekisho-not-before"),
         not_after: on("x-sekisho-not-after"),
         days_left: on("x-sekisho-days-left"),
@@ -65,6 +66,7 @@ fn a_verified_client_has_every_header() {
             "client-cert: :bGVhZg==:",
             "x-sekisho-assertion: a.b.c",
             "x-sekisho-authenticated-at: 2026-11-22T01:30:00Z",
+            "x-sekisho-ca: test",
             "x-sekisho-common-name: 00009876543 riyousya 1635",
             "x-sekisho-contract-id: 00009876543",
             "x-sekisho-days-left: 39",
@@ -152,16 +154,26 @@ fn an_unsafe_value_cannot_begin_another_header() {
 }
 
 #[test]
-fn a_chain_too_long_for_a_header_is_left_out_whole() {
+fn a_chain_too_long_for_a_header_is_left_out_whole_and_said_to_be() {
     let fits = vec![0; MAX_CERTIFICATE_HEADER_OCTETS / 4 * 3 - 3];
     let too_long = vec![0; fits.len() + 1];
-    let headers = |presented: &[&[u8]]| {
-        applied(&IdentityHeaders::verified(&client(&[], presented), SessionKind::Full, NOW, &every_name()), None)
+    let of = |presented: &[&[u8]], names: &HeaderNames| {
+        let headers = IdentityHeaders::verified(&client(&[], presented), SessionKind::Full, NOW, names);
+        (applied(&headers, None), headers.too_large().map(ToString::to_string))
     };
-    assert_eq!(headers(&[b"leaf", &fits])["client-cert-chain"].len(), MAX_CERTIFICATE_HEADER_OCTETS - 2);
-    assert_eq!(headers(&[b"leaf", &too_long]).get("client-cert-chain"), None);
-    assert_eq!(headers(&[b"leaf", &fits, b"ca"]).get("client-cert-chain"), None);
-    assert_eq!(headers(&[&too_long]).get("client-cert"), None);
+    let (map, too_large) = of(&[b"leaf", &fits], &every_name());
+    assert_eq!(map["client-cert-chain"].len(), MAX_CERTIFICATE_HEADER_OCTETS - 2);
+    assert_eq!(too_large, None);
+    for (presented, name) in [
+        (&[&b"leaf"[..], &too_long][..], "client-cert-chain"),
+        (&[b"leaf", &fits, b"ca"], "client-cert-chain"),
+        (&[&too_long], "client-cert"),
+    ] {
+        let (map, too_large) = of(presented, &every_name());
+        assert_eq!((map.get(name), too_large.as_deref()), (None, Some(name)));
+    }
+    let off = HeaderNames { client_cert: None, client_cert_chain: None, ..every_name() };
+    assert_eq!(of(&[&too_long, &too_long], &off).1, None, "what nobody is told cannot be missing");
 }
 
 #[test]

@@ -4,38 +4,45 @@ use super::context::{Admitted, RequestContext};
 use super::respond::Answer;
 use crate::clock;
 use crate::gateway::access::{RouteMatch, Target};
-use crate::gateway::authority::{Host, request_host};
+use crate::gateway::authority::{Host, request_host, request_scheme};
 use crate::gateway::connection::{Connection, Identified};
 use crate::gateway::handshake::Client;
+use crate::gateway::headers::{MAX_CERTIFICATE_HEADER_OCTETS, announced_length};
 use crate::gateway::refusal::Problem;
 use crate::gateway::site::{Site, Snapshot};
+use crate::gateway::verify::Reason;
 use pingora_http::RequestHeader;
 use pingora_proxy::Session;
 use std::sync::Arc;
 
 /// Admits a request or gives the answer that refuses it.
 ///
-/// In this order: the header's size; the host, which must be one and belong to the connection's site (421); who the
-/// client is now, by the snapshot in force; the route and what it requires; the announced body's size.
+/// In this order: the header's size; the body's framing, which must have one reading; the host, which must be one and
+/// belong to the connection's site (421); who the client is now, by the snapshot in force; the route and what it requires;
+/// the announced body's size.
 pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted, Answer> {
     let connection =
         ctx.connection.as_ref().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
     let snapshot = &ctx.snapshot;
     let request = session.req_header();
     header_size(request, snapshot)?;
+    let announced = announced_length(&request.headers)?;
+    request_scheme(&request.uri)?;
     let target = Target::parse(request.raw_path())?;
     let authority = target.authority.or_else(|| request.uri.authority().map(|authority| authority.as_str()));
     let host = request_host(request.version, authority, &request.headers)?;
     let site = site_of(connection, &host, snapshot)?;
     let client = who(connection, &site, snapshot)?;
-    let route = match site.routes.find(target.path, &request.method) {
-        RouteMatch::Route(route) => route,
+    tellable(&client)?;
+    let matched = match site.routes.find(target.path, &request.method) {
+        RouteMatch::Route(matched) => matched,
         RouteMatch::MethodNotAllowed { allow } => return Err(Answer::method_not_allowed(allow)),
         RouteMatch::NotFound => return Err(Answer::new(Problem::NotFound, "no route")),
         RouteMatch::Ambiguous(error) => return Err(error.into()),
     };
-    route.check(client.verified().map(|client| client.identity()))?;
-    announced_body_size(request, snapshot)?;
+    matched.check(client.verified().map(|client| client.identity()))?;
+    body_size(announced, snapshot)?;
+    let route = matched.route;
     let pool = snapshot
         .pool(route.pool())
         .ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?
@@ -44,8 +51,8 @@ pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted,
     // What is upgraded is a stream, and not an answer.
     let finish = route.finish().filter(|_| !session.is_upgrade_req());
     let rewritten = target.authority.is_some().then(|| target.origin_form.to_owned());
-    let path = target.path.to_owned();
-    Ok(Admitted { client, pool, timeout, finish, path, host, rewritten })
+    let (path, query) = (target.path.to_owned(), target.query().to_owned());
+    Ok(Admitted { client, pool, timeout, finish, path, query, host, rewritten })
 }
 
 fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
@@ -57,13 +64,13 @@ fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answe
     Ok(())
 }
 
-fn announced_body_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
-    let announced = request.headers.get(http::header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let size: u64 = announced.and_then(|size| size.parse().ok()).unwrap_or(0);
-    if size > snapshot.config.limits.request_body_bytes {
-        return Err(Answer::limit(Problem::ContentTooLarge, "request_body_bytes", size));
+fn body_size(announced: Option<u64>, snapshot: &Snapshot) -> Result<(), Answer> {
+    match announced {
+        Some(size) if size > snapshot.config.limits.request_body_bytes => {
+            Err(Answer::limit(Problem::ContentTooLarge, "request_body_bytes", size))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// The connection's site, if the host belongs to it: a certificate checked for one site opens no other (RFC 9110
@@ -75,6 +82,18 @@ fn site_of(connection: &Connection, host: &Host, snapshot: &Snapshot) -> Result<
         _ => {
             let evidence = format!("{host} does not belong to site {}", connection.site_name());
             Err(Answer::new(Problem::Misdirected, evidence))
+        }
+    }
+}
+
+/// Refuses a client whose certificates do not fit in the header that tells the application about them.
+fn tellable(client: &Identified) -> Result<(), Answer> {
+    match client.headers.too_large() {
+        None => Ok(()),
+        Some(name) => {
+            let evidence =
+                format!("its certificates take more than the {MAX_CERTIFICATE_HEADER_OCTETS} bytes of {name}");
+            Err(Answer::new(Problem::Refused(Reason::BadCertificate), evidence))
         }
     }
 }

@@ -4,6 +4,7 @@ use super::context::RequestContext;
 use crate::clock;
 use crate::gateway::access::PathError;
 use crate::gateway::authority::AuthorityError;
+use crate::gateway::headers::FramingError;
 use crate::gateway::refusal::{Particulars, Preference, Problem, render};
 use crate::gateway::verify::Refusal;
 use http::{Method, header};
@@ -51,6 +52,16 @@ impl From<PathError> for Answer {
 impl From<AuthorityError> for Answer {
     fn from(error: AuthorityError) -> Self {
         Self::new(Problem::BadRequest, error.to_string())
+    }
+}
+
+impl From<FramingError> for Answer {
+    fn from(error: FramingError) -> Self {
+        let problem = match error {
+            FramingError::ContentLength | FramingError::TransferEncoding => Problem::BadRequest,
+            FramingError::UnknownCoding => Problem::NotImplemented,
+        };
+        Self::new(problem, error.to_string())
     }
 }
 

@@ -52,6 +52,8 @@ pub enum Problem {
     HeaderFieldsTooLarge,
     /// 500: the gateway failed.
     Internal,
+    /// 501: a transfer coding that the gateway does not know (RFC 9112 section 6.1).
+    NotImplemented,
     /// 502: the upstream did not answer as it should.
     BadGateway,
     /// 503: no upstream is healthy, or the gateway is full or stopping.
@@ -105,6 +107,7 @@ impl Problem {
             Self::TooManyRequests,
             Self::HeaderFieldsTooLarge,
             Self::Internal,
+            Self::NotImplemented,
             Self::BadGateway,
             Self::ServiceUnavailable,
             Self::GatewayTimeout,
@@ -126,6 +129,7 @@ impl Problem {
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::HeaderFieldsTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::ServiceUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::GatewayTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -146,6 +150,7 @@ impl Problem {
             Self::TooManyRequests => "too-many-requests",
             Self::HeaderFieldsTooLarge => "header-fields-too-large",
             Self::Internal => "internal-error",
+            Self::NotImplemented => "not-implemented",
             Self::BadGateway => "bad-gateway",
             Self::ServiceUnavailable => "service-unavailable",
             Self::GatewayTimeout => "gateway-timeout",

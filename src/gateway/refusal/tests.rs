@@ -41,7 +41,7 @@ fn every_problem_has_its_own_words_in_both_languages() {
             sentences.for_each(|sentence| assert!(sentence.ends_with(end), "{sentence}"));
             assert!(!words.title.ends_with(end), "{}", words.title);
         }
-        assert_eq!(titles.len(), 24);
+        assert_eq!(titles.len(), 25);
     }
 }
 
@@ -50,9 +50,9 @@ fn the_status_and_type_of_each_problem_are_its_own() {
     let status = |problem: Problem| problem.status().as_u16();
     assert!(Reason::ALL.into_iter().all(|reason| status(Problem::Refused(reason)) == 403));
     let generic: Vec<u16> = Problem::all().skip(Reason::ALL.len()).map(status).collect();
-    assert_eq!(generic, [400, 404, 405, 408, 413, 414, 421, 429, 431, 500, 502, 503, 504]);
+    assert_eq!(generic, [400, 404, 405, 408, 413, 414, 421, 429, 431, 500, 501, 502, 503, 504]);
     let types: HashSet<String> = Problem::all().map(Problem::type_uri).collect();
-    assert_eq!(types.len(), 24);
+    assert_eq!(types.len(), 25);
     assert!(types.contains("urn:sekisho:refusal:expired") && types.contains("urn:sekisho:error:misdirected-request"));
 }
 

@@ -59,6 +59,11 @@ pub(super) const fn in_japanese(problem: Problem) -> Words {
             detail: "サービスの内部でエラーが発生したため、処理を完了できませんでした。",
             next_steps: &[UNCERTAIN_JA, "しばらく待ってから、もう一度アクセスしてください。", SUPPORT_JA],
         },
+        Problem::NotImplemented => Words {
+            title: "送信の方式に対応していません",
+            detail: "送信されたデータの転送方式は、このサービスでは利用できません。",
+            next_steps: &["別のブラウザーまたはプログラムから、もう一度操作してください。", SUPPORT_JA],
+        },
         Problem::BadGateway => Words {
             title: "サービスから正しい応答がありませんでした",
             detail: "サービスとの通信に失敗したため、処理の結果を表示できません。",
@@ -133,6 +138,11 @@ pub(super) const fn in_english(problem: Problem) -> Words {
             title: "A system error occurred",
             detail: "An error inside the service kept it from completing your request.",
             next_steps: &[UNCERTAIN_EN, "Wait a while and try again.", SUPPORT_EN],
+        },
+        Problem::NotImplemented => Words {
+            title: "The data was sent in an unsupported way",
+            detail: "This service does not support the transfer coding in which the data was sent.",
+            next_steps: &["Try again with another browser or program.", SUPPORT_EN],
         },
         Problem::BadGateway => Words {
             title: "The service did not answer properly",

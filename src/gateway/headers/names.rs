@@ -1,0 +1,216 @@
+//! Which names a client may not use, and when two names count as one.
+//!
+//! Upstreams fold names together: CGI and WSGI make `X_User-Id` and `X-User-Id` one variable, PHP does so with `.` too,
+//! and some cut what is no letter at an end. So there is one fold for every name of every table, and it is wider than
+//! any upstream's: the letters and digits of the name, in lower case.
+
+use crate::config::{HeaderNames, MESSAGE_FIELDS};
+
+/// Names that no client may set, whatever the configuration; with `*` at the end, names that begin so, and with `-*`,
+/// names that begin so and go on after a separator.
+const CLAIMS: &[&str] = &[
+    // Ours and those of RFC 9440.
+    "x-sekisho*",
+    "client-cert*",
+    // Where the client is, and by which scheme and host it came: the gateway sets the true ones.
+    "forwarded*",
+    "x-forwarded*",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "client-ip",
+    "true-client-ip",
+    "cf-connecting-ip*",
+    "fastly-client-ip",
+    "x-proxyuser-ip",
+    "x-host",
+    // Another path, host or method than the one by which the route was chosen.
+    "x-original-*",
+    "x-rewrite-url",
+    "x-http-method*",
+    "x-method-override",
+    // CGI programs read it as their own proxy setting (CVE-2016-5385).
+    "proxy",
+    // Names by which other products tell an application who its client is, which it may still believe after a
+    // migration: nginx, Apache, HAProxy, Envoy, Traefik;
+    "x-client-cert*",
+    "x-client-verify",
+    "x-client-dn",
+    "x-client-s-dn",
+    "x-client-i-dn",
+    "x-client-subject*",
+    "x-client-issuer*",
+    "x-client-serial*",
+    "x-client-fingerprint",
+    "x-cert",
+    "x-cert-*",
+    "x-certificate*",
+    "x-subject-dn",
+    "x-issuer-dn",
+    "x-ssl*",
+    "ssl-*",
+    "x-tls-*",
+    "tls-client-*",
+    "x-envoy-*",
+    // Amazon, Azure, Google, Cloudflare;
+    "x-amzn-mtls-*",
+    "x-amzn-oidc-*",
+    "x-arr-clientcert",
+    "x-arr-ssl",
+    "x-azure-*",
+    "x-ms-client-principal*",
+    "x-ms-token-*",
+    "x-goog-iap-*",
+    "x-goog-authenticated-user-*",
+    "cf-access-*",
+    "cf-client-cert*",
+    // IBM WebSEAL, SiteMinder, Oracle Access Manager, Shibboleth, Mellon, OpenID Connect modules and proxies.
+    "iv-*",
+    "sm-*",
+    "oam-*",
+    "osso-*",
+    "shib-*",
+    "mellon-*",
+    "oidc-*",
+    "remote-*",
+    "x-remote-*",
+    "x-iv-*",
+    "x-proxy-user",
+    "x-proxy-remote-user",
+    "x-webauth-*",
+    "x-auth-request-*",
+    "x-authenticated-*",
+    "x-authentik-*",
+];
+
+/// Fields of one connection (RFC 9110 section 7.6.1) that no upstream needs of a client, in their own spelling too;
+/// with `Upgrade: h2c`, the settings open a tunnel past these rules.
+const HOP_BY_HOP: &[&str] = &["http2-settings", "keep-alive", "proxy-connection"];
+
+/// The names to remove from every request, whatever their spelling.
+#[derive(Clone, Debug)]
+pub struct StripSet {
+    /// Names, folded, at the index of their length: most request headers meet no name of their length.
+    by_length: Vec<Vec<Box<[u8]>>>,
+    beginnings: Vec<Beginning>,
+}
+
+/// How a name begins that is removed.
+#[derive(Clone, Debug)]
+struct Beginning {
+    folded: Box<[u8]>,
+    /// A separator follows it.
+    separated: bool,
+}
+
+impl StripSet {
+    /// Every header that the configuration gives a meaning to, its `strip` list, and the names no client may ever set.
+    pub fn new(names: &HeaderNames) -> Self {
+        let mut set = Self { by_length: Vec::new(), beginnings: Vec::new() };
+        for claim in CLAIMS {
+            match claim.strip_suffix('*') {
+                Some(beginning) => set
+                    .beginnings
+                    .push(Beginning { folded: folded(beginning).collect(), separated: beginning.ends_with('-') }),
+                None => set.add(claim),
+            }
+        }
+        HOP_BY_HOP.iter().chain(MESSAGE_FIELDS).for_each(|name| set.add(name));
+        set_by_gateway(names).into_iter().flatten().chain(&names.strip).for_each(|name| set.add(name.as_str()));
+        set
+    }
+
+    /// Returns `true` if a field of this name is removed.
+    ///
+    /// A field that frames the message or names its target stays in its own spelling and in no other: `Content_Length`
+    /// would be a second length to an upstream that folds it.
+    pub fn contains(&self, name: &str) -> bool {
+        let length = folded(name).count();
+        let known = self.by_length.get(length).is_some_and(|names| {
+            names.iter().any(|known| folded(name).eq(known.iter().copied())) && !is_message_field(name)
+        });
+        known || self.beginnings.iter().any(|beginning| beginning.fits(name))
+    }
+
+    fn add(&mut self, name: &str) {
+        let name: Box<[u8]> = folded(name).collect();
+        if self.by_length.len() <= name.len() {
+            self.by_length.resize(name.len() + 1, Vec::new());
+        }
+        if let Some(names) = self.by_length.get_mut(name.len())
+            && !names.contains(&name)
+        {
+            names.push(name);
+        }
+    }
+}
+
+impl Beginning {
+    fn fits(&self, name: &str) -> bool {
+        let mut rest = name.bytes();
+        for wanted in &self.folded {
+            if rest.by_ref().map(|byte| byte.to_ascii_lowercase()).find(u8::is_ascii_alphanumeric) != Some(*wanted) {
+                return false;
+            }
+        }
+        !self.separated || rest.next().is_some_and(|byte| !byte.is_ascii_alphanumeric())
+    }
+}
+
+/// The one fold. Field names are ASCII (RFC 9110 section 5.1).
+fn folded(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Returns `true` for a field that frames a message or names its target, in its own spelling but for case.
+fn is_message_field(name: &str) -> bool {
+    let is_it = |known: &&&str| known.eq_ignore_ascii_case(name);
+    MESSAGE_FIELDS.iter().find(is_it).is_some_and(|name| !HOP_BY_HOP.contains(name))
+}
+
+/// The headers that the gateway itself sets, in no order.
+pub(super) fn set_by_gateway(names: &HeaderNames) -> [Option<&http::HeaderName>; 18] {
+    // Taken apart whole: a header added to the configuration and not here does not compile.
+    let HeaderNames {
+        contract_id,
+        user_id,
+        common_name,
+        serial,
+        issuer,
+        ca,
+        not_before,
+        not_after,
+        days_left,
+        fingerprint,
+        verification,
+        resumed,
+        authenticated_at,
+        client_cert,
+        client_cert_chain,
+        assertion,
+        ca_draining,
+        request_id,
+        strip: _,
+    } = names;
+    [
+        contract_id,
+        user_id,
+        common_name,
+        serial,
+        issuer,
+        ca,
+        not_before,
+        not_after,
+        days_left,
+        fingerprint,
+        verification,
+        resumed,
+        authenticated_at,
+        client_cert,
+        client_cert_chain,
+        assertion,
+        ca_draining,
+        request_id,
+    ]
+    .map(Option::as_ref)
+}
