@@ -976,12 +976,13 @@ fn a_route_is_unambiguous_and_requires_what_its_cas_can_give() {
             ],
         ),
         (
-            &[(POOL, r#"+methods = ["get", "CONNECT", "G T", 1]"#)],
+            &[(POOL, r#"+methods = ["get", "CONNECT", "G T", 1, "TRACE"]"#)],
             &[
                 r#"31: site[0].route[0].methods[0]: "get" is not in upper case, and methods are case-sensitive; write "GET""#,
                 r#"31: site[0].route[0].methods[1]: "CONNECT" asks for a tunnel, which this gateway never makes; remove it"#,
                 r#"31: site[0].route[0].methods[2]: "G T" is not a method; write "GET", "POST", …"#,
                 r#"31: site[0].route[0].methods[3]: 1 is not a method; write "GET", "POST", …"#,
+                r#"31: site[0].route[0].methods[4]: "TRACE" would show a client what the gateway tells the application of it; remove it"#,
             ],
         ),
         (

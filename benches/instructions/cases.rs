@@ -211,7 +211,7 @@ fn requests(bank: &Bank) {
     });
     let table = RouteTable::new(&routes);
     case("request, route found among 8", || match table.find(black_box("/ib/user/top.do"), &Method::GET) {
-        RouteMatch::Route(route) => route.path().len(),
+        RouteMatch::Route(matched) => matched.route.path().len(),
         _ => panic!("there is a route"),
     });
     case("request, numbered", RequestId::generate);

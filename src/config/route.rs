@@ -107,6 +107,10 @@ fn method(item: &Item<'_>) -> Option<Method> {
         item.refuse("\"CONNECT\" asks for a tunnel, which this gateway never makes; remove it");
         return None;
     }
+    if method == Method::TRACE {
+        item.refuse("\"TRACE\" would show a client what the gateway tells the application of it; remove it");
+        return None;
+    }
     if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
         item.refuse(format!(
             "{text:?} is not in upper case, and methods are case-sensitive; write {:?}",

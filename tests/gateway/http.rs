@@ -29,6 +29,22 @@ fn malformed_and_ambiguous_requests_are_400_and_reach_no_application() {
         ),
         ("two lengths in one", "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 3, 4\r\n\r\nabcd"),
         ("a length with a sign", "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: +3\r\n\r\nabc"),
+        (
+            "the same length twice",
+            "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
+        ),
+        (
+            "the same length twice in one",
+            "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 3, 3\r\n\r\nabc",
+        ),
+        (
+            "a length with a zero before it",
+            "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 03\r\n\r\nabc",
+        ),
+        (
+            "chunked twice",
+            "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nTransfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+        ),
         ("a length in hex", "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 0x3\r\n\r\nabc"),
         (
             "chunked not last",
@@ -65,10 +81,80 @@ fn malformed_and_ambiguous_requests_are_400_and_reach_no_application() {
 }
 
 #[test]
+fn a_transfer_coding_that_is_not_known_is_501() {
+    let setup = Setup::new();
+    let request =
+        "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+    assert_eq!(answers(&mut connect(&setup), request), [501]);
+    assert_eq!(reached(&setup.app, "/upload"), 0);
+}
+
+/// An application that folds `_` and `.` to `-` would read a second length, coding or host.
+#[test]
+fn no_look_alike_of_what_frames_a_message_reaches_the_application() {
+    let setup = Setup::new();
+    let mut connection = connect(&setup);
+    let forged = "Content_Length: 99\r\ncontent.length: 99\r\nContent-Length_: 99\r\nTransfer_Encoding: chunked\r\n\
+                  Transfer.Encoding: chunked\r\nHost_: evil\r\n_Host: evil\r\nCONNECTION_: close\r\nUp~grade: h2c\r\n";
+    let request = format!("POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 3\r\n{forged}\r\nabc");
+    connection.send(request.as_bytes()).unwrap();
+    assert_eq!(connection.receive().unwrap().status, 200);
+    let headers = setup.app.request_of("/upload").headers;
+    let letters =
+        |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    for known in ["contentlength", "transferencoding", "host", "connection", "upgrade"] {
+        let spellings: Vec<_> =
+            headers.keys().map(|name| name.as_str()).filter(|name| letters(name) == known).collect();
+        assert!(spellings.iter().all(|name| ["content-length", "host", "connection"].contains(name)), "{spellings:?}");
+    }
+    assert_eq!(
+        (&headers["content-length"], &headers["host"]),
+        (&"3".parse().unwrap(), &"ib.localhost".parse().unwrap())
+    );
+}
+
+#[test]
+fn head_goes_where_get_goes() {
+    let setup = Setup::with(|config| config.replacen("path = \"/\"", "path = \"/\"\nmethods = [\"GET\"]", 1));
+    let mut connection = connect(&setup);
+    connection.send(b"HEAD /echo HTTP/1.1\r\nHost: ib.localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    let _ = connection.read_to_string(&mut answer);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let refused =
+        answers(&mut connect(&setup), "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(refused, [405]);
+}
+
+#[test]
+fn a_page_for_users_is_for_users_in_every_spelling_that_an_application_may_fold() {
+    let setup = Setup::new();
+    let status = |client: &str, path: &str| {
+        let mut connection =
+            TlsClient::new(&setup.pki, Some(client), Version::Tls13).connect(&setup.gateway, HOST).unwrap();
+        connection.get(HOST, path).unwrap().status
+    };
+    for path in
+        ["/users", "/USERS", "/users.json", "/users::$DATA", "/%EF%BD%95sers", "/us%C2%ADers", "/users%3a%3a$DATA"]
+    {
+        assert_eq!(status("client-no-user-id", path), 403, "{path}");
+        let before = setup.app.requests().len();
+        assert_ne!(status("client-good", path), 403, "{path}");
+        assert_eq!(
+            setup.app.requests().iter().skip(before).filter(|request| request.target == path).count(),
+            1,
+            "{path}"
+        );
+    }
+}
+
+#[test]
 fn connect_and_trace_open_nothing() {
     let setup = Setup::new();
     let statuses = answers(&mut connect(&setup), "CONNECT ib.localhost:443 HTTP/1.1\r\nHost: ib.localhost:443\r\n\r\n");
     assert!(matches!(statuses[..], [400..=499]), "{statuses:?}");
+    // The answer to a TRACE is the request, with what the gateway tells the application of the client.
+    assert_eq!(answers(&mut connect(&setup), "TRACE /echo HTTP/1.1\r\nHost: ib.localhost\r\n\r\n"), [405]);
     assert!(setup.app.requests().iter().all(|request| request.method == http::Method::GET));
 }
 

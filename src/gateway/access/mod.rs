@@ -1,5 +1,6 @@
 //! Which route a request takes, and what its client must be (requirement G9).
 
+mod fold;
 mod target;
 
 pub use target::{MAX_PATH_OCTETS, PathError, RoutePath, Target};
@@ -18,6 +19,9 @@ use std::time::Duration;
 pub struct RouteTable {
     /// By their path in [`normal`] form.
     paths: HashMap<Box<str>, PathRoutes>,
+    /// The keys of `paths` by what they are [`fold::folded`]; empty where no route keeps any client or method out, so
+    /// that nothing could be dodged.
+    folded: HashMap<Box<str>, Vec<Box<str>>>,
     /// Segments of the longest path: what a request has beyond them is not looked at.
     deepest: usize,
 }
@@ -25,6 +29,8 @@ pub struct RouteTable {
 /// The routes of one path.
 #[derive(Clone, Debug, Default)]
 struct PathRoutes {
+    /// What the path is folded to.
+    folded: Box<str>,
     /// Those that name methods first, then those for any.
     routes: Vec<CompiledRoute>,
 }
@@ -40,11 +46,20 @@ pub struct CompiledRoute {
     finish: Option<Duration>,
 }
 
+/// A request's route, and the routes that an application may take its path for as well.
+#[derive(Clone, Debug)]
+pub struct Matched<'a> {
+    /// The route: its pool and timeout are the request's.
+    pub route: &'a CompiledRoute,
+    /// Routes of other paths that the path folds to; the client must be let in by all of them.
+    also: Vec<&'a CompiledRoute>,
+}
+
 /// What [`RouteTable::find`] found.
 #[derive(Clone, Debug)]
 pub enum RouteMatch<'a> {
     /// The route.
-    Route(&'a CompiledRoute),
+    Route(Matched<'a>),
     /// The path has routes, none for this method: 405, with this `Allow` (RFC 9110 section 15.5.6).
     MethodNotAllowed {
         /// `GET, POST`
@@ -61,6 +76,7 @@ impl RouteTable {
     pub fn new(routes: &[Route]) -> Self {
         let mut paths: HashMap<Box<str>, PathRoutes> = HashMap::new();
         let mut deepest = 0;
+        let guarded = routes.iter().any(|route| !route.require.is_empty() || !route.methods.is_empty());
         for route in routes {
             let path = normal(&route.path);
             deepest = deepest.max(path.matches('/').count());
@@ -74,14 +90,27 @@ impl RouteTable {
             };
             paths.entry(path.into()).or_default().routes.push(route);
         }
-        paths.values_mut().for_each(|path| path.routes.sort_by_key(|route| route.methods.is_empty()));
-        Self { paths, deepest }
+        let mut folded: HashMap<Box<str>, Vec<Box<str>>> = HashMap::new();
+        for (path, at) in &mut paths {
+            at.routes.sort_by_key(|route| route.methods.is_empty());
+            // `config` has no path that cannot be folded; one that could not would be found as it is written only.
+            at.folded = fold::folded(path).map_or_else(|_| path.clone(), Into::into);
+            if guarded {
+                folded.entry(at.folded.clone()).or_default().push(path.clone());
+            }
+        }
+        Self { paths, folded, deepest }
     }
 
     /// The route of a request: of the longest path prefix, whole segments, the one for its method.
     ///
     /// `path` is the target's path as it came ([`Target::path`]), without the query. A method that the longest path
-    /// has no route for is refused, not tried on shorter paths: their requirements are for other pages.
+    /// has no route for is refused, not tried on shorter paths: their requirements are for other pages. `TRACE` is
+    /// refused everywhere: its answer would show the client what the gateway tells the application (RFC 9110 section
+    /// 9.3.8).
+    ///
+    /// Where the path in folded form ([`fold`]) leads to routes of other paths, the client must meet the requirements of
+    /// these too, and the method must be one of theirs: the application may take it for one of their pages.
     pub fn find(&self, path: &str, method: &Method) -> RouteMatch<'_> {
         let path = match RoutePath::parse(path) {
             Ok(path) => path,
@@ -92,17 +121,53 @@ impl RouteTable {
             same if same == path.literal() => literal,
             other => self.longest(other),
         };
-        match (literal, without_parameters) {
-            (None, None) => RouteMatch::NotFound,
-            (Some(found), Some(other)) if std::ptr::eq(found, other) => found.for_method(method),
-            _ => RouteMatch::Ambiguous(PathError::Parameter),
+        let found = match (literal, without_parameters) {
+            (None, None) => return RouteMatch::NotFound,
+            (Some(found), Some(other)) if std::ptr::eq(found, other) => found,
+            _ => return RouteMatch::Ambiguous(PathError::Parameter),
+        };
+        let route = match found.for_method(method) {
+            Ok(route) => route,
+            Err(allow) => return RouteMatch::MethodNotAllowed { allow },
+        };
+        let mut also = Vec::new();
+        match self.folded_to(path.literal(), found) {
+            Ok(others) => {
+                for other in others {
+                    match other.for_method(method) {
+                        Ok(route) => also.push(route),
+                        Err(allow) => return RouteMatch::MethodNotAllowed { allow },
+                    }
+                }
+            }
+            Err(error) => return RouteMatch::Ambiguous(error),
         }
+        RouteMatch::Route(Matched { route, also })
+    }
+
+    /// The paths that a path folds to below `found`, which is where it leads as it is written.
+    fn folded_to(&self, path: &str, found: &PathRoutes) -> Result<Vec<&PathRoutes>, PathError> {
+        if self.folded.is_empty() {
+            return Ok(Vec::new());
+        }
+        let folded = fold::folded(path)?;
+        let mut prefix = first_segments(&folded, self.deepest);
+        let mut others = Vec::new();
+        // Whoever wrote both `/users` and `/users.json` means them to differ: nothing is added to the one that is met.
+        while prefix != &*found.folded {
+            let keys = self.folded.get(prefix).into_iter().flatten();
+            others.extend(keys.filter_map(|key| self.paths.get(key)));
+            match prefix.rfind('/') {
+                Some(end) => prefix = prefix.get(..end).unwrap_or_default(),
+                None => break,
+            }
+        }
+        Ok(others)
     }
 
     fn longest(&self, path: &str) -> Option<&PathRoutes> {
         let path = normal(path);
-        let end = path.match_indices('/').nth(self.deepest).map_or(path.len(), |(beyond, _)| beyond);
-        let mut prefix = path.get(..end)?;
+        let mut prefix = first_segments(&path, self.deepest);
         loop {
             if let Some(found) = self.paths.get(prefix) {
                 return Some(found);
@@ -114,18 +179,48 @@ impl RouteTable {
 }
 
 impl PathRoutes {
-    fn for_method(&self, method: &Method) -> RouteMatch<'_> {
-        let serves = |route: &&CompiledRoute| route.methods.is_empty() || route.methods.contains(method);
+    /// The route for a method, or the methods that have one, as `Allow` names them.
+    fn for_method(&self, method: &Method) -> Result<&CompiledRoute, String> {
+        let names = |route: &CompiledRoute, method: &Method| route.methods.contains(method);
+        let is_named = |method: &Method| self.routes.iter().any(|route| names(route, method));
+        // RFC 9110 section 9.3.2: HEAD is GET without the content, and goes where GET goes unless a route names it.
+        let wanted = if *method == Method::HEAD && !is_named(method) { &Method::GET } else { method };
+        let serves = |route: &&CompiledRoute| route.methods.is_empty() || names(route, wanted);
         match self.routes.iter().find(serves) {
-            Some(route) => RouteMatch::Route(route),
-            None => {
-                let mut allow: Vec<&str> =
-                    self.routes.iter().flat_map(|route| &route.methods).map(Method::as_str).collect();
-                allow.sort_unstable();
-                allow.dedup();
-                RouteMatch::MethodNotAllowed { allow: allow.join(", ") }
-            }
+            Some(route) if *method != Method::TRACE => Ok(route),
+            _ => Err(self.allow()),
         }
+    }
+
+    fn allow(&self) -> String {
+        let mut allow: Vec<&str> = self.routes.iter().flat_map(|route| &route.methods).map(Method::as_str).collect();
+        if self.routes.iter().any(|route| route.methods.is_empty()) {
+            allow.extend(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
+        }
+        if allow.contains(&"GET") {
+            allow.push("HEAD");
+        }
+        allow.sort_unstable();
+        allow.dedup();
+        allow.join(", ")
+    }
+}
+
+impl Matched<'_> {
+    /// Checks that a client with this identity, or without one, may take the route and every route that its path may be
+    /// taken for.
+    ///
+    /// # Errors
+    /// As [`CompiledRoute::check`].
+    pub fn check(&self, identity: Option<&Identity>) -> Result<(), Refusal> {
+        self.route.check(identity)?;
+        for other in &self.also {
+            other.check(identity).map_err(|refusal| {
+                let evidence = format!("by another reading of its path, {}", refusal.evidence);
+                Refusal { evidence, ..refusal }
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -190,6 +285,12 @@ fn normal(path: &str) -> Cow<'_, str> {
     }
     let segments = path.split('/').filter(|segment| !segment.is_empty());
     Cow::Owned(segments.flat_map(|segment| ["/", segment]).collect())
+}
+
+/// As many segments of a path in [`normal`] form, or all.
+fn first_segments(path: &str, count: usize) -> &str {
+    let end = path.match_indices('/').nth(count).map_or(path.len(), |(beyond, _)| beyond);
+    path.get(..end).unwrap_or_default()
 }
 
 #[cfg(test)]

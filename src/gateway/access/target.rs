@@ -84,6 +84,11 @@ impl<'a> Target<'a> {
         }
         Ok(Self { authority, path, origin_form })
     }
+
+    /// The query without its `?`; of a target that has none, empty.
+    pub fn query(&self) -> &'a str {
+        self.origin_form.split_once('?').map_or("", |(_, query)| query)
+    }
 }
 
 impl<'a> RoutePath<'a> {

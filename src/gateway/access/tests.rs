@@ -27,7 +27,7 @@ fn table() -> RouteTable {
 
 fn found(table: &RouteTable, path: &str, method: &Method) -> Result<String, String> {
     match table.find(path, method) {
-        RouteMatch::Route(route) => Ok(route.pool().to_string()),
+        RouteMatch::Route(matched) => Ok(matched.route.pool().to_string()),
         RouteMatch::MethodNotAllowed { allow } => Err(format!("allow {allow}")),
         RouteMatch::NotFound => Err("not found".to_owned()),
         RouteMatch::Ambiguous(error) => Err(format!("{error:?}")),
@@ -63,8 +63,100 @@ fn the_longest_prefix_of_whole_segments_is_taken() {
 
 #[test]
 fn a_method_without_a_route_does_not_fall_back_to_a_shorter_path() {
-    for method in [Method::PUT, Method::HEAD, Method::from_bytes(b"get").unwrap()] {
-        assert_eq!(found(&table(), "/admin/x", &method), Err("allow DELETE, GET, POST".to_owned()));
+    for method in [Method::PUT, Method::from_bytes(b"get").unwrap()] {
+        assert_eq!(found(&table(), "/admin/x", &method), Err("allow DELETE, GET, HEAD, POST".to_owned()));
+    }
+}
+
+#[test]
+fn head_goes_where_get_goes_unless_a_route_names_it() {
+    let of = |routes: &[Route], path: &str| found(&RouteTable::new(routes), path, &Method::HEAD);
+    let (get, any, head) =
+        (route("/a", &[Method::GET], "get"), route("/a", &[], "any"), route("/a", &[Method::HEAD], "head"));
+    assert_eq!(of(&[get.clone()], "/a/x"), Ok("get".to_owned()));
+    assert_eq!(of(&[any.clone(), get.clone()], "/a"), Ok("get".to_owned()), "and not to the route for other methods");
+    assert_eq!(of(&[any, get, head], "/a"), Ok("head".to_owned()));
+    assert_eq!(of(&[route("/a", &[Method::POST], "post")], "/a"), Err("allow POST".to_owned()));
+}
+
+#[test]
+fn trace_has_no_route() {
+    let all = "allow DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
+    assert_eq!(found(&table(), "/ib", &Method::TRACE), Err(all.to_owned()));
+    let named = RouteTable::new(&[route("/", &[Method::TRACE, Method::GET], "x")]);
+    assert!(found(&named, "/", &Method::TRACE).is_err());
+}
+
+/// `/users` wants a user ID, `/administrators` none, `/Reports` another capture; the rest is anybody's.
+fn guarded() -> RouteTable {
+    let with = |path: &str, require: &[Requirement]| Route { require: require.to_vec(), ..route(path, &[], path) };
+    RouteTable::new(&[
+        with("/", &[]),
+        with("/users", &[Requirement::Has("user_id".to_owned())]),
+        with("/users/help.html", &[]),
+        with("/administrators", &[Requirement::HasNot("user_id".to_owned())]),
+        with("/Reports", &[Requirement::Certificate]),
+        with("/Reports/public.html", &[]),
+    ])
+}
+
+#[test]
+fn a_path_that_an_application_may_fold_to_a_guarded_page_needs_what_that_page_needs() {
+    let user = Identity::for_test("1 u 1635", &[("contract_id", "1"), ("user_id", "u")]);
+    let contract = Identity::for_test("1 1635", &[("contract_id", "1")]);
+    let check = |path: &str, identity: Option<&Identity>| match guarded().find(path, &Method::GET) {
+        RouteMatch::Route(matched) => matched.check(identity).map_err(|refusal| refusal.reason),
+        other => panic!("{path}: {other:?}"),
+    };
+    for path in [
+        "/users",
+        "/USERS",
+        "/Users/x",
+        "/users.json",
+        "/users.json/x",
+        "/users::$DATA",
+        "/users%3a%3a$DATA",
+        "/users:x",
+        "/%EF%BD%95sers",
+        "/us%C2%ADers",
+        "/%E2%80%8Busers",
+        "/users%3Fx",
+        "/USERS.JSON;v=1",
+        "/us%C3%A9rs/1",
+        "/users%E3%80%80",
+        "/%20users",
+        "/%EF%BC%8Fusers",
+        "/users%C2%A5x",
+        "/USERS/other",
+    ] {
+        assert_eq!(check(path, Some(&contract)), Err(Reason::NotPermitted), "{path}");
+        assert_eq!(check(path, None), Err(Reason::NoCertificate), "{path}");
+        assert_eq!(check(path, Some(&user)), Ok(()), "{path}");
+    }
+    for path in ["/ADMINISTRATORS", "/administrators.aspx", "/adm%C4%B1nistrators"] {
+        assert_eq!(check(path, Some(&user)), Err(Reason::NotPermitted), "{path}");
+        assert_eq!(check(path, Some(&contract)), Ok(()), "{path}");
+    }
+    for path in ["/usersx", "/user", "/x/users", "/userslist.json", "/users/help.html", "/Reports/public.html", "/x.y"]
+    {
+        assert_eq!(check(path, None), Ok(()), "{path}");
+    }
+    let table = guarded();
+    let RouteMatch::Route(matched) = table.find("/USERS.json", &Method::GET) else { panic!() };
+    assert_eq!(&**matched.route.pool(), "/", "it goes where it is written");
+    let evidence = matched.check(Some(&contract)).unwrap_err().evidence;
+    assert!(evidence.starts_with("by another reading of its path, route /users requires"), "{evidence}");
+}
+
+#[test]
+fn a_method_that_a_guarded_page_has_not_is_not_let_in_by_another_spelling() {
+    let table = RouteTable::new(&[route("/", &[], "root"), route("/read", &[Method::GET], "read")]);
+    for path in ["/read", "/READ", "/read.do"] {
+        assert_eq!(found(&table, path, &Method::DELETE), Err("allow GET, HEAD".to_owned()), "{path}");
+    }
+    assert_eq!(found(&table, "/READ", &Method::GET), Ok("root".to_owned()));
+    for path in ["/a/%EF%BC%8E%EF%BC%8E/read", "/%EF%BC%8575sers"] {
+        assert!(matches!(table.find(path, &Method::GET), RouteMatch::Ambiguous(_)), "{path}");
     }
 }
 
@@ -137,6 +229,8 @@ fn a_target_is_taken_apart() {
     assert_eq!(target(b"HTTPS://ib.jp:1/a?b"), Ok((Some("ib.jp:1"), "/a", "/a?b")));
     assert_eq!(target(b"https://ib.jp"), Ok((Some("ib.jp"), "/", "/")));
     assert_eq!(target(b"//ib.jp/a"), Ok((None, "//ib.jp/a", "//ib.jp/a")));
+    let query = |raw| Target::parse(raw).unwrap().query();
+    assert_eq!((query(b"/a?b=/c?d"), query(b"/a"), query(b"https://ib.jp/?x")), ("b=/c?d", "", "x"));
     for raw in
         [&b"*"[..], b"ib.jp:443", b"http://ib.jp/", b"ftp://ib.jp/", b"https:/ib.jp", b"", b"?x", b"https://ib.jp?x"]
     {
@@ -160,7 +254,7 @@ fn requirements_are_held_against_the_identity() {
         let mut route = route("/login", &[], "ib");
         route.require = require.to_vec();
         match RouteTable::new(&[route]).find("/login", &Method::GET) {
-            RouteMatch::Route(route) => route.check(identity).map_err(|refusal| refusal.reason),
+            RouteMatch::Route(matched) => matched.check(identity).map_err(|refusal| refusal.reason),
             other => panic!("{other:?}"),
         }
     };
@@ -219,9 +313,9 @@ proptest! {
         for raw in [&raw[..], shaped.as_bytes()] {
             let Ok(target) = Target::parse(raw) else { continue };
             prop_assert!(target.origin_form.starts_with('/') && !target.path.contains('?'));
-            if let RouteMatch::Route(route) = table.find(target.path, &Method::POST) {
+            if let RouteMatch::Route(matched) = table.find(target.path, &Method::POST) {
                 let path = RoutePath::parse(target.path).unwrap();
-                prop_assert!(path.literal().starts_with(route.path().trim_end_matches('/')));
+                prop_assert!(path.literal().starts_with(matched.route.path().trim_end_matches('/')));
             }
         }
     }
@@ -237,19 +331,76 @@ proptest! {
     ) {
         let table = table();
         let path = format!("/{}", parts.concat());
-        if let RouteMatch::Route(route) = table.find(&path, &Method::GET) {
+        if let RouteMatch::Route(matched) = table.find(&path, &Method::GET) {
             let served = as_a_lenient_upstream_reads(&path, decodings, parameters);
             let honest = table.longest(&served).unwrap();
-            prop_assert_eq!(honest.for_method(&Method::GET).route().pool(), route.pool(), "{} is served as {}", path, served);
+            prop_assert_eq!(honest.for_method(&Method::GET).unwrap().pool(), matched.route.pool(), "{} is served as {}", path, served);
+        }
+    }
+
+    /// Whatever of these an application does to a path before it looks the page up: the client meets what that page's
+    /// route requires.
+    #[test]
+    fn no_folding_of_a_path_reaches_a_page_whose_requirements_were_not_checked(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "/", "/", "users", "USERS", "Users", "ｕｓｅｒｓ", "reports", "/Reports", "administrators", "adm\u{131}nistrators", ".json",
+            ".HTML", ".html", "::$DATA", ":x", "\u{ad}", "\u{200b}", "\u{3000}", " ", "public", "Help", "help", "x", "…", "¥", "／", "．",
+        ]), 0..8),
+        folds in proptest::collection::vec(any::<bool>(), 6),
+    ) {
+        let table = guarded();
+        let plain = format!("/{}", parts.concat());
+        let encoded: String = plain.bytes().map(|byte| match byte {
+            b'!'..=b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        }).collect();
+        if let RouteMatch::Route(matched) = table.find(&encoded, &Method::GET) {
+            let folds: [bool; 6] = folds.try_into().unwrap();
+            let served = as_a_folding_application_reads(&plain, folds);
+            // Its page: that of the longest route which it reads so.
+            let pages = table.paths.values().flat_map(|at| &at.routes);
+            let reads = |route: &CompiledRoute| {
+                let page = as_a_folding_application_reads(route.path(), folds);
+                served.strip_prefix(&*page).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')).then_some(page.len())
+            };
+            let served_by = pages.filter_map(|route| Some((reads(route)?, route)));
+            let longest = served_by.clone().map(|(length, _)| length).max().unwrap();
+            let checked = |route: &CompiledRoute| {
+                let key = |route: &CompiledRoute| fold::folded(route.path()).unwrap();
+                [matched.route].iter().chain(&matched.also).any(|known| known.path() == route.path())
+                    || key(route) == key(matched.route)
+            };
+            for (_, route) in served_by.filter(|(length, _)| *length == longest) {
+                prop_assert!(checked(route) || route.require.is_empty(), "{plain} is served as {served} by {}", route.path());
+            }
         }
     }
 }
 
-impl<'a> RouteMatch<'a> {
-    fn route(self) -> &'a CompiledRoute {
-        match self {
-            Self::Route(route) => route,
-            other => panic!("{other:?}"),
+/// An application that folds case, normalises (NFKC), drops what has no width, cuts extensions, cuts streams, trims.
+fn as_a_folding_application_reads(path: &str, [case, nfkc, invisible, extension, stream, trim]: [bool; 6]) -> String {
+    use unicode_normalization::UnicodeNormalization as _;
+    let mut path = path.to_owned();
+    if invisible {
+        path = path.replace(['\u{ad}', '\u{200b}'], "");
+    }
+    if nfkc {
+        path = path.nfkc().collect();
+    }
+    if case {
+        path = path.to_uppercase().to_lowercase();
+    }
+    let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
+    for segment in &mut segments {
+        if stream {
+            segment.truncate(segment.find(':').unwrap_or(segment.len()));
+        }
+        if extension {
+            segment.truncate(segment.rfind('.').filter(|dot| *dot > 0).unwrap_or(segment.len()));
+        }
+        if trim {
+            *segment = segment.trim_matches([' ', '.']).to_owned();
         }
     }
+    segments.iter().filter(|segment| !segment.is_empty()).flat_map(|segment| ["/", segment]).collect()
 }
