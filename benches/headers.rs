@@ -82,6 +82,7 @@ fn headers(criterion: &mut Criterion) {
         method: &Method::GET,
         host: "ib.example.jp",
         path: "/ib/top.do",
+        query: "",
         now: NOW,
         authenticated_at: NOW,
         request_id: &request_id,

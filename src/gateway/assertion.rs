@@ -12,11 +12,17 @@
 //! | `auth_time` | when the client proved possession of its key (OpenID Connect Core section 2) |
 //! | `contract_id`, `user_id` | absent when the certificate has none |
 //! | `captures` | the CA pattern's other captures, by name |
+//! | `ca` | the configured name of the CA that issued the certificate |
 //! | `cnf` | `x5t#S256`: SHA-256 of the certificate (RFC 8705 section 3.1) |
 //! | `htm`, `htu` | the method, and `https://` + host + path as the client sent it, without port and query (named as in RFC 9449 section 4.2) |
+//! | `htq` | SHA-256, base64url, of the query as it goes to the upstream: what follows the first `?`, or nothing |
 //!
-//! The receiver checks `typ`, the signature by the key `kid` of the JWKS, `iss`, `aud`, `exp`, and that `htm` and `htu`
-//! are the request's: then the assertion of one request cannot serve another.
+//! The receiver checks `typ`, the signature by the key `kid` of the JWKS, `iss`, `aud`, `exp`, and that `htm`, `htu` and
+//! `htq` are the request's: then the assertion of one request cannot serve a request for anything else.
+//!
+//! Two things it does not do. It does not bind the body, which is not there yet when the header goes on. And until `exp`
+//! the same request can be made again with it, unless the receiver remembers each `jti` for `lifetime`. Whoever can do
+//! either sees the traffic between gateway and application: `[pool.tls]` keeps it from them.
 
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
@@ -62,6 +68,8 @@ pub struct AssertedRequest<'a> {
     pub host: &'a str,
     /// The path as it goes to the upstream, without query ([`crate::gateway::access::Target::path`]).
     pub path: &'a str,
+    /// The query as it goes to the upstream, without its `?`.
+    pub query: &'a str,
     /// The time of the request.
     pub now: Timestamp,
     /// When the client proved possession of its key: the end of the first handshake, for a resumed session.
@@ -195,8 +203,10 @@ impl Signer {
             "jti": request.request_id.as_str(),
             "auth_time": request.authenticated_at.unix(),
             "cnf": { "x5t#S256": BASE64_URL_SAFE_NO_PAD.encode(client.fingerprint().as_bytes()) },
+            "ca": &**client.ca(),
             "htm": request.method.as_str(),
             "htu": format!("https://{}{}", request.host, request.path),
+            "htq": BASE64_URL_SAFE_NO_PAD.encode(sha256(&[request.query.as_bytes()])),
         });
         if let Some(claims) = claims.as_object_mut() {
             let optional = [("contract_id", identity.contract_id()), ("user_id", identity.user_id())];

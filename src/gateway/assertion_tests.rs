@@ -23,6 +23,7 @@ fn request(request_id: &RequestId) -> AssertedRequest<'_> {
         method: &Method::POST,
         host: "ib.example.jp",
         path: "/ib/transfer",
+        query: "to=1&amount=2",
         now: NOW,
         authenticated_at: NOW.plus_seconds(-600),
         request_id,
@@ -79,9 +80,12 @@ fn the_claims_bind_the_client_to_one_request() {
             "contract_id": "00009876543",
             "user_id": "riyousya",
             "captures": { "issue": "01", "exp": "9" },
+            "ca": "test",
             "cnf": { "x5t#S256": thumbprint },
             "htm": "POST",
             "htu": "https://ib.example.jp/ib/transfer",
+            // printf 'to=1&amount=2' | openssl dgst -sha256 -binary | basenc --base64url
+            "htq": "bF-dsHzY2hDCYPBkWc0sMT2gfYdithcYm-v-jFI9xag",
         })
     );
 }

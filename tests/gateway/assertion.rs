@@ -79,6 +79,10 @@ fn it_verifies_with_the_published_key_and_says_who_makes_which_request() {
     assert_eq!(claims["sub"], "00009876543 riyousya 1635");
     assert_eq!((&claims["contract_id"], &claims["user_id"]), (&json!("00009876543"), &json!("riyousya")));
     assert_eq!((&claims["htm"], &claims["htu"]), (&json!("POST"), &json!("https://ib.localhost/upload")));
+    let hash = |query: &str| BASE64_URL_SAFE_NO_PAD.encode(sha256(&[query.as_bytes()]));
+    assert_eq!(claims["htq"], hash("amount=1"), "the query is bound too");
+    assert_eq!(claims["ca"], "issuing", "as the configuration names it");
+    assert_eq!(app.request_of("/upload").headers["x-sekisho-ca"], "issuing");
     let thumbprint = BASE64_URL_SAFE_NO_PAD.encode(sha256(&[&leaf(&pki, "client-good")]));
     assert_eq!(claims["cnf"]["x5t#S256"], thumbprint, "{claims}");
     assert_eq!(claims["jti"], app.request_of("/upload").headers["x-sekisho-request-id"].to_str().unwrap());
@@ -91,6 +95,7 @@ fn it_verifies_with_the_published_key_and_says_who_makes_which_request() {
     assert_eq!(connection.get(HOST, "/echo").unwrap().status, 200);
     let (_, others) = check(&token(&app, "/echo"), &published).unwrap();
     assert_eq!((&others["htm"], &others["htu"]), (&json!("GET"), &json!("https://ib.localhost/echo")));
+    assert_eq!(others["htq"], hash(""));
     assert_ne!(others["jti"], claims["jti"]);
     let second = token(&app, "/echo");
     let [header, _, signature]: [&str; 3] = first.split('.').collect::<Vec<_>>().try_into().unwrap();

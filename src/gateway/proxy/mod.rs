@@ -302,6 +302,7 @@ fn set_headers(request: &mut RequestHeader, ctx: &RequestContext) -> Result<()> 
                 method: &request.method,
                 host: admitted.host.name(),
                 path: &admitted.path,
+                query: &admitted.query,
                 now,
                 authenticated_at: connection.authenticated_at,
                 request_id: &ctx.request_id,

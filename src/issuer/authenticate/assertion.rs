@@ -5,6 +5,7 @@
 //! (3.11). Pure: the keys and the time are arguments.
 
 use super::key_set::{LONGEST_KEY_ID, PublicKey, Signed};
+use crate::pki::fingerprint::sha256;
 use crate::pki::time::Timestamp;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::Deserialize;
@@ -54,7 +55,7 @@ pub(super) struct Expected<'a> {
 /// Whether an assertion must be for the request that it came with.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ForRequest<'a> {
-    /// It must: `htm` and `htu` are compared.
+    /// It must: `htm`, `htu` and, of a gateway that writes it, `htq` are compared.
     This {
         /// The method.
         method: &'a str,
@@ -62,6 +63,8 @@ pub(super) enum ForRequest<'a> {
         host: &'a str,
         /// The path without query, as it came.
         path: &'a str,
+        /// The query without its `?`, as it came; empty if there is none.
+        query: &'a str,
     },
     /// It was for a request to a service, which hands it on.
     Another,
@@ -107,7 +110,7 @@ pub enum AssertionError {
     Lifetime,
     /// `htm` is another method.
     Method,
-    /// `htu` is another host or path.
+    /// `htu` is another host or path, or `htq` another query.
     Target,
     /// `cnf` is not the SHA-256 of a certificate.
     Confirmation,
@@ -133,6 +136,8 @@ struct Claims {
     exp: i64,
     htm: String,
     htu: String,
+    /// Absent from a gateway of before it was written. Nobody but the gateway can leave it out: it is signed.
+    htq: Option<String>,
     cnf: Confirmation,
 }
 
@@ -225,7 +230,7 @@ impl Claims {
     }
 
     fn check_request(&self, request: &ForRequest<'_>) -> Result<(), AssertionError> {
-        let ForRequest::This { method, host, path } = request else {
+        let ForRequest::This { method, host, path, query } = request else {
             return Ok(());
         };
         if self.htm != *method {
@@ -233,7 +238,8 @@ impl Claims {
         }
         // As the gateway writes it: without port and query.
         let target = self.htu.strip_prefix("https://").and_then(|rest| rest.strip_prefix(host));
-        if target != Some(path) {
+        let is_query = |hash: &String| *hash == BASE64_URL_SAFE_NO_PAD.encode(sha256(&[query.as_bytes()]));
+        if target != Some(path) || !self.htq.as_ref().is_none_or(is_query) {
             return Err(AssertionError::Target);
         }
         Ok(())
@@ -267,7 +273,7 @@ impl fmt::Display for AssertionError {
             Self::NotYet => "the assertion is from the future; compare the clocks",
             Self::Lifetime => "the assertion lives too long, or not at all",
             Self::Method => "the assertion is for another method",
-            Self::Target => "the assertion is for another host or path",
+            Self::Target => "the assertion is for another host, path or query",
             Self::Confirmation => "the assertion's cnf is not the SHA-256 of a certificate",
         })
     }

@@ -79,7 +79,8 @@ fn with(base: Value, changes: Value) -> String {
     base.to_string()
 }
 
-const THIS: ForRequest<'static> = ForRequest::This { method: "POST", host: "api.bank.example", path: "/v1/contracts" };
+const THIS: ForRequest<'static> =
+    ForRequest::This { method: "POST", host: "api.bank.example", path: "/v1/contracts", query: "after=7" };
 
 fn check_claims(changes: Value) -> Result<Assertion, AssertionError> {
     let forger = Forger::new();
@@ -171,6 +172,9 @@ fn claims_that_are_not_for_this_gateway_service_request_and_moment_are_refused()
         (json!({ "htu": "https://ib.bank.example/v1/contracts" }), Target),
         (json!({ "htu": "https://api.bank.example.evil.example/v1/contracts" }), Target),
         (json!({ "htu": "/v1/contracts" }), Target),
+        (json!({ "htq": BASE64_URL_SAFE_NO_PAD.encode(sha256(&[b"after=8"])) }), Target),
+        (json!({ "htq": BASE64_URL_SAFE_NO_PAD.encode(sha256(&[b""])) }), Target),
+        (json!({ "htq": "after=7" }), Target),
         (json!({ "cnf": { "x5t#S256": encode(&[7; 31]) } }), Confirmation),
         (json!({ "cnf": { "x5t#S256": encode(&[7; 33]) } }), Confirmation),
         (json!({ "cnf": { "x5t#S256": "" } }), Confirmation),

@@ -136,7 +136,8 @@ impl Authenticator {
         let Some(gateway) = &self.gateway else { return Ok(None) };
         let Some(token) = one(head, &gateway.header)? else { return Ok(None) };
         let host = host::requested(head).ok_or(Why::Host)?;
-        let request = ForRequest::This { method: head.method.as_str(), host: &host, path: head.uri.path() };
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        let request = ForRequest::This { method: head.method.as_str(), host: &host, path, query };
         let assertion = gateway.believe(token, &gateway.audiences, request, now).await?;
         match self.service(&assertion.certificate) {
             Some(service) => Ok(Some(service)),
