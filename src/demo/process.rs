@@ -164,9 +164,13 @@ impl ServerProcess {
         self.child.id()
     }
 
-    /// Waits for its end.
+    /// Waits for its end, and until what it wrote last has been read: what a program says as it ends is the reason of its
+    /// end, and must not be missing from [`Self::output`] because a busy machine reads it later.
     pub fn wait_for_end(&mut self, patience: Duration) -> Option<ExitStatus> {
-        poll(patience, || self.child.try_wait().ok().flatten())
+        let deadline = Instant::now() + patience;
+        let status = poll(patience, || self.child.try_wait().ok().flatten())?;
+        self.lines.wait_for_all(deadline);
+        Some(status)
     }
 }
 
@@ -303,6 +307,18 @@ impl Lines {
         }
     }
 
+    /// Waits until both streams are closed and read.
+    fn wait_for_all(&self, deadline: Instant) {
+        let mut written = self.lock();
+        while written.open_streams > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            written = self.grown.wait_timeout(written, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -340,5 +356,17 @@ mod tests {
         let error = GatewayProcess::start(Path::new("sh"), Path::new("F"), Output::Keep, Duration::from_secs(20));
         let error = error.unwrap_err();
         assert!(error.output.contains("gateway"), "{error}");
+    }
+    /// The last word comes from another process that has the stream, as late as a busy machine would read it.
+    #[test]
+    fn who_has_waited_for_the_end_has_read_the_last_word() {
+        let patience = Duration::from_secs(30);
+        let address = r#"{"message":"listening","kind":"admin","address":"127.0.0.1:1"}"#;
+        let script = format!("echo '{address}'; (sleep 0.2; echo last) & exit 3");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]);
+        let mut server = ServerProcess::listening(&mut command, &["admin"], Output::Keep, patience).unwrap();
+        assert_eq!(server.wait_for_end(patience).and_then(|status| status.code()), Some(3));
+        assert!(server.output().ends_with("last"), "{}", server.output());
     }
 }
