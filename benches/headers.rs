@@ -112,8 +112,14 @@ fn routes_and_refusals(criterion: &mut Criterion) {
         });
     }
     let reference = RequestId::generate();
-    let particulars =
-        Particulars { reference: &reference, now: NOW, portal_url: Some("https://portal.example.jp/"), allow: None };
+    let particulars = Particulars {
+        reference: &reference,
+        now: NOW,
+        portal_url: Some("https://portal.example.jp/"),
+        advice: Default::default(),
+        contact: None,
+        allow: None,
+    };
     for format in [Format::Html, Format::ProblemJson] {
         criterion.bench_function(&format!("render a refusal as {format:?}"), |bencher| {
             let preference = Preference { language: Language::Japanese, format };

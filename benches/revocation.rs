@@ -134,5 +134,6 @@ fn configured(folder: &Path) -> Ca {
         anchor_expiry: AnchorExpiry::Check,
         identity: None,
         contracts: None,
+        guidance: Default::default(),
     }
 }

@@ -41,7 +41,7 @@ fn a_right_configuration_is_told_and_exits_with_0() {
         "pool ib-app: 127.0.0.1:8081 (HTTP/1.1, plain text, round-robin, no health check)\n",
         "site ib: ib.localhost\n",
         "  client certificate: required, from dev-root, dev-issuing; refusal: alert\n",
-        "  client certificate: optional, from dev-root, dev-issuing; refusal: page\n",
+        "  client certificate: none; refusal: alert\n",
         "  /users (any method, if user_id) -> ib-app\n",
         "  /administrators (any method, if !user_id) -> ib-app\n",
     ] {
@@ -56,7 +56,7 @@ fn json_holds_the_same_summary() {
     let output = check(folder.path(), &["--json"]);
     assert_eq!(output.status.code(), Some(0));
     let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(value["summary"]["sites"][1]["client_auth"], "optional");
+    assert_eq!(value["summary"]["sites"][1]["client_auth"], "none");
     assert_eq!(value["summary"]["sites"][0]["routes"][1]["require"][0], "user_id");
     assert_eq!(value["summary"]["cas"][0]["revocation"][0], "config/../certs/dev/crl.pem");
 }
@@ -243,6 +243,32 @@ fn every_source_of_revocation_is_told_and_what_is_taken_beyond_the_standard() {
     let sources = "config/../certs/dev/crl.pem, http://crl.example.jp/crl/biz/0.crl, distribution points at crl.example.jp, \
                    OCSP responder http://ocsp.example.jp/ocsp/biz";
     assert_eq!(told(&all), [format!("  revocation: {sources}; when stale: refuse")]);
+}
+
+/// Who is refused for want of a good certificate could not get where one is had.
+#[test]
+fn a_portal_that_asks_for_a_certificate_is_warned_about() {
+    let told = |client_auth: &str| {
+        let folder = reference_folder();
+        let reference = include_str!("../config/sekisho.toml").replace("\nclient_auth = \"none\"", client_auth);
+        let written = reference.replace("#portal_url", "portal_url");
+        std::fs::write(folder.path().join("config/sekisho.toml"), written).unwrap();
+        let output = check(folder.path(), &[]);
+        assert!(output.status.success(), "{output:?}");
+        let warnings = stdout(&output).lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned);
+        warnings.collect::<Vec<_>>()
+    };
+    assert_eq!(told("\nclient_auth = \"none\""), [] as [&str; 0]);
+    for client_auth in
+        ["\nclient_auth = \"optional\"\nca = [\"dev-root\"]", "\nclient_auth = \"required\"\nca = [\"dev-root\"]"]
+    {
+        let warnings = told(client_auth);
+        assert_eq!(warnings.len(), 2, "of the site's and of the CA's: {warnings:?}");
+        for warning in warnings {
+            let what = "portal_url leads to site \"portal\", which asks for a certificate: who is refused";
+            assert!(warning.contains(what), "{warning}");
+        }
+    }
 }
 
 /// A root, an issuing CA, their lists and two server certificates, as the reference configuration names them.

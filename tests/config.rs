@@ -185,7 +185,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, limits, tickets, headers, assertion, feed, fetch",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, contact, limits, tickets, headers, assertion, feed, fetch",
             ],
         ),
         (
@@ -249,7 +249,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, limits, tickets, headers, assertion, feed, fetch"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, contact, limits, tickets, headers, assertion, feed, fetch"#,
             ],
         ),
     ]);
@@ -898,6 +898,15 @@ fn a_site_has_names_of_its_own_and_cas_that_exist() {
             &[(CA, r#"+portal_url = "portal.example.jp""#)],
             &[
                 r#"27: site[0].portal_url: "portal.example.jp" is not a web address; write an absolute URL: "https://portal.example.jp/""#,
+            ],
+        ),
+        (
+            &[(CA, "+[site.contact]\nmark = \"a very long mark\"\ntelephone = \"call us\"\nhours = { ja = \"x\" }")],
+            &[
+                r#"27: site[0].contact.name: is missing; write the bank's name as its customers know it"#,
+                r#"28: site[0].contact.mark: is longer than 12 characters; shorten it"#,
+                r#"29: site[0].contact.telephone: "call us" is not a telephone number; write digits with -, (, ), + and spaces: "0120-000-000""#,
+                r#"30: site[0].contact.hours.en: is missing; write the text in English"#,
             ],
         ),
         (

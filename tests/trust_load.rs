@@ -57,6 +57,7 @@ impl Files {
             anchor_expiry: AnchorExpiry::Check,
             identity: None,
             contracts: None,
+            guidance: Default::default(),
         });
         self
     }

@@ -1,5 +1,6 @@
 //! Reads `[[ca]]`, and checks how the CAs stand to each other.
 
+use super::guidance;
 use super::ocsp;
 use super::reader::{Document, Item, Section, Unique};
 use super::types::{
@@ -93,6 +94,7 @@ fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (
     let contracts = section.optional("contracts", |item| {
         some_of(item, "no contract could enter; leave the key out to admit any", contract_range)
     });
+    let guidance = guidance::of_ca(&mut section);
     section.finish();
     let issued_by_name = issued_by.as_ref().map(|above| above.value.clone());
     let ca = Ca {
@@ -105,6 +107,7 @@ fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (
         anchor_expiry,
         identity,
         contracts,
+        guidance,
     };
     (ca, Draft { issued_by, identity_written })
 }

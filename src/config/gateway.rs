@@ -1,6 +1,7 @@
 //! Reads `[gateway]` and the tables below it.
 
 use super::defaults;
+use super::guidance;
 use super::header_names;
 use super::reader::{Item, Section};
 use super::types::{Assertion, Feed, Fetch, Gateway, HeaderNames, Limits, LogTarget, Tickets, TokenFrom};
@@ -41,6 +42,7 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         state_folder: section.optional("state_folder", placed_path),
         admin_token_file: section.optional("admin_token_file", placed_path),
         admin_token_from: section.or("admin_token_from", TokenFrom::Loopback, token_from),
+        contact: section.section("contact").map(guidance::contact),
     };
     refuse_shared_addresses(&section, &gateway);
     if section.has("feed") && !section.has("state_folder") {

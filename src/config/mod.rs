@@ -7,6 +7,7 @@ pub mod defaults;
 mod feed;
 pub(crate) mod file;
 mod gateway;
+mod guidance;
 mod header_names;
 #[cfg(feature = "issuer")]
 pub mod issuer;
@@ -21,6 +22,7 @@ mod sources;
 mod types;
 pub(crate) mod values;
 
+pub use guidance::{Advice, Contact, Guidance, Text};
 pub use header_names::MESSAGE_FIELDS;
 pub use types::*;
 pub use values::show_duration;

@@ -1,6 +1,7 @@
 //! Reads `[[site]]`.
 
 use super::ca::Authorities;
+use super::guidance;
 use super::reader::{Document, Item, Section, Unique};
 use super::route::{self, Surroundings};
 use super::server_name::site_name;
@@ -67,6 +68,7 @@ fn read_one(
         cas: cas.names,
         refusal: section.or("refusal", RefusalStyle::Alert, refusal),
         portal_url: section.optional("portal_url", portal_url),
+        contact: section.section("contact").map(guidance::contact),
         routes: routes(&mut section, &around),
         server_names,
     };

@@ -3,6 +3,7 @@
 //! Paths are absolute or already joined to the configuration file's folder. Nothing here has been read from those
 //! paths yet: that is `trust`'s and `gateway`'s work, whose errors name the [`Place`] a path came from.
 
+use super::guidance::{Contact, Guidance};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -90,6 +91,8 @@ pub struct Gateway {
     pub admin_token_file: Option<Placed<PathBuf>>,
     /// `admin_token_from`: over which connections the token is taken.
     pub admin_token_from: TokenFrom,
+    /// `[gateway.contact]`: whom a refused client may call.
+    pub contact: Option<Contact>,
 }
 
 /// From where the admin token is taken: `admin` speaks no TLS, so that whoever sees the connection sees the token.
@@ -257,6 +260,8 @@ pub struct Ca {
     pub identity: Option<Placed<regex::Regex>>,
     /// `contracts`: which contracts this CA may speak for; absent: any.
     pub contracts: Option<Vec<ContractRange>>,
+    /// `portal_url` and `advice`: what its clients are told when they are refused.
+    pub guidance: Guidance,
 }
 
 /// How the certificates of a CA are known to be revoked (requirement R1).
@@ -402,6 +407,8 @@ pub struct Site {
     pub refusal: RefusalStyle,
     /// `portal_url`: where the refusal page sends the client.
     pub portal_url: Option<String>,
+    /// `[site.contact]`, in the place of the gateway's.
+    pub contact: Option<Contact>,
     /// `[[site.route]]`, tried longest path prefix first.
     pub routes: Vec<Route>,
 }

@@ -94,12 +94,23 @@ key = "portal.localhost.key"
 client_auth = "required"
 ca = ["root"]
 refusal = "page"
-portal_url = "https://portal.localhost:{port}/help"
+portal_url = "https://acquire.localhost:{port}/help"
 
 [[site.route]]
 path = "/"
 pool = "ib"
 require = ["certificate"]
+
+# Where who was refused goes for another certificate: it asks for none.
+[[site]]
+server_names = ["acquire.localhost"]
+certificate = "acquire.localhost.pem"
+key = "acquire.localhost.key"
+client_auth = "none"
+
+[[site.route]]
+path = "/help"
+pool = "ib"
 "#,
         port = listen.port()
     )
@@ -127,7 +138,7 @@ mod tests {
         let config = config::parse(&render(&addresses, &IssuerPart::default()), FILE, Path::new("/certs")).unwrap();
         assert_eq!(config.gateway.listen, [local(8443)]);
         let styles: Vec<_> = config.sites.iter().map(|site| site.refusal).collect();
-        assert_eq!(styles, [RefusalStyle::Alert, RefusalStyle::Page]);
+        assert_eq!(styles, [RefusalStyle::Alert, RefusalStyle::Page, RefusalStyle::Alert]);
         let issuing = config.cas.iter().find(|ca| &*ca.name == "issuing").unwrap();
         assert_eq!(issuing.certificate.value, Path::new("/certs/issuing-ca.pem"));
     }

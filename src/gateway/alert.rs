@@ -12,6 +12,7 @@ use std::sync::Arc;
 /// | no-certificate | certificate_required |
 /// | expired, not-yet-valid | certificate_expired ("has expired or is not currently valid") |
 /// | revoked | certificate_revoked |
+/// | suspended | access_denied: it is not revoked, and a client that is told so would throw it away |
 /// | blocked | access_denied ("a valid certificate …, but when access control was applied") |
 /// | unknown-ca | unknown_ca |
 /// | wrong-usage | unsupported_certificate |
@@ -27,7 +28,9 @@ pub(super) fn for_refusal(reason: Reason) -> Error {
         Reason::UnknownCa => CertificateError::UnknownIssuer.into(),
         Reason::WrongUsage => CertificateError::InvalidPurpose.into(),
         Reason::BadCertificate | Reason::MalformedIdentity => CertificateError::BadEncoding.into(),
-        Reason::NotPermitted | Reason::Blocked => CertificateError::ApplicationVerificationFailure.into(),
+        Reason::NotPermitted | Reason::Blocked | Reason::Suspended => {
+            CertificateError::ApplicationVerificationFailure.into()
+        }
         // Not unknown_ca, as OpenSSL has it: the CA is known, its list is not.
         Reason::RevocationUnavailable => {
             CertificateError::Other(OtherError(Arc::new(io::Error::other("revocation status unavailable")))).into()

@@ -8,7 +8,7 @@ use super::feed;
 use super::headers::StripSet;
 use super::upstream::{Pool, Pools};
 use super::verify::{ChainLimits, SitePolicy};
-use crate::config::{CaState, ClientAuth, Config, ConfigError, Placed, RefusalStyle};
+use crate::config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, RefusalStyle};
 use crate::pki::pem;
 use crate::trust::{self, TrustSnapshot};
 use rustls::DistinguishedName;
@@ -45,6 +45,7 @@ pub(super) struct Site {
     pub(super) client_auth: ClientAuth,
     pub(super) refusal: RefusalStyle,
     pub(super) portal_url: Option<String>,
+    pub(super) contact: Option<Contact>,
     pub(super) certified_key: Arc<CertifiedKey>,
     pub(super) policy: SitePolicy,
     /// Names of the accepted CAs, sent to clients so that they offer a fitting certificate.
@@ -144,6 +145,7 @@ fn compile_site(
         client_auth: site.client_auth,
         refusal: site.refusal,
         portal_url: site.portal_url.clone(),
+        contact: site.contact.clone(),
         certified_key: Arc::new(certified_key),
         policy,
         hints: hints(site, config, trust),

@@ -131,6 +131,7 @@ fn configured(folder: &std::path::Path) -> sekisho::config::Ca {
         anchor_expiry: AnchorExpiry::Check,
         identity: None,
         contracts: None,
+        guidance: Default::default(),
     }
 }
 

@@ -96,9 +96,14 @@ impl Asked {
 #[track_caller]
 pub fn reason(response: &Response) -> String {
     assert_eq!(response.status, 403, "{}", response.text());
-    let reasons = ["revocation-unavailable", "revoked", "expired", "malformed-identity"];
+    let reasons = ["revocation-unavailable", "suspended", "revoked", "expired", "malformed-identity"];
     let text = response.text();
-    (*reasons.iter().find(|reason| text.contains(*reason)).unwrap_or_else(|| panic!("no reason in {text}"))).to_owned()
+    // As the page has its reason code; other words of it may say what the reason is not.
+    (*reasons
+        .iter()
+        .find(|reason| text.contains(&format!("403 {reason}")))
+        .unwrap_or_else(|| panic!("no reason in {text}")))
+    .to_owned()
 }
 
 pub fn now() -> Timestamp {

@@ -329,7 +329,7 @@ fn a_hold_is_asked_about_again_when_its_answer_is_over() {
     let says = asked.answers(|answer| answer.times(now(), Some(now().plus_seconds(2))));
     // certificateHold.
     *says.lock().unwrap() = Says::Revoked(6);
-    assert_eq!(reason(&asked.get("client-good", PAGE)), "revoked");
+    assert_eq!(reason(&asked.get("client-good", PAGE)), "suspended");
     *says.lock().unwrap() = Says::Good;
     wait_until("it is released", || asked.get("client-good", PAGE).status == 200);
     // keyCompromise stands, whatever is said later.

@@ -207,6 +207,7 @@ fn trust(world: &World, previous: Option<&TrustSnapshot>) -> Arc<TrustSnapshot> 
         anchor_expiry: AnchorExpiry::Check,
         identity: None,
         contracts: None,
+        guidance: Default::default(),
     };
     let folder = Placed { value: world.path("published"), place: Default::default() };
     let lists = RevocationSource::From(RevocationSources { files: vec![folder], ..RevocationSources::default() });

@@ -1,9 +1,10 @@
 //! What a configuration would do, for people and as JSON.
 
 use crate::config::{
-    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, Followed, PeerAddress, Pool, RefusalStyle, Requirement,
-    RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, WithoutNumber, show_duration,
+    AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, Followed, PeerAddress, Place, Pool, RefusalStyle,
+    Requirement, RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, WithoutNumber, show_duration,
 };
+use crate::gateway::authority::{Host, SiteNames};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -217,6 +218,7 @@ fn oddities(config: &Config) -> Vec<String> {
             found.push(format!("{}: {:?} is trusted after it has expired", ca.place, ca.name));
         }
     }
+    found.extend(circles(config));
     for pool in &config.pools {
         if !config.sites.iter().flat_map(|site| &site.routes).any(|route| route.pool == pool.name) {
             found.push(format!("{}: no route leads to {:?}", pool.place, pool.name));
@@ -228,6 +230,22 @@ fn oddities(config: &Config) -> Vec<String> {
         }
     }
     found
+}
+
+/// Portals that who needs them cannot reach, since a site of this very file asks for a certificate there.
+fn circles(config: &Config) -> Vec<String> {
+    let names = config.sites.iter().flat_map(|site| site.server_names.iter().map(move |name| (name.as_str(), site)));
+    let sites = SiteNames::new(names);
+    let leads_to = |url: &str| {
+        let host = url.parse::<http::Uri>().ok()?.host().and_then(|host| Host::parse(host).ok())?;
+        sites.find(&host).filter(|site| site.client_auth != ClientAuth::None)
+    };
+    let circle = |(place, url): (&Place, &str)| {
+        let site = leads_to(url)?;
+        let cure = "who is refused for want of a good one cannot get there; give it client_auth = \"none\"";
+        Some(format!("{place}: portal_url leads to site {:?}, which asks for a certificate: {cure}", site.name))
+    };
+    config.portal_urls().filter_map(circle).collect()
 }
 
 impl fmt::Display for Summary {

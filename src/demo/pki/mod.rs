@@ -21,13 +21,13 @@ use std::path::{Path, PathBuf};
 pub const P12_PASSWORD: &str = "sekisho";
 
 /// The server names the PKI has certificates for.
-pub const SERVERS: [&str; 2] = ["ib.localhost", "portal.localhost"];
+pub const SERVERS: [&str; 3] = ["ib.localhost", "portal.localhost", "acquire.localhost"];
 
 /// The file that says a folder is a development PKI, and holds what the next revocation list needs.
 const MARKER: &str = "development-pki.json";
 
 /// Raised when the layout changes, so that an older folder is made anew.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// A PKI with less time than this left is made anew, a list re-issued: a demo started today still works tomorrow.
 const RENEW_BEFORE: i64 = 2 * DAY;

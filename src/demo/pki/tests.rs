@@ -99,8 +99,8 @@ fn keys_are_for_their_owner_only() {
             assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         }
     }
-    // 6 CAs, 2 servers and 8 clients have a key; the last two kinds a .p12 as well.
-    assert_eq!(keys, 6 + 2 * 2 + 2 * CLIENTS.len());
+    // 6 CAs, 3 servers and 8 clients have a key; the last two kinds a .p12 as well.
+    assert_eq!(keys, 6 + 2 * SERVERS.len() + 2 * CLIENTS.len());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use http::{Method, header};
 use pingora_core::Result;
 use pingora_http::ResponseHeader;
 use pingora_proxy::Session;
+use std::sync::Arc;
 
 /// An answer: what the client may know, and what only the log gets (invariant 9).
 #[derive(Debug)]
@@ -20,11 +21,13 @@ pub(super) struct Answer {
     /// The configuration key of the limit that was met, if one was.
     pub(super) limit: Option<&'static str>,
     allow: Option<String>,
+    /// The CA of the refused client, where it is known.
+    ca: Option<Arc<str>>,
 }
 
 impl Answer {
     pub(super) fn new(problem: Problem, evidence: impl Into<String>) -> Self {
-        Self { problem, evidence: evidence.into(), limit: None, allow: None }
+        Self { problem, evidence: evidence.into(), limit: None, allow: None, ca: None }
     }
 
     pub(super) fn limit(problem: Problem, limit: &'static str, size: impl std::fmt::Display) -> Self {
@@ -38,7 +41,7 @@ impl Answer {
 
 impl From<Refusal> for Answer {
     fn from(refusal: Refusal) -> Self {
-        Self::new(Problem::Refused(refusal.reason), refusal.evidence)
+        Self { ca: refusal.ca, ..Self::new(Problem::Refused(refusal.reason), refusal.evidence) }
     }
 }
 
@@ -69,10 +72,15 @@ impl From<FramingError> for Answer {
 /// follows a request that could not be relied on cannot be either.
 pub(super) async fn send(session: &mut Session, ctx: &RequestContext, answer: &Answer) -> Result<()> {
     let site = ctx.connection.as_ref().and_then(|connection| connection.site(&ctx.snapshot));
+    let config = &ctx.snapshot.config;
+    let guidance = answer.ca.as_ref().map(|ca| config.guidance_of(ca)).unwrap_or_default();
+    let of_site = site.as_ref().and_then(|site| site.portal_url.as_deref());
     let particulars = Particulars {
         reference: &ctx.request_id,
         now: clock::now(),
-        portal_url: site.as_ref().and_then(|site| site.portal_url.as_deref()),
+        portal_url: guidance.portal_url.as_deref().or(of_site),
+        advice: guidance.advice.unwrap_or_default(),
+        contact: site.as_ref().and_then(|site| site.contact.as_ref()).or(config.gateway.contact.as_ref()),
         allow: answer.allow.as_deref(),
     };
     let request = session.req_header();

@@ -34,12 +34,18 @@ fn value(slot: &str, problem: Problem, language: Language, particulars: &Particu
     if let Some(slot) = slot.strip_prefix("other_") {
         return value(slot, problem, language.other(), particulars);
     }
-    let (words, labels) = (texts::words(problem, language), texts::labels(language));
+    let (words, labels) = (texts::words(problem, language, particulars.advice), texts::labels(language));
     Some(match slot {
         "style" => STYLE.to_owned(),
         "language" => language.tag().to_owned(),
         "language_name" => escape(labels.language_name),
         "title" => escape(words.title),
+        "title_of_page" => match particulars.contact {
+            Some(contact) => escape(&format!("{} | {}", words.title, language.of(&contact.name))),
+            None => escape(words.title),
+        },
+        "bank" => bank(language, particulars),
+        "desk" => desk(labels, language, particulars),
         "detail" => escape(words.detail),
         "next" => escape(labels.next),
         "steps" => steps(words.next_steps),
@@ -82,6 +88,37 @@ fn portal_link(labels: &Labels, problem: Problem, particulars: &Particulars<'_>)
     })
 }
 
+/// The bank's text mark and name; nothing where the configuration names none.
+fn bank(language: Language, particulars: &Particulars<'_>) -> String {
+    let Some(contact) = particulars.contact else { return String::new() };
+    let mark = contact.mark.as_ref().map_or_else(String::new, |mark| {
+        format!("<span class=\"bank-mark\" aria-hidden=\"true\">{}</span>", escape(language.of(mark)))
+    });
+    format!("<p class=\"bank\">{mark}<span>{}</span></p>", escape(language.of(&contact.name)))
+}
+
+/// Whom to call, and when; nothing where there is neither a number nor hours.
+fn desk(labels: &Labels, language: Language, particulars: &Particulars<'_>) -> String {
+    let Some(contact) = particulars.contact else { return String::new() };
+    let row = |label: &str, value: &str| format!("<div><dt>{}</dt><dd>{value}</dd></div>", escape(label));
+    let mut rows = String::new();
+    if let Some(telephone) = &contact.telephone {
+        // RFC 3966: a leading + and digits; the configuration lets in no letter.
+        let number: String = telephone.chars().filter(|sign| sign.is_ascii_digit() || *sign == '+').collect();
+        rows += &row(labels.telephone, &format!("<a href=\"tel:{number}\">{}</a>", escape(telephone)));
+    }
+    if let Some(hours) = &contact.hours {
+        rows += &row(labels.hours, &escape(language.of(hours)));
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    let (heading, name) = (escape(labels.desk), escape(language.of(&contact.name)));
+    format!(
+        "<section class=\"facts\" aria-labelledby=\"desk\">\n<h2 id=\"desk\">{heading}</h2>\n<p>{name}</p>\n<dl>{rows}</dl>\n</section>"
+    )
+}
+
 /// `2026-11-22 10:31:00 JST`.
 fn local_time(particulars: &Particulars<'_>) -> String {
     let local = particulars.now.plus_seconds(JST_SECONDS).to_string();
@@ -112,7 +149,16 @@ mod tests {
     fn every_slot_of_the_template_has_a_value() {
         let reference = crate::gateway::request_id::RequestId::from_octets([0; 10]);
         let now = crate::pki::time::Timestamp::from_unix(0);
-        let particulars = Particulars { reference: &reference, now, portal_url: Some("https://x/"), allow: None };
+        let text = || crate::config::Text { ja: "銀行".to_owned(), en: "Bank".to_owned() };
+        let contact = crate::config::Contact { name: text(), hours: Some(text()), ..Default::default() };
+        let particulars = Particulars {
+            reference: &reference,
+            now,
+            portal_url: Some("https://x/"),
+            advice: Default::default(),
+            contact: Some(&contact),
+            allow: None,
+        };
         let slots: Vec<&str> = TEMPLATE.split("{{").skip(1).map(|piece| piece.split_once("}}").unwrap().0).collect();
         assert!(slots.len() > 20);
         for slot in slots {

@@ -11,6 +11,7 @@ pub use preference::{Format, Language, Preference};
 
 use super::request_id::RequestId;
 use super::verify::Reason;
+use crate::config::{Advice, Contact};
 use crate::pki::time::Timestamp;
 use bytes::Bytes;
 use http::header::{
@@ -18,7 +19,7 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
-use serde_json::json;
+use serde_json::{Map, json};
 
 /// Seconds after which a busy service may be tried again (RFC 9110 section 10.2.3): longer than a peer takes to fail
 /// its health checks, short enough to be waited for.
@@ -69,8 +70,13 @@ pub struct Particulars<'a> {
     pub reference: &'a RequestId,
     /// The time of the answer.
     pub now: Timestamp,
-    /// The site's `portal_url`, linked from refusals. Only an `https:` or `http:` URL becomes a link.
+    /// The `portal_url` of the client's CA or of the site, linked from refusals that another certificate would help
+    /// against. Only an `https:` or `http:` URL becomes a link.
     pub portal_url: Option<&'a str>,
+    /// What clients of the refused one's CA do to get another certificate.
+    pub advice: Advice,
+    /// Who speaks, and whom to call.
+    pub contact: Option<&'a Contact>,
     /// The `Allow` header of a 405.
     pub allow: Option<&'a str>,
 }
@@ -200,9 +206,9 @@ pub fn render(problem: Problem, preference: Preference, particulars: &Particular
     RenderedPage { status: problem.status(), headers, body: body.into() }
 }
 
-/// RFC 9457: with `reference`, `time`, `next_steps` and `portal` as extension members.
+/// RFC 9457: with `reference`, `time`, `next_steps`, `portal` and `contact` as extension members.
 fn problem_document(problem: Problem, language: Language, particulars: &Particulars<'_>) -> String {
-    let words = texts::words(problem, language);
+    let words = texts::words(problem, language, particulars.advice);
     let mut document = json!({
         "type": problem.type_uri(),
         "title": words.title,
@@ -213,8 +219,17 @@ fn problem_document(problem: Problem, language: Language, particulars: &Particul
         "time": particulars.now,
         "next_steps": words.next_steps,
     });
-    if let (Some(portal), Some(members)) = (portal(problem, particulars), document.as_object_mut()) {
-        members.insert("portal".to_owned(), portal.into());
+    if let Some(members) = document.as_object_mut() {
+        if let Some(portal) = portal(problem, particulars) {
+            members.insert("portal".to_owned(), portal.into());
+        }
+        if let Some(contact) = particulars.contact {
+            let mut told = Map::from_iter([("name".to_owned(), language.of(&contact.name).into())]);
+            let hours = contact.hours.as_ref().map(|hours| language.of(hours));
+            let optional = [("telephone", contact.telephone.as_deref()), ("hours", hours)];
+            told.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
+            members.insert("contact".to_owned(), told.into());
+        }
     }
     document.to_string()
 }
@@ -225,7 +240,29 @@ fn portal<'a>(problem: Problem, particulars: &Particulars<'a>) -> Option<&'a str
     let is_web = ["https://", "http://"]
         .iter()
         .any(|scheme| url.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme)));
-    (is_web && matches!(problem, Problem::Refused(_))).then_some(url)
+    (is_web && another_certificate_helps(problem)).then_some(url)
+}
+
+/// Returns `true` if the way on leads by another certificate. A button that says so where it does not would send away
+/// whose certificate is good.
+const fn another_certificate_helps(problem: Problem) -> bool {
+    match problem {
+        Problem::Refused(reason) => match reason {
+            Reason::NoCertificate
+            | Reason::Expired
+            | Reason::Revoked
+            | Reason::UnknownCa
+            | Reason::WrongUsage
+            | Reason::BadCertificate
+            | Reason::MalformedIdentity => true,
+            Reason::NotYetValid
+            | Reason::Suspended
+            | Reason::Blocked
+            | Reason::NotPermitted
+            | Reason::RevocationUnavailable => false,
+        },
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How a client wants to be answered (RFC 9110 section 12.5).
 
+use crate::config::Text;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE};
 use http::{HeaderMap, HeaderName};
 
@@ -50,6 +51,14 @@ impl Language {
         match self {
             Self::Japanese => "ja",
             Self::English => "en",
+        }
+    }
+
+    /// A configured text in it.
+    pub fn of(self, text: &Text) -> &str {
+        match self {
+            Self::Japanese => &text.ja,
+            Self::English => &text.en,
         }
     }
 

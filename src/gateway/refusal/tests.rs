@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::Text;
 use serde_json::Value;
 use std::collections::HashSet;
 
@@ -7,7 +8,14 @@ const PORTAL: &str = "https://portal.example.jp/acquire?a=1&b=2";
 
 fn rendered(problem: Problem, language: Language, format: Format, portal_url: Option<&str>) -> (RenderedPage, String) {
     let reference = RequestId::from_octets([0x3a, 0x86, 0xf9, 0x83, 0xed, 0x4c, 0xe9, 0xd5, 0x07, 0x7a]);
-    let particulars = Particulars { reference: &reference, now: NOW, portal_url, allow: Some("GET, POST") };
+    let particulars = Particulars {
+        reference: &reference,
+        now: NOW,
+        portal_url,
+        advice: Advice::AskForReissue,
+        contact: None,
+        allow: Some("GET, POST"),
+    };
     let page = render(problem, Preference { language, format }, &particulars);
     let body = String::from_utf8(page.body.to_vec()).unwrap();
     (page, body)
@@ -29,7 +37,7 @@ fn every_problem_has_its_own_words_in_both_languages() {
     for language in Language::ALL {
         let mut titles = HashSet::new();
         for problem in Problem::all() {
-            let words = texts::words(problem, language);
+            let words = texts::words(problem, language, Advice::AskForReissue);
             assert!(titles.insert(words.title), "{problem:?} has another's title");
             assert!(!words.next_steps.is_empty(), "{problem:?}");
             for text in [words.title, words.detail].into_iter().chain(words.next_steps.iter().copied()) {
@@ -41,7 +49,7 @@ fn every_problem_has_its_own_words_in_both_languages() {
             sentences.for_each(|sentence| assert!(sentence.ends_with(end), "{sentence}"));
             assert!(!words.title.ends_with(end), "{}", words.title);
         }
-        assert_eq!(titles.len(), 25);
+        assert_eq!(titles.len(), 26);
     }
 }
 
@@ -52,7 +60,7 @@ fn the_status_and_type_of_each_problem_are_its_own() {
     let generic: Vec<u16> = Problem::all().skip(Reason::ALL.len()).map(status).collect();
     assert_eq!(generic, [400, 404, 405, 408, 413, 414, 421, 429, 431, 500, 501, 502, 503, 504]);
     let types: HashSet<String> = Problem::all().map(Problem::type_uri).collect();
-    assert_eq!(types.len(), 25);
+    assert_eq!(types.len(), 26);
     assert!(types.contains("urn:sekisho:refusal:expired") && types.contains("urn:sekisho:error:misdirected-request"));
 }
 
@@ -64,7 +72,7 @@ fn a_refused_person_reads_the_reason_the_next_step_and_the_reference_number() {
     for part in [
         "<html lang=\"ja\">",
         "<h1 id=\"title\">電子証明書の有効期限が切れています</h1>",
-        "<li>電子証明書を再取得してください。</li>",
+        "<li>再発行の手続きが済んだら、電子証明書を取得してください。</li>",
         "<a href=\"https://portal.example.jp/acquire?a=1&amp;b=2\" rel=\"noreferrer\">",
         "<dt>お問い合わせ番号</dt><dd class=\"reference\">7A3F-K0ZD-9KMX-A1VT</dd>",
         "<dd>403 expired</dd>",
@@ -86,7 +94,7 @@ fn a_refused_program_reads_a_problem_document() {
     let (page, body) = rendered(refused, Language::English, Format::ProblemJson, Some(PORTAL));
     assert_eq!(header(&page, "content-type"), Some("application/problem+json"));
     let document: Value = serde_json::from_str(&body).unwrap();
-    let words = texts::words(refused, Language::English);
+    let words = texts::words(refused, Language::English, Advice::AskForReissue);
     assert_eq!(
         document,
         json!({
@@ -156,11 +164,77 @@ fn a_portal_url_cannot_leave_its_attribute_and_is_a_link_only_to_the_web() {
 }
 
 #[test]
-fn only_refusals_point_to_the_portal() {
-    for problem in Problem::all() {
-        let (_, body) = rendered(problem, Language::Japanese, Format::Html, Some(PORTAL));
-        assert_eq!(body.contains("href="), matches!(problem, Problem::Refused(_)), "{problem:?}");
+fn only_refusals_that_another_certificate_helps_against_point_to_the_portal() {
+    let pointing: Vec<_> = Problem::all()
+        .filter(|problem| rendered(*problem, Language::Japanese, Format::Html, Some(PORTAL)).1.contains("href="))
+        .map(Problem::name)
+        .collect();
+    let expected =
+        ["no-certificate", "expired", "revoked", "unknown-ca", "wrong-usage", "bad-certificate", "malformed-identity"];
+    assert_eq!(pointing, expected);
+}
+
+#[test]
+fn what_to_do_about_an_old_certificate_is_what_clients_of_its_ca_can_do() {
+    for (reason, acquire, ask) in [
+        (
+            Reason::Expired,
+            ["再取得してください", "Acquire a new certificate."],
+            ["再発行をご依頼", "has to be reissued"],
+        ),
+        (Reason::Revoked, ["再取得してください", "acquire a new certificate."], ["再発行をご依頼", "have it reissued"]),
+    ] {
+        for (place, language) in Language::ALL.into_iter().enumerate() {
+            let steps = |advice| texts::words(Problem::Refused(reason), language, advice).next_steps.concat();
+            let (acquires, asks) = (steps(Advice::AcquireAgain), steps(Advice::AskForReissue));
+            assert!(acquires.contains(acquire[place]) && !acquires.contains(ask[place]), "{acquires}");
+            assert!(asks.contains(ask[place]) && !asks.contains(acquire[place]), "{asks}");
+        }
     }
+}
+
+#[test]
+fn the_bank_is_named_and_can_be_called_and_no_text_of_it_is_markup() {
+    let text = |ja: &str, en: &str| Text { ja: ja.to_owned(), en: en.to_owned() };
+    let contact = Contact {
+        name: text("せきしょ銀行<b>", "Sekisho \"Bank\""),
+        mark: Some(text("関", "SB")),
+        telephone: Some("+81 (0)120-000-000".to_owned()),
+        hours: Some(text("平日 9:00〜17:00", "Weekdays 9:00 to 17:00 JST")),
+    };
+    let reference = RequestId::from_octets([0; 10]);
+    let particulars = Particulars {
+        reference: &reference,
+        now: NOW,
+        portal_url: None,
+        advice: Advice::AcquireAgain,
+        contact: Some(&contact),
+        allow: None,
+    };
+    let page = |language, format| {
+        let page = render(Problem::Refused(Reason::Blocked), Preference { language, format }, &particulars);
+        String::from_utf8(page.body.to_vec()).unwrap()
+    };
+    let japanese = page(Language::Japanese, Format::Html);
+    for part in [
+        "<title>この電子証明書のご利用を停止しています | せきしょ銀行&lt;b&gt;</title>",
+        "aria-hidden=\"true\">関</span><span>せきしょ銀行&lt;b&gt;</span></p>",
+        "<h2 id=\"desk\">お問い合わせ先</h2>\n<p>せきしょ銀行&lt;b&gt;</p>",
+        "<a href=\"tel:+810120000000\">+81 (0)120-000-000</a>",
+        "<dt>受付時間</dt><dd>平日 9:00〜17:00</dd>",
+    ] {
+        assert!(japanese.contains(part), "{part} is not in\n{japanese}");
+    }
+    let english = page(Language::English, Format::Html);
+    assert!(
+        english.contains("Sekisho &quot;Bank&quot;") && english.contains("Weekdays 9:00 to 17:00 JST"),
+        "{english}"
+    );
+    let document: Value = serde_json::from_str(&page(Language::English, Format::ProblemJson)).unwrap();
+    let told = json!({
+        "name": "Sekisho \"Bank\"", "telephone": "+81 (0)120-000-000", "hours": "Weekdays 9:00 to 17:00 JST",
+    });
+    assert_eq!(document["contact"], told);
 }
 
 #[test]

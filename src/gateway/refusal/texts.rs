@@ -3,8 +3,10 @@
 //! No path, name or number of the bank's network stands in them, and nothing of the certificate but why it is refused.
 
 mod errors;
+mod renewal;
 
 use super::{Language, Problem, Words};
+use crate::config::Advice;
 use crate::gateway::verify::Reason;
 
 /// The words around a problem's own.
@@ -16,6 +18,9 @@ pub(super) struct Labels {
     pub(super) reference: &'static str,
     pub(super) reason: &'static str,
     pub(super) time: &'static str,
+    pub(super) desk: &'static str,
+    pub(super) telephone: &'static str,
+    pub(super) hours: &'static str,
 }
 
 pub(super) const fn labels(language: Language) -> &'static Labels {
@@ -28,6 +33,9 @@ pub(super) const fn labels(language: Language) -> &'static Labels {
             reference: "お問い合わせ番号",
             reason: "理由コード",
             time: "日時",
+            desk: "お問い合わせ先",
+            telephone: "電話番号",
+            hours: "受付時間",
         },
         Language::English => &Labels {
             language_name: "English",
@@ -37,12 +45,18 @@ pub(super) const fn labels(language: Language) -> &'static Labels {
             reference: "Reference number",
             reason: "Reason code",
             time: "Time",
+            desk: "Whom to contact",
+            telephone: "Telephone",
+            hours: "Hours",
         },
     }
 }
 
-pub(super) const fn words(problem: Problem, language: Language) -> Words {
+/// `advice` is what clients of the refused one's CA do to get another certificate.
+pub(super) const fn words(problem: Problem, language: Language, advice: Advice) -> Words {
     match (problem, language) {
+        (Problem::Refused(Reason::Expired), _) => renewal::expired(language, advice),
+        (Problem::Refused(Reason::Revoked), _) => renewal::revoked(language, advice),
         (Problem::Refused(reason), Language::Japanese) => refusal_in_japanese(reason),
         (Problem::Refused(reason), Language::English) => refusal_in_english(reason),
         (problem, Language::Japanese) => errors::in_japanese(problem),
@@ -57,19 +71,12 @@ const fn refusal_in_japanese(reason: Reason) -> Words {
             detail: "このサービスのご利用には電子証明書が必要ですが、お使いのブラウザーから電子証明書が提示されませんでした。",
             next_steps: &[
                 "ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、表示される一覧からこのサービス用の電子証明書を選択してください。",
-                "一覧が表示されない場合は、電子証明書を取得したパソコンとブラウザーでアクセスしているかご確認ください。",
-                "電子証明書をまだ取得していない場合は、先に電子証明書の取得手続きを行ってください。",
+                "一覧が表示されない場合や、一覧にこのサービス用の電子証明書がない場合は、電子証明書の有効期限をご確認ください。有効期限が切れた電子証明書や、ほかのサービス用の電子証明書は、一覧に表示されません。",
+                "有効期限内の電子証明書をお持ちの場合は、その電子証明書を取得したパソコンとブラウザーでアクセスしているかご確認ください。",
+                "有効期限が切れている場合や、まだ取得していない場合は、先に電子証明書の取得または再発行の手続きを行ってください。",
             ],
         },
-        Reason::Expired => Words {
-            title: "電子証明書の有効期限が切れています",
-            detail: "提示された電子証明書は有効期限を過ぎているため、ご利用いただけません。",
-            next_steps: &[
-                "電子証明書を再取得してください。",
-                "新しい電子証明書をすでに取得している場合は、ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、新しい電子証明書を選択してください。",
-                "再取得の方法がわからない場合は、貴社の管理者にご確認ください。",
-            ],
-        },
+        Reason::Expired => renewal::expired(Language::Japanese, Advice::AskForReissue),
         Reason::NotYetValid => Words {
             title: "電子証明書の有効期間が始まっていません",
             detail: "提示された電子証明書は、まだ有効期間の開始前のため、ご利用いただけません。",
@@ -79,13 +86,14 @@ const fn refusal_in_japanese(reason: Reason) -> Words {
                 "時間をおいても解消しない場合は、お問い合わせ番号を添えて銀行のお問い合わせ窓口へご連絡ください。",
             ],
         },
-        Reason::Revoked => Words {
-            title: "電子証明書が失効しています",
-            detail: "提示された電子証明書は失効しているため、ご利用いただけません。電子証明書の再発行により、以前の電子証明書が失効している場合があります。",
+        Reason::Revoked => renewal::revoked(Language::Japanese, Advice::AskForReissue),
+        Reason::Suspended => Words {
+            title: "電子証明書のご利用が一時停止されています",
+            detail: "提示された電子証明書は、一時的に利用を停止されています。失効したものではなく、停止が解除されると、同じ電子証明書をそのままご利用いただけます。",
             next_steps: &[
-                "再発行された新しい電子証明書をお持ちの場合は、ブラウザーの画面をすべて閉じてから開き直し、もう一度アクセスして、新しい電子証明書を選択してください。",
-                "お持ちでない場合は、貴社の管理者に電子証明書の再発行をご依頼ください。",
-                "失効にお心当たりがない場合は、至急、銀行のお問い合わせ窓口へご連絡ください。",
+                "貴社の管理者に、利用停止の解除をご依頼ください。管理者の方は、銀行のお問い合わせ窓口へご連絡ください。",
+                "解除された後に、ブラウザーを開き直してもう一度アクセスしてください。電子証明書を再取得する必要はありません。",
+                "停止にお心当たりがない場合は、至急、銀行のお問い合わせ窓口へご連絡ください。",
             ],
         },
         Reason::Blocked => Words {
@@ -157,19 +165,12 @@ const fn refusal_in_english(reason: Reason) -> Words {
             detail: "This service needs your electronic certificate, and your browser did not present one.",
             next_steps: &[
                 "Close every browser window, open the browser again, come back to this address and choose the certificate for this service from the list.",
-                "If no list appears, check that you are using the computer and the browser in which the certificate was installed.",
-                "If you do not have a certificate yet, acquire it first.",
+                "If no list appears, or the certificate is not in it, check its expiry date: the list shows neither expired certificates nor those of other services.",
+                "If it has not expired, check that you are using the computer and the browser in which it was installed.",
+                "If it has expired, or you do not have one yet, acquire one or have it reissued first.",
             ],
         },
-        Reason::Expired => Words {
-            title: "Your certificate has expired",
-            detail: "The certificate you presented is past its expiry date and can no longer be used.",
-            next_steps: &[
-                "Acquire a new certificate.",
-                "If you already have the new one, close every browser window, open the browser again, come back to this address and choose the new certificate.",
-                "If you are not sure how to acquire it, ask your company's administrator.",
-            ],
-        },
+        Reason::Expired => renewal::expired(Language::English, Advice::AskForReissue),
         Reason::NotYetValid => Words {
             title: "Your certificate is not valid yet",
             detail: "The certificate you presented cannot be used before its validity period begins.",
@@ -179,13 +180,14 @@ const fn refusal_in_english(reason: Reason) -> Words {
                 "If this does not pass, contact the bank and quote the reference number.",
             ],
         },
-        Reason::Revoked => Words {
-            title: "Your certificate has been revoked",
-            detail: "The certificate you presented has been revoked and can no longer be used. When a certificate is reissued, the earlier one is revoked.",
+        Reason::Revoked => renewal::revoked(Language::English, Advice::AskForReissue),
+        Reason::Suspended => Words {
+            title: "Your certificate is suspended",
+            detail: "The certificate you presented is suspended for the time being. It has not been revoked: once the suspension is lifted, the same certificate can be used again.",
             next_steps: &[
-                "If you have the reissued certificate, close every browser window, open the browser again, come back to this address and choose the new certificate.",
-                "If you do not, ask your company's administrator to have it reissued.",
-                "If you do not know why it was revoked, contact the bank at once.",
+                "Ask your company's administrator to lift the suspension. If you are the administrator, contact the bank.",
+                "After that, open the browser again and come back to this address. You do not need a new certificate.",
+                "If you do not know why it was suspended, contact the bank at once.",
             ],
         },
         Reason::Blocked => Words {

@@ -200,7 +200,7 @@ fn judge(
         StepName::Standing,
         || {
             let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now)
-                .map_err(|(_, refusal)| refusal)?;
+                .map_err(|(_, refusal)| refusal.issued_by(&verified.ca))?;
             Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),
@@ -221,7 +221,7 @@ fn stand(
 ) -> Option<Result<VerifiedClient, Refusal>> {
     match standing::check(&verified.links, Some(&verified.holder()), trust, now) {
         Ok(standing) => Some(Ok(VerifiedClient::of(Arc::clone(verified), standing, policy, trust, now))),
-        Err((Whose::Leaf, refusal)) => Some(Err(refusal)),
+        Err((Whose::Leaf, refusal)) => Some(Err(refusal.issued_by(&verified.ca))),
         Err((Whose::Authority, _)) => None,
     }
 }

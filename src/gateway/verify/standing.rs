@@ -2,6 +2,7 @@
 
 use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
 use crate::config::AnchorExpiry;
+use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
 use crate::trust::blocks::{Block, Holder};
@@ -52,8 +53,11 @@ pub(super) fn check(
             RevocationStatus::Unenforced { ca, why } => {
                 unenforced.get_or_insert_with(|| Unenforced::Unavailable { ca, why: why.into() });
             }
-            RevocationStatus::Revoked { at, crl_number, .. } => {
-                return Err((whose, revoked(link, issuer, at, crl_number)));
+            RevocationStatus::Revoked { at, reason, crl_number } => {
+                // A CA on hold is nothing that its client could have released.
+                let is_hold = whose == Whose::Leaf && reason == RevocationReason::CertificateHold;
+                let reason = if is_hold { Reason::Suspended } else { Reason::Revoked };
+                return Err((whose, revoked(reason, link, issuer, at, crl_number)));
             }
             RevocationStatus::Unavailable { ca, why } => {
                 unavailable.get_or_insert((whose, ca, why));
@@ -126,11 +130,12 @@ fn not_configured(key: &AuthorityKey) -> Refusal {
     Refusal::new(Reason::UnknownCa, format!("the CA {key:?} of the path is not configured any more"))
 }
 
-fn revoked(link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Arc<str>>) -> Refusal {
-    let evidence = format!("serial {} was revoked by CA {} at {at}", link.serial, issuer.name());
+fn revoked(reason: Reason, link: &Link, issuer: &Authority, at: Timestamp, crl_number: Option<Arc<str>>) -> Refusal {
+    let how = if reason == Reason::Suspended { "put on hold" } else { "revoked" };
+    let evidence = format!("serial {} was {how} by CA {} at {at}", link.serial, issuer.name());
     let crl_number = crl_number.map(|number| number.to_string());
     let subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::default() }));
-    Refusal { subject, ..Refusal::new(Reason::Revoked, evidence) }
+    Refusal { subject, ..Refusal::new(reason, evidence) }
 }
 
 fn not_told_yet(ca: &str) -> Refusal {

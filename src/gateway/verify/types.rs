@@ -289,6 +289,8 @@ pub enum Reason {
     NotYetValid,
     /// The leaf or a CA above it is on its issuer's revocation list.
     Revoked,
+    /// The leaf is on hold (certificateHold, RFC 5280 section 5.3.1): it is good again once it is released.
+    Suspended,
     /// The leaf, its user, its contract, or a CA above it is on the block list.
     Blocked,
     /// No path to a CA that this site trusts.
@@ -307,11 +309,12 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of the README's table.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NoCertificate,
         Self::Expired,
         Self::NotYetValid,
         Self::Revoked,
+        Self::Suspended,
         Self::Blocked,
         Self::UnknownCa,
         Self::WrongUsage,
@@ -328,6 +331,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::Revoked => "revoked",
+            Self::Suspended => "suspended",
             Self::Blocked => "blocked",
             Self::UnknownCa => "unknown-ca",
             Self::WrongUsage => "wrong-usage",
@@ -348,6 +352,8 @@ pub struct Refusal {
     pub evidence: String,
     /// The leaf, as far as it could be read.
     pub subject: Option<Box<LeafFacts>>,
+    /// The configured name of the CA that issued the leaf, where that is proven: what to do next depends on it.
+    pub ca: Option<Arc<str>>,
     /// What would have to be asked for before this could be told for certain. Where there is something, the reason is
     /// [`Reason::RevocationUnavailable`], everything else about the chain is good, and nothing is said to the client
     /// before it was asked for.
@@ -374,12 +380,18 @@ pub struct LeafFacts {
 impl Refusal {
     /// A refusal without a readable leaf.
     pub fn new(reason: Reason, evidence: impl Into<String>) -> Self {
-        Self { reason, evidence: evidence.into(), subject: None, needs: Vec::new() }
+        Self { reason, evidence: evidence.into(), subject: None, ca: None, needs: Vec::new() }
     }
 
     /// Whether it is not the last word: what it lacks can be asked for.
     pub const fn is_pending(&self) -> bool {
         !self.needs.is_empty()
+    }
+
+    /// The same refusal of a leaf that the CA of this name issued.
+    #[must_use]
+    pub(super) fn issued_by(self, ca: &Arc<str>) -> Self {
+        Self { ca: Some(Arc::clone(ca)), ..self }
     }
 
     /// The same refusal with what can be read of the leaf it is about.
