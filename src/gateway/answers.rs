@@ -33,6 +33,7 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
     // Whoever was asked meanwhile may have found nobody there.
     let Some(place) = place.filter(|_| !is_left_alone()) else {
         gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
+        answers.failed(responder, *serial, Blame::Nobody, "no place", clock::now());
         return;
     };
     let began = Instant::now();
@@ -48,6 +49,16 @@ pub(super) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKey, serial: &
             gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, error.name]).inc();
             tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = error.name, "OCSP: {error}");
         }
+    }
+}
+
+/// Notes that a query found no place among those of all responders.
+pub(super) fn not_sent(gateway: &Gateway, need: &Need) {
+    let Need::Answer { issuer, serial } = need else { return };
+    let snapshot = gateway.snapshot();
+    if let Some(responder) = snapshot.trust.authority(issuer).and_then(Authority::responder) {
+        gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
+        snapshot.trust.live().answers.failed(responder, *serial, Blame::Nobody, "no place", clock::now());
     }
 }
 

@@ -87,7 +87,11 @@ impl Questions {
             return Some(ended.clone());
         }
         // What came back is in force before its question ends: whoever looks only now need not ask again.
-        if under_way.len() >= MAX_UNDER_WAY || answers::is_known(gateway, need) {
+        if answers::is_known(gateway, need) {
+            return None;
+        }
+        if under_way.len() >= MAX_UNDER_WAY {
+            answers::not_sent(gateway, need);
             return None;
         }
         let (end, ended) = watch::channel(());

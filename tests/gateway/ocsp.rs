@@ -292,3 +292,47 @@ fn a_ca_above_the_client_is_asked_about_at_its_own_issuer_s_responder() {
         assert_eq!(asked.front.questions(), 1, "the issuing CA is asked about once, for all its clients");
     }
 }
+
+/// A user's browser that opens a connection for each request never has one that lives as long as `refresh`.
+#[test]
+fn short_connections_are_refused_once_a_refresh_has_passed_since_the_revocation_though_the_answer_still_holds() {
+    let asked = Asked::new(", refresh = \"1s\"", "");
+    let names = ["client-good", "client-rsa"];
+    let known = |says| names.map(|name| (name, says));
+    // Each answer of openssl's holds for an hour.
+    let good = asked.openssl("issuing-ca", &known(Says::Good), &["-nmin", "60"]);
+    asked.front.now(Behaviour::To(good.address()));
+    let clients =
+        VERSIONS.into_iter().zip(names).map(|(version, name)| TlsClient::new(&asked.pki, Some(name), version));
+    let clients: Vec<_> = clients.collect();
+    let status = |client: &TlsClient| match client.get(&asked.gateway, ALERT, "/echo") {
+        Ok((response, connection)) => (response.status, connection.resumed()),
+        Err(_) => (0, false),
+    };
+    for client in &clients {
+        assert_eq!(status(client).0, 200);
+        wait_until("a session resumes", || status(client).1);
+    }
+    let revoked = asked.openssl("issuing-ca", &known(Says::Revoked(1)), &["-nmin", "60"]);
+    asked.front.now(Behaviour::To(revoked.address()));
+    for client in &clients {
+        wait_until("a short connection is refused", || status(client).0 != 200);
+        let reached = asked.reached();
+        assert_ne!(status(client).0, 200, "it stays refused");
+        assert_eq!(asked.reached(), reached);
+    }
+}
+
+#[test]
+fn an_answer_older_than_refresh_that_still_holds_serves_while_the_responder_is_away() {
+    let asked = Asked::new(", refresh = \"1s\", timeout = \"1s\"", "");
+    asked.answers(|answer| answer);
+    assert_eq!(asked.get("client-good", ALERT).status, 200);
+    asked.front.now(Behaviour::Closes);
+    let old = now().plus_seconds(2);
+    wait_until("the answer is older than refresh", || now() > old);
+    let asked_before = asked.front.questions();
+    assert_eq!(asked.get("client-good", ALERT).status, 200);
+    assert!(asked.front.questions() > asked_before, "the responder was not queried");
+    assert!(asked.outcomes("unreachable") > 0.5);
+}

@@ -37,6 +37,8 @@ pub(super) struct Known {
     pub(super) answer: Option<KeptAnswer>,
     /// The last question came to nothing.
     pub(super) failure: Option<Failure>,
+    /// The last question was not sent: there was no place for it.
+    not_sent: Option<Pause>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +128,7 @@ impl OcspAnswers {
         let kept = KeptAnswer { answer, holds_until, rest: Pause::until(responder.refresh_at(holds_until, now), now) };
         let mut shard = self.shard(&serial);
         self.make_room(&mut shard, &key, now);
-        let before = shard.insert(key, Known { answer: Some(kept), failure: None });
+        let before = shard.insert(key, Known { answer: Some(kept), ..Known::default() });
         let was_revoked = before.and_then(|known| known.answer).is_some_and(|kept| kept.is_revoked());
         if kept.is_revoked() && !was_revoked { Change::NowRevoked } else { Change::None }
     }
@@ -139,11 +141,19 @@ impl OcspAnswers {
         let key = (responder.authority(), serial);
         let why: Arc<str> = why.into();
         match blame {
-            Blame::Nobody => return,
+            Blame::Nobody => return self.not_sent(key, now),
             Blame::Answer => drop(lock(&self.responders).remove(&key.0)),
             Blame::Responder => self.count_failure(key, &why, now),
         }
         self.keep_failure(key, why, now);
+    }
+
+    /// Notes that a question found no place. It is no failure: no CRL stands in for a responder that was not asked. But
+    /// a stream whose answer has ended meanwhile does not go on until a place is free.
+    fn not_sent(&self, key: Key, now: Timestamp) {
+        let mut shard = self.shard(&key.1);
+        self.make_room(&mut shard, &key, now);
+        shard.entry(key).or_default().not_sent = Some(Pause::after(1, now));
     }
 
     fn count_failure(&self, (authority, serial): Key, why: &Arc<str>, now: Timestamp) {
@@ -165,6 +175,7 @@ impl OcspAnswers {
         let known = shard.entry(key).or_default();
         let times = known.failure.as_ref().map_or(1, |failure| failure.times.saturating_add(1));
         known.failure = Some(Failure { times, pause: Pause::after(times, now), why });
+        known.not_sent = None;
     }
 
     /// Why a responder is left alone at `now`, if it is; a question to it then fails without being asked.
@@ -214,7 +225,7 @@ impl OcspAnswers {
     pub(super) fn silence(&self, authority: AuthorityKey, known: &Known, now: Timestamp) -> Option<(Arc<str>, MayAsk)> {
         let left_alone = self.backs_off(&authority, now).is_some();
         let (why, just_asked) = match &known.failure {
-            Some(failure) => (Arc::clone(&failure.why), failure.pause.lasts(now)),
+            Some(failure) => (Arc::clone(&failure.why), failure.pause.lasts(now) || known.was_not_sent(now)),
             None => (self.down(&authority)?.1, false),
         };
         Some((why, if left_alone || just_asked { MayAsk::NotYet } else { MayAsk::Now }))
@@ -293,7 +304,13 @@ impl KeptAnswer {
 }
 
 impl Known {
-    fn is_due(&self, now: Timestamp) -> bool {
+    /// Returns `true` if the last question found no place, just now.
+    pub(super) fn was_not_sent(&self, now: Timestamp) -> bool {
+        self.not_sent.is_some_and(|pause| pause.lasts(now))
+    }
+
+    /// Returns `true` if the answer is older than `refresh` allows, or missing, and no question has failed just now.
+    pub(super) fn is_due(&self, now: Timestamp) -> bool {
         let may_retry = self.failure.as_ref().is_none_or(|failure| !failure.pause.lasts(now));
         let is_old = self.answer.is_none_or(|kept| !kept.rest.lasts(now) && !kept.is_revoked());
         may_retry && is_old
@@ -302,6 +319,7 @@ impl Known {
     fn is_worth_keeping(&self, now: Timestamp) -> bool {
         self.answer.is_some_and(|kept| kept.holds_until >= now || kept.is_revoked())
             || self.failure.as_ref().is_some_and(|failure| failure.pause.lasts(now))
+            || self.was_not_sent(now)
     }
 }
 

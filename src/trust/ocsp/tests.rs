@@ -110,8 +110,8 @@ fn an_answer_decides_while_it_holds_and_is_asked_for_again_when_it_is_over() {
     let world = World::new();
     assert_eq!(world.answered(CertificateStatus::Good, 60), Change::None);
     let good = RevocationStatus::Good { crl_number: None, warning: None };
-    assert_eq!(world.closed(60, no_list()), good);
-    assert_eq!(world.closed(60, listed_good()), listed_good(), "with the number of the list beside it");
+    assert_eq!(world.closed(40, no_list()), good);
+    assert_eq!(world.closed(40, listed_good()), listed_good(), "with the number of the list beside it");
     assert!(matches!(world.closed(61, listed_good()), RevocationStatus::Pending { .. }));
     assert_eq!(world.answered(CertificateStatus::Unknown, 3600), Change::None);
     assert!(matches!(world.closed(30, listed_good()), RevocationStatus::Unavailable { .. }));
@@ -301,8 +301,11 @@ fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_w
         fail(Blame::Nobody);
     }
     assert!(world.answers.backs_off(&authority, NOW).is_none() && world.answers.down(&authority).is_none());
-    world.answers.failed(&world.responder, serial(2), Blame::Nobody, "busy", NOW);
-    assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
+    world.answers.failed(&world.responder, serial(3), Blame::Nobody, "busy", NOW);
+    let of_third = |seconds| world.of(3, seconds, WhenStale::Closed, listed_good());
+    assert!(matches!(of_third(1), RevocationStatus::Unavailable { .. }), "no CRL stands in");
+    assert!(matches!(of_third(3), RevocationStatus::Pending { .. }));
+    assert!(matches!(world.of(2, 3, WhenStale::Closed, listed_good()), RevocationStatus::Pending { .. }));
     // Three that it did not answer: it is away, and a fresh list stands in for whoever comes.
     (0..3).for_each(|_| fail(Blame::Responder));
     assert!(world.answers.backs_off(&authority, NOW).is_some());
@@ -314,4 +317,48 @@ fn only_what_is_its_own_fault_has_a_responder_left_alone_and_who_was_not_asked_w
     fail(Blame::Answer);
     assert!(world.answers.down(&authority).is_none());
     assert!(matches!(of_another(), RevocationStatus::Pending { .. }));
+}
+
+#[test]
+fn an_answer_older_than_refresh_is_asked_anew_and_serves_only_where_that_has_no_result() {
+    let world = World::new();
+    let day = 86_400;
+    world.answered(CertificateStatus::Good, day);
+    assert_eq!(world.closed(269, listed_good()), listed_good());
+    // `refresh` is 300 s, and it holds for a day.
+    for listed in [listed_good(), listed_old(), no_list()] {
+        assert!(matches!(world.closed(301, listed), RevocationStatus::Pending { .. }));
+    }
+    assert!(matches!(world.at(301, WhenStale::Open, listed_good()), RevocationStatus::Pending { .. }));
+    // No place for the question is no result of it.
+    world.answers.failed(&world.responder, serial(1), Blame::Nobody, "busy", NOW.plus_seconds(301));
+    assert!(matches!(world.closed(301, listed_good()), RevocationStatus::Pending { .. }));
+    world.fail(301);
+    let good = RevocationStatus::Good { crl_number: None, warning: None };
+    assert_eq!(world.closed(302, no_list()), good);
+    assert!(matches!(world.closed(310, no_list()), RevocationStatus::Pending { .. }), "after the pause, once more");
+    (0..2).for_each(|_| world.fail(310));
+    assert_eq!(world.closed(311, no_list()), good, "nobody waits for a responder that is away");
+    // What it said was revoked stays so, and an answer that has ended is none.
+    assert!(matches!(world.closed(day + 1_000, no_list()), RevocationStatus::Pending { .. }));
+    world.answered(KEY_COMPROMISE, day);
+    assert!(revoked(&world.closed(301, listed_good())));
+}
+
+/// Else whoever keeps all places taken has a stream go on for ever.
+#[test]
+fn a_question_that_found_no_place_keeps_no_answer_in_force_that_has_ended() {
+    let world = World::new();
+    let busy = |seconds| {
+        world.answers.failed(&world.responder, serial(1), Blame::Nobody, "busy", NOW.plus_seconds(seconds));
+    };
+    world.answered(CertificateStatus::Good, 60);
+    busy(61);
+    assert!(matches!(world.closed(62, listed_good()), RevocationStatus::Unavailable { .. }));
+    assert!(matches!(world.at(62, WhenStale::Open, no_list()), RevocationStatus::Good { warning: Some(_), .. }));
+    assert!(matches!(world.closed(64, listed_good()), RevocationStatus::Pending { .. }), "then it is asked again");
+    // After failures it is no other.
+    world.fail(64);
+    busy(70);
+    assert!(matches!(world.closed(71, no_list()), RevocationStatus::Unavailable { .. }));
 }

@@ -1,8 +1,9 @@
 //! What lists and a responder together say of a certificate.
 //!
-//! Revoked by either is revoked. Good is what the responder says it is while its answer holds; a fresh list stands in
-//! for a responder that was asked about this certificate in vain, and for one that does not answer at all; for one that
-//! was not asked nothing does. The responder's `unknown` is an answer, and no good one.
+//! Revoked by either is revoked. Good is what the responder says it is, in an answer that holds and is no older than
+//! `refresh`; an older one that still holds serves when the responder was queried again without result. A fresh CRL
+//! stands in for a responder that was queried about this certificate without result, and for one that does not answer at
+//! all; for one that was not queried nothing does. The responder's `unknown` is an answer, and no good one.
 
 use super::answers::{KeptAnswer, MayAsk, OcspAnswers};
 use super::responder::Responder;
@@ -31,8 +32,10 @@ enum Word {
     Good,
     /// In an answer that holds.
     Unknown,
-    /// It was not asked, or its answer is over.
+    /// It is to be queried first: there is no answer, it has ended, or it says good and is older than `refresh`.
     NotAsked,
+    /// There is no answer that holds, and its query found no place.
+    NotSent { before: Option<KeptAnswer> },
     /// It was asked in vain, or does not answer anybody; what it said before is over.
     Silent { before: Option<KeptAnswer>, why: Arc<str>, may_ask: MayAsk },
 }
@@ -70,6 +73,12 @@ impl OcspAnswers {
             (listed, Word::Good) => Good { crl_number: number_of(listed), warning: None },
             (_, Word::Unknown) => untold(format!("the OCSP responder {} does not know the certificate", responder.url)),
             (_, Word::NotAsked) => pending(),
+            (listed, Word::NotSent { before }) => {
+                match before.and_then(|good| good.tolerated(responder, when_stale, now)) {
+                    Some(warning) => Good { crl_number: number_of(listed), warning: Some(warning) },
+                    None => untold(format!("too many queries to the OCSP responder {} are under way", responder.url)),
+                }
+            }
             (_, Word::Silent { before: Some(hold), .. })
                 if let Some((at, reason)) = hold.revoked()
                     && made_at.is_none_or(|made_at| made_at <= hold.answer.this_update) =>
@@ -104,9 +113,13 @@ impl OcspAnswers {
         let answer = known.answer.filter(|kept| kept.is_revoked() || is_believed(kept));
         match answer.filter(|kept| kept.is_final() || now <= kept.holds_until).map(|kept| kept.answer.status) {
             Some(CertificateStatus::Revoked { at, reason }) => Word::Revoked { at, reason },
+            Some(CertificateStatus::Good) if known.is_due(now) && self.backs_off(&authority, now).is_none() => {
+                Word::NotAsked
+            }
             Some(CertificateStatus::Good) => Word::Good,
             Some(CertificateStatus::Unknown) => Word::Unknown,
             None => match self.silence(authority, &known, now) {
+                None if known.was_not_sent(now) => Word::NotSent { before: answer },
                 None => Word::NotAsked,
                 Some((why, may_ask)) => Word::Silent { before: answer, why, may_ask },
             },
