@@ -27,12 +27,12 @@
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
 use crate::pki::fingerprint::sha256;
+use crate::pki::pem;
 use crate::pki::time::Timestamp;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::Method;
-use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;
@@ -234,17 +234,16 @@ impl PemKey {
 }
 
 /// The one key of a PEM file; other blocks (`EC PARAMETERS`, which OpenSSL writes first) are passed over.
-fn one_key(pem: &[u8]) -> Result<PemKey, KeyError> {
+fn one_key(text: &[u8]) -> Result<PemKey, KeyError> {
     let mut key = None;
-    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-        let (kind, der) = block.map_err(|error| KeyError::Pem(error.to_string()))?;
-        let found = match kind {
-            SectionKind::PrivateKey | SectionKind::EcPrivateKey => {
+    for (label, der) in pem::labelled(text).map_err(|error| KeyError::Pem(error.to_string()))? {
+        let found = match &*label {
+            "PRIVATE KEY" | "EC PRIVATE KEY" => {
                 let key = EcdsaKeyPair::from_private_key_der(&ECDSA_P256_SHA256_FIXED_SIGNING, &der);
                 PemKey::Private(key.map_err(|_| KeyError::NotP256)?)
             }
-            SectionKind::PublicKey => PemKey::Public(point_of_spki(&der)?),
-            SectionKind::RsaPrivateKey => return Err(KeyError::NotP256),
+            "PUBLIC KEY" => PemKey::Public(point_of_spki(&der)?),
+            other if other.ends_with("KEY") => return Err(KeyError::NotP256),
             _ => continue,
         };
         if key.replace(found).is_some() {

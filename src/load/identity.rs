@@ -1,7 +1,6 @@
 //! Client certificates and their keys.
 
 use crate::pki::pem;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fmt;
 use std::fs;
@@ -37,7 +36,7 @@ impl Clone for Identity {
 pub fn read_pair(certificate: &Path, key: &Path) -> Result<Identity, IdentityError> {
     let chain = pem::certificates(&read(certificate)?).map_err(|error| wrong(certificate, &error))?;
     let chain: Vec<_> = chain.into_iter().map(|der| CertificateDer::from(der.to_vec())).collect();
-    let key_der = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| wrong(key, &error))?;
+    let key_der = pem::private_key(&read(key)?).map_err(|error| wrong(key, &error))?;
     Ok(Identity { chain, key: key_der })
 }
 

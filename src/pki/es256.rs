@@ -1,9 +1,9 @@
 //! ES256 public keys and signatures (RFC 7518 section 3.4), as compact JWS carry them.
 
 use super::fingerprint::sha256;
+use super::pem;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use rustls::pki_types::pem::{PemObject as _, SectionKind};
 use std::fmt;
 
 /// Octets of a signature: r and s.
@@ -42,16 +42,14 @@ impl PublicKey {
     ///
     /// # Errors
     /// [`PublicKeyError`].
-    pub fn from_pem(pem: &[u8]) -> Result<Self, PublicKeyError> {
+    pub fn from_pem(text: &[u8]) -> Result<Self, PublicKeyError> {
         let mut found = None;
-        for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
-            let (kind, der) = block.map_err(|error| PublicKeyError::Pem(error.to_string()))?;
-            match kind {
-                SectionKind::PublicKey if found.is_some() => return Err(PublicKeyError::Several),
-                SectionKind::PublicKey => found = Some(Self::from_spki(&der)?),
-                SectionKind::PrivateKey | SectionKind::EcPrivateKey | SectionKind::RsaPrivateKey => {
-                    return Err(PublicKeyError::Private);
-                }
+        for (label, der) in pem::labelled(text).map_err(|error| PublicKeyError::Pem(error.to_string()))? {
+            match &*label {
+                "PUBLIC KEY" if found.is_some() => return Err(PublicKeyError::Several),
+                "PUBLIC KEY" => found = Some(Self::from_spki(&der)?),
+                "RSA PUBLIC KEY" => return Err(PublicKeyError::NotP256),
+                other if other.ends_with("PRIVATE KEY") => return Err(PublicKeyError::Private),
                 _ => {}
             }
         }

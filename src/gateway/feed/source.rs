@@ -11,8 +11,6 @@ use crate::trust::feed::Rules;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -103,7 +101,7 @@ fn client(
         roots.add(root).map_err(|error| unusable(&feed.ca, &error))?;
     }
     let chain = certificates(&feed.certificate, certificate)?;
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| unusable(&feed.key, &error))?;
+    let key = pem::private_key(key).map_err(|error| unusable(&feed.key, &error))?;
     let tls = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(&feed.ca, &error))?
