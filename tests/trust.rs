@@ -115,6 +115,57 @@ fn two_different_lists_of_one_number_both_revoke() {
     }
 }
 
+/// A node of the CA that came back from a backup gives a number again.
+#[test]
+fn lists_of_one_number_and_other_contents_both_revoke_whatever_their_times_and_their_order() {
+    let ca = TestCa::root("A");
+    let list = |seconds: i64, serials: &[u8]| {
+        let list = ca.list().number(7).this_update(NOW.plus_seconds(seconds - 1_000));
+        serials.iter().fold(list, |list, serial| list.revoke(&[*serial])).sign()
+    };
+    let (early, late) = (list(0, &[5]), list(60, &[6]));
+    let both = |loaded: &LoadOutcome, what: &str| {
+        assert_eq!(kinds(loaded), [AlarmKind::Conflict], "{what}");
+        assert_eq!([5, 6].map(|value| status(&loaded.snapshot, &ca, value)), [revoked("7"), revoked("7")], "{what}");
+        assert_eq!(status(&loaded.snapshot, &ca, 7), good("7"), "{what}");
+    };
+    let parts = [ca.parts("a", None)];
+    for lists in [[&early[..], &late], [&late, &early]] {
+        both(&snapshot(&parts, &lists, None), "in one folder");
+        // One after the other in one file.
+        let first = snapshot(&parts, &lists[..1], None);
+        let second = snapshot(&parts, &lists[1..], Some(&first.snapshot));
+        both(&second, "one after the other");
+        both(&snapshot(&parts, &lists[1..], Some(&second.snapshot)), "a third load");
+        let next = ca.list().number(8).this_update(NOW).sign();
+        let ended = snapshot(&parts, &[&next], Some(&second.snapshot));
+        assert_eq!((status(&ended.snapshot, &ca, 5), ended.alarms), (good("8"), vec![]), "a greater number ends it");
+    }
+    // Signed again, with the same entries: no conflict. With more: nobody is let in again, and it is told.
+    let again = snapshot(&parts, &[&list(0, &[5]), &list(60, &[5])], None);
+    assert_eq!(again.alarms, []);
+    let more = snapshot(&parts, &[&list(0, &[5]), &list(60, &[5, 6])], None);
+    both(&more, "more entries");
+    assert_eq!(more.snapshot.status(NOW)[0].lists.len(), 1, "the one that has all of both is enough");
+}
+
+#[test]
+fn a_ca_whose_numbers_never_grow_is_closed_before_its_lists_fill_the_memory() {
+    let ca = TestCa::root("A");
+    let parts = [ca.parts("a", None)];
+    let mut loaded = snapshot(&parts, &[&ca.list().number(7).revoke(&[1]).sign()], None);
+    for serial in 2..40 {
+        let list =
+            ca.list().number(7).this_update(NOW.plus_seconds(i64::from(serial) - 1_000)).revoke(&[serial]).sign();
+        loaded = snapshot(&parts, &[&list], Some(&loaded.snapshot));
+        assert!(loaded.snapshot.status(NOW)[0].lists.len() <= 17);
+    }
+    assert!(!loaded.snapshot.is_ready(NOW));
+    assert!(matches!(status(&loaded.snapshot, &ca, 99), RevocationStatus::Unavailable { .. }));
+    let next = snapshot(&parts, &[&ca.list().number(8).this_update(NOW).sign()], Some(&loaded.snapshot));
+    assert_eq!(status(&next.snapshot, &ca, 99), good("8"));
+}
+
 #[test]
 fn a_refused_list_leaves_the_good_one_beside_it_alone() {
     let (ca, twin, stranger) = (TestCa::root("A"), TestCa::root("A"), TestCa::root("B"));

@@ -12,6 +12,10 @@ use std::sync::Arc;
 /// Lists that are not understood, of one signer: one closes a CA as well as all.
 const MAX_CLOSING: usize = 16;
 
+/// CRLs of one number that contradict each other and are all asked. A CA that makes more of them has lost its numbers: then
+/// nobody is good by it until it has a greater one.
+const MAX_CONFLICTING: usize = 16;
+
 /// What is chosen among.
 pub(super) struct Candidates<'a> {
     /// Whose lists they are, for alarms.
@@ -75,6 +79,10 @@ impl Candidates<'_> {
         }
         let mut full = newest(self.authority, &offered, &before, alarms).into_iter();
         let base = full.next();
+        if full.len() > MAX_CONFLICTING {
+            chosen.closed_by.extend(full.as_slice().last().map(Arc::clone));
+        }
+        let full = full.take(MAX_CONFLICTING);
         let (offered, before) = (of(&self.offered, ListKind::Delta), of(&self.before, ListKind::Delta));
         let deltas = deltas::choose(self.authority, base.as_deref(), &offered, &before, alarms);
         let Deltas { applied, beyond, conflicting } = deltas;
@@ -139,19 +147,23 @@ fn newest(
         }
         return before.to_vec();
     };
-    if let Some(in_force) = before.first().filter(|in_force| best.header.steps_back_from(&in_force.header)) {
+    let in_force = before.first().filter(|in_force| best.header.steps_back_from(&in_force.header));
+    if let Some(in_force) = in_force.filter(|in_force| !best.contradicts(in_force)) {
         let message =
             format!("it is older ({}) than the list in force ({}), which stays", describe(best), describe(in_force));
         alarms.push(alarm(authority, best, AlarmKind::RolledBack, message));
-        return before.to_vec();
     }
-    let mut chosen = vec![Arc::clone(best)];
+    let first = in_force.unwrap_or(best);
+    let mut chosen = vec![Arc::clone(first)];
     for list in offered.iter().chain(before) {
         let known = chosen.iter().any(|one| one.header.identity == list.header.identity);
-        if !known && list.header.order(&best.header) == Ordering::Equal {
+        if !known && list.contradicts(first) {
             let message = format!("another list has the same {} and other contents; both revoke", describe(list));
             alarms.push(alarm(authority, list, AlarmKind::Conflict, message));
-            chosen.push(Arc::clone(list));
+            // Else nobody whom it revokes is on that one only.
+            if !list.is_within(first) {
+                chosen.push(Arc::clone(list));
+            }
         }
     }
     chosen
@@ -173,6 +185,7 @@ const fn is_index(list: &RevocationList) -> bool {
 fn superseded(list: &RevocationList, lists: &[InForce]) -> bool {
     lists.iter().filter(|one| one.is_complete() || one.list.header.scope == list.header.scope).any(|one| {
         match list.header.order(&one.newest().header) {
+            Ordering::Less if list.header.must_agree_with(&one.newest().header) => false,
             Ordering::Less => true,
             Ordering::Equal => list.header.kind() == ListKind::Delta,
             Ordering::Greater => false,

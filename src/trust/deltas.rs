@@ -8,7 +8,6 @@ use super::alarm::{Alarm, AlarmKind};
 use super::authority::AuthorityFacts;
 use super::choose::{alarm, describe, newer};
 use super::lists::RevocationList;
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 /// Delta lists that build on lists which did not come: an issuer that publishes a full list each day goes without
@@ -48,9 +47,7 @@ pub(super) fn choose(
     }
     let mut builds = builds.into_iter();
     let applied = builds.next();
-    let contradicts = |one: &Arc<RevocationList>, other: &Arc<RevocationList>| {
-        one.header.identity != other.header.identity && one.header.order(&other.header) == Ordering::Equal
-    };
+    let contradicts = |one: &Arc<RevocationList>, other: &Arc<RevocationList>| one.contradicts(other);
     let conflicting: Vec<_> =
         builds.filter(|delta| applied.iter().any(|applied| contradicts(applied, delta))).collect();
     let counted: Vec<_> = applied.iter().chain(&conflicting).chain(&beyond).collect();

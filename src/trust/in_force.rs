@@ -197,9 +197,10 @@ impl RevocationLists {
             Content::NotUnderstood(what) => {
                 format!("the revocation list in {} is not understood: {what}", list.file)
             }
-            Content::Index(_) => {
+            Content::Index(_) if list.header.base.is_some() => {
                 format!("too many lists did not come before the delta list in {}", list.file)
             }
+            Content::Index(_) => format!("too many different lists have the number of the one in {}", list.file),
         })
     }
 

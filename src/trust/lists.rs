@@ -106,6 +106,22 @@ impl RevocationList {
         self.part().map_or(&[], |part| &part.points)
     }
 
+    /// Returns `true` if the other CRL revokes everything that this one revokes.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        match (&self.content, &other.content) {
+            (Content::Index(own), Content::Index(other)) => own.is_within(other),
+            _ => false,
+        }
+    }
+
+    /// Returns `true` if these are two CRLs of one number with other contents, which no issuer may make. Which of them
+    /// is right cannot be known, whatever their times.
+    pub(super) fn contradicts(&self, other: &Self) -> bool {
+        self.header.identity != other.header.identity
+            && self.header.must_agree_with(&other.header)
+            && !(self.entries() == other.entries() && self.is_within(other))
+    }
+
     fn entry(&self, serial: &SerialNumber) -> Option<Revoked> {
         match &self.content {
             Content::Index(index) => index.get(serial),

@@ -80,7 +80,27 @@ impl RevokedIndex {
         if serial.as_bytes().len() > self.serial_octets {
             return None;
         }
-        let extended = extend(serial);
+        self.find(extend(serial))
+    }
+
+    /// Returns `true` if the other index has every serial of this one, revoked where this one has it revoked.
+    pub fn is_within(&self, other: &Self) -> bool {
+        making_way(self.rows.chunks_exact(self.row_octets())).all(|row| {
+            let Some((key, value)) = row.split_at_checked(self.serial_octets) else { return true };
+            let sign = if key.first().is_some_and(|first| first & 0x80 != 0) { 0xff } else { 0 };
+            let mut extended = [sign; 24];
+            let start = extended.len() - key.len();
+            extended[start..].copy_from_slice(key);
+            // One that is wider than the other's rows is not in it.
+            let (beyond, kept) = extended.split_at(extended.len() - other.serial_octets);
+            let fits = beyond.iter().all(|octet| *octet == sign)
+                && kept.first().is_some_and(|first| (first ^ sign) & 0x80 == 0);
+            let found = if fits { other.find(extended) } else { None };
+            found.is_some_and(|found| found.reason != RevocationReason::RemoveFromCrl || is_release(value))
+        })
+    }
+
+    fn find(&self, extended: Extended) -> Option<Revoked> {
         let key = extended.get(extended.len() - self.serial_octets..)?;
         let bucket = self.bucket(&extended);
         let width = self.row_octets();

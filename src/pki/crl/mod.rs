@@ -195,6 +195,15 @@ impl RevocationListHeader {
         numbers.then(self.this_update.cmp(&other.this_update))
     }
 
+    /// Returns `true` if an issuer may not give these two CRLs other contents: they have one number (RFC 5280 section
+    /// 5.2.3), or, where one lacks it, one thisUpdate.
+    pub fn must_agree_with(&self, other: &Self) -> bool {
+        match (self.number, other.number) {
+            (Some(own), Some(other)) => own == other,
+            _ => self.this_update == other.this_update,
+        }
+    }
+
     /// Whether taking this list after `in_force` would be a step back: a lower number **or** an earlier thisUpdate.
     pub fn steps_back_from(&self, in_force: &Self) -> bool {
         self.order(in_force) == Ordering::Less || self.this_update < in_force.this_update
