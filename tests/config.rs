@@ -185,7 +185,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+colour = "red""#)],
             &[
-                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, contact, limits, tickets, headers, assertion, feed, fetch",
+                "3: gateway.colour: is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, not_ready_when, access_log, state_folder, admin_token_file, admin_token_from, contact, limits, tickets, headers, assertion, feed, fetch",
             ],
         ),
         (
@@ -249,7 +249,7 @@ fn an_unknown_key_is_an_error_that_names_the_one_meant() {
         (
             &[(LISTEN, r#"+"a\nb" = 1"#)],
             &[
-                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, access_log, state_folder, admin_token_file, admin_token_from, contact, limits, tickets, headers, assertion, feed, fetch"#,
+                r#"3: gateway."a\nb": is not a known key; the keys here are listen, admin, threads, drain_timeout, watch_files, not_ready_when, access_log, state_folder, admin_token_file, admin_token_from, contact, limits, tickets, headers, assertion, feed, fetch"#,
             ],
         ),
     ]);

@@ -85,7 +85,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("notify", &["trust", "gateway/watch"]),
     ("mimalloc", &["main"]),
-    ("rustix", &["trust/background"]),
+    ("rustix", &["trust/background", "gateway/descriptors"]),
     ("tracing_subscriber", &["telemetry"]),
     // The certification authority writes its own DER: what is to be signed must exist before the signature.
     ("rcgen", &["demo"]),

@@ -1,6 +1,6 @@
 //! Every default, once. `config/sekisho.toml` states the same values and argues each; a test keeps the two equal.
 
-use super::types::{Fetch, HeaderNames, Limits, Tickets};
+use super::types::{Fetch, HeaderNames, Limits, NotReadyWhen, Tickets};
 use http::HeaderName;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -17,6 +17,9 @@ pub const THREADS: usize = 0;
 pub const DRAIN_TIMEOUT: Duration = seconds(30);
 /// `gateway.watch_files`: a new revocation list counts without anyone remembering to send a signal.
 pub const WATCH_FILES: bool = true;
+
+/// `gateway.not_ready_when`: a gateway that has not taken up what the others have is the one to send nobody to.
+pub const NOT_READY_WHEN: [NotReadyWhen; 2] = [NotReadyWhen::ReloadRefused, NotReadyWhen::CrlNotInForce];
 
 /// `gateway.assertion.issuer`.
 pub const ASSERTION_ISSUER: &str = "sekisho";

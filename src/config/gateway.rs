@@ -4,7 +4,7 @@ use super::defaults;
 use super::guidance;
 use super::header_names;
 use super::reader::{Item, Section};
-use super::types::{Assertion, Feed, Fetch, Gateway, HeaderNames, Limits, LogTarget, Tickets, TokenFrom};
+use super::types::{Assertion, Feed, Fetch, Gateway, HeaderNames, Limits, LogTarget, NotReadyWhen, Tickets, TokenFrom};
 use super::values::{boolean, duration, integer, list, memory, octets, one_of, path, placed_path, some_of, text};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -38,6 +38,7 @@ pub(super) fn read(mut section: Section<'_>) -> Read {
         drain_timeout: section
             .or("drain_timeout", defaults::DRAIN_TIMEOUT, |item| duration(item, Duration::ZERO..=HOUR)),
         watch_files: section.or("watch_files", defaults::WATCH_FILES, boolean),
+        not_ready_when: section.or("not_ready_when", defaults::NOT_READY_WHEN.to_vec(), not_ready_when),
         access_log: section.or("access_log", LogTarget::Stdout, log_target),
         state_folder: section.optional("state_folder", placed_path),
         admin_token_file: section.optional("admin_token_file", placed_path),
@@ -176,6 +177,11 @@ pub(super) fn log_target(item: &Item<'_>) -> Option<LogTarget> {
 fn token_from(item: &Item<'_>) -> Option<TokenFrom> {
     let answers = [("loopback", TokenFrom::Loopback), ("anywhere", TokenFrom::Anywhere)];
     one_of(item, "where the token may come from", &answers)
+}
+
+/// What makes the gateway not ready.
+fn not_ready_when(item: &Item<'_>) -> Option<Vec<NotReadyWhen>> {
+    list(item, |item| one_of(item, "a condition", &NotReadyWhen::ALL))
 }
 
 /// Two listeners on one address would be a failure at start, after the old process has drained.

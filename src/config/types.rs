@@ -93,6 +93,23 @@ pub struct Gateway {
     pub admin_token_from: TokenFrom,
     /// `[gateway.contact]`: whom a refused client may call.
     pub contact: Option<Contact>,
+    /// `not_ready_when`: what makes `/readyz` answer 503 beside a CA without valid revocation data.
+    pub not_ready_when: Vec<NotReadyWhen>,
+}
+
+/// Conditions under which a gateway that serves by what was accepted before is not ready (requirement R7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotReadyWhen {
+    /// `"reload-refused"`: the files have an error since the last accepted reload.
+    ReloadRefused,
+    /// `"crl-not-in-force"`: a CRL was refused or could not be read, and may be newer than the one in force.
+    CrlNotInForce,
+}
+
+impl NotReadyWhen {
+    /// Each, with its word in the configuration.
+    pub const ALL: [(&'static str, Self); 2] =
+        [("reload-refused", Self::ReloadRefused), ("crl-not-in-force", Self::CrlNotInForce)];
 }
 
 /// From where the admin token is taken: `admin` speaks no TLS, so that whoever sees the connection sees the token.

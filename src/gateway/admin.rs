@@ -7,7 +7,7 @@ mod token;
 pub(super) use token::AdminToken;
 
 use super::listener::ACCEPT_PAUSE;
-use super::{Gateway, sources};
+use super::{Gateway, outstanding, sources};
 use crate::clock;
 use crate::trust::Readiness;
 use async_trait::async_trait;
@@ -90,7 +90,8 @@ impl Admin {
         answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools, &snapshot.trust, now))
     }
 
-    /// Ready while serving and while every CA can tell who is revoked (requirement O2).
+    /// Ready while serving, while every CA can tell who is revoked (requirement O2), and while nothing newer than what is
+    /// in force is known of (requirement R7).
     fn readiness(&self) -> Response<Vec<u8>> {
         let now = clock::now();
         let mut problems = Vec::new();
@@ -103,6 +104,7 @@ impl Admin {
                 problems.push(format!("{}: {why}", status.ca));
             }
         }
+        problems.extend(outstanding::not_ready(&self.gateway, now));
         if problems.is_empty() {
             answer(StatusCode::OK, TEXT, b"ready\n".to_vec())
         } else {

@@ -2,11 +2,13 @@
 
 use super::blocks::{self, Blocks};
 use super::connection::Connection;
+use super::descriptors::Descriptors;
 use super::handshake::{self, Client, Failure, FailureCause};
+use super::outstanding::Outstanding;
 use super::proxy::{ConnectionApp, Proxy};
 use super::publish;
 use super::records::{AuthenticationRecord, Outcome, unenforced};
-use super::reload::{self, Cause};
+use super::reload::{self, Cause, Telling};
 use super::settle;
 use super::sources::LastAlarms;
 use super::stream::ClientStream;
@@ -50,7 +52,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     // Before the files are read: what changes from here on is not missed.
     let mut watch = FileWatch::new(&wake, &config.gateway.access_log);
     watch.follow(&config, config_path);
-    watch.look(&config, config_path, clock::now());
+    watch.look(&config, config_path, clock::now(), Instant::now());
     let (gateway, runtime) = build(config)?;
     let listeners = {
         let _entered = runtime.enter();
@@ -89,6 +91,8 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let provider = crypto_provider();
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
+    let descriptors = Descriptors::raise(&config).map_err(|error| at_start(&error))?;
+    descriptors.warn(&config);
     let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
     let (mut snapshot, alarms) = reload::compile(config, None, &provider)?;
     let fetcher = Fetcher::default();
@@ -110,6 +114,8 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         loads: publish::Loads::default(),
         fetcher,
         alarms: LastAlarms::default(),
+        descriptors,
+        outstanding: Outstanding::default(),
         questions: settle::Questions::default(),
         blocks: Blocks::kept_in(config.gateway.state_folder.as_ref().map(|folder| folder.value.clone())),
         metrics: metrics::Metrics::new().map_err(|error| at_start(&error.to_string()))?,
@@ -119,7 +125,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     gateway.metrics.configured(&snapshot.config);
-    reload::report_alarms(&gateway, &alarms);
+    reload::report_alarms(&gateway, &alarms, Telling::All);
     primed.iter().for_each(|report| fetch::report(&gateway, report));
     Ok((Arc::new(gateway), runtime))
 }
@@ -245,6 +251,12 @@ async fn accept_loop(
             _ = stopping.changed() => return,
         };
         match accepted {
+            Ok((tcp, _)) if !gateway.descriptors.are_left_after(&tcp) => {
+                gateway.metrics.accept_errors.inc();
+                drop(tcp);
+                tracing::error!("connection refused: the remaining descriptors are kept for CRLs, admin and upstreams");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
             Ok((tcp, peer)) => {
                 let connection = take(tcp, peer, gateway.clone(), proxy.clone(), stopping.clone());
                 tokio::spawn(connection);
@@ -267,7 +279,8 @@ async fn take(
     stopping: watch::Receiver<bool>,
 ) {
     let began = Instant::now();
-    let limits = gateway.snapshot().config.limits.clone();
+    let mut limits = gateway.snapshot().config.limits.clone();
+    limits.connections = limits.connections.min(gateway.descriptors.connections());
     let _place = match gateway.admission.enter(peer.ip(), &limits, began) {
         Ok(place) => place,
         Err(exceeded) => {

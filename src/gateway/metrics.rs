@@ -33,7 +33,7 @@ const LIMITS: [&str; 13] = [
 ];
 
 /// What becomes of a question to an OCSP responder: an answer, or why there is none that is believed.
-const OCSP_OUTCOMES: [&str; 18] = [
+pub(super) const OCSP_OUTCOMES: [&str; 19] = [
     "good",
     "revoked",
     "unknown",
@@ -43,6 +43,7 @@ const OCSP_OUTCOMES: [&str; 18] = [
     "malformed",
     "no-nonce",
     "not-asked",
+    "not-newer",
     "not-understood",
     "other-certificate",
     "stale",

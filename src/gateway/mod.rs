@@ -12,6 +12,7 @@ mod blocks;
 mod client;
 mod connection;
 mod cut;
+mod descriptors;
 mod feed;
 mod fetch;
 mod handshake;
@@ -19,6 +20,7 @@ mod limits;
 mod linger;
 mod listener;
 mod metrics;
+mod outstanding;
 mod proxy;
 mod publish;
 mod recalled;
@@ -78,6 +80,8 @@ struct Gateway {
     fetcher: Fetcher,
     questions: settle::Questions,
     alarms: sources::LastAlarms,
+    descriptors: descriptors::Descriptors,
+    outstanding: outstanding::Outstanding,
     blocks: blocks::Blocks,
     metrics: metrics::Metrics,
     records: RecordLog,

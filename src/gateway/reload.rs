@@ -9,6 +9,7 @@ use super::assertion::{Signer, SignerError};
 use super::feed;
 use super::fetch;
 use super::headers::StripSet;
+use super::outstanding;
 use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
@@ -37,6 +38,14 @@ const GIVE_BACK_FOR: Duration = Duration::from_millis(1500);
 /// that serves.
 const GIVE_BACK_EVERY: Duration = Duration::from_millis(5);
 
+/// Reloads that changes of files may cause in a row, and the time in which one more may: a deployment replaces a dozen
+/// files, and a log in a folder of CRLs is written without end.
+const RELOADS_IN_A_ROW: u32 = 10;
+const ONE_MORE_EVERY: Duration = Duration::from_secs(1);
+
+/// The longest time between two tries to take up what was refused.
+const MAX_RETRY_SECONDS: u64 = 60;
+
 /// Why a reload was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
@@ -48,8 +57,27 @@ pub(super) enum Cause {
     Lists,
     /// The two together.
     FilesAndLists,
+    /// It is time to look, or to try again.
+    Time,
     /// The gateway stops.
     Stop,
+}
+
+/// What a load reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Job {
+    /// The configuration and every file that it names.
+    Everything,
+    /// CRLs, under the configuration in force.
+    Crls,
+}
+
+/// Which alarms a load reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    All,
+    /// None where they are those of the load before: a retry found nothing new.
+    Changes,
 }
 
 /// Compiles a configuration as a starting gateway would, and lets it go.
@@ -163,36 +191,43 @@ pub(super) fn run(
     mut watch: FileWatch,
 ) {
     let mut giving_back = Instant::now() + GIVE_BACK_FOR;
-    while let Some(first) = next_cause(causes, giving_back) {
-        let Some(mut settled) = settle(first, causes) else {
-            return;
-        };
-        if settled == Cause::Signal {
+    let mut pace = Pace::new(Instant::now());
+    // The start may have left something.
+    let mut retry = Retry::default();
+    retry.note(outstanding::is_worth_another_try(gateway), Instant::now());
+    loop {
+        let due = [watch.due(), retry.due].into_iter().flatten().min();
+        let Some(first) = next_cause(causes, giving_back, due) else { return };
+        let Some(cause) = settle(first, causes, pace.earliest(Instant::now())) else { return };
+        let loading = gateway.outstanding.loading(clock::now());
+        if cause == Cause::Signal {
             gateway.records.reopen();
         }
-        if settled != Cause::Lists {
-            // Before they are read: what changes meanwhile is a change since.
-            let since = watch.look(&gateway.snapshot().config, config_path, clock::now());
-            match (since, settled) {
-                (Since::Unchanged, Cause::Files) => continue,
-                (Since::Unchanged, Cause::FilesAndLists) => settled = Cause::Lists,
-                _ => {}
-            }
+        // Before they are read: what changes meanwhile is a change since.
+        let since = match cause {
+            Cause::Lists => Since::Unchanged,
+            _ => watch.look(&gateway.snapshot().config, config_path, clock::now(), Instant::now()),
+        };
+        let is_retry = retry.is_due(Instant::now());
+        let was_refused = gateway.outstanding.refused_reload().is_some();
+        let job = match (cause, since) {
+            (Cause::Signal, _) | (_, Since::Changed) => Job::Everything,
+            _ if is_retry && was_refused => Job::Everything,
+            (Cause::Lists | Cause::FilesAndLists, Since::Unchanged) => Job::Crls,
+            _ if is_retry => Job::Crls,
+            _ => continue,
+        };
+        if cause == Cause::Signal || since == Since::Changed {
+            retry = Retry::default();
         }
-        // A panic here would leave the gateway with today's lists for ever.
-        let load = gateway.loads.begin();
-        let reloaded = catch_unwind(AssertUnwindSafe(|| match settled {
-            Cause::Lists => reload_lists(gateway),
-            Cause::Signal | Cause::Files | Cause::FilesAndLists | Cause::Stop => {
-                reload(gateway, config_path, runtime, wake)
-            }
-        }));
-        gateway.loads.finish(load);
+        let telling = if cause == Cause::Time && is_retry { Telling::Changes } else { Telling::All };
+        pace.spend(Instant::now());
+        let number = gateway.loads.begin();
+        load(gateway, config_path, runtime, wake, job, telling);
+        gateway.loads.finish(number);
+        drop(loading);
+        retry.note(outstanding::is_worth_another_try(gateway), Instant::now());
         giving_back = Instant::now() + GIVE_BACK_FOR;
-        if reloaded.is_err() {
-            gateway.metrics.reloads.with_label_values(&["refused"]).inc();
-            tracing::error!("reload panicked; the last good configuration serves on");
-        }
         // Even after a refusal: a folder may have been replaced by another of its name.
         if watch.follow(&gateway.snapshot().config, config_path) == Follow::More {
             // A file may have changed after it was read and before its folder was watched.
@@ -201,13 +236,111 @@ pub(super) fn run(
     }
 }
 
-/// Waits for a cause. Until `giving_back` this gives back what the last load has freed: a list's file is twice its index.
+/// One load. Whatever keeps the configuration from being taken up, CRLs are taken under the one in force.
+fn load(
+    gateway: &Arc<Gateway>,
+    config_path: &Path,
+    runtime: &Handle,
+    wake: &Sender<Cause>,
+    job: Job,
+    telling: Telling,
+) {
+    if job == Job::Everything {
+        match guarded(|| reload(gateway, config_path, runtime, wake, telling)) {
+            Ok(()) => return gateway.outstanding.accepted(),
+            Err(errors) => report_refused(gateway, &errors),
+        }
+    }
+    if let Err(errors) = guarded(|| reload_crls(gateway, telling)) {
+        gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+        for error in errors {
+            tracing::error!(error, "new CRLs are not in force; those in force before serve on");
+        }
+    }
+}
+
+/// A panic here would leave the gateway with today's CRLs for ever.
+fn guarded(load: impl FnOnce() -> Result<(), Vec<String>>) -> Result<(), Vec<String>> {
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| Err(vec!["the reload panicked".to_owned()]))
+}
+
+fn report_refused(gateway: &Gateway, errors: &[String]) {
+    let attempt = gateway.outstanding.refused(errors, clock::now());
+    gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+    for error in errors {
+        tracing::error!(attempt, error, "reload refused; the last good configuration serves on, with new CRLs");
+    }
+}
+
+/// How often changes of files may cause a reload: a token bucket.
+#[derive(Debug)]
+struct Pace {
+    tokens: u32,
+    /// When it had so many.
+    at: Instant,
+}
+
+impl Pace {
+    const fn new(now: Instant) -> Self {
+        Self { tokens: RELOADS_IN_A_ROW, at: now }
+    }
+
+    /// When the next reload may begin.
+    fn earliest(&mut self, now: Instant) -> Instant {
+        self.refill(now);
+        if self.tokens > 0 { now } else { self.at + ONE_MORE_EVERY }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        while self.tokens < RELOADS_IN_A_ROW && self.at + ONE_MORE_EVERY <= now {
+            self.tokens += 1;
+            self.at += ONE_MORE_EVERY;
+        }
+    }
+
+    fn spend(&mut self, now: Instant) {
+        self.refill(now);
+        if self.tokens == RELOADS_IN_A_ROW {
+            self.at = now;
+        }
+        self.tokens = self.tokens.saturating_sub(1);
+    }
+}
+
+/// When what was refused is tried again.
+#[derive(Debug, Default)]
+struct Retry {
+    tries: u32,
+    due: Option<Instant>,
+}
+
+impl Retry {
+    fn is_due(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due <= now)
+    }
+
+    /// After a load: 1, 2, 4 … 60 seconds while anything is outstanding.
+    fn note(&mut self, is_outstanding: bool, now: Instant) {
+        if !is_outstanding {
+            *self = Self::default();
+            return;
+        }
+        let seconds = 1_u64.checked_shl(self.tries).unwrap_or(u64::MAX).min(MAX_RETRY_SECONDS);
+        self.due = Some(now + Duration::from_secs(seconds));
+        self.tries = self.tries.saturating_add(1);
+    }
+}
+
+/// Waits for a cause, or until `due`. Until `giving_back` this gives back what the last load has freed: a list's file is twice its index.
 ///
 /// mimalloc keeps freed memory for a second and then gives it back when any thread of the process next frees a page of
 /// its own, which those of an idle gateway do not. Those of a busy one do: the 73 MB that a list of a million has freed
 /// take 7 ms, which requests would wait for.
-fn next_cause(causes: &Receiver<Cause>, giving_back: Instant) -> Option<Cause> {
+fn next_cause(causes: &Receiver<Cause>, giving_back: Instant, due: Option<Instant>) -> Option<Cause> {
     while Instant::now() < giving_back {
+        if due.is_some_and(|due| due <= Instant::now()) {
+            return Some(Cause::Time);
+        }
         match causes.recv_timeout(GIVE_BACK_EVERY) {
             Ok(cause) => return Some(cause),
             Err(RecvTimeoutError::Disconnected) => return None,
@@ -215,21 +348,29 @@ fn next_cause(causes: &Receiver<Cause>, giving_back: Instant) -> Option<Cause> {
             Err(RecvTimeoutError::Timeout) => drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20))),
         }
     }
-    causes.recv().ok()
+    let Some(due) = due else { return causes.recv().ok() };
+    match causes.recv_timeout(due.saturating_duration_since(Instant::now())) {
+        Ok(cause) => Some(cause),
+        Err(RecvTimeoutError::Disconnected) => None,
+        Err(RecvTimeoutError::Timeout) => Some(Cause::Time),
+    }
 }
 
-/// Gathers causes until none came for a while; none at all when the gateway stops.
-fn settle(first: Cause, causes: &Receiver<Cause>) -> Option<Cause> {
+/// Gathers causes until none came for a while, and until `earliest` but for a signal; none at all when the gateway stops.
+fn settle(first: Cause, causes: &Receiver<Cause>, earliest: Instant) -> Option<Cause> {
     let mut settled = first;
     let deadline = Instant::now() + SETTLE_AT_MOST;
     loop {
         if settled == Cause::Stop {
             return None;
         }
-        if Instant::now() >= deadline {
+        let now = Instant::now();
+        let earliest = if settled == Cause::Signal { now } else { earliest };
+        if now >= deadline.max(earliest) {
             return Some(settled);
         }
-        match causes.recv_timeout(SETTLE.min(deadline.saturating_duration_since(Instant::now()))) {
+        let quiet = SETTLE.min(deadline.saturating_duration_since(now));
+        match causes.recv_timeout(quiet.max(earliest.saturating_duration_since(now))) {
             Ok(next) => settled = settled.and(next),
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => return Some(settled),
@@ -243,6 +384,7 @@ impl Cause {
         match (self, other) {
             (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
             (Self::Signal, _) | (_, Self::Signal) => Self::Signal,
+            (Self::Time, other) | (other, Self::Time) => other,
             (Self::Files, Self::Files) => Self::Files,
             (Self::Lists, Self::Lists) => Self::Lists,
             (Self::Files | Self::Lists | Self::FilesAndLists, _) => Self::FilesAndLists,
@@ -251,7 +393,13 @@ impl Cause {
 }
 
 /// One reload.
-fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &Sender<Cause>) {
+fn reload(
+    gateway: &Arc<Gateway>,
+    config_path: &Path,
+    runtime: &Handle,
+    wake: &Sender<Cause>,
+    telling: Telling,
+) -> Result<(), Vec<String>> {
     let began = Instant::now();
     let previous = gateway.snapshot();
     let compiled = trust::yielding(|| {
@@ -259,55 +407,41 @@ fn reload(gateway: &Arc<Gateway>, config_path: &Path, runtime: &Handle, wake: &S
         trust::make_way();
         config.and_then(|config| compile(config, Some(&previous), &gateway.provider))
     });
-    match compiled {
-        Ok((snapshot, alarms)) => {
-            report_alarms(gateway, &alarms);
-            warn_of_restart(&previous.config, &snapshot.config);
-            snapshot.pools.check_health(runtime);
-            publish::reloaded(gateway, snapshot);
-            if let Err(error) = fetch::follow(gateway, wake, runtime) {
-                tracing::error!(place = %error.place, error = error.message, "lists are fetched as before");
-            }
-            gateway.metrics.reloads.with_label_values(&["published"]).inc();
-            let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
-        }
-        Err(errors) => {
-            gateway.metrics.reloads.with_label_values(&["refused"]).inc();
-            for error in errors {
-                tracing::error!(place = %error.place, error = error.message, "reload refused; the last good configuration serves on");
-            }
-        }
+    let in_words = |errors: Vec<ConfigError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (snapshot, alarms) = compiled.map_err(in_words)?;
+    report_alarms(gateway, &alarms, telling);
+    warn_of_restart(&previous.config, &snapshot.config);
+    if previous.config.limits.connections != snapshot.config.limits.connections {
+        gateway.descriptors.warn(&snapshot.config);
     }
+    snapshot.pools.check_health(runtime);
+    publish::reloaded(gateway, snapshot);
+    gateway.metrics.reloads.with_label_values(&["published"]).inc();
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
+    fetch::follow(gateway, wake, runtime)
+        .map_err(|error| vec![format!("{error}; CRLs are fetched as before, the rest is in force")])
 }
 
-/// Takes up lists alone: nothing else is read anew, even where `watch_files` is off.
-fn reload_lists(gateway: &Arc<Gateway>) {
+/// Takes up CRLs alone: nothing else is read, so that nothing else can keep them out of force.
+fn reload_crls(gateway: &Arc<Gateway>, telling: Telling) -> Result<(), Vec<String>> {
     let current = gateway.snapshot();
     let kept = fetch::kept(&current.config);
-    let load = || trust::load_with_kept(&current.config.cas, kept.as_ref(), Some(&current.trust), clock::now());
+    let load = || trust::load_lists(&current.config.cas, kept.as_ref(), &current.trust, clock::now());
     let loaded = trust::yielding(load);
-    let refused = match loaded {
-        // What a site asks for is compiled with its CAs: other CAs are a reload of everything.
-        Ok(loaded) if loaded.snapshot.authorities_generation() == current.trust.authorities_generation() => {
-            report_alarms(gateway, &loaded.alarms);
-            let generation = current.generation + 1;
-            publish::reloaded(gateway, Snapshot { generation, trust: loaded.snapshot, ..(*current).clone() });
-            tracing::info!(generation = gateway.snapshot().generation, "fetched lists are in force");
-            return;
-        }
-        Ok(_) => vec!["the files of CAs have changed; SIGHUP takes them up, and the lists".to_owned()],
-        Err(errors) => errors.iter().map(ToString::to_string).collect(),
-    };
-    gateway.metrics.reloads.with_label_values(&["refused"]).inc();
-    for error in refused {
-        tracing::error!(error, "fetched lists are not in force; the last good ones serve on");
-    }
+    let loaded = loaded.map_err(|errors| errors.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    report_alarms(gateway, &loaded.alarms, telling);
+    let generation = current.generation + 1;
+    publish::reloaded(gateway, Snapshot { generation, trust: loaded.snapshot, ..(*current).clone() });
+    tracing::info!(generation = gateway.snapshot().generation, "CRLs reloaded");
+    Ok(())
 }
 
 /// Logs and counts lists that were refused while older ones stay in force.
-pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm]) {
-    gateway.alarms.replace(alarms);
+pub(super) fn report_alarms(gateway: &Gateway, alarms: &[Alarm], telling: Telling) {
+    if !gateway.alarms.replace(alarms) && telling == Telling::Changes {
+        return;
+    }
     for alarm in alarms {
         let ca = alarm.ca.as_deref().unwrap_or("");
         gateway.metrics.alarms.with_label_values(&[ca, alarm.kind.name()]).inc();
@@ -373,7 +507,7 @@ mod tests {
                 }
             });
             // None when the sender gave up first.
-            let found = settle(Cause::Files, &causes);
+            let found = settle(Cause::Files, &causes, Instant::now());
             nobody_settles.store(false, Ordering::SeqCst);
             assert_eq!(found, Some(Cause::Files));
         });
@@ -384,9 +518,9 @@ mod tests {
         let (wake, causes) = std::sync::mpsc::channel();
         wake.send(Cause::Signal).unwrap();
         wake.send(Cause::Files).unwrap();
-        assert_eq!(settle(Cause::Files, &causes), Some(Cause::Signal));
+        assert_eq!(settle(Cause::Files, &causes, Instant::now()), Some(Cause::Signal));
         wake.send(Cause::Stop).unwrap();
-        assert_eq!(settle(Cause::Signal, &causes), None);
+        assert_eq!(settle(Cause::Signal, &causes, Instant::now()), None);
     }
 
     #[test]
@@ -395,7 +529,44 @@ mod tests {
         for (first, next) in [(Cause::Files, Cause::Lists), (Cause::Lists, Cause::Files)] {
             wake.send(next).unwrap();
             wake.send(next).unwrap();
-            assert_eq!(settle(first, &causes), Some(Cause::FilesAndLists), "{first:?}, {next:?}");
+            assert_eq!(settle(first, &causes, Instant::now()), Some(Cause::FilesAndLists), "{first:?}, {next:?}");
         }
+    }
+
+    #[test]
+    fn a_storm_of_changes_makes_a_burst_of_reloads_and_then_one_a_second_and_a_signal_does_not_wait() {
+        let began = Instant::now();
+        let mut pace = Pace::new(began);
+        let mut now = began;
+        for _ in 0..100 {
+            now = pace.earliest(now);
+            pace.spend(now);
+        }
+        assert_eq!(now, began + ONE_MORE_EVERY * (100 - RELOADS_IN_A_ROW));
+        let hours_later = now + Duration::from_secs(7_200);
+        for _ in 0..RELOADS_IN_A_ROW {
+            assert_eq!(pace.earliest(hours_later), hours_later);
+            pace.spend(hours_later);
+        }
+        assert_eq!(pace.earliest(hours_later), hours_later + ONE_MORE_EVERY);
+        let (wake, causes) = std::sync::mpsc::channel();
+        wake.send(Cause::Signal).unwrap();
+        assert_eq!(settle(Cause::Files, &causes, Instant::now() + Duration::from_secs(3_600)), Some(Cause::Signal));
+    }
+
+    #[test]
+    fn what_is_outstanding_is_tried_again_after_longer_and_longer_pauses_up_to_a_minute() {
+        let (mut retry, now) = (Retry::default(), Instant::now());
+        let pauses: Vec<_> = (0..70)
+            .map(|_| {
+                retry.note(true, now);
+                assert!(!retry.is_due(now) && retry.is_due(retry.due.unwrap()));
+                (retry.due.unwrap() - now).as_secs()
+            })
+            .collect();
+        assert_eq!(pauses[..7], [1, 2, 4, 8, 16, 32, 60]);
+        assert!(pauses[7..].iter().all(|pause| *pause == 60));
+        retry.note(false, now);
+        assert_eq!(retry.due, None);
     }
 }

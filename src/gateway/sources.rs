@@ -1,6 +1,8 @@
 //! The sources of revocation as they stand: for metrics, and in words at the admin address.
 
 use super::Gateway;
+use super::outstanding::{self, Problem};
+use crate::config::NotReadyWhen;
 use crate::pki::time::Timestamp;
 use crate::trust::feed::Following;
 use crate::trust::sources::{FetchError, SourceStatus, outcome_name};
@@ -34,6 +36,11 @@ pub(super) struct Sources {
     pub(super) fetched: Vec<SourceStatus>,
     pub(super) in_force: Vec<InForce>,
     pub(super) errors: Vec<SourceError>,
+    /// When the first reload was refused since the last accepted one.
+    pub(super) refused_since: Option<Timestamp>,
+    /// CAs of which a CRL was refused or cannot be read, and may be newer than the one in force.
+    pub(super) outdated: Vec<String>,
+    outstanding: Value,
     authorities: Vec<AuthorityStatus>,
     alarms: Vec<Alarm>,
     trust: Arc<TrustSnapshot>,
@@ -49,11 +56,15 @@ enum Stream {
 }
 
 impl LastAlarms {
-    pub(super) fn replace(&self, alarms: &[Alarm]) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = alarms.to_vec();
+    /// Puts these in the place of the last ones, and returns `true` if they are others.
+    pub(super) fn replace(&self, alarms: &[Alarm]) -> bool {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let are_others = *last != alarms;
+        *last = alarms.to_vec();
+        are_others
     }
 
-    fn get(&self) -> Vec<Alarm> {
+    pub(super) fn get(&self) -> Vec<Alarm> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -84,7 +95,25 @@ pub(super) fn look(gateway: &Gateway, now: Timestamp) -> Sources {
         Some(_) if gateway.metrics.feed.connected.get() == 1 => Stream::Followed,
         Some(_) => Stream::Lost,
     };
-    Sources { fetched, in_force, errors, authorities, alarms, trust: Arc::clone(&snapshot.trust), stream }
+    let refused_since = gateway.outstanding.refused_reload().map(|refused| refused.since);
+    let problems = outstanding::problems(gateway, now);
+    let all = |problem: &Problem| problem.when == NotReadyWhen::CrlNotInForce && problem.ca.is_none();
+    let concerns_all = problems.iter().any(all);
+    let is_outdated = |ca: &str| concerns_all || problems.iter().any(|problem| problem.ca.as_deref() == Some(ca));
+    let outdated = authorities.iter().map(|status| status.ca.to_string()).filter(|ca| is_outdated(ca)).collect();
+    let outstanding = outstanding::json(gateway);
+    Sources {
+        refused_since,
+        outdated,
+        outstanding,
+        fetched,
+        in_force,
+        errors,
+        authorities,
+        alarms,
+        trust: Arc::clone(&snapshot.trust),
+        stream,
+    }
 }
 
 impl Sources {
@@ -92,7 +121,18 @@ impl Sources {
     pub(super) fn json(&self, generation: u64, now: Timestamp) -> Value {
         let cas: Vec<_> = self.authorities.iter().map(|status| self.authority(status, now)).collect();
         let blocks = self.trust.live().blocks.len();
-        json!({ "at": now.to_string(), "generation": generation, "cas": cas, "feed": self.feed(), "blocks": blocks })
+        let mut all = json!({
+            "at": now.to_string(), "generation": generation, "cas": cas, "feed": self.feed(), "blocks": blocks
+        });
+        if let (Value::Object(all), Value::Object(outstanding)) = (&mut all, &self.outstanding) {
+            all.extend(outstanding.clone());
+        }
+        all
+    }
+
+    /// The names of the configured CAs.
+    pub(super) fn cas(&self) -> impl Iterator<Item = &str> {
+        self.authorities.iter().map(|status| &*status.ca)
     }
 
     /// The issuer's feed; nothing where none is configured.

@@ -1,4 +1,6 @@
-//! When a named file has changed: the folders of all named files are watched, and what a change there comes to is looked at.
+//! When a named file has changed: the folders of all named files are watched, and the files' stamps compared when
+//! something happens there and every few seconds, since not every file system reports changes (NFS, SMB, another hard
+//! link).
 
 use super::reload::Cause;
 use crate::config::{self, Config, LogTarget};
@@ -8,10 +10,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Seconds that must have passed since a file's last change before it counts as unchanged: a second change within the
-/// file system's clock tick would not show.
-const SETTLED_SECONDS: i64 = 2;
+/// How often stamps are compared without an event. NFS itself asks its server every three seconds at most (acregmin).
+const COMPARE_EVERY: Duration = Duration::from_secs(2);
+
+/// How long after a change a further one may not show in the stamps: as long as the coarsest tick of a file system (FAT).
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Events of a file within [`SETTLED`] that count as changes though its stamp is the same. Bounded, since on a machine
+/// whose clock is behind a file is always young.
+const MAX_UNSEEN: u32 = 3;
+
+/// Paths of events that are kept until the next comparison: more than a deployment replaces at once.
+const MAX_TOUCHED: usize = 1_024;
 
 /// Files of a named folder that are looked at: as many as are read of one.
 const MAX_FILES_IN_FOLDER: usize = 1_024;
@@ -20,7 +33,21 @@ const MAX_FILES_IN_FOLDER: usize = 1_024;
 pub(super) struct FileWatch {
     watcher: Option<notify::RecommendedWatcher>,
     followed: BTreeSet<PathBuf>,
+    /// The paths of events since the last comparison.
+    touched: Touched,
     seen: Stamps,
+    /// After a change, until a further one shows for certain.
+    young: Option<Young>,
+    compare_at: Option<Instant>,
+}
+
+type Touched = Arc<Mutex<BTreeSet<PathBuf>>>;
+
+/// A time in which the stamps may be the same though a file has changed again.
+#[derive(Clone, Copy, Debug)]
+struct Young {
+    until: Instant,
+    unseen: u32,
 }
 
 /// Whether folders came to be watched that were not before.
@@ -55,36 +82,64 @@ impl FileWatch {
     /// The log may lie beside a watched file: its lines are no changes.
     pub(super) fn new(wake: &Sender<Cause>, log: &LogTarget) -> Self {
         let wake = wake.clone();
+        let touched = Touched::default();
+        let notes = Arc::clone(&touched);
         let log = match log {
             LogTarget::File(path) => path.file_name().map(std::ffi::OsStr::to_owned),
             LogTarget::Stdout | LogTarget::Off => None,
         };
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            let concerns_us = |event: notify::Event| {
-                !event.kind.is_access()
-                    && event.paths.iter().any(|path| log.is_none() || path.file_name() != log.as_deref())
+            // An error may stand for lost events.
+            let Ok(event) = event else {
+                let _ = wake.send(Cause::Files);
+                return;
             };
-            if event.is_ok_and(concerns_us) {
+            let is_log = |path: &&PathBuf| log.is_some() && path.file_name() == log.as_deref();
+            if !event.kind.is_access() && (event.paths.is_empty() || !event.paths.iter().all(|path| is_log(&path))) {
+                let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+                let room = MAX_TOUCHED.saturating_sub(notes.len());
+                notes.extend(event.paths.into_iter().take(room));
                 // The gateway is stopping when nobody listens.
                 let _ = wake.send(Cause::Files);
             }
         });
-        let watcher = watcher.map_err(|error| tracing::error!(%error, "no file watch; only SIGHUP reloads")).ok();
-        Self { watcher, followed: BTreeSet::new(), seen: Stamps::new() }
+        let watcher = watcher.map_err(|error| tracing::error!(%error, "no file watch; stamps are compared")).ok();
+        let (followed, seen) = (BTreeSet::new(), Stamps::new());
+        Self { watcher, followed, touched, seen, young: None, compare_at: None }
     }
 
     /// Whether a named file is another than when this was asked last. In a watched folder others may write without end (a
     /// log, a database), and each reload would write a line of log.
-    pub(super) fn look(&mut self, config: &Config, config_path: &Path, now: Timestamp) -> Since {
-        self.compare(&named(config, config_path), now)
+    ///
+    /// A change is read at once, and once more when a further one would show in the stamps for certain.
+    pub(super) fn look(&mut self, config: &Config, config_path: &Path, now: Timestamp, at: Instant) -> Since {
+        self.compare_at = config.gateway.watch_files.then(|| at + COMPARE_EVERY);
+        self.compare(&named(config, config_path), now, at)
     }
 
-    fn compare(&mut self, files: &[&Path], now: Timestamp) -> Since {
+    /// When [`Self::look`] is to be called without an event; never where files are not watched.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let compare_at = self.compare_at?;
+        Some(self.young.map_or(compare_at, |young| young.until.min(compare_at)))
+    }
+
+    fn compare(&mut self, files: &[&Path], now: Timestamp, at: Instant) -> Since {
+        let touched = std::mem::take(&mut *self.touched.lock().unwrap_or_else(PoisonError::into_inner));
         let stamps: Stamps = files.iter().flat_map(|file| stamps_of(file)).collect();
-        let is_settled = |stamp: &Stamp| stamp.changed.0.saturating_add(SETTLED_SECONDS) <= now.unix();
-        let is_same = stamps == self.seen && stamps.values().flatten().all(is_settled);
-        self.seen = stamps;
-        if is_same { Since::Unchanged } else { Since::Changed }
+        if stamps != self.seen {
+            let settled = i64::try_from(SETTLED.as_secs()).unwrap_or(i64::MAX);
+            let is_young = |stamp: &Stamp| stamp.changed.0.saturating_add(settled) > now.unix();
+            let young = stamps.values().flatten().any(is_young);
+            self.young = young.then(|| Young { until: at + SETTLED, unseen: 0 });
+            self.seen = stamps;
+            return Since::Changed;
+        }
+        match &mut self.young {
+            Some(young) if young.until <= at => self.young = None,
+            Some(young) if young.unseen < MAX_UNSEEN && is_touched(files, &touched) => young.unseen += 1,
+            Some(_) | None => return Since::Unchanged,
+        }
+        Since::Changed
     }
 
     /// Follows just the folders of this configuration's files.
@@ -101,12 +156,21 @@ impl FileWatch {
         for folder in wanted.difference(&self.followed) {
             follow = Follow::More;
             if let Err(error) = watcher.watch(folder, RecursiveMode::NonRecursive) {
-                tracing::warn!(folder = %folder.display(), %error, "this folder is not watched; SIGHUP reloads it");
+                tracing::warn!(folder = %folder.display(), %error, "cannot watch this folder; its files are compared");
             }
         }
         self.followed = wanted;
         follow
     }
+}
+
+/// Returns `true` if one of these paths is a named file or in a named folder.
+fn is_touched(files: &[&Path], touched: &BTreeSet<PathBuf>) -> bool {
+    let real = |file: &&Path| {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if file.is_dir() { file.canonicalize().ok() } else { Some(folder.canonicalize().ok()?.join(file.file_name()?)) }
+    };
+    !touched.is_empty() && files.iter().filter_map(real).any(|file| touched.iter().any(|path| path.starts_with(&file)))
 }
 
 impl Stamp {
@@ -179,10 +243,10 @@ mod tests {
     use super::*;
     use crate::clock;
 
-    /// A watch, and later than any file of the test is young.
-    fn watch() -> (FileWatch, Timestamp) {
+    /// A watch, later than any file of the test is young, and a moment.
+    fn watch() -> (FileWatch, Timestamp, Instant) {
         let (wake, _causes) = std::sync::mpsc::channel();
-        (FileWatch::new(&wake, &LogTarget::Off), clock::now().plus_seconds(3_600))
+        (FileWatch::new(&wake, &LogTarget::Off), clock::now().plus_seconds(3_600), Instant::now())
     }
 
     #[test]
@@ -190,8 +254,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (file, beside) = (folder.path().join("crl.pem"), folder.path().join("gateway.log"));
         std::fs::write(&file, "a list").unwrap();
-        let (mut watch, later) = watch();
-        let mut look = || watch.compare(&[&file], later);
+        let (mut watch, later, at) = watch();
+        let mut look = || watch.compare(&[&file], later, at);
         assert_eq!((look(), look()), (Since::Changed, Since::Unchanged));
         std::fs::write(&beside, "a line").unwrap();
         assert_eq!(look(), Since::Unchanged);
@@ -209,8 +273,8 @@ mod tests {
     #[test]
     fn a_file_of_a_named_folder_counts() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut watch, later) = watch();
-        let mut look = || watch.compare(&[folder.path()], later);
+        let (mut watch, later, at) = watch();
+        let mut look = || watch.compare(&[folder.path()], later, at);
         assert_eq!((look(), look()), (Since::Changed, Since::Unchanged));
         for content in ["one", "two"] {
             std::fs::write(folder.path().join("0.crl"), content).unwrap();
@@ -219,13 +283,36 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_changed_just_now_may_change_again_unseen() {
+    fn a_file_that_changed_just_now_is_looked_at_once_more_whatever_the_clock_says() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("crl.pem");
         std::fs::write(&file, "a list").unwrap();
-        let (mut watch, later) = watch();
+        // Of this second, and of an hour behind the file's time.
+        for now in [clock::now(), clock::now().plus_seconds(-3_600)] {
+            let (mut watch, _, at) = watch();
+            let mut look = |seconds| watch.compare(&[&file], now, at + Duration::from_secs(seconds));
+            assert_eq!((look(0), look(0), look(1)), (Since::Changed, Since::Unchanged, Since::Unchanged));
+            assert_eq!((look(2), look(2), look(100)), (Since::Changed, Since::Unchanged, Since::Unchanged));
+        }
+    }
+
+    #[test]
+    fn events_of_a_young_file_count_a_few_times_and_those_of_others_never() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().canonicalize().unwrap();
+        let file = folder.join("crl.pem");
+        std::fs::write(&file, "a list").unwrap();
+        let (mut watch, _, at) = watch();
         let now = clock::now();
-        assert_eq!((watch.compare(&[&file], now), watch.compare(&[&file], now)), (Since::Changed, Since::Changed));
-        assert_eq!(watch.compare(&[&file], later), Since::Unchanged);
+        let mut look = |path: &Path| {
+            watch.touched.lock().unwrap().insert(path.to_owned());
+            watch.compare(&[&file], now, at)
+        };
+        assert_eq!(look(&file), Since::Changed);
+        for _ in 0..10 {
+            assert_eq!(look(&folder.join("gateway.err")), Since::Unchanged);
+        }
+        let counted = (0..10).filter(|_| look(&file) == Since::Changed).count();
+        assert_eq!(counted, MAX_UNSEEN as usize);
     }
 }

@@ -50,6 +50,25 @@ pub enum AlarmKind {
 }
 
 impl AlarmKind {
+    /// Returns `true` if newer revocation data may lie where the alarm came from and is not in force.
+    ///
+    /// Not those that say so in another way: a stale CRL (`when_stale` decides), one that closes its CA, and conflicting
+    /// CRLs, which are in force. Nor the CRL of a CA that does not name its file: it is nobody's here.
+    pub const fn keeps_newer_data_out(self) -> bool {
+        match self {
+            Self::Unreadable
+            | Self::Malformed
+            | Self::BadSignature
+            | Self::SignerNotAllowed
+            | Self::FromTheFuture
+            | Self::RolledBack
+            | Self::Missing
+            | Self::NoNumber
+            | Self::NoNextUpdate => true,
+            Self::UnknownIssuer | Self::NotUnderstood | Self::Conflict | Self::DeltaWithoutBase | Self::Stale => false,
+        }
+    }
+
     /// The stable name: `rolled-back`, …
     pub const fn name(self) -> &'static str {
         match self {

@@ -47,6 +47,41 @@ pub fn load_with_kept(
     now: Timestamp,
 ) -> Result<LoadOutcome, Vec<ConfigError>> {
     let facts = authorities(cas)?;
+    assemble(cas, facts, kept, previous, now, IfMissing::Refuse)
+}
+
+/// Reads the CRLs alone, for the CAs in force: no other file of the configuration is read, so that none of them can keep
+/// a new CRL from being in force. `cas` is the configuration that `in_force` was loaded from.
+///
+/// # Errors
+/// None in practice: the CAs were accepted before.
+pub fn load_lists(
+    cas: &[Ca],
+    kept: Option<&KeptLists>,
+    in_force: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<LoadOutcome, Vec<ConfigError>> {
+    let facts = in_force.authorities().iter().map(|authority| authority.facts.clone()).collect();
+    assemble(cas, facts, kept, Some(in_force), now, IfMissing::Report)
+}
+
+/// What becomes of a load in which a CA has no CRL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum IfMissing {
+    /// It is refused: absent is not empty.
+    Refuse,
+    /// It is reported, and the CA's certificates are refused.
+    Report,
+}
+
+fn assemble(
+    cas: &[Ca],
+    facts: Vec<AuthorityFacts>,
+    kept: Option<&KeptLists>,
+    previous: Option<&TrustSnapshot>,
+    now: Timestamp,
+    if_missing: IfMissing,
+) -> Result<LoadOutcome, Vec<ConfigError>> {
     let unchanged = previous.filter(|previous| previous.has_same_authorities(facts.iter()));
     let mut alarms = Vec::new();
     let (files, sources) = read_sources(cas, kept, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
@@ -56,7 +91,9 @@ pub fn load_with_kept(
     let revocation = selection.run(&mut alarms);
     let asked_only = |alarm: &Alarm| alarm.kind == AlarmKind::Missing && is_asked_only(cas, alarm.ca.as_deref());
     alarms.retain(|alarm| !asked_only(alarm));
-    absent_is_not_empty(cas, &facts, &revocation, &alarms)?;
+    if if_missing == IfMissing::Refuse {
+        absent_is_not_empty(cas, &facts, &revocation, &alarms)?;
+    }
     drop(offers);
     let in_force = |list: &Arc<_>| {
         revocation.iter().any(|one| match one {

@@ -40,7 +40,7 @@ pub use background::{make_way, usual_pages, yielding};
 pub use in_force::RevocationLists;
 pub use lists::RevocationList;
 pub use live::Live;
-pub use load::{LoadOutcome, load, load_with_kept};
+pub use load::{LoadOutcome, load, load_lists, load_with_kept};
 pub use need::Need;
 pub use parts::{AuthorityParts, ListParts, PartsError, RevocationParts};
 pub use policy::ListPolicy;

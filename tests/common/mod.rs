@@ -5,6 +5,7 @@
 
 mod http;
 mod http2;
+pub mod neighbours;
 mod process;
 pub mod python;
 mod tls;

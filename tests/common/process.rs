@@ -85,6 +85,17 @@ impl Gateway {
         Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
     }
 
+    /// As [`Self::start`], from a shell that has run these lines.
+    #[track_caller]
+    pub fn start_with_shell(pki: &TestPki, config: &str, lines: &str) -> Self {
+        let path = write(pki, config);
+        let script = pki.path("gateway.sh");
+        std::fs::write(&script, format!("#!/bin/sh\n{lines}\nexec '{}' \"$@\"\n", binary().display())).unwrap();
+        std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let process = GatewayProcess::start(&script, &path, Output::Keep, PATIENCE);
+        Self { process: process.unwrap_or_else(|error| panic!("{error}")), config: path }
+    }
+
     /// Starts it and waits until it listens, ready or not, or until it ends: then its exit status and what it said.
     #[track_caller]
     pub fn try_listening(pki: &TestPki, config: &str) -> Result<Self, (ExitStatus, String)> {

@@ -10,6 +10,7 @@ mod bad_input;
 mod bounds;
 mod gateway;
 mod ground;
+mod in_force;
 mod points;
 mod server;
 mod status;

@@ -22,6 +22,7 @@ mod finish;
 mod forgery;
 mod http;
 mod http2;
+mod in_force;
 mod lapse;
 mod limits;
 mod live;

@@ -18,6 +18,10 @@ pub(in crate::gateway) struct SourceMetrics {
     next_update: IntGaugeVec,
     age: IntGaugeVec,
     entries: IntGaugeVec,
+    /// Without labels, so that it can be absent.
+    reload_refused_since: IntGaugeVec,
+    reload_successful: IntGaugeVec,
+    crl_current: IntGaugeVec,
 }
 
 impl SourceMetrics {
@@ -61,6 +65,21 @@ impl SourceMetrics {
             )?,
             age: gauges("sekisho_source_list_age_seconds", "Seconds since thisUpdate of the source's list in force.")?,
             entries: gauges("sekisho_source_list_entries", "Certificates on the source's list in force.")?,
+            reload_refused_since: labelled(
+                "sekisho_reload_refused_since_timestamp_seconds",
+                "When the first reload was refused since the last accepted one; absent when none was.",
+                &[],
+            )?,
+            reload_successful: labelled(
+                "sekisho_last_reload_successful",
+                "1 while the configuration and files in force are the last ones that were read.",
+                &[],
+            )?,
+            crl_current: labelled(
+                "sekisho_crl_current",
+                "0 while a CRL of the CA was refused or cannot be read, and may be newer than the one in force.",
+                &["ca"],
+            )?,
         })
     }
 
@@ -76,6 +95,8 @@ impl SourceMetrics {
             &self.next_update,
             &self.age,
             &self.entries,
+            &self.reload_refused_since,
+            &self.crl_current,
         ];
         gauges.iter().for_each(|gauge| gauge.reset());
         for one in &sources.fetched {
@@ -95,6 +116,14 @@ impl SourceMetrics {
             self.next_update.with_label_values(&labels).set(list.next_update.map_or(0, Timestamp::unix));
             self.age.with_label_values(&labels).set(now.unix().saturating_sub(list.this_update.unix()));
             self.entries.with_label_values(&labels).set(i64::try_from(list.entries).unwrap_or(i64::MAX));
+        }
+        for ca in sources.cas() {
+            self.crl_current.with_label_values(&[ca]).set(i64::from(!sources.outdated.iter().any(|one| one == ca)));
+        }
+        let none: [&str; 0] = [];
+        self.reload_successful.with_label_values(&none).set(i64::from(sources.refused_since.is_none()));
+        if let Some(since) = sources.refused_since {
+            self.reload_refused_since.with_label_values(&none).set(since.unix());
         }
         for error in &sources.errors {
             self.errors.with_label_values(&[&*error.ca, &*error.source, error.reason]).set(1);
