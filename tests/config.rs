@@ -1332,6 +1332,22 @@ fn lists_are_fetched_only_where_they_can_be_kept_and_their_server_known() {
             ],
         ),
         (
+            &[
+                (LISTEN, STATE),
+                (REVOCATION, "revocation = { distribution_points = [\"http://crl.example.jp/\", \"h:0\"] }"),
+            ],
+            &[
+                r#"16: ca[1].revocation.distribution_points[0]: "http://crl.example.jp/" is not a place of distribution points; write a host with the port and path that it needs: "crl.example.jp", "crl.example.jp:8080/crl""#,
+                r#"16: ca[1].revocation.distribution_points[1]: "h:0" is not a place of distribution points; write a host with the port and path that it needs: "crl.example.jp", "crl.example.jp:8080/crl""#,
+            ],
+        ),
+        (
+            &[(REVOCATION, "revocation = { ocsp = { url = \"https://ocsp.example.jp/\" } }")],
+            &[
+                "15: ca[1].revocation.ocsp.url: is https:// and no CA of its server is known; write ca in [gateway.fetch], or http://, since the answer is signed",
+            ],
+        ),
+        (
             &[(LISTEN, STATE), (REVOCATION, HTTPS)],
             &[
                 "16: ca[1].revocation.crl_urls[1]: is https:// and no CA of its server is known; write ca in [gateway.fetch], or http://, since the list is signed",

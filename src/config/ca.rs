@@ -2,6 +2,7 @@
 
 use super::guidance;
 use super::ocsp;
+use super::point::point_place;
 use super::reader::{Document, Item, Section, Unique};
 use super::types::{
     AnchorExpiry, Ca, CaState, ContractRange, Followed, Placed, RevocationSource, RevocationSources, WhenStale,
@@ -226,14 +227,14 @@ fn revocation(item: &Item<'_>) -> Option<RevocationSource> {
     let sources = RevocationSources {
         files: section.optional("crl", |item| some_of(item, NEVER, placed_path)).unwrap_or_default(),
         urls: section.optional("crl_urls", |item| some_of(item, NEVER, url)).unwrap_or_default(),
-        point_hosts: section.optional("distribution_points", |item| some_of(item, NEVER, host)).unwrap_or_default(),
+        points: section.optional("distribution_points", |item| some_of(item, NEVER, point_place)).unwrap_or_default(),
         ocsp: section.section("ocsp").map(ocsp::ocsp).map(Box::new),
         feed: section.or("feed", Followed::No, followed),
         when_stale: section.or("when_stale", WhenStale::Closed, when_stale),
         without_number: section.or("without_number", WithoutNumber::Refuse, without_number),
         without_next_update: section.optional("without_next_update", |item| duration(item, MINUTE..=LONGEST_GRACE)),
     };
-    let has_lists = !(sources.files.is_empty() && sources.urls.is_empty() && sources.point_hosts.is_empty());
+    let has_lists = !(sources.files.is_empty() && sources.urls.is_empty() && sources.points.is_empty());
     if !has_lists
         && sources.ocsp.is_none()
         && !["crl", "crl_urls", "distribution_points"].iter().any(|key| section.has(key))
@@ -259,19 +260,6 @@ pub(super) fn url(item: &Item<'_>) -> Option<Placed<String>> {
         return None;
     };
     Some(placed(item, text.to_owned()))
-}
-
-/// A host name or address, without port.
-fn host(item: &Item<'_>) -> Option<Placed<String>> {
-    let is_host = |text: &&str| {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b':' | b'[' | b']');
-        !text.is_empty() && text.bytes().all(plain)
-    };
-    let Some(text) = item.as_str().filter(is_host) else {
-        item.refuse_type("a host", "\"crl.example.jp\"");
-        return None;
-    };
-    Some(placed(item, text.to_ascii_lowercase()))
 }
 
 fn followed(item: &Item<'_>) -> Option<Followed> {

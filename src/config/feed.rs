@@ -46,7 +46,7 @@ pub(super) fn check(document: &Document, feed: Option<&Feed>, authorities: &Auth
         if feed.is_none() {
             document.refuse(&place, "needs [gateway.feed], which says where the issuer's feed is");
         }
-        if sources.files.is_empty() && sources.urls.is_empty() && sources.point_hosts.is_empty() {
+        if sources.files.is_empty() && sources.urls.is_empty() && sources.points.is_empty() {
             document.refuse(&place, "goes on from the CA's published lists; add crl, crl_urls or distribution_points");
         }
     }

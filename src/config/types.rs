@@ -281,6 +281,44 @@ pub struct Ca {
     pub guidance: Guidance,
 }
 
+/// Where CRLs may be fetched from that certificates name: a certificate must not make the gateway talk to anything else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PointPlace {
+    /// A name in lower case, or an address without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: PointPort,
+    /// The path itself or a folder above it, without a slash at the end; empty: any.
+    pub path: String,
+}
+
+/// The ports of a [`PointPlace`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PointPort {
+    /// None is written: that of the URL's scheme.
+    Default,
+    /// `:8080`.
+    Only(u16),
+    /// `:*`.
+    Any,
+}
+
+impl std::fmt::Display for PointPlace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]", self.host)?
+        } else {
+            f.write_str(&self.host)?
+        }
+        match self.port {
+            PointPort::Default => {}
+            PointPort::Only(port) => write!(f, ":{port}")?,
+            PointPort::Any => f.write_str(":*")?,
+        }
+        f.write_str(&self.path)
+    }
+}
+
 /// How the certificates of a CA are known to be revoked (requirement R1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RevocationSource {
@@ -297,9 +335,9 @@ pub struct RevocationSources {
     pub files: Vec<Placed<PathBuf>>,
     /// `crl_urls`: `http://` or `https://`; each list is kept in `gateway.state_folder`.
     pub urls: Vec<Placed<String>>,
-    /// `distribution_points`: hosts from which lists may be fetched that certificates name themselves (RFC 5280 section
+    /// `distribution_points`: where CRLs may be fetched from that certificates name themselves (RFC 5280 section
     /// 4.2.1.13).
-    pub point_hosts: Vec<Placed<String>>,
+    pub points: Vec<Placed<PointPlace>>,
     /// `ocsp`: client certificates are asked for at a responder (RFC 6960).
     pub ocsp: Option<Box<OcspSource>>,
     /// `feed = true`: the issuer's feed of `[gateway.feed]` tells of this CA's certificates.

@@ -96,7 +96,7 @@ fn wanted_reserve(config: &Config) -> usize {
     let of_ca = |source: &RevocationSource| match source {
         RevocationSource::None => 0,
         RevocationSource::From(sources) => {
-            let fetches = !(sources.urls.is_empty() && sources.point_hosts.is_empty());
+            let fetches = !(sources.urls.is_empty() && sources.points.is_empty());
             usize::from(sources.ocsp.is_some()) * EACH_RESPONDER + usize::from(fetches) * EACH_FETCHED
         }
     };

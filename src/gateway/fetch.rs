@@ -5,6 +5,7 @@ use super::reload::Cause;
 use crate::config::{Config, ConfigError, RevocationSource};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::trust::TrustSnapshot;
+use crate::trust::sources::ocsp::Asker;
 use crate::trust::sources::{self, FetchReport, Fetched, Host, KeptLists};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
@@ -34,6 +35,7 @@ pub(super) fn prime(config: &Config, runtime: &Handle) -> Result<Vec<FetchReport
 /// As [`prime`]; what was fetched before is fetched on.
 pub(super) fn follow(gateway: &Arc<Gateway>, wake: &Sender<Cause>, runtime: &Handle) -> Result<(), ConfigError> {
     let config = gateway.snapshot().config.clone();
+    gateway.questions.asker.trust_servers(&config.fetch)?;
     let Some(kept) = open(&config)? else {
         gateway.fetcher.stop();
         return Ok(());
@@ -88,6 +90,14 @@ pub(super) async fn lists_at(gateway: &Gateway, issuer: &AuthorityKey, urls: &[A
     urls.iter().for_each(|url| gateway.fetcher.book().tried(&ca.name, url));
 }
 
+/// Reads the CAs of servers at `https://` URLs, of CRLs and OCSP responders.
+///
+/// # Errors
+/// At `ca` in `[gateway.fetch]`.
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    Asker::default().trust_servers(&config.fetch)
+}
+
 fn open(config: &Config) -> Result<Option<KeptLists>, ConfigError> {
     let folder = config.gateway.state_folder.as_ref().filter(|_| has_fetched(config));
     folder.map(KeptLists::open).transpose()
@@ -96,7 +106,7 @@ fn open(config: &Config) -> Result<Option<KeptLists>, ConfigError> {
 fn has_fetched(config: &Config) -> bool {
     config.cas.iter().any(|ca| match &ca.revocation {
         RevocationSource::None => false,
-        RevocationSource::From(sources) => !(sources.urls.is_empty() && sources.point_hosts.is_empty()),
+        RevocationSource::From(sources) => !(sources.urls.is_empty() && sources.points.is_empty()),
     })
 }
 

@@ -54,7 +54,7 @@ pub fn recalled_trust(config: &Config, now: Timestamp) -> Result<RecalledTrust, 
             let ocsp = sources.ocsp.iter().map(|ocsp| {
                 format!("ca {}: its OCSP responder {} is not asked, which a gateway does", ca.name, ocsp.url.value)
             });
-            let points = (!sources.point_hosts.is_empty())
+            let points = (!sources.points.is_empty())
                 .then(|| format!("ca {}: lists at distribution points are not fetched, which a gateway does", ca.name));
             ocsp.chain(points).collect()
         }

@@ -118,7 +118,7 @@ pub(super) fn compile(
         None => kept_live(&config).map(Some).map_err(|error| keep(vec![error])).ok(),
         Some(_) => Some(None),
     };
-    if let Err(error) = ticket_secret(&config) {
+    for error in [ticket_secret(&config).map(drop), fetch::check(&config)].into_iter().filter_map(Result::err) {
         keep(vec![error]);
     }
     let (Some(loaded), Some(sites), Some(pools), Some(signer), Some(feed), Some(admin_token), Some(live), true) =
@@ -204,9 +204,11 @@ pub(super) fn run(
             gateway.records.reopen();
         }
         // Before they are read: what changes meanwhile is a change since.
-        let since = match cause {
-            Cause::Lists => Since::Unchanged,
-            _ => watch.look(&gateway.snapshot().config, config_path, clock::now(), Instant::now()),
+        let config = Arc::clone(&gateway.snapshot().config);
+        let since = if cause == Cause::Signal || (cause != Cause::Lists && config.gateway.watch_files) {
+            watch.look(&config, config_path, clock::now(), Instant::now())
+        } else {
+            Since::Unchanged
         };
         let is_retry = retry.is_due(Instant::now());
         let was_refused = gateway.outstanding.refused_reload().is_some();

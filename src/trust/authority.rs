@@ -2,7 +2,7 @@
 
 use super::in_force::RevocationLists;
 use super::ocsp::Responder;
-use crate::config::{AnchorExpiry, OcspSource};
+use crate::config::{AnchorExpiry, OcspSource, PointPlace};
 use crate::pki::certificate::Certificate;
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::signature::verify_certificate;
@@ -25,8 +25,8 @@ pub(super) struct AuthorityFacts {
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) role: Role,
     pub(super) responder: Option<Arc<Responder>>,
-    /// Hosts from which the lists at its certificates' distribution points may be fetched.
-    pub(super) point_hosts: Arc<[String]>,
+    /// Where the lists at its certificates' distribution points may be fetched from.
+    pub(super) points: Arc<[PointPlace]>,
     pub(super) lists_at: ListsAt,
 }
 
@@ -65,7 +65,7 @@ pub(super) struct Candidate<'a> {
     pub(super) issued_by: Option<&'a Arc<str>>,
     pub(super) anchor_expiry: AnchorExpiry,
     pub(super) ocsp: Option<&'a OcspSource>,
-    pub(super) point_hosts: Arc<[String]>,
+    pub(super) points: Arc<[PointPlace]>,
     pub(super) lists_at: ListsAt,
 }
 
@@ -107,7 +107,7 @@ impl Authority {
 
     /// Whether the lists at its certificates' distribution points may be fetched.
     pub fn fetches_points(&self) -> bool {
-        !self.facts.point_hosts.is_empty()
+        !self.facts.points.is_empty()
     }
 
     /// What its certificates are looked up in.
@@ -196,7 +196,7 @@ fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> 
     let responder = |source| Responder::new(candidate.name, certificate, source).map(Arc::new);
     Ok(AuthorityFacts {
         responder: candidate.ocsp.map(responder).transpose()?,
-        point_hosts: Arc::clone(&candidate.point_hosts),
+        points: Arc::clone(&candidate.points),
         lists_at: candidate.lists_at,
         name: Arc::clone(candidate.name),
         certificate: certificate.clone(),

@@ -122,7 +122,7 @@ pub(super) fn authorities(cas: &[Ca]) -> Result<Vec<AuthorityFacts>, Vec<ConfigE
                 issued_by: ca.issued_by.as_ref(),
                 anchor_expiry: ca.anchor_expiry,
                 ocsp: responder(&ca.revocation),
-                point_hosts: target::hosts(&ca.revocation),
+                points: target::places(&ca.revocation),
                 lists_at: lists_at(&ca.revocation),
             }),
             Err(message) => errors.push(certificate_error(ca, &message)),
@@ -242,7 +242,7 @@ fn is_asked_only(cas: &[Ca], name: Option<&str>) -> bool {
     ca.is_some_and(|ca| match &ca.revocation {
         RevocationSource::None => false,
         RevocationSource::From(sources) => {
-            let lists = [sources.files.len(), sources.urls.len(), sources.point_hosts.len()];
+            let lists = [sources.files.len(), sources.urls.len(), sources.points.len()];
             sources.ocsp.is_some() && lists == [0, 0, 0]
         }
     })
@@ -277,14 +277,14 @@ fn missing_error(ca: &Ca, path: &Placed<PathBuf>, alarms: &[Alarm]) -> ConfigErr
 fn has_fetched(source: &RevocationSource) -> bool {
     match source {
         RevocationSource::None => false,
-        RevocationSource::From(sources) => !(sources.urls.is_empty() && sources.point_hosts.is_empty()),
+        RevocationSource::From(sources) => !(sources.urls.is_empty() && sources.points.is_empty()),
     }
 }
 
 fn lists_at(source: &RevocationSource) -> ListsAt {
     match source {
         RevocationSource::From(sources)
-            if !sources.point_hosts.is_empty() && sources.files.is_empty() && sources.urls.is_empty() =>
+            if !sources.points.is_empty() && sources.files.is_empty() && sources.urls.is_empty() =>
         {
             ListsAt::PointsOnly
         }

@@ -76,7 +76,7 @@ impl TrustSnapshot {
                 issued_by: parts.issued_by.as_ref(),
                 anchor_expiry: parts.anchor_expiry,
                 ocsp: None,
-                point_hosts: Arc::default(),
+                points: Arc::default(),
                 lists_at: ListsAt::default(),
             })
             .collect();

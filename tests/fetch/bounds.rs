@@ -15,7 +15,7 @@ const DOWNLOADS: usize = 8;
 const POINTS: usize = 256;
 
 fn points_of(when_stale: &str) -> Ground {
-    let revocation = format!("{{ distribution_points = [\"127.0.0.1\"], when_stale = \"{when_stale}\" }}");
+    let revocation = format!("{{ distribution_points = [\"127.0.0.1:*\"], when_stale = \"{when_stale}\" }}");
     Ground::with("interval = \"1s\"", |_| revocation)
 }
 

@@ -11,7 +11,7 @@ use sekisho::clock;
 
 /// A gateway whose issuing CA's lists are at the points of its certificates, if they are on 127.0.0.1.
 fn configuration(app: &TestApp) -> String {
-    with_revocation(app, "{ distribution_points = [\"127.0.0.1\"] }")
+    with_revocation(app, "{ distribution_points = [\"127.0.0.1:*\"] }")
 }
 
 /// A client whose certificate names these URLs.
@@ -201,4 +201,20 @@ fn a_stream_ends_when_the_list_of_its_point_grows_stale_though_nobody_else_asks(
     server.answer(Answer::Close);
     socket.into_inner().read_to_its_end();
     gateway.record("the cut", |record| record["kind"] == "cut" && record["reason"] == "revocation-unavailable");
+}
+
+#[test]
+fn a_point_is_fetched_from_the_port_and_path_that_are_written_and_from_no_other_of_the_host() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    let [server, other] = [0, 1].map(|_| RawServer::new(Answer::List(list(&pki, 7, &[]))));
+    let place = format!("127.0.0.1:{}/issuing.crl", server.address().port());
+    let gateway = Gateway::start(&pki, &with_revocation(&app, &format!("{{ distribution_points = [\"{place}\"] }}")));
+    let elsewhere = server.url().replace("issuing.crl", "admin/shutdown");
+    for (name, url) in [("client-port", other.url()), ("client-path", elsewhere)] {
+        client(&pki, name, &[&url]);
+        assert_ne!(status(&gateway, &pki, name), 200, "{url}");
+    }
+    assert_eq!((server.requests().len(), other.requests().len(), reached(&app)), (0, 0, 0));
+    client(&pki, "client-allowed", &[&server.url()]);
+    assert_eq!(status(&gateway, &pki, "client-allowed"), 200);
 }

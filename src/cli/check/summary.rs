@@ -112,7 +112,7 @@ fn ca(ca: &Ca) -> CaSummary {
 fn sources_of(sources: &RevocationSources) -> Vec<String> {
     let files = sources.files.iter().map(|path| path.value.display().to_string());
     let urls = sources.urls.iter().map(|url| url.value.clone());
-    let points = sources.point_hosts.iter().map(|host| format!("distribution points at {}", host.value));
+    let points = sources.points.iter().map(|place| format!("distribution points at {}", place.value));
     let ocsp = sources.ocsp.iter().map(|ocsp| format!("OCSP responder {}", ocsp.url.value));
     let feed = (sources.feed == Followed::Yes).then(|| "the issuer's feed".to_owned());
     files.chain(urls).chain(points).chain(ocsp).chain(feed).collect()

@@ -1,6 +1,7 @@
 //! Which distribution points were asked for, so that a client waits for a list once, and nobody for one that failed.
 
 use super::target;
+use crate::config::PointPlace;
 use crate::pki::points::PointName;
 use crate::trust::{Authority, Need, Question};
 use std::collections::BTreeSet;
@@ -18,19 +19,19 @@ pub struct PointBook {
 impl PointBook {
     /// The lists at a certificate's distribution points that may be fetched for its CA and were not asked for yet.
     pub(in crate::trust) fn need(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
-        let hosts = &authority.facts.point_hosts;
+        let places = &authority.facts.points;
         let names = question.points?.iter().flat_map(|point| point.names());
-        let urls = self.untried(authority.name(), hosts, names.filter_map(PointName::uri));
+        let urls = self.untried(authority.name(), places, names.filter_map(PointName::uri));
         (!urls.is_empty()).then_some(Need::Lists { issuer: *question.issuer, urls })
     }
 
-    fn untried<'a>(&self, ca: &Arc<str>, hosts: &[String], urls: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {
+    fn untried<'a>(&self, ca: &Arc<str>, places: &[PointPlace], urls: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {
         let tried = self.lock();
         if tried.len() >= MAX_TRIED {
             return Vec::new();
         }
         let mut untried: Vec<Arc<str>> = urls
-            .filter(|url| target::allowed(hosts, url).is_ok())
+            .filter(|url| target::allowed(places, url).is_ok())
             .map(Arc::from)
             .filter(|url| !tried.contains(&(Arc::clone(ca), Arc::clone(url))))
             .collect();
@@ -58,11 +59,13 @@ impl PointBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::PointPort;
 
     #[test]
     fn as_many_points_as_may_be_are_remembered_and_beyond_them_nobody_waits() {
-        let (book, ca, hosts) = (PointBook::default(), Arc::from("a"), ["h".to_owned()]);
-        let waits = || !book.untried(&ca, &hosts, ["http://h/new"].into_iter()).is_empty();
+        let (book, ca) = (PointBook::default(), Arc::from("a"));
+        let places = [PointPlace { host: "h".to_owned(), port: PointPort::Default, path: String::new() }];
+        let waits = || !book.untried(&ca, &places, ["http://h/new"].into_iter()).is_empty();
         (1..MAX_TRIED).for_each(|number| book.tried(&ca, &format!("http://h/{number}").into()));
         assert!(waits());
         book.tried(&ca, &"http://h/0".into());

@@ -114,7 +114,7 @@ impl Fetcher {
         if let Some(running) = state.running.get(&as_configured).or_else(|| state.running.get(&target)) {
             return Ok(running.progress.attempts.subscribe());
         }
-        let tools = state.tools.clone().ok_or(PointError::HostNotAllowed)?;
+        let tools = state.tools.clone().ok_or(PointError::NotAllowed)?;
         if parsed.scheme() == "https" && tools.settings.ca.is_none() {
             return Err(PointError::NoServerCa);
         }

@@ -1,8 +1,9 @@
 //! One question to an OCSP responder over HTTP (RFC 6960 appendix A).
 
 use super::shares::Shares;
+use super::tls;
 use crate::clock;
-use crate::config::OcspNonce;
+use crate::config::{ConfigError, Fetch, OcspNonce};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use crate::pki::serial::SerialNumber;
@@ -15,7 +16,7 @@ use reqwest::{Client, Response, StatusCode};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -34,8 +35,8 @@ const MAX_AT_ONCE: usize = 128;
 pub struct Asker {
     places: Shares<AuthorityKey>,
     plain: OnceLock<Result<Client, String>>,
-    /// For `https://`, with the CAs that the machine trusts: the answer is signed, only who asks is hidden by it.
-    encrypted: OnceLock<Result<Client, String>>,
+    /// For `https://`, with the CAs in `[gateway.fetch]` and no other.
+    encrypted: RwLock<Option<Client>>,
 }
 
 /// Why there is no answer that is believed.
@@ -98,19 +99,39 @@ impl Asker {
         body(response).await
     }
 
-    fn client(&self, url: &str) -> Result<&Client, AskError> {
-        let client = if url.starts_with("https:") {
-            self.encrypted.get_or_init(|| builder().https_only(true).build().map_err(|error| error.to_string()))
-        } else {
-            self.plain.get_or_init(without_tls)
+    /// Believes servers at `https://` with a certificate of these CAs from now on, and no others.
+    ///
+    /// # Errors
+    /// At `ca` in `[gateway.fetch]`, when it cannot be used; everything then goes on as before.
+    pub fn trust_servers(&self, fetch: &Fetch) -> Result<(), ConfigError> {
+        let of_error =
+            |message| ConfigError { place: fetch.ca.as_ref().map(|ca| ca.place.clone()).unwrap_or_default(), message };
+        let client = match &fetch.ca {
+            Some(_) => {
+                let tls = tls::client_config(fetch)?;
+                let client = builder().https_only(true).tls_backend_preconfigured(tls).build();
+                Some(client.map_err(|error| of_error(with_causes("no HTTP client", &error)))?)
+            }
+            None => None,
         };
-        client.as_ref().map_err(|why| AskError::responder("unreachable", why.clone()))
+        *self.encrypted.write().unwrap_or_else(PoisonError::into_inner) = client;
+        Ok(())
+    }
+
+    fn client(&self, url: &str) -> Result<Client, AskError> {
+        if url.starts_with("https:") {
+            let client = self.encrypted.read().unwrap_or_else(PoisonError::into_inner).clone();
+            return client
+                .ok_or_else(|| AskError::responder("unreachable", "[gateway.fetch] names no ca for https://"));
+        }
+        let client = self.plain.get_or_init(without_tls);
+        client.clone().map_err(|why| AskError::responder("unreachable", why))
     }
 }
 
 impl Default for Asker {
     fn default() -> Self {
-        Self { places: Shares::of(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: OnceLock::new() }
+        Self { places: Shares::of(MAX_AT_ONCE), plain: OnceLock::new(), encrypted: RwLock::default() }
     }
 }
 

@@ -98,3 +98,60 @@ async fn an_answer_of_32_kib_is_read_and_one_octet_more_is_not() {
         assert_eq!((error.name, error.blame), (name, Blame::Answer), "{octets}");
     }
 }
+
+/// TLS with a certificate of this CA for 127.0.0.1, and an answer that is no OCSP.
+async fn serve_tls(ca: &rcgen::Issuer<'_, rcgen::KeyPair>) -> SocketAddr {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let key = rcgen::KeyPair::generate().unwrap();
+    let parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = parameters.signed_by(&key, ca).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let tls = rustls::ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            let Ok(mut tls) = acceptor.accept(tcp).await else { continue };
+            let _ = tls.read(&mut [0; 4096]).await;
+            let _ = tls.write_all(&http(1)).await;
+            let _ = tls.shutdown().await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_responder_behind_https_is_believed_by_the_configured_cas_and_by_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = |name: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let path = folder.path().join(name);
+        std::fs::write(&path, parameters.self_signed(&key).unwrap().pem()).unwrap();
+        (
+            rcgen::Issuer::new(parameters, key),
+            Fetch { ca: Some(Placed { value: path, ..Placed::default() }), ..Fetch::default() },
+        )
+    };
+    let ((issuer, configured), (_, other)) = (ca("configured"), ca("other"));
+    let address = serve_tls(&issuer).await;
+    let mut responder = responder(address, Duration::from_secs(60));
+    responder.url = responder.url.replace("http:", "https:");
+    let asker = Asker::default();
+    assert_eq!(ask(&asker, &responder).await.unwrap().name, "unreachable", "nobody is believed by default");
+    for (fetch, name) in [(&other, "unreachable"), (&configured, "malformed"), (&Fetch::default(), "unreachable")] {
+        asker.trust_servers(fetch).unwrap();
+        assert_eq!(ask(&asker, &responder).await.unwrap().name, name);
+    }
+    let garbage =
+        Fetch { ca: Some(Placed { value: folder.path().to_owned(), ..Placed::default() }), ..Fetch::default() };
+    assert!(asker.trust_servers(&garbage).is_err());
+}

@@ -19,12 +19,7 @@ pub(super) fn client(fetch: &Fetch) -> Result<Client, ConfigError> {
         place: fetch.ca.as_ref().map(|ca| ca.place.clone()).unwrap_or_default(),
         message,
     };
-    let roots = fetch.ca.as_ref().map(roots).transpose().map_err(refuse)?.unwrap_or_else(RootCertStore::empty);
-    let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| refuse(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = client_config(fetch)?;
     Client::builder()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
@@ -36,6 +31,22 @@ pub(super) fn client(fetch: &Fetch) -> Result<Client, ConfigError> {
         .pool_max_idle_per_host(0)
         .build()
         .map_err(|error| refuse(super::download::why(&error)))
+}
+
+/// TLS with the CAs in `[gateway.fetch]`.
+///
+/// # Errors
+/// At `ca`, when it cannot be used.
+pub(super) fn client_config(fetch: &Fetch) -> Result<ClientConfig, ConfigError> {
+    let refuse = |message: String| ConfigError {
+        place: fetch.ca.as_ref().map(|ca| ca.place.clone()).unwrap_or_default(),
+        message,
+    };
+    let roots = fetch.ca.as_ref().map(roots).transpose().map_err(refuse)?.unwrap_or_else(RootCertStore::empty);
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| refuse(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
 fn roots(ca: &Placed<PathBuf>) -> Result<RootCertStore, String> {
