@@ -92,7 +92,6 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();
     let descriptors = Descriptors::raise(&config).map_err(|error| at_start(&error))?;
-    descriptors.warn(&config);
     let primed = fetch::prime(&config, runtime.handle()).map_err(|error| vec![error])?;
     let (mut snapshot, alarms) = reload::compile(config, None, &provider)?;
     let fetcher = Fetcher::default();
@@ -125,6 +124,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     gateway.metrics.configured(&snapshot.config);
+    gateway.descriptors.warn(&snapshot.config);
     reload::report_alarms(&gateway, &alarms, Telling::All);
     primed.iter().for_each(|report| fetch::report(&gateway, report));
     Ok((Arc::new(gateway), runtime))
