@@ -209,7 +209,8 @@ fn a_list_cut_at_every_twentieth_is_refused_and_the_old_one_stays() {
         assert_eq!(kinds(&loaded), [AlarmKind::Malformed, AlarmKind::Missing], "{part}/20");
         assert_eq!(status(&loaded.snapshot, &ca, 5), revoked("5"), "{part}/20");
     }
-    assert_eq!(outcome(&ca, &[&next], Some(&first)), (Some("6".to_owned()), vec![]));
+    // It has not what the one before has.
+    assert_eq!(outcome(&ca, &[&next], Some(&first)), (Some("6".to_owned()), vec![AlarmKind::Withdrawn]));
 }
 
 #[test]
@@ -225,7 +226,7 @@ fn an_older_list_does_not_replace_the_one_in_force() {
         assert_eq!(kinds(&loaded), [AlarmKind::RolledBack]);
         assert_eq!(status(&loaded.snapshot, &ca, 5), revoked("5"));
     }
-    let newer = ca.list().number(6).this_update(at(-1)).sign();
+    let newer = ca.list().number(6).this_update(at(-1)).revoke(&[5]).sign();
     assert_eq!(outcome(&ca, &[&lower_number, &newer], Some(&first)), (Some("6".to_owned()), vec![]));
 }
 
@@ -464,4 +465,59 @@ fn wrong_ca_certificates_are_refused_by_name() {
         refused(&[root.parts("r", None), root.parts("s", None)]),
         "ca s: the CA r has the same name and key already"
     );
+}
+
+/// The list that was restored, or came from a standby without the last changes: a higher number, and less on it.
+#[test]
+fn a_newer_list_without_what_was_revoked_revokes_it_all_the_same_and_raises_an_alarm() {
+    let ca = TestCa::root("A");
+    let parts = [ca.parts("a", None)];
+    let first = snapshot(&parts, &[&ca.list().number(1).revoke(&[5]).revoke(&[6]).sign()], None);
+    let newer = |number: u64| ca.list().number(number).this_update(NOW.plus_seconds(-3_600));
+    let second = snapshot(&parts, &[&newer(2).revoke(&[6]).sign()], Some(&first.snapshot));
+    let withdrawn = RevocationStatus::Revoked {
+        at: NOW.plus_seconds(-2 * DAY),
+        reason: RevocationReason::KeyCompromise,
+        crl_number: None,
+    };
+    assert_eq!(status(&second.snapshot, &ca, 5), withdrawn);
+    assert_eq!((status(&second.snapshot, &ca, 6), status(&second.snapshot, &ca, 7)), (revoked("2"), good("2")));
+    assert_eq!(kinds(&second), [AlarmKind::Withdrawn]);
+    assert!(second.alarms[0].message.contains("1 revocations") && second.alarms[0].message.contains("(05)"));
+    assert_eq!(second.snapshot.withdrawn_of(&second.snapshot.authorities()[0]), 1);
+    // Once and not with each load, and for as long as it is so.
+    let third = snapshot(&parts, &[&newer(3).revoke(&[6]).sign()], Some(&second.snapshot));
+    assert_eq!((status(&third.snapshot, &ca, 5), kinds(&third)), (withdrawn, vec![]));
+    let fourth = snapshot(&parts, &[&newer(4).revoke(&[5]).revoke(&[6]).sign()], Some(&third.snapshot));
+    assert_eq!(status(&fourth.snapshot, &ca, 5), revoked("4"), "it is on the list again");
+    assert_eq!(fourth.snapshot.withdrawn_of(&fourth.snapshot.authorities()[0]), 0);
+}
+
+#[test]
+fn a_hold_that_is_on_the_list_no_more_is_released_and_a_revocation_that_became_a_hold_stays() {
+    const HOLD: u8 = 6;
+    let ca = TestCa::root("A");
+    let parts = [ca.parts("a", None)];
+    let at = NOW.plus_seconds(-2 * DAY);
+    let list = ca.list().number(1).revoke_at(&[5], at, Some(HOLD)).revoke(&[6]).sign();
+    let first = snapshot(&parts, &[&list], None);
+    let list = ca.list().number(2).revoke_at(&[6], at, Some(HOLD)).sign();
+    let second = snapshot(&parts, &[&list], Some(&first.snapshot));
+    assert_eq!((status(&second.snapshot, &ca, 5), kinds(&second)), (good("2"), vec![AlarmKind::Withdrawn]));
+    let third = snapshot(&parts, &[&ca.list().number(3).sign()], Some(&second.snapshot));
+    let left = status(&third.snapshot, &ca, 6);
+    assert!(matches!(left, RevocationStatus::Revoked { reason: RevocationReason::KeyCompromise, .. }), "{left:?}");
+}
+
+#[test]
+fn what_a_delta_list_revoked_stays_revoked_when_the_next_full_list_lacks_it() {
+    let ca = TestCa::root("A");
+    let parts = [ca.parts("a", None)];
+    let full = ca.list().number(1).sign();
+    let delta = ca.list().number(2).delta(1).revoke(&[5]).sign();
+    let first = snapshot(&parts, &[&full, &delta], None);
+    assert_eq!(status(&first.snapshot, &ca, 5), revoked("2"));
+    let second = snapshot(&parts, &[&ca.list().number(3).sign()], Some(&first.snapshot));
+    assert!(matches!(status(&second.snapshot, &ca, 5), RevocationStatus::Revoked { .. }));
+    assert_eq!(kinds(&second), [AlarmKind::Withdrawn]);
 }

@@ -230,7 +230,7 @@ fn on_reload_a_bad_file_leaves_the_old_list_in_force_and_alarms() {
     files.write("a.crl", ca.list().number(5).revoke(&[5]).sign());
     let first = files.load(None).unwrap();
     assert_eq!(first.alarms, []);
-    let next = ca.list().number(6).sign();
+    let next = ca.list().number(6).revoke(&[5]).sign();
     let bad: [(Vec<u8>, AlarmKind); 5] = [
         (vec![], AlarmKind::Unreadable),
         (b"garbage".to_vec(), AlarmKind::Malformed),

@@ -16,7 +16,7 @@ use super::tcp::BufferedTcp;
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
 use super::watch::FileWatch;
-use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics};
+use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics, withdrawn};
 use crate::clock;
 use crate::config::{CaState, Config, ConfigError, Place};
 use crate::telemetry::log::RecordLog;
@@ -111,6 +111,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         publishing: publish::Publishing::default(),
         feed,
         loads: publish::Loads::default(),
+        withdrawn: withdrawn::KeptWithdrawn::default(),
         fetcher,
         alarms: LastAlarms::default(),
         descriptors,
@@ -124,6 +125,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     let snapshot = gateway.snapshot();
     gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
     gateway.metrics.configured(&snapshot.config);
+    withdrawn::keep(&gateway);
     gateway.descriptors.warn(&snapshot.config);
     reload::report_alarms(&gateway, &alarms, Telling::All);
     primed.iter().for_each(|report| fetch::report(&gateway, report));

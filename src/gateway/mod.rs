@@ -40,6 +40,7 @@ mod tls_version;
 mod upgrade;
 mod upstream;
 mod watch;
+mod withdrawn;
 
 pub mod access;
 pub mod assertion;
@@ -77,6 +78,7 @@ struct Gateway {
     publishing: publish::Publishing,
     feed: feed::Feed,
     loads: publish::Loads,
+    withdrawn: withdrawn::KeptWithdrawn,
     fetcher: Fetcher,
     questions: settle::Questions,
     alarms: sources::LastAlarms,

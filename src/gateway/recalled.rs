@@ -1,10 +1,10 @@
 //! What a gateway would decide by if it started now, without network: its files, and what its state folder has kept. Nothing
 //! is written, made or locked, so that it may be asked beside the running gateway.
 
-use super::{feed, fetch, reload};
+use super::{feed, fetch, reload, withdrawn};
 use crate::config::{Config, ConfigError, Placed, RevocationSource};
 use crate::pki::time::Timestamp;
-use crate::trust::{self, Alarm, TrustSnapshot};
+use crate::trust::{self, Alarm, Remembered, TrustSnapshot};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +38,9 @@ pub fn recalled_trust(config: &Config, now: Timestamp) -> Result<RecalledTrust, 
             unknown.push(format!("{} is not there yet: nothing was kept in it", state.value.display()));
         }
     }
-    let loaded = trust::load_with_kept(&config.cas, kept.as_ref(), None, now)?;
+    let withdrawn = withdrawn::remembered(config, None).map_err(|error| vec![error])?;
+    let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn };
+    let loaded = trust::load_remembering(&config.cas, remembered, None, now)?;
     let mut live = reload::kept_live(config).map_err(|error| vec![error])?;
     if let (Some(_), Some(state)) = (&config.feed, state) {
         let recalled = feed::read(&state.value).map_err(|error| vec![unreadable(state, &state.value, &error)])?;

@@ -14,10 +14,11 @@ use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, unusable};
 use super::upstream::Pools;
 use super::watch::{FileWatch, Follow, Since};
+use super::withdrawn;
 use crate::clock;
 use crate::config::{self, Config, ConfigError, Placed};
 use crate::trust::blocks::file;
-use crate::trust::{self, Alarm, Live};
+use crate::trust::{self, Alarm, Live, Remembered};
 use rustls::crypto::CryptoProvider;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -97,14 +98,13 @@ pub(super) fn compile(
     let mut errors = Vec::new();
     let mut keep = |found: Vec<ConfigError>| errors.extend(found);
     let keys = site::certified_keys(&config, provider).map_err(&mut keep).ok();
-    let loaded = trust::load_with_kept(
-        &config.cas,
-        fetch::kept(&config).as_ref(),
-        previous.map(|old| &*old.trust),
-        clock::now(),
-    )
-    .map_err(&mut keep)
-    .ok();
+    let withdrawn = withdrawn::remembered(&config, previous).map_err(|error| keep(vec![error])).ok();
+    let kept = fetch::kept(&config);
+    let loaded = withdrawn.and_then(|withdrawn| {
+        let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn };
+        let previous = previous.map(|old| &*old.trust);
+        trust::load_remembering(&config.cas, remembered, previous, clock::now()).map_err(&mut keep).ok()
+    });
     let sites = keys
         .zip(loaded.as_ref())
         .and_then(|(keys, loaded)| SiteTable::compile(&config, &loaded.snapshot, keys).map_err(&mut keep).ok());
@@ -418,6 +418,7 @@ fn reload(
     }
     snapshot.pools.check_health(runtime);
     publish::reloaded(gateway, snapshot);
+    withdrawn::keep(gateway);
     gateway.metrics.reloads.with_label_values(&["published"]).inc();
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
@@ -435,6 +436,7 @@ fn reload_crls(gateway: &Arc<Gateway>, telling: Telling) -> Result<(), Vec<Strin
     report_alarms(gateway, &loaded.alarms, telling);
     let generation = current.generation + 1;
     publish::reloaded(gateway, Snapshot { generation, trust: loaded.snapshot, ..(*current).clone() });
+    withdrawn::keep(gateway);
     tracing::info!(generation = gateway.snapshot().generation, "CRLs reloaded");
     Ok(())
 }

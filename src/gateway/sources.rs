@@ -182,6 +182,7 @@ impl Sources {
             "state": state,
             "since": lapse.as_ref().map(|lapse| text(lapse.since)),
             "error": lapse.as_ref().map(|lapse| lapse.why),
+            "withdrawn": feed.withdrawn_of(&authority.key()),
             "held_changes": feed.held_of(&authority.key()),
         })
     }

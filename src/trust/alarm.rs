@@ -47,6 +47,8 @@ pub enum AlarmKind {
     DeltaWithoutBase,
     /// nextUpdate has passed.
     Stale,
+    /// Revocations that were in force are on no list any more; they stay refused.
+    Withdrawn,
 }
 
 impl AlarmKind {
@@ -86,6 +88,7 @@ impl AlarmKind {
             Self::NoNextUpdate => "no-next-update",
             Self::DeltaWithoutBase => "delta-without-base",
             Self::Stale => "stale",
+            Self::Withdrawn => "withdrawn",
         }
     }
 }

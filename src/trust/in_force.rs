@@ -6,6 +6,7 @@ use super::policy::ListPolicy;
 use super::question::Question;
 use super::revoked::Revoked;
 use super::staleness::Freshness;
+use super::withdrawn::Withdrawn;
 use crate::config::WhenStale;
 use crate::pki::crl::CrlNumber;
 use crate::pki::points::{PointName, Reasons};
@@ -29,11 +30,17 @@ pub struct RevocationLists {
     /// Why no certificate can be told good, when that is so: lists newer than the others that are not understood, or a
     /// delta list before which too many lists did not come.
     pub(super) closed_by: Vec<Arc<RevocationList>>,
+    /// What was revoked for good by lists that were in force, and is on none of these.
+    withdrawn: Withdrawn,
+    /// A list that was in force, and of which more is on none of these than can be kept.
+    overflow: Option<Arc<RevocationList>>,
 }
 
 /// What the lists of a CA say of a certificate.
 pub(super) enum Lookup<'a> {
     Revoked(Revoked, &'a RevocationList),
+    /// By a list that was in force before.
+    Withdrawn(Revoked),
     Good {
         by: &'a RevocationList,
         /// thisUpdate; of several lists that it takes, the earliest.
@@ -59,14 +66,39 @@ struct Answer<'a> {
 impl RevocationLists {
     pub(super) fn new(policy: ListPolicy, mut lists: Vec<InForce>, closed_by: Vec<Arc<RevocationList>>) -> Self {
         // The complete list first: it alone says that a certificate is good.
-        lists.sort_by_key(|one| (!one.list.points().is_empty(), !one.is_complete(), one.says == Says::RevokedOnly));
+        lists.sort_by_key(|one| (!one.list.points().is_empty(), !one.is_complete(), one.says != Says::Good));
         let always = lists.iter().filter(|one| one.list.points().is_empty()).count();
         let names = |(place, one): (usize, &InForce)| {
             one.list.points().iter().map(|name| (name.clone(), place)).collect::<Vec<_>>()
         };
         let mut by_point: Vec<_> = lists.iter().enumerate().flat_map(names).collect();
         by_point.sort_unstable();
-        Self { policy, lists, always, by_point, closed_by }
+        Self { policy, lists, always, by_point, closed_by, withdrawn: Withdrawn::default(), overflow: None }
+    }
+
+    /// The same after others that were in force: what those revoked for good stays revoked.
+    pub(super) fn remembering(mut self, withdrawn: Withdrawn, overflow: Option<Arc<RevocationList>>) -> Self {
+        (self.withdrawn, self.overflow) = (withdrawn, overflow);
+        self
+    }
+
+    /// What was revoked for good by lists that were in force, and is on none of these.
+    pub const fn withdrawn(&self) -> &Withdrawn {
+        &self.withdrawn
+    }
+
+    pub(super) const fn overflow(&self) -> Option<&Arc<RevocationList>> {
+        self.overflow.as_ref()
+    }
+
+    /// Every list with its delta.
+    pub(super) fn each(&self) -> impl Iterator<Item = &InForce> {
+        self.lists.iter()
+    }
+
+    /// The lists that were chosen, and not only retained.
+    pub(super) fn chosen(&self) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.lists.iter().filter(|one| one.says != Says::Retained).flat_map(InForce::all)
     }
 
     /// The complete list in force; where there is none, the first of a part.
@@ -167,6 +199,9 @@ impl RevocationLists {
     }
 
     fn conclude<'a>(&'a self, answer: &Answer<'a>, question: &Question<'_>) -> Lookup<'a> {
+        if let Some(revoked) = self.withdrawn.get(question.serial) {
+            return Lookup::Withdrawn(revoked);
+        }
         if let Some(why) = self.why_closed() {
             return Lookup::Unavailable(why);
         }
@@ -192,6 +227,9 @@ impl RevocationLists {
     }
 
     fn why_closed(&self) -> Option<String> {
+        if let Some(list) = &self.overflow {
+            return Some(format!("more revocations of the list in {} were withdrawn than can be kept", list.file));
+        }
         let list = self.closed_by.first()?;
         Some(match &list.content {
             Content::NotUnderstood(what) => {

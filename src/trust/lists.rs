@@ -49,6 +49,8 @@ pub(super) enum Says {
     Good,
     /// Who is revoked and nothing else: it conflicts with another list, or is another signer's beside the CA's own.
     RevokedOnly,
+    /// The same: it was in force before, and more of what it revokes is on no list any more than is kept one by one.
+    Retained,
 }
 
 impl RevocationList {
@@ -136,6 +138,12 @@ impl InForce {
         std::iter::once(&self.list).chain(&self.delta)
     }
 
+    /// The same to revoke and for nothing else, once others are in force.
+    pub(super) fn retained(&self) -> Self {
+        let (list, delta) = (Arc::clone(&self.list), self.delta.clone());
+        Self { list, delta, outdated_by: None, next_update: self.next_update, says: Says::Retained }
+    }
+
     /// The list whose number and thisUpdate the two together have (section 5.2.4).
     pub(super) fn newest(&self) -> &Arc<RevocationList> {
         self.delta.as_ref().unwrap_or(&self.list)
@@ -172,7 +180,7 @@ impl InForce {
     /// For which reasons this list could have revoked a certificate and did not (section 6.3.3 (b), (d)).
     pub(super) fn covers(&self, question: &Question<'_>) -> Reasons {
         match (&self.list.header.scope, self.says) {
-            (_, Says::RevokedOnly) | (Scope::NotUnderstood(_), _) => Reasons::NONE,
+            (_, Says::RevokedOnly | Says::Retained) | (Scope::NotUnderstood(_), _) => Reasons::NONE,
             (Scope::Complete, Says::Good) => Reasons::ALL,
             (Scope::Partial(part), Says::Good) => part_covers(part, question),
         }

@@ -7,6 +7,7 @@ use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
 use super::sources::{KeptLists, target};
+use super::withdrawn::WithdrawnBook;
 use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
@@ -46,8 +47,30 @@ pub fn load_with_kept(
     previous: Option<&TrustSnapshot>,
     now: Timestamp,
 ) -> Result<LoadOutcome, Vec<ConfigError>> {
+    load_remembering(cas, Remembered { kept, withdrawn: &WithdrawnBook::new() }, previous, now)
+}
+
+/// What a state folder has of revocation lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Remembered<'a> {
+    /// Lists that were fetched.
+    pub kept: Option<&'a KeptLists>,
+    /// What lists revoked and have no more, of CAs that are not in the snapshot before.
+    pub withdrawn: &'a WithdrawnBook,
+}
+
+/// [`load_with_kept`], with all that a state folder has.
+///
+/// # Errors
+/// As [`load_with_kept`].
+pub fn load_remembering(
+    cas: &[Ca],
+    remembered: Remembered<'_>,
+    previous: Option<&TrustSnapshot>,
+    now: Timestamp,
+) -> Result<LoadOutcome, Vec<ConfigError>> {
     let facts = authorities(cas)?;
-    assemble(cas, facts, kept, previous, now, IfMissing::Refuse)
+    assemble(cas, facts, remembered, previous, now, IfMissing::Refuse)
 }
 
 /// Reads the CRLs alone, for the CAs in force: no other file of the configuration is read, so that none of them can keep
@@ -62,7 +85,8 @@ pub fn load_lists(
     now: Timestamp,
 ) -> Result<LoadOutcome, Vec<ConfigError>> {
     let facts = in_force.authorities().iter().map(|authority| authority.facts.clone()).collect();
-    assemble(cas, facts, kept, Some(in_force), now, IfMissing::Report)
+    let remembered = Remembered { kept, withdrawn: &WithdrawnBook::new() };
+    assemble(cas, facts, remembered, Some(in_force), now, IfMissing::Report)
 }
 
 /// What becomes of a load in which a CA has no CRL.
@@ -77,7 +101,7 @@ enum IfMissing {
 fn assemble(
     cas: &[Ca],
     facts: Vec<AuthorityFacts>,
-    kept: Option<&KeptLists>,
+    Remembered { kept, withdrawn: remembered }: Remembered<'_>,
     previous: Option<&TrustSnapshot>,
     now: Timestamp,
     if_missing: IfMissing,
@@ -87,7 +111,7 @@ fn assemble(
     let (files, sources) = read_sources(cas, kept, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
     let offers = offers(&files, &sources, &mut alarms);
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
-    let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
+    let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, remembered, now };
     let revocation = selection.run(&mut alarms);
     let asked_only = |alarm: &Alarm| alarm.kind == AlarmKind::Missing && is_asked_only(cas, alarm.ca.as_deref());
     alarms.retain(|alarm| !asked_only(alarm));

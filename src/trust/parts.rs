@@ -8,6 +8,7 @@ use super::load::LoadOutcome;
 use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
+use super::withdrawn::WithdrawnBook;
 use crate::config::AnchorExpiry;
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
@@ -103,7 +104,9 @@ impl TrustSnapshot {
                 }),
             }
         }
-        let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, now };
+        let remembered = &WithdrawnBook::new();
+        let selection =
+            Selection { authorities: &facts, policies: &policies, offers: &offers, previous, remembered, now };
         let revocation = selection.run(&mut alarms);
         let authorities =
             facts.into_iter().zip(revocation).map(|(facts, revocation)| Authority { facts, revocation }).collect();

@@ -118,6 +118,15 @@ impl RevokedIndex {
         None
     }
 
+    /// Every serial, with when and why it was revoked.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SerialNumber, Revoked)> {
+        let rows = self.rows.chunks_exact(self.row_octets());
+        rows.filter_map(|row| {
+            let (serial, value) = row.split_at_checked(self.serial_octets)?;
+            Some((SerialNumber::from_der_content(serial).ok()?, unpack(value)?))
+        })
+    }
+
     /// How many serials it holds.
     pub fn len(&self) -> usize {
         self.rows.len() / self.row_octets()

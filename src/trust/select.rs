@@ -7,6 +7,7 @@ use super::in_force::RevocationLists;
 use super::lists::{InForce, RevocationList, Says};
 use super::policy::ListPolicy;
 use super::snapshot::TrustSnapshot;
+use super::withdrawn::{self, MAX_WITHDRAWN, Withdrawn, WithdrawnBook};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub(super) struct Selection<'a> {
     pub(super) policies: &'a [Option<ListPolicy>],
     pub(super) offers: &'a [Offer],
     pub(super) previous: Option<&'a TrustSnapshot>,
+    /// What was withdrawn of CAs that `previous` does not know.
+    pub(super) remembered: &'a WithdrawnBook,
     pub(super) now: Timestamp,
 }
 
@@ -81,7 +84,47 @@ impl Selection<'_> {
                 self.add_delegated(place, &mut lists, one);
             }
         }
-        RevocationLists::new(policy, lists, closed_by)
+        let (withdrawn, overflow) = self.withdrawn(place, &mut lists, alarms);
+        RevocationLists::new(policy, lists, closed_by).remembering(withdrawn, overflow)
+    }
+
+    /// What the lists before revoked for good and these do not; it stays revoked.
+    fn withdrawn(
+        &self,
+        place: usize,
+        lists: &mut Vec<InForce>,
+        alarms: &mut Vec<Alarm>,
+    ) -> (Withdrawn, Option<Arc<RevocationList>>) {
+        let (before, key) = (self.lists_before(place), self.key(place));
+        let known = before.map(|before| before.withdrawn().clone());
+        let known = known.or_else(|| self.remembered.get(&key).cloned()).unwrap_or_default();
+        let compared = withdrawn::compare(before, &known, lists, MAX_WITHDRAWN);
+        let file = lists.first().map_or_else(|| "".into(), |one| Arc::clone(&one.newest().file));
+        let ca = self.authorities.get(place).map(|authority| Arc::clone(&authority.name));
+        let mut report = |message| {
+            alarms.push(Alarm { ca: ca.clone(), file: Arc::clone(&file), kind: AlarmKind::Withdrawn, message });
+        };
+        if compared.new > 0 {
+            let examples: Vec<_> = compared.examples.iter().map(ToString::to_string).collect();
+            let (new, examples) = (compared.new, examples.join(", "));
+            report(format!(
+                "{new} revocations that were in force are on no list any more and stay in force ({examples}); that is \
+                 right where the certificates have ended, and else the issuer's store was set back"
+            ));
+        }
+        let is_retained = |one: &InForce| before.is_some_and(|before| before.each().any(|old| old.says == one.says));
+        if compared.retained.first().is_some_and(|one| !is_retained(one)) {
+            report(format!(
+                "more than {MAX_WITHDRAWN} revocations that were in force are on no list any more; the list before stays \
+                 in force to revoke, until a restart"
+            ));
+        }
+        if let Some(list) = &compared.too_many {
+            report(format!("more revocations of the list in {} are gone than can be kept: nobody is good", list.file));
+        }
+        lists.extend(compared.retained);
+        let overflow = before.and_then(RevocationLists::overflow).cloned().or(compared.too_many);
+        (compared.withdrawn, overflow)
     }
 
     /// What the CA signed itself says who is good; of two delegated lists of one scope, the newer.
@@ -118,13 +161,15 @@ impl Selection<'_> {
         Candidates { authority, policy, offered, before }.choose(alarms)
     }
 
-    fn in_force_before(&self, place: usize) -> impl Iterator<Item = &Arc<RevocationList>> {
-        let before = self.previous.and_then(|previous| previous.authority(&self.key(place)));
-        let lists = before.and_then(|authority| match authority.revocation() {
+    fn lists_before(&self, place: usize) -> Option<&RevocationLists> {
+        match self.previous.and_then(|previous| previous.authority(&self.key(place)))?.revocation() {
             Revocation::Lists(lists) => Some(lists),
             Revocation::NotChecked => None,
-        });
-        lists.into_iter().flat_map(|lists| lists.all().chain(lists.not_understood()))
+        }
+    }
+
+    fn in_force_before(&self, place: usize) -> impl Iterator<Item = &Arc<RevocationList>> {
+        self.lists_before(place).into_iter().flat_map(|lists| lists.chosen().chain(lists.not_understood()))
     }
 
     /// Delegated signers whose own certificate its CA has revoked.

@@ -10,6 +10,7 @@ use super::need::Need;
 use super::ocsp::{Listed, Responder};
 use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
+use super::withdrawn::WithdrawnBook;
 use crate::config::WhenStale;
 use crate::pki::crl::{CrlNumber, RevocationReason};
 use crate::pki::fingerprint::AuthorityKey;
@@ -208,6 +209,24 @@ impl TrustSnapshot {
         &self.ground.files
     }
 
+    /// What each CA's lists revoked for good and have no more.
+    pub fn withdrawn(&self) -> WithdrawnBook {
+        let of = |authority: &Authority| match authority.revocation() {
+            Revocation::Lists(lists) => Some((authority.key(), lists.withdrawn().clone())),
+            Revocation::NotChecked => None,
+        };
+        self.ground.authorities.iter().filter_map(of).collect()
+    }
+
+    /// Revocations of one CA's certificates that stay in force although no list has them that should.
+    pub fn withdrawn_of(&self, authority: &Authority) -> usize {
+        let by_lists = match authority.revocation() {
+            Revocation::Lists(lists) => lists.withdrawn().len(),
+            Revocation::NotChecked => 0,
+        };
+        by_lists + self.live.feed.withdrawn_of(&authority.key())
+    }
+
     /// Grows with each publication.
     pub const fn generation(&self) -> u64 {
         self.generation
@@ -290,6 +309,9 @@ impl TrustSnapshot {
             Lookup::Revoked(revoked, list) => {
                 RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: list.number.clone() }
             }
+            Lookup::Withdrawn(revoked) => {
+                return RevocationStatus::Revoked { at: revoked.at, reason: revoked.reason, crl_number: None }.into();
+            }
             Lookup::Good { by, stale_since, .. } => RevocationStatus::Good {
                 crl_number: by.number.clone(),
                 warning: stale_since.map(|next_update| Stale { ca: ca(), next_update }),
@@ -322,7 +344,7 @@ impl TrustSnapshot {
             return RevocationStatus::Good { crl_number, warning };
         };
         let ca = Arc::clone(authority.name());
-        match Freshness::at(lapse.since, when_stale, now) {
+        match freshness(&lapse, when_stale, now) {
             _ if when_stale == WhenStale::ReportOnly => RevocationStatus::Unenforced { ca, why: lapse.to_string() },
             Freshness::Expired { .. } => RevocationStatus::Unavailable { ca, why: lapse.to_string() },
             Freshness::Tolerated { next_update } => {
@@ -377,7 +399,7 @@ impl TrustSnapshot {
             return by_lists;
         };
         let when_stale = lists.policy().when_stale;
-        match Freshness::at(lapse.since, when_stale, now) {
+        match freshness(&lapse, when_stale, now) {
             _ if when_stale == WhenStale::ReportOnly => Readiness::Reported(lapse.to_string()),
             Freshness::Expired { .. } => Readiness::Unavailable(lapse.to_string()),
             Freshness::Tolerated { .. } => Readiness::Tolerated,
@@ -394,6 +416,16 @@ impl TrustSnapshot {
         others.len() == self.ground.authorities.len()
             && others.zip(&self.ground.authorities).all(|(other, own)| other.same_as(&own.facts))
     }
+}
+
+/// How a CA stands whose feed lapsed. A time of grace is for one that was followed before: who never heard the feed, or
+/// not all of it, has nothing that could be tolerated for a while longer.
+fn freshness(lapse: &feed::Lapse, when_stale: WhenStale, now: Timestamp) -> Freshness {
+    let when_stale = match (when_stale, lapse.before) {
+        (WhenStale::Grace(_), feed::Before::Gap) => WhenStale::Closed,
+        (policy, _) => policy,
+    };
+    Freshness::at(lapse.since, when_stale, now)
 }
 
 /// What is live, with the feed's view of it compared with the lists.
@@ -416,8 +448,18 @@ impl feed::InForce for Ground {
         self.lists(issuer)?.number_at(point.map(PointName::from_uri).as_ref())
     }
 
-    fn has(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> bool {
-        self.lists(issuer).is_some_and(|lists| lists.all().any(|list| list.revoked(serial).is_some()))
+    fn listed(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> feed::Listing {
+        let Some(lists) = self.lists(issuer) else { return feed::Listing::Absent };
+        if lists.withdrawn().get(serial).is_some() {
+            // It is remembered beside the lists, for as long.
+            return feed::Listing::Revoked;
+        }
+        let lists = lists.all();
+        let found = lists.filter_map(|list| list.revoked(serial)).map(|revoked| match revoked.reason {
+            RevocationReason::CertificateHold => feed::Listing::Held,
+            _ => feed::Listing::Revoked,
+        });
+        found.fold(feed::Listing::Absent, |most, one| if most == feed::Listing::Revoked { most } else { one })
     }
 }
 

@@ -468,7 +468,9 @@ fn another_feed_is_followed_anew_and_lets_nobody_in_before_its_lists_are_there()
     assert!(!is_let_in(&world, "client-good"), "not followed");
     world.setup.pki.issue_revocation_lists(sekisho::clock::now()).unwrap();
     world.wait_until_ready();
-    assert!(is_let_in(&world, "client-good") && is_let_in(&world, LEAVING), "what the other feed told is forgotten");
+    assert!(is_let_in(&world, "client-good") && !is_let_in(&world, LEAVING), "no list has what the other feed revoked");
+    let withdrawn = world.setup.gateway.metric(r#"sekisho_withdrawn_revocations{ca="issuing"}"#);
+    assert!((withdrawn - 1.0).abs() < f64::EPSILON);
     world.setup.gateway.record("the alarm", |record| {
         record["message"].as_str().is_some_and(|text| text.contains("the issuer's feed is another one"))
     });
@@ -492,7 +494,7 @@ fn a_store_restored_from_a_backup_is_followed_anew_and_what_it_forgot_stays_revo
     live.event(&world.told(2, 9, &[(4, "client-expired", "revoked")]));
     leaving_is_revoked(&world, 0, 9);
     // A list that has everything of the restored store does not have it either.
-    world.setup.pki.issue_revocation_lists(sekisho::clock::now()).unwrap();
+    world.setup.pki.revoke_client("client-expired");
     world.list = (world.setup.pki.crl_number(), 9);
     live.event(&world.told(9, 10, &[]));
     let held = || world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
@@ -579,4 +581,124 @@ fn a_node_with_another_servers_certificate_is_not_talked_to() {
     let failed = world.ends("connect");
     wait_until("and goes on being refused", || world.ends("connect") > failed + 1.0);
     assert!(world.nodes[0].is_quiet());
+}
+
+/// The PKI as it is now, to be gone back to.
+fn backup(world: &World) -> std::path::PathBuf {
+    let to = world.setup.pki.path("../backup");
+    std::fs::create_dir(&to).unwrap();
+    let files = std::fs::read_dir(world.setup.pki.folder()).unwrap().map(Result::unwrap);
+    for file in files.filter(|file| file.file_type().unwrap().is_file()) {
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+    to
+}
+
+#[test]
+fn a_restored_issuer_whose_newer_list_lacks_a_revocation_lets_nobody_in_not_after_a_restart_either() {
+    let (mut world, mut live) = World::following(&Plan::default());
+    let backup = backup(&world);
+    live.event(&world.told(0, 1, &[(1, LEAVING, "revoked")]));
+    world.setup.pki.revoke_client(LEAVING);
+    world.list = (world.setup.pki.crl_number(), 1);
+    live.event(&world.told(1, 2, &[]));
+    let held = |world: &World| world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
+    wait_until("the list took the change's place", || held(&world) < 1.0);
+    leaving_is_revoked(&world, 0, 2);
+    // The store is restored; its lists have higher numbers and less on them.
+    let (mut restored, _) = sekisho::demo::pki::PkiDir::ensure(&backup, sekisho::clock::now()).unwrap();
+    while restored.crl_number() <= world.setup.pki.crl_number() {
+        restored.issue_revocation_lists(sekisho::clock::now()).unwrap();
+    }
+    std::fs::copy(backup.join("crl.pem"), world.setup.pki.path("crl.pem")).unwrap();
+    world.list = (restored.crl_number(), 2);
+    live.event(&world.told(2, 3, &[]));
+    let withdrawn = |gateway: &Gateway| gateway.metric(r#"sekisho_withdrawn_revocations{ca="issuing"}"#);
+    wait_until("the list is in force", || withdrawn(&world.setup.gateway) > 0.0);
+    leaving_is_revoked(&world, 0, 3);
+    let alarm = r#"sekisho_trust_alarms_total{ca="issuing",kind="withdrawn"}"#;
+    assert!((world.setup.gateway.metric(alarm) - 1.0).abs() < f64::EPSILON);
+    let World { setup: Setup { gateway, app, pki }, nodes, .. } = world;
+    let file = pki.path("state/withdrawn");
+    wait_until("it is kept", || file.is_file());
+    gateway.signal(Signal::Kill);
+    drop((gateway, live));
+    let plan = Plan { when_stale: "\"open\"", ..Plan::default() };
+    let restarted = || Gateway::listening(&pki, &configuration(&app, &[nodes[0].url()], &plan));
+    let gateway = restarted();
+    assert_eq!(refusal(&gateway, &pki, LEAVING), Some(AlertDescription::CertificateRevoked), "after a restart");
+    assert!((withdrawn(&gateway) - 1.0).abs() < f64::EPSILON);
+    let (_, said) = verified(&gateway, &pki, ALERT, LEAVING);
+    assert!(said.contains("refused: revoked"), "{said}");
+    drop(gateway);
+    // An operator takes it back, in so many words.
+    std::fs::remove_file(pki.path("state/feed/feed")).unwrap();
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.lines().filter(|line| line.starts_with('#')).collect::<Vec<_>>().join("\n") + "\n")
+        .unwrap();
+    let gateway = restarted();
+    assert_eq!(refusal(&gateway, &pki, LEAVING), None);
+    drop(gateway);
+    std::fs::write(&file, "something else\n").unwrap();
+    let (status, output) = Gateway::refused(&pki, &configuration(&app, &[nodes[0].url()], &plan));
+    assert!(!status.success() && output.contains("withdrawn: line 1 is not an issuer"), "{output}");
+}
+
+#[test]
+fn a_gateway_with_a_backlog_is_ready_with_its_last_page_and_not_before() {
+    let world = World::new(&Plan::default());
+    let mut live = world.nodes[0].asked().accept();
+    let mut page = world.payload(0, 1, &[(1, "client-expired", "revoked")]);
+    page["head"] = 2.into();
+    live.event(&world.signer.sign(&page));
+    world.nodes[0].wait_for_acknowledgement("f-1", 1);
+    let (status, text) = world.setup.gateway.admin_get("/readyz");
+    assert!(status == 503 && text.contains("issuing: the issuer's feed was not heard of yet"), "{text}");
+    assert!(!is_let_in(&world, "client-good"), "2 may be its revocation");
+    live.event(&world.told(1, 2, &[(2, LEAVING, "revoked")]));
+    world.wait_until_ready();
+    leaving_is_revoked(&world, 0, 2);
+}
+
+#[test]
+fn a_gateway_that_never_heard_the_feed_has_no_time_of_grace_for_it() {
+    let world = World::new(&Plan { when_stale: "{ grace = \"1h\" }", ..Plan::default() });
+    let waiting = world.nodes[0].asked();
+    assert!(!is_let_in(&world, "client-good"), "its revocation may be on the feed");
+    assert_eq!(world.setup.gateway.admin_get("/readyz").0, 503);
+    let mut live = waiting.accept();
+    live.event(&world.told(0, 1, &[(1, LEAVING, "revoked")]));
+    world.wait_until_ready();
+    leaving_is_revoked(&world, 0, 1);
+}
+
+#[test]
+fn a_state_folder_that_was_set_back_lets_nobody_in_before_the_issuer_was_heard() {
+    let (world, mut live) = World::following(&Plan::default());
+    live.event(&world.told(0, 1, &[(1, "client-expired", "revoked")]));
+    world.nodes[0].wait_for_acknowledgement("f-1", 1);
+    let file = world.setup.pki.path("state/feed/feed");
+    let before = std::fs::read(&file).unwrap();
+    live.event(&world.told(1, 2, &[(2, LEAVING, "revoked")]));
+    leaving_is_revoked(&world, 0, 2);
+    let World { setup: Setup { gateway, app, pki }, .. } = world;
+    gateway.signal(Signal::Kill);
+    drop((gateway, live));
+    // Within lost_after, without the issuer: with the file of before, and with a last line that lost its end.
+    let urls = [format!("https://localhost:{}", free_port())];
+    let whole = std::fs::read(&file).unwrap();
+    for (spoiled, is_torn) in [(&before[..], false), (&whole[..whole.len() - 5], true)] {
+        std::fs::write(&file, spoiled).unwrap();
+        let gateway = Gateway::listening(&pki, &configuration(&app, &urls, &Plan::default()));
+        for client in [LEAVING, "client-good"] {
+            assert_eq!(refusal(&gateway, &pki, client), Some(AlertDescription::CertificateUnknown), "{client}");
+        }
+        let (status, text) = gateway.admin_get("/readyz");
+        assert!(status == 503 && text.contains("the issuer's feed was not heard of"), "{text}");
+        let is_told = |record: &serde_json::Value| {
+            record["level"] == "WARN" && record["message"].as_str().is_some_and(|text| text.contains("is torn"))
+        };
+        assert_eq!(gateway.records(is_told).len(), usize::from(is_torn));
+        drop(gateway);
+    }
 }

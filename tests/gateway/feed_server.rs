@@ -267,7 +267,10 @@ impl World {
             let serial = self.setup.pki.serial(client).unwrap();
             let serial: String = serial.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
             let at = sekisho::clock::now().unix();
-            json!({ "sequence": sequence, "issuer": issuer, "serial": serial, "status": status, "reason": "keyCompromise", "at": at })
+            json!({
+                "sequence": sequence, "issuer": issuer, "serial": serial, "status": status, "reason": "keyCompromise",
+                "at": at, "not_after": at + 86_400
+            })
         };
         let changes: Vec<_> = changes.iter().map(change).collect();
         let (number, reach) = self.list;
@@ -275,7 +278,7 @@ impl World {
         let mark = |number: u64| if number == 0 { String::new() } else { format!("{}-{number}", self.history) };
         json!({
             "v": 1, "feed": self.feed, "at": milliseconds(), "from": from, "from_mark": mark(from), "to": to, "mark": mark(to),
-            "changes": changes, "lists": [list]
+            "head": to, "changes": changes, "lists": [list]
         })
     }
 

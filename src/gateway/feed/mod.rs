@@ -84,5 +84,10 @@ fn reported(recalled: Recalled) -> Recalled {
     if let Some(damage) = &recalled.damage {
         tracing::error!(damage, "what the feed told was kept on a disk that lost some of it; the feed begins anew");
     }
-    recalled
+    if recalled.torn {
+        tracing::warn!(
+            "the last line of what the feed told is torn on the disk: a crash, or a disk that lost what it had;              clients are refused that are not known good until the issuer has told again what comes there"
+        );
+    }
+    Recalled { view: recalled.view.from_disk(), ..recalled }
 }

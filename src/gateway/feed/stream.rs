@@ -7,7 +7,7 @@ use crate::gateway::Gateway;
 use crate::pki::time::Timestamp;
 use crate::telemetry::outbound::describe;
 use crate::trust::feed::{
-    Anew, Event, EventError, Events, FeedFull, Following, Join, JoinError, Message, MessageError, Opening, Step,
+    Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening, Step,
 };
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
@@ -154,7 +154,7 @@ impl<'a> Stream<'a> {
         }
     }
 
-    /// Takes one event; whether it says how things stand now.
+    /// Takes one event; whether it says how things stand now, or brings this gateway nearer to it.
     async fn take(&mut self, event: &Event, join: &mut Join) -> Result<bool, End> {
         let message = Message::verify(&event.data, &self.source.keys).map_err(End::Message)?;
         let known = self.gateway.snapshot().trust.live().feed.clone();
@@ -169,7 +169,7 @@ impl<'a> Stream<'a> {
             self.report_begin(&message, why, known.position().map(|position| &*position.feed));
         }
         let outcome = if message.changes.is_empty() { "heartbeat" } else { "applied" };
-        let signed = message.at;
+        let (signed, is_complete, advances) = (message.at, message.is_complete(), message.to > message.from);
         let applied = apply(self.gateway, message, step).await.map_err(End::Full)?;
         metrics.messages.with_label_values(&[outcome]).inc();
         if self.applied == 0 {
@@ -183,8 +183,8 @@ impl<'a> Stream<'a> {
             let lacking = trust.authorities().iter().filter(|authority| known.lacks_lists(&authority.key()));
             lacking.for_each(|authority| self.gateway.fetcher.want(authority.name()));
         }
-        let is_now = known.heard() == Some(applied.heard);
-        if !is_now {
+        let is_now = FeedView::says_now(&applied.message, applied.heard);
+        if !is_now && is_complete {
             let clocks_differ = clock::now().unix().saturating_sub(signed.div_euclid(1_000));
             metrics.messages.with_label_values(&["outdated"]).inc();
             tracing::warn!(
@@ -194,7 +194,8 @@ impl<'a> Stream<'a> {
             );
         }
         self.keep(applied).await;
-        Ok(is_now)
+        // A page of a backlog is worth waiting for, and says nothing of now.
+        Ok(is_now || advances)
     }
 
     /// Hands on what the disk has to have: every span, and now and then that the feed lives.

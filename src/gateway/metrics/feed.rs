@@ -40,6 +40,7 @@ pub(in crate::gateway) struct FeedMetrics {
     last_message: IntGauge,
     current: IntGaugeVec,
     held: IntGaugeVec,
+    withdrawn: IntGaugeVec,
     pub(in crate::gateway) messages: IntCounterVec,
     pub(in crate::gateway) changes: IntCounter,
     pub(in crate::gateway) not_followed: IntCounterVec,
@@ -92,6 +93,10 @@ impl FeedMetrics {
             )?,
             current: by_ca("sekisho_feed_current", "1 while the CA is followed without a gap and not lost.")?,
             held: by_ca("sekisho_feed_held_changes", "Changes told that no list in force has yet.")?,
+            withdrawn: by_ca(
+                "sekisho_withdrawn_revocations",
+                "Revocations that stay in force although no list has them that should.",
+            )?,
             messages: counters(
                 "sekisho_feed_messages_total",
                 "Messages of the feed with a right signature, by what they came to.",
@@ -128,6 +133,8 @@ impl FeedMetrics {
         self.last_message.set(feed.heard().map_or(0, Timestamp::unix));
         for authority in trust.authorities() {
             let (ca, key) = ([&**authority.name()], authority.key());
+            let withdrawn = i64::try_from(trust.withdrawn_of(authority)).unwrap_or(i64::MAX);
+            self.withdrawn.with_label_values(&ca).set(withdrawn);
             let current = match feed.following(&key, now) {
                 Following::NotConfigured => continue,
                 Following::Current => 1,

@@ -41,6 +41,8 @@ const CLOCK_STEP: i64 = 5_000;
 pub(super) struct State {
     /// Everything up to here was told.
     pub(super) place: Place,
+    /// How far the store was then, at least: further, while its changes are read page by page.
+    pub(super) head: u64,
     /// `at` of the last message.
     pub(super) at: i64,
     /// How many messages there were.
@@ -90,7 +92,7 @@ impl Hub {
         lists: Arc<[CoveredList]>,
     ) -> Self {
         let at = clock::now_in_milliseconds();
-        let state = State { place: start, at, number: 0, recent: VecDeque::new(), lists };
+        let state = State { place: start, head: start.sequence, at, number: 0, recent: VecDeque::new(), lists };
         Self {
             press: Press::new(feed, key, authorities, start.sequence),
             state: watch::Sender::new(Arc::new(state)),
@@ -200,12 +202,15 @@ impl Following {
             let rows = before.place.after(&*self.store, PAGE).await?;
             let is_last = rows.len() < PAGE as usize;
             let new = if is_last { newly(&before.lists, &lists) } else { Vec::new() };
-            let is_silent = rows.is_empty() && new.is_empty();
-            if is_silent && (beat == Beat::NotYet || told > 0) {
+            // After a full page there was said to be more: also where there is none, that is to be said.
+            let is_silent = rows.is_empty() && new.is_empty() && told == 0;
+            if is_silent && beat == Beat::NotYet {
                 self.keep(&before, lists);
                 return Ok(told);
             }
-            told += self.tell(&before, at, &rows, &new, if is_last { &lists } else { &before.lists })?;
+            let last = rows.last().map_or(before.place.sequence, |row| row.sequence);
+            let head = last.saturating_add(u64::from(!is_last));
+            told += self.tell(&before, (at, head), &rows, &new, if is_last { &lists } else { &before.lists })?;
             if is_last {
                 return Ok(told);
             }
@@ -216,7 +221,7 @@ impl Following {
     fn tell(
         &self,
         before: &State,
-        at: i64,
+        (at, head): (i64, u64),
         rows: &[StatusRow],
         new: &[CoveredList],
         lists: &Arc<[CoveredList]>,
@@ -231,7 +236,7 @@ impl Following {
         for (index, changes) in pieces.into_iter().enumerate() {
             let to = changes.last().map_or(from, StatusRow::place);
             let lists = if index == last { new } else { &[] };
-            let event = self.hub.press.event(&Said { at, from, to, changes, lists })?;
+            let event = self.hub.press.event(&Said { at, from, to, head, changes, lists })?;
             number += 1;
             recent.push_back(Arc::new(Sent { number, from, to, event }));
             if recent.len() > RECENT {
@@ -241,15 +246,15 @@ impl Following {
         }
         let messages = number - before.number;
         self.metrics.told(messages, from.sequence);
-        self.hub.state.send_replace(Arc::new(State { place: from, at, number, recent, lists: Arc::clone(lists) }));
+        self.hub.state.send_replace(Arc::new(State { place: from, head, at, number, recent, lists: Arc::clone(lists) }));
         Ok(messages)
     }
 
     /// Keeps how far the lists reach now, without a message: a stream that begins is told so.
     fn keep(&self, before: &Arc<State>, lists: Arc<[CoveredList]>) {
         if before.lists != lists {
-            let State { place, at, number, ref recent, .. } = **before;
-            self.hub.state.send_replace(Arc::new(State { place, at, number, recent: recent.clone(), lists }));
+            let State { place, head, at, number, ref recent, .. } = **before;
+            self.hub.state.send_replace(Arc::new(State { place, head, at, number, recent: recent.clone(), lists }));
         }
     }
 }

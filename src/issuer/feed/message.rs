@@ -29,6 +29,8 @@ pub(super) struct Said<'a> {
     pub(super) at: i64,
     pub(super) from: Place,
     pub(super) to: Place,
+    /// How far the store was at `at`, at least.
+    pub(super) head: u64,
     pub(super) changes: &'a [StatusRow],
     pub(super) lists: &'a [CoveredList],
 }
@@ -42,6 +44,7 @@ struct Message<'a> {
     from_mark: String,
     to: u64,
     mark: String,
+    head: u64,
     changes: Vec<Change<'a>>,
     lists: Vec<List<'a>>,
 }
@@ -55,6 +58,7 @@ struct Change<'a> {
     status: &'static str,
     reason: &'static str,
     at: i64,
+    not_after: i64,
 }
 
 #[derive(Serialize)]
@@ -104,8 +108,8 @@ impl Press {
         let changes = named.iter().map(|((issuer, sequence), row)| {
             let (status, reason) = words(row.change.status);
             let serial = Hex(row.change.serial.as_bytes());
-            let at = row.change.at.unix();
-            Change { sequence: *sequence, issuer: Hex(issuer.as_bytes()), serial, status, reason, at }
+            let (at, not_after) = (row.change.at.unix(), row.change.not_after.unix());
+            Change { sequence: *sequence, issuer: Hex(issuer.as_bytes()), serial, status, reason, at, not_after }
         });
         let lists = said.lists.iter().map(|list| List {
             issuer: Hex(list.issuer.as_bytes()),
@@ -123,6 +127,7 @@ impl Press {
             from_mark: said.from.mark.to_string(),
             to: said.to.sequence,
             mark: said.to.mark.to_string(),
+            head: said.head.max(said.to.sequence),
             changes: changes.collect(),
             lists: lists.collect(),
         };

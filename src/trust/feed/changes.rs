@@ -16,6 +16,8 @@ pub(super) struct Entry {
     pub(super) sequence: u64,
     pub(super) word: Word,
     pub(super) at: Timestamp,
+    /// When the certificate ends, where that was told.
+    pub(super) not_after: Option<Timestamp>,
     pub(super) origin: Origin,
 }
 
@@ -27,7 +29,8 @@ pub(super) enum Origin {
     /// It is of the same feed before its store was restored from a backup: what it revoked may be on no list ever, and
     /// stays until it is on one.
     Restored,
-    /// It is of another feed: it stays until the lists in force are known to have what the new one does not tell.
+    /// It is of another feed, or of a stretch of this one of which something was not told: a hold stays until the lists
+    /// in force are known to have what was not told; a revocation until it is on one of them.
     Another,
 }
 
@@ -47,14 +50,18 @@ impl Default for Changes {
 
 impl Entry {
     pub(super) const fn of(change: &Change) -> Self {
-        let Change { sequence, serial, word, at, .. } = *change;
-        Self { serial, sequence, word, at, origin: Origin::This }
+        let Change { sequence, serial, word, at, not_after, .. } = *change;
+        Self { serial, sequence, word, at, not_after, origin: Origin::This }
     }
 
     /// What is true after `self` when `newer` is told.
     ///
     /// Nothing undoes a revocation; a release undoes a hold, and of two words of one feed the later counts.
     fn then(self, newer: Self) -> Self {
+        Self { not_after: newer.not_after.or(self.not_after), ..self.word_after(newer) }
+    }
+
+    fn word_after(self, newer: Self) -> Self {
         let sequence = newer.sequence.max(self.sequence);
         if self.origin == Origin::This && newer.sequence < self.sequence {
             // Told again, out of turn: an older word can only add a revocation.
@@ -110,11 +117,11 @@ impl Changes {
         self.count = self.shards.iter().map(|shard| shard.len()).sum();
     }
 
-    /// Says of every entry of this feed that it is of what went before.
-    pub(super) fn estrange(&mut self, origin: Origin) {
+    /// Says of every entry of this feed that `concerns` is true of that it is of what went before.
+    pub(super) fn estrange(&mut self, origin: Origin, concerns: impl Fn(&Entry) -> bool) {
         for shard in self.shards.iter_mut().filter(|shard| !shard.is_empty()) {
             for entry in Arc::make_mut(shard) {
-                if entry.origin == Origin::This {
+                if entry.origin == Origin::This && concerns(entry) {
                     entry.origin = origin;
                 }
             }
@@ -146,7 +153,7 @@ mod tests {
 
     fn entry(serial: u64, sequence: u64, word: Word) -> Entry {
         let serial = SerialNumber::from_der_content(&[&[0][..], &serial.to_be_bytes()].concat()).unwrap();
-        Entry { serial, sequence, word, at: Timestamp::from_unix(0), origin: Origin::This }
+        Entry { serial, sequence, word, at: Timestamp::from_unix(0), not_after: None, origin: Origin::This }
     }
 
     fn after(told: &[(u64, Word)]) -> (u64, Word) {
@@ -185,7 +192,7 @@ mod tests {
             ] {
                 let mut changes = Changes::default();
                 changes.tell(entry(7, 100, before));
-                changes.estrange(origin);
+                changes.estrange(origin, |_| true);
                 changes.tell(entry(7, 3, now));
                 assert_eq!(changes.get(&entry(7, 0, REVOKED).serial).unwrap().word, expected, "{origin:?}");
             }

@@ -1,7 +1,8 @@
 //! What the feed told, on disk: a checkpoint of the view, and the messages since, each with a checksum.
 //!
-//! A message is appended and written through before it is acknowledged. A line that a crash tore is the last one and
-//! was not acknowledged; any other damage makes the gateway begin anew, with whatever could be read still refused.
+//! A message is appended and written through before it is acknowledged. A line that a crash tore is the last one; since
+//! a disk may tear one that was acknowledged too, the feed then counts as not heard until the issuer tells again what
+//! comes after the line before. Any other damage makes the gateway begin anew, with whatever could be read still refused.
 
 use super::changes::{Changes, Entry, Origin};
 use super::coverage::Part;
@@ -56,6 +57,9 @@ pub struct Recalled {
     pub view: FeedView,
     /// What was wrong with the file: the view then has no position and was not heard of.
     pub damage: Option<String>,
+    /// Whether its last line is torn. It may have been acknowledged: the view goes on from the line before, and was not
+    /// heard of.
+    pub torn: bool,
 }
 
 impl Recalled {
@@ -101,6 +105,8 @@ enum Line {
         sequence: u64,
         word: LineWord,
         at: i64,
+        #[serde(default)]
+        not_after: Option<i64>,
         origin: LineOrigin,
     },
     /// Ends the checkpoint: one that lacks it was not written whole.
@@ -275,13 +281,13 @@ fn checksum(json: &str) -> String {
 fn recall(path: &Path) -> io::Result<Recalled> {
     let file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(Recalled { view: FeedView::default(), damage: None });
+            return Ok(Recalled { view: FeedView::default(), damage: None, torn: false });
         }
         file => file?,
     };
     let mut reader = BufReader::new(file.take(MOST_OCTETS));
     let mut reading = Reading::default();
-    let mut line = Vec::new();
+    let (mut line, mut torn) = (Vec::new(), false);
     let damage = loop {
         line.clear();
         if reader.read_until(b'\n', &mut line)? == 0 {
@@ -289,8 +295,11 @@ fn recall(path: &Path) -> io::Result<Recalled> {
         }
         match reading.take(&line) {
             Ok(()) => {}
-            // The last line, torn before it was written through: nobody was told that we have it.
-            Err(_) if reading.whole && reader.fill_buf()?.is_empty() && !line.ends_with(b"\n") => break None,
+            // Most likely torn by a crash before it was written through, when nobody was told that we have it.
+            Err(_) if reading.whole && reader.fill_buf()?.is_empty() && !line.ends_with(b"\n") => {
+                torn = true;
+                break None;
+            }
             Err(why) => break Some(why),
         }
     };
@@ -298,9 +307,12 @@ fn recall(path: &Path) -> io::Result<Recalled> {
     let mut view = reading.view;
     if damage.is_some() {
         // What is held goes on counting; what may be missing keeps every CA closed until the feed has begun anew.
-        (view.position, view.heard) = (None, None);
+        view.position = None;
     }
-    Ok(Recalled { view, damage })
+    if damage.is_some() || torn {
+        view.heard = None;
+    }
+    Ok(Recalled { view, damage, torn })
 }
 
 #[derive(Default)]
@@ -338,13 +350,13 @@ impl Reading {
                 self.view.followed.push(Arc::new(followed));
                 Some(())
             }
-            (Line::Change { authority, serial, sequence, word, at, origin }, true, false) => {
+            (Line::Change { authority, serial, sequence, word, at, not_after, origin }, true, false) => {
                 let serial = SerialNumber::from_der_content(&from_hex(&serial)?).ok()?;
                 let (word, at) = (word.read(), Timestamp::from_unix(at));
-                let origin = origin.read();
+                let (origin, not_after) = (origin.read(), not_after.map(Timestamp::from_unix));
                 let followed = Arc::make_mut(self.followed(&authority_key(&authority)?)?);
                 followed.estranged |= origin != Origin::This;
-                tell(&mut followed.changes, Entry { serial, sequence, word, at, origin })
+                tell(&mut followed.changes, Entry { serial, sequence, word, at, not_after, origin })
             }
             (Line::Whole, true, false) => {
                 self.whole = true;
@@ -400,6 +412,7 @@ impl Line {
             sequence: entry.sequence,
             word,
             at: entry.at.unix(),
+            not_after: entry.not_after.map(Timestamp::unix),
             origin,
         }
     }

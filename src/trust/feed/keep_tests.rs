@@ -1,6 +1,6 @@
 use super::*;
 use crate::pki::crl::CrlNumber;
-use crate::trust::feed::{Anew, Following, InForce, Occasion, Rules, Told};
+use crate::trust::feed::{Anew, Following, InForce, Listing, Occasion, Rules, Told};
 use serde_json::json;
 use std::io::Seek as _;
 
@@ -15,8 +15,8 @@ impl InForce for OldList {
         Some(1.into())
     }
 
-    fn has(&self, _: &AuthorityKey, _: &SerialNumber) -> bool {
-        false
+    fn listed(&self, _: &AuthorityKey, _: &SerialNumber) -> Listing {
+        Listing::Absent
     }
 }
 
@@ -36,7 +36,7 @@ fn message(from: u64, to: u64) -> Message {
     let lists = json!([{ "issuer": issuer, "part": 0, "parts": 1, "point": null, "number": "1", "to": 0 }]);
     let payload = json!({
         "v": 1, "feed": "f", "at": NOW.unix() * 1000, "from": from, "from_mark": from.to_string(), "to": to,
-        "mark": to.to_string(), "changes": changes, "lists": lists
+        "mark": to.to_string(), "head": to, "changes": changes, "lists": lists
     });
     Message::from_payload(&payload.to_string()).unwrap()
 }
@@ -113,6 +113,9 @@ fn a_file_cut_anywhere_never_says_more_than_it_has_and_never_less_than_was_kept_
             _ => 8,
         };
         assert_eq!((recalled.damage, keeper.to()), (None, to), "{length}");
+        // What is torn may have been acknowledged: it is told, and nobody is let in on what is left.
+        assert_eq!(recalled.torn, !lines.contains(&length), "{length}");
+        assert_eq!(recalled.view.heard().is_none(), recalled.torn, "{length}");
         assert!((1..=8).all(|sequence| knows(&beside(&recalled.view), sequence) == (sequence <= to)), "{length}");
     }
 }

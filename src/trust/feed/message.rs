@@ -50,6 +50,9 @@ pub struct Message {
     pub to: u64,
     /// What stands at `to`.
     pub mark: Arc<str>,
+    /// How far the issuer's store was when this was signed. A message that ends before it is a page of a backlog: who
+    /// has no more than that does not have what was revoked since.
+    pub head: u64,
     /// In order of their sequence.
     pub changes: Vec<Change>,
     /// What is published.
@@ -71,6 +74,9 @@ pub struct Change {
     pub word: Word,
     /// When.
     pub at: Timestamp,
+    /// When the certificate ends: until then nothing but a release takes back what was told. `None`: the issuer did
+    /// not tell.
+    pub not_after: Option<Timestamp>,
 }
 
 /// What the feed says of a certificate.
@@ -138,6 +144,7 @@ struct Wire {
     from_mark: String,
     to: u64,
     mark: String,
+    head: u64,
     #[serde(default)]
     changes: Vec<WireChange>,
     #[serde(default)]
@@ -152,6 +159,7 @@ struct WireChange {
     status: String,
     reason: Option<String>,
     at: i64,
+    not_after: Option<i64>,
 }
 
 #[derive(Deserialize)]
@@ -210,6 +218,9 @@ impl Message {
         if wire.from > wire.to {
             return Err(payload_error(format!("from {} is beyond to {}", wire.from, wire.to)));
         }
+        if wire.to > wire.head {
+            return Err(payload_error(format!("to {} is beyond head {}", wire.to, wire.head)));
+        }
         if wire.changes.len() > MOST_CHANGES || wire.lists.len() > MOST_LISTS {
             let (changes, lists) = (wire.changes.len(), wire.lists.len());
             return Err(payload_error(format!("{changes} changes and {lists} lists are too many")));
@@ -230,10 +241,21 @@ impl Message {
             from_mark: wire.from_mark.into(),
             to: wire.to,
             mark: wire.mark.into(),
+            head: wire.head,
             changes,
             lists,
             payload: payload.into(),
         })
+    }
+
+    /// When it was signed, to the second.
+    pub const fn signed(&self) -> Timestamp {
+        Timestamp::from_unix(self.at.div_euclid(1_000))
+    }
+
+    /// Returns `true` if nothing of what the store had is missing after it.
+    pub const fn is_complete(&self) -> bool {
+        self.to >= self.head
     }
 }
 
@@ -252,6 +274,7 @@ impl WireChange {
             serial: serial.ok_or_else(|| payload_error("a serial number is none"))?,
             word,
             at: Timestamp::from_unix(self.at),
+            not_after: self.not_after.map(Timestamp::from_unix),
         })
     }
 
@@ -287,13 +310,13 @@ fn issuer(hex: &str) -> Result<AuthorityKey, MessageError> {
     octets.map(AuthorityKey::from_bytes).ok_or_else(|| payload_error("an issuer is no key of a CA"))
 }
 
-pub(super) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(in crate::trust) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect())?
 }
 
-pub(super) fn to_hex(octets: &[u8]) -> String {
+pub(in crate::trust) fn to_hex(octets: &[u8]) -> String {
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }

@@ -36,7 +36,7 @@ fn right() -> Value {
     let issuer = "0a".repeat(32);
     json!({
         "v": 1, "feed": "f-1", "at": 1_790_000_000_123_i64, "from": 41, "from_mark": "", "to": 44,
-        "mark": "0123456789abcdef",
+        "mark": "0123456789abcdef", "head": 44,
         "changes": [
             { "sequence": 42, "issuer": issuer, "serial": "00ff", "status": "revoked", "reason": "keyCompromise", "at": 1_790_000_000 },
             { "sequence": 44, "issuer": issuer, "serial": "01", "status": "held", "reason": null, "at": 1_790_000_000 },
@@ -122,6 +122,10 @@ fn a_payload_that_breaks_the_protocol_is_refused_though_it_is_signed() {
         ("an issuer that is too short", &|it| it["changes"][0]["issuer"] = "0a".into()),
         ("a part beyond the parts", &|it| it["lists"][0]["part"] = 1.into()),
         ("parts without end", &|it| it["lists"][0]["parts"] = 10_001.into()),
+        ("to beyond head", &|it| it["head"] = 43.into()),
+        ("no head", &|it| {
+            it.as_object_mut().unwrap().remove("head");
+        }),
         ("a mark without end", &|it| it["mark"] = "0".repeat(65).into()),
         ("no mark", &|it| {
             it.as_object_mut().unwrap().remove("from_mark");
@@ -138,7 +142,7 @@ fn a_payload_that_breaks_the_protocol_is_refused_though_it_is_signed() {
                 change["sequence"] = (41 + sequence).into();
                 change
             };
-            it["to"] = 1000.into();
+            (it["to"], it["head"]) = (1000.into(), 1000.into());
             it["changes"] = (1..=501).map(one).collect();
         }),
     ];

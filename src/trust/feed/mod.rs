@@ -21,7 +21,10 @@ pub use events::{Event, EventError, Events, MOST_EVENT_OCTETS};
 pub use join::{Anew, Join, JoinError, Opening, Step};
 pub use keep::{KeepError, Keeper, Recalled};
 pub use message::{Change, Message, MessageError, PublishedList, Word};
-pub use view::{FeedFull, FeedView, Following, InForce, Lapse, MOST_CHANGES_HELD, Occasion, Position, Rules, Told};
+pub(super) use message::{from_hex, to_hex};
+pub use view::{
+    Before, FeedFull, FeedView, Following, InForce, Lapse, Listing, MOST_CHANGES_HELD, Occasion, Position, Rules, Told,
+};
 
 #[cfg(test)]
 mod properties;

@@ -112,6 +112,7 @@ impl Issuer {
             serial: serial(number),
             word,
             at: NOW,
+            not_after: None,
         };
         // A row that changed again has its newest sequence only.
         let all: Vec<_> = of_span.map(change).collect();
@@ -120,7 +121,8 @@ impl Issuer {
         let changes = all.iter().filter(is_newest).copied().collect();
         let (feed, at) = (self.feed.to_string().into(), NOW.unix() * 1000);
         let (from_mark, mark) = (self.mark(from), self.mark(to));
-        Message { feed, at, from, from_mark, to, mark, changes, lists, payload: "".into() }
+        let head = self.end().max(to);
+        Message { feed, at, from, from_mark, to, mark, head, changes, lists, payload: "".into() }
     }
 }
 
@@ -134,8 +136,13 @@ impl InForce for Lists {
         Some(self.0[part as usize].number.into())
     }
 
-    fn has(&self, _: &AuthorityKey, of: &SerialNumber) -> bool {
-        self.0.iter().any(|list| list.has.keys().any(|number| serial(*number) == *of))
+    fn listed(&self, _: &AuthorityKey, of: &SerialNumber) -> Listing {
+        let found = self.0.iter().find_map(|list| list.has.iter().find(|(number, _)| serial(**number) == *of));
+        match found {
+            None => Listing::Absent,
+            Some((_, RevocationReason::CertificateHold)) => Listing::Held,
+            Some(_) => Listing::Revoked,
+        }
     }
 }
 
@@ -534,6 +541,78 @@ fn what_does_not_follow_is_told_apart() {
 }
 
 #[test]
+fn a_list_that_should_have_a_revocation_and_has_not_does_not_take_its_place() {
+    let (mut issuer, mut gateway) = following([(1, REVOKED), (2, Word::Held)]);
+    gateway.deliver(&issuer, 0, 2, Vec::new());
+    // A standby without the last changes is promoted, and numbers its lists beyond those that had them.
+    let lost = std::mem::take(&mut issuer.changes);
+    (0..PARTS).for_each(|part| issuer.publish(part));
+    (0..PARTS).for_each(|part| perform(&Act::Fetch(part, 0), &mut issuer, &mut gateway));
+    assert!(gateway.refuses(1) && gateway.refuses(2));
+    // The feed even says of the list's number that it has everything.
+    let mut told = issuer.published();
+    told.iter_mut().for_each(|list| list.to = 2);
+    issuer.changes = lost;
+    gateway.deliver(&issuer, 2, 2, told);
+    assert!(gateway.refuses(1) && gateway.refuses(2), "the lists do not have them, whatever their numbers say");
+    assert_eq!(gateway.view.withdrawn_of(&CA), 1);
+    (0..PARTS).for_each(|part| issuer.publish(part));
+    (0..PARTS).for_each(|part| perform(&Act::Fetch(part, 0), &mut issuer, &mut gateway));
+    gateway.deliver(&issuer, 2, 2, issuer.published());
+    assert_eq!((gateway.view.withdrawn_of(&CA), gateway.view.held()), (0, 0), "now they have");
+    assert!(gateway.refuses(1) && gateway.refuses(2));
+}
+
+#[test]
+fn what_was_told_of_a_certificate_leaves_a_day_after_its_end_and_not_before() {
+    let (issuer, gateway) = following([(1, REVOKED)]);
+    let mut told = issuer.message(0, 1, issuer.published());
+    told.changes[0].not_after = Some(NOW.plus_seconds(100));
+    let view = gateway.view.after(&told, Step::Continue, NOW).unwrap();
+    let later = |seconds: i64| {
+        let heartbeat = issuer.message(1, 1, issuer.published());
+        view.after(&heartbeat, Step::Continue, NOW.plus_seconds(seconds)).unwrap().held()
+    };
+    assert_eq!((later(100), later(100 + 86_400), later(101 + 86_400)), (1, 1, 0));
+}
+
+#[test]
+fn a_page_of_a_backlog_revokes_and_does_not_say_how_things_stand() {
+    let (issuer, gateway) = following([(1, REVOKED), (2, REVOKED), (3, REVOKED)]);
+    let later = NOW.plus_seconds(3_600);
+    let sign = |from, to| Message { at: later.unix() * 1000, ..issuer.message(from, to, Vec::new()) };
+    let view = gateway.view.after(&sign(0, 2), Step::Continue, later).unwrap();
+    assert!(matches!(view.told(&CA, &serial(2)), Told::Revoked { .. }));
+    assert!(matches!(view.following(&CA, later), Following::Lapsed(_)), "3 is not told yet");
+    let view = view.after(&sign(2, 3), Step::Continue, later).unwrap();
+    assert_eq!(view.following(&CA, later), Following::Current);
+}
+
+#[test]
+fn a_message_that_was_held_back_is_as_old_as_its_signature() {
+    let (issuer, gateway) = following([]);
+    let view = gateway.view.after(&issuer.message(0, 0, Vec::new()), Step::Continue, NOW.plus_seconds(5)).unwrap();
+    assert_eq!(view.following(&CA, NOW.plus_seconds(10)), Following::Current);
+    assert!(matches!(view.following(&CA, NOW.plus_seconds(11)), Following::Lapsed(_)), "lost_after is 10");
+}
+
+#[test]
+fn only_who_was_followed_before_has_a_time_of_grace() {
+    let before = |view: &FeedView, now| match view.following(&CA, now) {
+        Following::Lapsed(lapse) => Some(lapse.before),
+        _ => None,
+    };
+    let (issuer, mut gateway) = following([]);
+    assert_eq!(before(&Gateway::new(&issuer).view, NOW), Some(Before::Gap), "never heard");
+    assert_eq!(before(&gateway.view, NOW.plus_seconds(-6)), Some(Before::Gap), "a clock set back has no since");
+    assert_eq!(before(&gateway.view, NOW.plus_seconds(11)), Some(Before::Everything));
+    let recalled = gateway.view.clone().from_disk();
+    assert_eq!(before(&recalled, NOW), Some(Before::Everything), "a disk that may have been set back");
+    gateway.view = recalled.after(&issuer.message(0, 0, Vec::new()), Step::Continue, NOW).unwrap();
+    assert_eq!(before(&gateway.view, NOW), None, "heard since");
+}
+
+#[test]
 fn a_release_undoes_the_hold_of_an_older_list_only() {
     let (mut issuer, mut gateway) = following([(2, Word::Held)]);
     gateway.deliver(&issuer, 0, 1, Vec::new());
@@ -556,7 +635,7 @@ fn a_release_undoes_the_hold_of_an_older_list_only() {
 fn a_view_that_is_full_takes_nothing_more_and_stays_as_it_is() {
     let (issuer, gateway) = following([(1, REVOKED)]);
     let number = |number: u32| SerialNumber::from_der_content(&[&[1][..], &number.to_be_bytes()].concat()).unwrap();
-    let one = |sequence: u64| Change { sequence, issuer: CA, serial: number(sequence as u32), word: REVOKED, at: NOW };
+    let one = |sequence: u64| Change { sequence, issuer: CA, serial: number(sequence as u32), word: REVOKED, at: NOW, not_after: None };
     let span = |from: u64, to: u64| Message {
         to,
         changes: (from + 1..=to).map(one).collect(),
@@ -575,6 +654,7 @@ fn a_view_that_is_full_takes_nothing_more_and_stays_as_it_is() {
     assert!(matches!(view.told(&CA, &serial(1)), Told::Nothing), "nothing of a message that was not taken");
     assert_eq!(view.position().unwrap().to, most);
     // A heartbeat is still taken: what is known stays fresh.
-    let view = view.after(&span(most, most), Step::Continue, NOW.plus_seconds(1)).unwrap();
+    let heartbeat = Message { at: (NOW.unix() + 1) * 1000, ..span(most, most) };
+    let view = view.after(&heartbeat, Step::Continue, NOW.plus_seconds(1)).unwrap();
     assert_eq!(view.heard(), Some(NOW.plus_seconds(1)));
 }

@@ -20,12 +20,18 @@ pub const MOST_CHANGES_HELD: usize = 400_000;
 /// what it says, but not that nothing has happened since.
 pub(super) const CLOCK_TOLERANCE: i64 = 5;
 
+/// Seconds after a certificate's end for which what was told of it is still held: a clock that was a day ahead once
+/// does not let it in again.
+const HELD_BEYOND_END: i64 = 86_400;
+
 /// What the feed told since the lists in force were made; immutable.
 #[derive(Clone, Debug, Default)]
 pub struct FeedView {
     pub(super) position: Option<Position>,
-    /// When the last message came that said how things stand, by this gateway's clock.
+    /// When the last message was signed that said how things stand, at most now by this gateway's clock: a message that
+    /// was held back or is told again makes nothing fresher.
     pub(super) heard: Option<Timestamp>,
+    pub(super) since_start: SinceStart,
     pub(super) lost_after: i64,
     pub(super) followed: Vec<Arc<Followed>>,
 }
@@ -65,6 +71,10 @@ pub(super) struct Followed {
     pub(super) changes: Changes,
     /// Whether some of them are of another feed, or of this one before its store was restored.
     pub(super) estranged: bool,
+    /// Revocations that the lists in force should have and have not.
+    pub(super) withdrawn: usize,
+    /// Whether something was told that the lists in force should have.
+    pub(super) unsettled: bool,
     /// Why the lists in force do not reach `base`, when they do not.
     pub(super) gap: Option<&'static str>,
 }
@@ -82,8 +92,29 @@ pub enum Occasion {
 pub trait InForce {
     /// The number of a CA's list for the certificates of a distribution point; `None` for the point: the complete one.
     fn number(&self, issuer: &AuthorityKey, point: Option<&str>) -> Option<CrlNumber>;
-    /// Whether a list of the CA has this certificate.
-    fn has(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> bool;
+    /// Whether a list of the CA has this certificate, and how.
+    fn listed(&self, issuer: &AuthorityKey, serial: &SerialNumber) -> Listing;
+}
+
+/// How a certificate is on the lists in force.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// It is on none.
+    Absent,
+    /// On hold.
+    Held,
+    /// Revoked for good.
+    Revoked,
+}
+
+/// Whether the issuer was heard since this process began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum SinceStart {
+    /// It was, or there was nothing before.
+    #[default]
+    Heard,
+    /// What there is comes from a disk, which may have been set back: it refuses, and lets nobody in as current.
+    NotHeard,
 }
 
 /// What the feed says of one certificate.
@@ -125,6 +156,17 @@ pub struct Lapse {
     pub since: Timestamp,
     /// Why, for readiness and the log.
     pub why: &'static str,
+    /// Whether a time of grace may count from `since`.
+    pub before: Before,
+}
+
+/// What was known before a lapse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Everything: the CA was followed until then.
+    Everything,
+    /// Not everything, or nobody knows when: there is nothing that could be tolerated for a while longer.
+    Gap,
 }
 
 /// There are [`MOST_CHANGES_HELD`] changes that no list in force has.
@@ -146,25 +188,31 @@ impl FeedView {
     /// Whether a CA is followed at `now`: what was told is recent, and the lists in force reach back to it.
     pub fn following(&self, issuer: &AuthorityKey, now: Timestamp) -> Following {
         let Some(followed) = self.followed(issuer) else { return Following::NotConfigured };
+        let lapsed = |since, why, before| Following::Lapsed(Lapse { since, why, before });
+        let never = followed.added.plus_seconds(-1);
         if let Some(why) = followed.gap {
-            return Following::Lapsed(Lapse { since: followed.added.plus_seconds(-1), why });
+            return lapsed(never, why, Before::Gap);
         }
-        match self.heard {
-            None => Following::Lapsed(Lapse {
-                since: followed.added.plus_seconds(-1),
-                why: "the issuer's feed was not heard of yet",
-            }),
-            // The clock was set back: how long ago it was cannot be known.
-            Some(heard) if heard > now.plus_seconds(CLOCK_TOLERANCE) => Following::Lapsed(Lapse {
-                since: now.plus_seconds(-1),
-                why: "the issuer's feed was last heard of in the future",
-            }),
-            Some(heard) => {
-                let since = heard.plus_seconds(self.lost_after);
-                let why = "the issuer's feed was not heard of for longer than lost_after";
-                if now > since { Following::Lapsed(Lapse { since, why }) } else { Following::Current }
-            }
+        let Some(heard) = self.heard else {
+            return lapsed(never, "the issuer's feed was not heard of yet", Before::Gap);
+        };
+        let since = heard.plus_seconds(self.lost_after);
+        // The clock was set back: how long ago it was cannot be known.
+        if heard > now.plus_seconds(CLOCK_TOLERANCE) {
+            lapsed(now.plus_seconds(-1), "the issuer's feed was last heard of in the future", Before::Gap)
+        } else if now > since {
+            lapsed(since, "the issuer's feed was not heard of for longer than lost_after", Before::Everything)
+        } else if self.since_start == SinceStart::NotHeard {
+            lapsed(now.plus_seconds(-1), "the issuer's feed was not heard of since the start", Before::Everything)
+        } else {
+            Following::Current
         }
+    }
+
+    /// The same, as a disk has it: nobody is let in as current before the issuer was heard.
+    #[must_use]
+    pub fn from_disk(self) -> Self {
+        Self { since_start: SinceStart::NotHeard, ..self }
     }
 
     /// How far the feed was followed.
@@ -197,6 +245,11 @@ impl FeedView {
         self.followed(issuer).map_or(0, |followed| followed.changes.len())
     }
 
+    /// Revocations of one CA's certificates that the lists in force should have and have not.
+    pub fn withdrawn_of(&self, issuer: &AuthorityKey) -> usize {
+        self.followed(issuer).map_or(0, |followed| followed.withdrawn)
+    }
+
     /// What is known after a message, whose place [`super::Join::judge`] has found.
     ///
     /// # Errors
@@ -216,17 +269,22 @@ impl FeedView {
             let is_told = message.changes.iter().any(|change| concerns(&change.issuer))
                 || message.lists.iter().any(|list| concerns(&list.issuer));
             if is_told {
-                Arc::make_mut(followed).hear(message);
+                Arc::make_mut(followed).hear(message, now);
             }
         }
         let (feed, mark) = (Arc::clone(&message.feed), Arc::clone(&message.mark));
         view.position = Some(Position { feed, to: message.to, mark });
-        let signed = Timestamp::from_unix(message.at.div_euclid(1_000));
-        let is_recent = (now.plus_seconds(-CLOCK_TOLERANCE)..=now.plus_seconds(CLOCK_TOLERANCE)).contains(&signed);
-        if is_recent {
-            view.heard = Some(now);
+        if Self::says_now(message, now) {
+            (view.heard, view.since_start) = (Some(message.signed().min(now)), SinceStart::Heard);
         }
         Ok(view)
+    }
+
+    /// Returns `true` if a message says how things stand now: signed now, and with everything that the issuer's store
+    /// had. Whoever holds a gateway's link back gives it pages of what happened before, each signed now.
+    pub fn says_now(message: &Message, now: Timestamp) -> bool {
+        let tolerated = now.plus_seconds(-CLOCK_TOLERANCE)..=now.plus_seconds(CLOCK_TOLERANCE);
+        message.is_complete() && tolerated.contains(&message.signed())
     }
 
     /// The view beside these lists and by these rules: what the lists have is forgotten, and whether they reach back to
@@ -242,7 +300,7 @@ impl FeedView {
             followed
         };
         let followed = rules.authorities.iter().map(of_rule).collect();
-        Self { position: self.position.clone(), heard: self.heard, lost_after: rules.lost_after, followed }
+        Self { position: self.position.clone(), lost_after: rules.lost_after, followed, ..*self }
     }
 
     /// From where the published lists end. What was told before stays until the lists have it.
@@ -255,15 +313,15 @@ impl FeedView {
             match (followed.base, kept_to) {
                 // Told without a gap up to beyond the beginning: what is held goes on counting.
                 (Some(_), Some(kept_to)) if message.from <= kept_to => continue,
-                // One feed, of which something was not told: the lists have it.
-                (_, Some(_)) => {}
+                // One feed, of which something was not told: the lists have it, the releases of holds too.
+                (_, Some(_)) => followed.changes.estrange(Origin::Another, |entry| entry.word == Word::Held),
                 (_, None) => {
                     followed.parts.clear();
                     followed.changes.retain(|entry| entry.word != Word::Released);
-                    followed.changes.estrange(if same_feed { Origin::Restored } else { Origin::Another });
-                    followed.estranged = followed.changes.len() > 0;
+                    followed.changes.estrange(if same_feed { Origin::Restored } else { Origin::Another }, |_| true);
                 }
             }
+            followed.estranged = followed.changes.iter().any(|entry| entry.origin != Origin::This);
             followed.base = Some(message.from);
         }
     }
@@ -284,19 +342,32 @@ struct Settlement {
 impl Followed {
     pub(super) fn new(key: AuthorityKey, added: Timestamp) -> Self {
         let gap = Some("the issuer's feed has not told of this CA yet");
-        Self { key, added, base: None, parts: Vec::new(), changes: Changes::default(), estranged: false, gap }
+        Self {
+            key,
+            added,
+            base: None,
+            parts: Vec::new(),
+            changes: Changes::default(),
+            estranged: false,
+            withdrawn: 0,
+            unsettled: false,
+            gap,
+        }
     }
 
-    fn hear(&mut self, message: &Message) {
+    fn hear(&mut self, message: &Message, now: Timestamp) {
         let key = self.key;
+        if message.lists.iter().any(|list| list.issuer == key) {
+            // Now and then: nobody is let in with a certificate that is over.
+            let over = now.plus_seconds(-HELD_BEYOND_END);
+            self.changes.retain(|entry| entry.not_after.is_none_or(|end| end >= over));
+        }
         for list in message.lists.iter().filter(|list| list.issuer == key) {
             self.hear_of(list);
         }
         for change in message.changes.iter().filter(|change| change.issuer == key) {
-            // What the lists in force have is not held; where they do not reach `base`, they have nothing for certain.
-            if self.gap.is_some() || self.base.is_none_or(|base| change.sequence > base) {
-                self.changes.tell(Entry::of(change));
-            }
+            self.changes.tell(Entry::of(change));
+            self.unsettled |= self.base.is_some_and(|base| change.sequence <= base);
         }
     }
 
@@ -324,26 +395,37 @@ impl Followed {
             }
             Ok(reach) => (None, Some(reach)),
         };
-        let may_be_listed = self.estranged && occasion == Occasion::Lists;
-        let changed = gap != self.gap || base != self.base || may_be_listed;
+        let may_be_listed = (self.estranged || self.withdrawn > 0) && occasion == Occasion::Lists;
+        let changed = gap != self.gap || base != self.base || may_be_listed || self.unsettled;
         changed.then_some(Settlement { gap, base })
     }
 
     fn settle(&mut self, settlement: &Settlement, lists: &impl InForce) {
-        (self.gap, self.base) = (settlement.gap, settlement.base);
+        (self.gap, self.base, self.unsettled) = (settlement.gap, settlement.base, false);
         let (reached, base, key) = (self.gap.is_none(), self.base, self.key);
         for part in &mut self.parts {
             if let Some(number) = lists.number(&key, part.point.as_deref()) {
                 part.in_force(&number);
             }
         }
-        self.changes.retain(|entry| match entry.origin {
-            Origin::This => !reached || base.is_none_or(|base| entry.sequence > base),
-            // A list from before the store was restored may have it, and the next one not.
-            Origin::Restored => !(reached && lists.has(&key, &entry.serial)),
-            // A list of the old feed that has it may be followed by one of the new before all of these are in force.
-            Origin::Another => !reached,
+        // Whether the lists in force should have it by their numbers, which says nothing of whether they do: a store that
+        // was restored, or a standby that was promoted, numbers its lists beyond those that had it.
+        let should_have = |entry: &Entry| {
+            reached && (entry.origin != Origin::This || base.is_some_and(|base| entry.sequence <= base))
+        };
+        let listed = |entry: &Entry| lists.listed(&key, &entry.serial);
+        self.changes.retain(|entry| {
+            !should_have(entry)
+                || match (entry.word, entry.origin) {
+                    (Word::Revoked(_), _) => listed(entry) != Listing::Revoked,
+                    // What ended it is on the lists.
+                    (Word::Held, Origin::Another) | (Word::Released, _) => false,
+                    // A release is a change of its own and comes, in its turn.
+                    (Word::Held, Origin::This | Origin::Restored) => listed(entry) == Listing::Absent,
+                }
         });
+        let is_withdrawn = |entry: &&Entry| matches!(entry.word, Word::Revoked(_)) && should_have(entry);
+        self.withdrawn = self.changes.iter().filter(is_withdrawn).count();
         self.estranged = self.estranged && self.changes.iter().any(|entry| entry.origin != Origin::This);
     }
 

@@ -1,0 +1,52 @@
+//! Revocations that no CRL has any more, in the state folder: what was refused stays refused after a restart.
+
+use super::Gateway;
+use super::site::Snapshot;
+use crate::config::{Config, ConfigError};
+use crate::trust::withdrawn::{path, read, write};
+use crate::trust::{Withdrawn, WithdrawnBook};
+use std::sync::{Mutex, PoisonError};
+
+/// What the disk has.
+#[derive(Debug, Default)]
+pub(super) struct KeptWithdrawn(Mutex<WithdrawnBook>);
+
+/// What the state folder has of CAs that the snapshot before does not know: all, at a start.
+///
+/// # Errors
+/// At `gateway.state_folder`: the file cannot be relied on, and who was revoked is not known.
+pub(super) fn remembered(config: &Config, previous: Option<&Snapshot>) -> Result<WithdrawnBook, ConfigError> {
+    let is_known = |old: &Snapshot| config.cas.iter().all(|ca| old.trust.authority_named(&ca.name).is_some());
+    let Some(folder) = config.gateway.state_folder.as_ref().filter(|_| !previous.is_some_and(is_known)) else {
+        return Ok(WithdrawnBook::new());
+    };
+    read(&folder.value).map_err(|why| ConfigError {
+        place: folder.place.clone(),
+        message: format!("{}: {why}", path(&folder.value).display()),
+    })
+}
+
+/// Writes what has changed. What cannot be written is in force all the same, and is tried again at the next load.
+pub(super) fn keep(gateway: &Gateway) {
+    let snapshot = gateway.snapshot();
+    let Some(folder) = &snapshot.config.gateway.state_folder else { return };
+    let now = snapshot.trust.withdrawn();
+    let mut on_disk = gateway.withdrawn.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let nothing = Withdrawn::default();
+    if now.iter().all(|(key, withdrawn)| withdrawn.is_same(on_disk.get(key).unwrap_or(&nothing))) {
+        return;
+    }
+    // Those of CAs that a reload took out stay, for when they come back.
+    let kept = read(&folder.value).map(|before| before.into_iter().chain(now).collect::<WithdrawnBook>());
+    let written = kept.and_then(|book| write(&folder.value, &book).map(|()| book).map_err(|error| error.to_string()));
+    match written {
+        Ok(book) => *on_disk = book,
+        Err(error) => {
+            tracing::error!(
+                error,
+                file = %path(&folder.value).display(),
+                "revocations that no list has any more are in force and cannot be kept: a restart would forget them"
+            );
+        }
+    }
+}
