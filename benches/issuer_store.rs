@@ -16,7 +16,7 @@ use sekisho::issuer::profile::{NoticeEvent, RoleName};
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Everyone, NewNotice, NoticeAbout, Store, UserRow, Write,
-    change, open,
+    change, init, open,
 };
 use sekisho::pki::time::Timestamp;
 use std::sync::Arc;
@@ -42,7 +42,9 @@ async fn run(name: &str, url: StoreUrl) {
     let place = Place { file: "bench".into(), line: 1, key: "url".into() };
     let url = Placed { value: url, place };
     let config = StoreConfig { url, connections: 4, waiting: 10_000, together: AT_A_TIME };
-    let store = open(&config, Arc::new(ServiceSecret::new(&[7; 32]).unwrap())).await.unwrap();
+    let secret = || Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
+    let _ = init(&config, secret()).await;
+    let store = open(&config, secret()).await.unwrap();
     for contract in 0..CERTIFICATES / USERS_OF_A_CONTRACT {
         let users = (0..USERS_OF_A_CONTRACT).map(|user| row(&key(contract, user))).collect();
         let write = Write { contract: Some(contract_row(contract)), users, ..Write::default() };

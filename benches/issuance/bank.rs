@@ -19,7 +19,7 @@ use sekisho::issuer::profile::{Factor, RoleName};
 use sekisho::issuer::profiles::Profiles;
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::service::{Act, By, Request, Service, ServiceParts, Wakes};
-use sekisho::issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, open};
+use sekisho::issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, init, open};
 use sekisho::pki::time::Timestamp;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -67,6 +67,7 @@ impl Bank {
         let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
         // Of the reference configuration.
         let config = StoreConfig { url: placed(url), connections: 8, waiting: 1_024, together: 128 };
+        let _ = init(&config, Arc::clone(&secret)).await;
         let store = open(&config, Arc::clone(&secret)).await.unwrap();
         // As a bank of a million users has them.
         let authorities = authorities(&folder.join(name), NonZeroU16::new(64).unwrap());

@@ -1,7 +1,9 @@
 //! `sekisho audit`: the audit log's chain checked, and its records written out (S15).
 
+use crate::clock;
 use crate::config::issuer as configuration;
 use crate::issuer::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
+use crate::issuer::consistency::{self, Contradiction};
 use crate::issuer::lifecycle::ContractId;
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{self, OpenError, Store, StoreError};
@@ -16,6 +18,9 @@ use std::sync::Arc;
 const BROKEN: u8 = 1;
 /// Exit code of wrong usage, or of what cannot be read.
 const UNUSABLE: u8 = 2;
+
+/// Contradictions that are written out; how many there are is said of all.
+const MAX_TOLD: usize = 20;
 
 /// Records read at a time: some 300 KiB.
 const PAGE: u32 = 500;
@@ -36,7 +41,8 @@ enum Command {
     Export(Export),
 }
 
-/// Check that no record of the audit log was changed, removed, moved or put in.
+/// Check that no record of the audit log was changed, removed, moved or put in, and that the store's state is what the
+/// log says: who was revoked is, and nobody has a certificate that the log does not know of.
 ///
 /// Prints how many records there are and the head, SEQUENCE:HASH. Keep the head elsewhere and give it back with --head:
 /// records that were cut off the end leave a chain that is whole.
@@ -93,6 +99,8 @@ enum Failure {
     NoRecord(u64, String),
     /// The store does not go on with it: its end was changed, or cut off, or another secret made it.
     End(OpenError),
+    /// The chain is whole, and the rows beside it are not what it says.
+    State(Vec<Contradiction>),
     /// Something cannot be read or written.
     Unusable(String),
 }
@@ -107,7 +115,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("sekisho audit: {failure}");
-            let broken = matches!(failure, Failure::Broken(_) | Failure::NoRecord(..) | Failure::End(_));
+            let broken = !matches!(failure, Failure::Unusable(_));
             ExitCode::from(if broken { BROKEN } else { UNUSABLE })
         }
     }
@@ -152,16 +160,27 @@ fn export(arguments: &Export) -> Result<(), Failure> {
     output.flush().map_err(|error| Failure::Unusable(format!("standard output: {error}")))
 }
 
-/// Every record of a store, to the end.
+/// Every record of a store, to the end, and then whether the rows beside them are what they say.
 async fn verify_store(store: &dyn Store, mut verifier: Verifier<'_>) -> Result<Head, Failure> {
+    let (now, mut found) = (clock::now(), Vec::new());
     loop {
         let next = verifier.head().sequence.saturating_add(1);
         let records = page(store, next).await?;
         if records.is_empty() {
-            return verifier.finish().map_err(Failure::Broken);
+            break;
         }
         records.iter().try_for_each(|record| verifier.push(record)).map_err(Failure::Broken)?;
+        for record in &records {
+            found.extend(consistency::of_record(store, record, now).await.map_err(unreadable)?);
+        }
     }
+    let head = verifier.finish().map_err(Failure::Broken)?;
+    consistency::of_users(store, |one| found.push(one)).await.map_err(unreadable)?;
+    if found.is_empty() { Ok(head) } else { Err(Failure::State(found)) }
+}
+
+fn unreadable(error: StoreError) -> Failure {
+    Failure::Unusable(error.to_string())
 }
 
 /// Every line of an export, to the end.
@@ -227,7 +246,7 @@ fn with_store<T>(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::Unusable(error.to_string()))?;
     runtime.block_on(async {
-        let opened = store::open(&config.store, Arc::clone(&secret)).await;
+        let opened = store::open_to_read(&config.store, Arc::clone(&secret)).await;
         let store = opened.map_err(|error| match error {
             OpenError::Audit(_) | OpenError::Head | OpenError::Store(StoreError::Corrupt(_)) => Failure::End(error),
             error => Failure::Unusable(error.to_string()),
@@ -258,6 +277,10 @@ impl fmt::Display for Failure {
             Self::Broken(broken) => write!(f, "the log is broken: {broken}"),
             Self::NoRecord(sequence, why) => write!(f, "the log is broken: record {sequence} cannot be read: {why}"),
             Self::End(error) => write!(f, "the log is broken: {error}"),
+            Self::State(found) => {
+                write!(f, "the log is whole and the state is not what it says, {} times", found.len())?;
+                found.iter().take(MAX_TOLD).try_for_each(|one| write!(f, "\nsekisho audit: {one}"))
+            }
             Self::Unusable(why) => f.write_str(why),
         }
     }

@@ -10,6 +10,8 @@ mod gateway;
 #[cfg(feature = "issuer")]
 mod issuer;
 mod load;
+#[cfg(feature = "issuer")]
+mod store;
 mod verify;
 
 use clap::Parser as _;
@@ -36,6 +38,8 @@ enum Command {
     Ca(ca::Arguments),
     #[cfg(feature = "issuer")]
     Audit(audit::Arguments),
+    #[cfg(feature = "issuer")]
+    Store(store::Arguments),
 }
 
 /// Runs the command line.
@@ -52,5 +56,7 @@ pub fn main() -> ExitCode {
         Command::Ca(arguments) => ca::run(&arguments),
         #[cfg(feature = "issuer")]
         Command::Audit(arguments) => audit::run(&arguments),
+        #[cfg(feature = "issuer")]
+        Command::Store(arguments) => store::run(&arguments),
     }
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Where the list is kept, and who changes it now.
@@ -79,6 +79,25 @@ pub(super) struct BlockRecord<'a> {
     cut: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+}
+
+/// At a start: puts an empty list where there is none, so that one that is gone at the next start is missed. A folder
+/// that has something else and no list lost it: who was blocked is let in again, which somebody must know.
+pub(super) fn begin(state_folder: &Path) {
+    let file = file::path(state_folder);
+    if file.exists() {
+        return;
+    }
+    let was_used = std::fs::read_dir(state_folder).is_ok_and(|mut entries| entries.next().is_some());
+    if was_used {
+        tracing::error!(
+            file = %file.display(),
+            "the block list is gone: who was blocked is not any more; put it back from a backup, or block anew"
+        );
+    }
+    if let Err(error) = file::write(state_folder, &BlockList::default()) {
+        tracing::error!(%error, file = %file.display(), "the block list cannot be kept");
+    }
 }
 
 impl Blocks {

@@ -15,6 +15,10 @@ use tokio::runtime::Handle;
 /// How long a list of a million takes to be judged and loaded on a busy machine.
 const READING: Duration = Duration::from_secs(5);
 
+/// How long a first start waits for lists. A server that hangs must not keep whoever looks after this process from
+/// hearing of it.
+const PRIMING: Duration = Duration::from_secs(5);
+
 /// Where fetched lists are kept, if this configuration has any to fetch.
 pub(super) fn kept(config: &Config) -> Option<KeptLists> {
     has_fetched(config).then(|| config.gateway.state_folder.as_ref().map(|folder| KeptLists::at(&folder.value)))?
@@ -26,7 +30,15 @@ pub(super) fn kept(config: &Config) -> Option<KeptLists> {
 /// At `gateway.state_folder`, or at `ca` in `[gateway.fetch]`.
 pub(super) fn prime(config: &Config, runtime: &Handle) -> Result<Vec<FetchReport>, ConfigError> {
     let Some(kept) = open(config)? else { return Ok(Vec::new()) };
-    runtime.block_on(sources::prime(&config.cas, &config.fetch, &kept))
+    let primed = async {
+        tokio::time::timeout(PRIMING, sources::prime(&config.cas, &config.fetch, &kept)).await.unwrap_or_else(|_| {
+            tracing::warn!(
+                "lists take too long to be waited for at the start; their CAs are not ready until they are here"
+            );
+            Ok(Vec::new())
+        })
+    };
+    runtime.block_on(primed)
 }
 
 /// Fetches what the configuration in force names from now on, and nothing else.

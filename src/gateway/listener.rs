@@ -88,6 +88,10 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         .thread_name("gateway")
         .build()
         .map_err(|error| at_start(&format!("no runtime: {error}")))?;
+    // Before anything else is put into the folder.
+    if let Some(folder) = &config.gateway.state_folder {
+        blocks::begin(&folder.value);
+    }
     let provider = crypto_provider();
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
     let _ = provider.clone().install_default();

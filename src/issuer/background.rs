@@ -1,7 +1,7 @@
 //! What goes on beside requests: what crashes left, and what other nodes wrote.
 
 use super::service::{Service, Wakes};
-use super::store::Signals;
+use super::store::{Signals, Store};
 use crate::clock;
 use crate::config::issuer::{IssuerConfig, StoreUrl};
 use std::sync::Arc;
@@ -10,6 +10,9 @@ use tokio::sync::watch;
 
 /// How often intents that nobody works on any more are looked for, at least and at most: some index look-ups each.
 const RECOVERY_INTERVAL: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
+
+/// How often the head of the audit log is logged, at most.
+const HEAD_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Interrupts what a crash left. An embedded store has one node, this one, which has not begun anything yet; beside
 /// other nodes only what is older than any request can be is nobody's.
@@ -54,6 +57,25 @@ async fn recover_older(service: &Service, age: i64) -> Result<(), String> {
 fn oldest_request(config: &IssuerConfig) -> i64 {
     let seconds = config.limits.request_timeout.as_secs().saturating_mul(2).saturating_add(1);
     i64::try_from(seconds).unwrap_or(i64::MAX / 2)
+}
+
+/// Logs where the audit log ends whenever it has grown: a log that is kept elsewhere is a witness of it.
+pub(super) async fn log_audit_head(store: Arc<dyn Store>, mut rest: watch::Receiver<bool>) {
+    let mut last = None;
+    loop {
+        match store.audit_head().await {
+            Ok(head) if last != Some(head) => {
+                last = Some(head);
+                tracing::info!(%head, "the audit log has come to here");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the head of the audit log cannot be read"),
+        }
+        tokio::select! {
+            _ = rest.wait_for(|rest| *rest) => return,
+            () = tokio::time::sleep(HEAD_INTERVAL) => {}
+        }
+    }
 }
 
 /// Publishes what other nodes wrote as soon as the store tells of it.

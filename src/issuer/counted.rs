@@ -1,6 +1,6 @@
 //! The store and the credentials, with everything that passes through them counted.
 
-use super::audit::{ActResult, Record};
+use super::audit::{ActResult, Head, Record};
 use super::authenticate::{Checked, Credentials, CredentialsUnavailable, Factors};
 use super::lifecycle::{ContractId, UserId, UserKey};
 use super::metrics::{Metrics, NoticeFate};
@@ -131,6 +131,24 @@ impl Store for CountedStore {
         self.store.take_list_number(authority, part, this_update).await
     }
 
+    async fn raise_list_number(
+        &self,
+        authority: &str,
+        part: u16,
+        number: u64,
+        this_update: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.store.raise_list_number(authority, part, number, this_update).await
+    }
+
+    async fn redate_lists(&self, latest: Timestamp) -> Result<u64, StoreError> {
+        self.store.redate_lists(latest).await
+    }
+
+    async fn clock(&self) -> Result<Timestamp, StoreError> {
+        self.store.clock().await
+    }
+
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError> {
         self.store.list_numbers(authority).await
     }
@@ -157,6 +175,10 @@ impl Store for CountedStore {
 
     fn signals(&self) -> Signals {
         self.store.signals()
+    }
+
+    async fn audit_head(&self) -> Result<Head, StoreError> {
+        self.store.audit_head().await
     }
 
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError> {

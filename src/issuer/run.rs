@@ -4,7 +4,7 @@ use super::access::{Access, observed};
 use super::admin::{self, Admin};
 use super::api::{self, ApiState};
 use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated};
-use super::background::{recover, recover_always, wake_publisher};
+use super::background::{log_audit_head, recover, recover_always, wake_publisher};
 use super::counted::{CountedCredentials, CountedStore};
 use super::feed::{Feed, FeedParts};
 use super::files::{Files, keep};
@@ -161,7 +161,8 @@ impl Issuer {
         })?;
         let recovery = recover_always(Arc::clone(&service), config.clone(), rest.subscribe());
         let others = wake_publisher(store.signals(), Arc::clone(&wakes), rest.subscribe());
-        let background = vec![tokio::spawn(outbox), tokio::spawn(recovery), tokio::spawn(others)];
+        let heads = log_audit_head(Arc::clone(&store), rest.subscribe());
+        let background = vec![tokio::spawn(outbox), tokio::spawn(recovery), tokio::spawn(others), tokio::spawn(heads)];
         let authenticator = Arc::new(authenticator);
         Ok(Self { config, store, service, authenticator, publisher, feed, metrics, records, stop, rest, background })
     }

@@ -66,6 +66,20 @@ impl TrustSnapshot {
         previous: Option<&Self>,
         now: Timestamp,
     ) -> Result<LoadOutcome, PartsError> {
+        Self::from_parts_remembering(authorities, lists, &WithdrawnBook::new(), previous, now)
+    }
+
+    /// The same, with what a state folder has of revocations that were withdrawn.
+    ///
+    /// # Errors
+    /// As [`Self::from_parts`].
+    pub fn from_parts_remembering(
+        authorities: &[AuthorityParts],
+        lists: &[ListParts<'_>],
+        remembered: &WithdrawnBook,
+        previous: Option<&Self>,
+        now: Timestamp,
+    ) -> Result<LoadOutcome, PartsError> {
         let named = |(place, message): (usize, String)| {
             (authorities.get(place).map_or_else(|| "?".into(), |parts| Arc::clone(&parts.name)), message)
         };
@@ -104,7 +118,6 @@ impl TrustSnapshot {
                 }),
             }
         }
-        let remembered = &WithdrawnBook::new();
         let selection =
             Selection { authorities: &facts, policies: &policies, offers: &offers, previous, remembered, now };
         let revocation = selection.run(&mut alarms);

@@ -69,6 +69,11 @@ impl Withdrawn {
         self.entries.get(place).map(|(_, revoked)| *revoked)
     }
 
+    /// Every one.
+    pub fn iter(&self) -> impl Iterator<Item = &(SerialNumber, Revoked)> {
+        self.entries.iter()
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.entries.len()
@@ -94,13 +99,9 @@ impl Withdrawn {
 /// Compares the CRLs that were in force with those that are about to be.
 ///
 /// `known` is what was withdrawn before; it leaves when a CRL has it again.
-pub(super) fn compare(
-    before: Option<&RevocationLists>,
-    known: &Withdrawn,
-    after: &[InForce],
-    max: usize,
-) -> Compared {
-    let is_in_force = |list: &Arc<RevocationList>| after.iter().flat_map(InForce::all).any(|one| Arc::ptr_eq(one, list));
+pub(super) fn compare(before: Option<&RevocationLists>, known: &Withdrawn, after: &[InForce], max: usize) -> Compared {
+    let is_in_force =
+        |list: &Arc<RevocationList>| after.iter().flat_map(InForce::all).any(|one| Arc::ptr_eq(one, list));
     let mut entries: Vec<_> =
         known.entries.iter().filter(|(serial, _)| !is_revoked(after.iter(), serial)).copied().collect();
     let kept = entries.len();

@@ -35,6 +35,20 @@ pub fn sql(database: &str, statements: &str) -> String {
     CLUSTER.psql(database, statements)
 }
 
+/// `pg_dump` of a database into a file.
+#[track_caller]
+pub fn dump(database: &str, file: &Path) {
+    CLUSTER.program("pg_dump", &["-Fc", "-d", database, "-f"], file);
+}
+
+/// Drops a database and makes it again from a dump.
+#[track_caller]
+pub fn restore(database: &str, file: &Path) {
+    sql("postgres", &format!("DROP DATABASE {database} WITH (FORCE)"));
+    sql("postgres", &format!("CREATE DATABASE {database}"));
+    CLUSTER.program("pg_restore", &["--exit-on-error", "-d", database], file);
+}
+
 /// The database's name in a URL of [`new_database`].
 pub fn name(url: &str) -> &str {
     let before_query = url.split('?').next().unwrap();
@@ -90,6 +104,13 @@ impl Cluster {
 
     fn url(&self, database: &str) -> String {
         format!("postgres://{USER}@localhost/{database}?host={}", self.folder.display())
+    }
+
+    #[track_caller]
+    fn program(&self, name: &str, arguments: &[&str], file: &Path) {
+        let mut command = Command::new(self.programs.join(name));
+        let output = command.args(["-U", USER, "-h"]).arg(&self.folder).args(arguments).arg(file).output().unwrap();
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
     #[track_caller]

@@ -649,3 +649,23 @@ fn the_command_refuses_wrong_usage_and_tokens_that_others_can_read() {
     });
     assert!((told - 1.0).abs() < 0.5, "{told}");
 }
+
+#[test]
+fn a_block_list_that_is_gone_is_told_of_and_one_that_never_was_is_not() {
+    let mut setup = with_people();
+    let is_told = |record: &Value| {
+        record["level"] == "ERROR"
+            && record["message"].as_str().is_some_and(|text| text.contains("the block list is gone"))
+    };
+    assert!(setup.gateway.records(is_told).is_empty(), "a first start");
+    block(&setup.gateway, &json!({"contract": "00001111111"}));
+    let config = std::fs::read_to_string(setup.gateway.config()).unwrap();
+    setup.gateway.signal(Signal::Kill);
+    setup.gateway.wait_for_end();
+    let file = setup.pki.path(STATE).join("blocks.json");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(setup.pki.path(STATE).join("withdrawn"), "").unwrap();
+    setup.gateway = Gateway::start(&setup.pki, &config);
+    assert_eq!(setup.gateway.records(is_told).len(), 1);
+    assert!(file.exists(), "it is missed again, should it be gone again");
+}

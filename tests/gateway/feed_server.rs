@@ -173,7 +173,8 @@ fn serve(tcp: TcpStream, config: Arc<ServerConfig>, sender: &Sender<Asked>, ackn
         let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
         let target = head.split(' ').nth(1).unwrap().to_owned();
         if let Some(query) = target.strip_prefix("/v1/feed").filter(|_| head.starts_with("get ")) {
-            let after = query.strip_prefix("?after=").map(|after| after.parse().unwrap());
+            let mut parameters = query.trim_start_matches('?').split('&');
+            let after = parameters.find_map(|one| one.strip_prefix("after=")).map(|after| after.parse().unwrap());
             let _ = sender.send(Asked { after, tls });
             return;
         }

@@ -17,4 +17,5 @@ mod guessing;
 mod interrupted;
 mod operation;
 mod overtaken;
+mod restored;
 mod start;

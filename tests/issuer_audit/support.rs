@@ -39,6 +39,7 @@ impl Log {
             together: 16,
         };
         RUNTIME.block_on(async {
+            store::init(&config, Arc::clone(&secret)).await.unwrap();
             let store = store::open(&config, secret).await.unwrap();
             for first in (1..=700).step_by(70) {
                 let audit = (first..first + 70).map(entry).collect();

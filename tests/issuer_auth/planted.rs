@@ -126,6 +126,18 @@ impl Store for Planted {
     async fn take_list_number(&self, _: &str, _: u16, _: Timestamp) -> Result<u64, StoreError> {
         unreachable!()
     }
+    async fn raise_list_number(&self, _: &str, _: u16, _: u64, _: Timestamp) -> Result<(), StoreError> {
+        unreachable!()
+    }
+    async fn redate_lists(&self, _: Timestamp) -> Result<u64, StoreError> {
+        unreachable!()
+    }
+    async fn clock(&self) -> Result<Timestamp, StoreError> {
+        unreachable!()
+    }
+    async fn audit_head(&self) -> Result<sekisho::issuer::audit::Head, StoreError> {
+        unreachable!()
+    }
     async fn list_numbers(&self, _: &str) -> Result<Vec<ListNumberRow>, StoreError> {
         unreachable!()
     }

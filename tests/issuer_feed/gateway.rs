@@ -1,7 +1,7 @@
 //! The built issuer and the built gateway: from the button to the refused stream.
 
 use crate::common::{Gateway, Http2, Setup, TestApp, TestPki, TlsClient, Version, WebSocket, alert, wait_until};
-use crate::support::{Held, Issuer};
+use crate::support::{Held, Issuer, Plan};
 use crate::world::{bank, plan, user};
 use rustls::AlertDescription;
 use rustls::pki_types::pem::PemObject as _;
@@ -9,18 +9,18 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use std::time::Instant;
 
-const ALERT: &str = "ib.localhost";
+pub const ALERT: &str = "ib.localhost";
 const PAGE: &str = "portal.localhost";
 
 /// A gateway that follows an issuer, before an application.
-struct Following {
-    gateway: Gateway,
-    app: TestApp,
-    pki: TestPki,
+pub struct Following {
+    pub gateway: Gateway,
+    pub app: TestApp,
+    pub pki: TestPki,
 }
 
 impl Following {
-    fn new(issuer: &Issuer, name: &str) -> Self {
+    pub fn new(issuer: &Issuer, name: &str) -> Self {
         let (pki, app) = (TestPki::new(), TestApp::new());
         let service = issuer.plan.pki.service_named(name);
         std::fs::write(pki.path("gateway.pem"), &service.certificate).unwrap();
@@ -34,7 +34,7 @@ impl Following {
         Self { gateway, app, pki }
     }
 
-    fn client(&self, held: &Held, version: Version) -> TlsClient {
+    pub fn client(&self, held: &Held, version: Version) -> TlsClient {
         let pem = [&[held.certificate.clone()][..], &held.chain].concat().concat();
         let chain = CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect();
         let key = PrivateKeyDer::from_pem_slice(held.key.as_bytes()).unwrap();
@@ -44,7 +44,7 @@ impl Following {
 
 /// The demo's sites for clients of the issuer's authority, and its feed. Their CN has no contract: something else in it
 /// passes for one.
-fn configuration(issuer: &Issuer, app: &TestApp) -> String {
+pub fn configuration(issuer: &Issuer, app: &TestApp) -> String {
     let demo = Setup::configuration(app);
     let (head, rest) = demo.split_once("[[ca]]").unwrap();
     let (_, pool) = rest.split_once("[[pool]]").unwrap();
@@ -186,4 +186,64 @@ fn a_gateway_that_was_away_learns_on_its_return_what_it_missed() {
     let answer = bank.act(&second, "revoke", "staff-desk").done();
     assert_eq!(answer["propagation"]["have"], json!(1), "{answer}");
     assert_eq!(get(&at, &other), Err(Some(AlertDescription::CertificateRevoked)));
+}
+
+#[test]
+fn two_gateways_with_one_certificate_are_two() {
+    let issuer = plan(&["gateway-1"]).and("wait = \"10s\"").start();
+    let bank = bank(&issuer);
+    let (person, held) = user(&bank, "u1");
+    let both = [Following::new(&issuer, "gateway-1"), Following::new(&issuer, "gateway-1")];
+    let answer = bank.act(&person, "revoke", "staff-desk").done();
+    assert_eq!(propagation(&answer).0, 2, "{answer}");
+    assert_eq!(propagation(&answer).1, 2, "{answer}");
+    let shown = || issuer.service("reader").get(&format!("/v1/revocations/{}", held.serial())).done();
+    wait_until("it is written down", || shown()["propagation"]["have"] == 2);
+    let shown = shown();
+    let nodes = shown["propagation"]["nodes"].as_array().unwrap();
+    assert!(nodes.len() == 2 && nodes.iter().all(|node| node["name"] == "gateway-1"), "{shown}");
+    assert_ne!(nodes[0]["instance"], nodes[1]["instance"], "{shown}");
+    // A restart is no other gateway.
+    let [first, _second] = both;
+    let config = std::fs::read_to_string(first.gateway.config()).unwrap();
+    let Following { gateway, app: _app, pki } = first;
+    drop(gateway);
+    let gateway = Gateway::start(&pki, &config);
+    wait_until("it follows again", || gateway.metric("sekisho_feed_connected") > 0.0);
+    let shown = issuer.service("reader").get(&format!("/v1/revocations/{}", held.serial())).done();
+    assert_eq!(shown["propagation"]["gateways"], 2, "{shown}");
+}
+
+#[test]
+fn a_gateway_that_does_not_follow_the_certificates_ca_is_not_said_to_have_its_revocation() {
+    let issuer = Plan::new(&["hokugin", "bizstation"]).with_feed(&["gateway-1"]).and("wait = \"10s\"").start();
+    let bank = bank(&issuer);
+    let (person, held) = user(&bank, "u1");
+    let at = Following::new(&issuer, "gateway-1");
+    // It follows the feed, for another CA.
+    let biz = issuer.plan.path("ca/biz/issuing.pem").display().to_string();
+    let lists = issuer.plan.path("lists").display().to_string();
+    let other = format!(
+        "[[ca]]\nname = \"biz\"\nissued_by = \"root\"\ncertificate = {biz:?}\n\
+         revocation = {{ crl = [{lists:?}], feed = true }}\n\
+         identity = '(?<user_id>[^ ]+) (?<contract_id>A[0-9]+) .*'\n\n[[pool]]"
+    );
+    let config = configuration(&issuer, &at.app);
+    let without = config.replace("feed = true }", "when_stale = \"open\" }").replacen("[[pool]]", &other, 1);
+    assert_ne!(config, without);
+    let Following { gateway, app, pki } = at;
+    drop(gateway);
+    let at = Following { gateway: Gateway::start(&pki, &without), app, pki };
+    wait_until("it follows", || at.gateway.metric("sekisho_feed_connected") > 0.0);
+    let acknowledged = r#"sekisho_feed_acknowledgements_total{outcome="accepted"}"#;
+    wait_until("it has said what it follows", || at.gateway.metric(acknowledged) > 0.0);
+    let answer = bank.act(&person, "revoke", "staff-desk").done();
+    assert_eq!(
+        (&answer["propagation"]["gateways"], &answer["propagation"]["have"]),
+        (&json!(1), &json!(0)),
+        "{answer}"
+    );
+    let shown = || issuer.service("reader").get(&format!("/v1/revocations/{}", held.serial())).done();
+    wait_until("it has the message", || at.gateway.metric(r#"sekisho_feed_not_followed_total{ca="hkg"}"#) > 0.0);
+    assert_eq!(shown()["propagation"]["nodes"][0]["acknowledged"], json!(false), "{}", shown());
 }

@@ -19,4 +19,5 @@ mod holding;
 mod nodes;
 mod propagation;
 mod refusals;
+mod rehearsal;
 mod stream;

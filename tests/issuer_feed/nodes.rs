@@ -197,7 +197,13 @@ fn a_store_that_went_back_under_running_issuers_ends_them_and_nothing_is_told_of
     assert!(!issuer.wait_for_end().success());
     assert!(issuer.output().contains("the store is not the one that was read before"), "{}", issuer.output());
     gateway.until_its_end();
-    let issuer = issuer.plan_of_ended().start();
+    let plan = issuer.plan_of_ended();
+    let (status, said) = plan.refused();
+    let why = "hkg-0.crl: the store lacks what was published there: 1 revocations, 0 holds";
+    assert!(!status.success() && said.contains(why), "{said}");
+    // Its lists are lost too: nothing at the issuer tells of it.
+    std::fs::remove_file(plan.path("lists/hkg-0.crl")).unwrap();
+    let issuer = plan.start();
     assert!(list_number(&issuer) > published, "numbers of lists never come again");
     let feed = Follower::open(&issuer, "g1", Some(1)).message().feed();
     // Something else has come to the number that the gateway was told of.

@@ -31,6 +31,7 @@ impl Switch {
             together: 128,
         };
         let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
+        let _ = init(&config, Arc::clone(&secret)).await;
         Self { store: open(&config, secret).await.unwrap(), down: AtomicBool::new(false), taken: AtomicU64::new(0) }
     }
 
@@ -66,6 +67,18 @@ impl Store for Switch {
     async fn take_list_number(&self, authority: &str, part: u16, at: Timestamp) -> Result<u64, StoreError> {
         self.taken.fetch_add(1, Ordering::SeqCst);
         self.up()?.take_list_number(authority, part, at).await
+    }
+    async fn raise_list_number(&self, of: &str, part: u16, number: u64, at: Timestamp) -> Result<(), StoreError> {
+        self.up()?.raise_list_number(of, part, number, at).await
+    }
+    async fn redate_lists(&self, latest: Timestamp) -> Result<u64, StoreError> {
+        self.up()?.redate_lists(latest).await
+    }
+    async fn audit_head(&self) -> Result<sekisho::issuer::audit::Head, StoreError> {
+        self.up()?.audit_head().await
+    }
+    async fn clock(&self) -> Result<Timestamp, StoreError> {
+        self.up()?.clock().await
     }
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError> {
         self.up()?.list_numbers(authority).await

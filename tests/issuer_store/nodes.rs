@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use sekisho::issuer::audit::Broken;
-use sekisho::issuer::store::{OpenError, Status, StatusChange, Write, change, open, plans};
+use sekisho::issuer::store::{OpenError, Status, StatusChange, Write, change, init, open, open_to_read, plans};
 use sekisho::pki::crl::RevocationReason;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 on_both!(
     two_nodes_keep_one_chain_and_lose_nothing,
+    a_store_is_made_once_and_in_so_many_words,
     nodes_that_start_at_once_make_one_schema,
     a_schema_of_a_later_program_is_refused,
     another_secret_is_refused,
@@ -73,19 +74,41 @@ async fn two_nodes_keep_one_chain_and_lose_nothing(mut database: Database) {
     }
 }
 
+async fn a_store_is_made_once_and_in_so_many_words(database: Database) {
+    let secret = || Arc::clone(&database.secret);
+    for _ in 0..2 {
+        let missing = open(&database.config, secret()).await.err().unwrap();
+        assert!(matches!(missing, OpenError::Missing), "{missing}");
+        assert!(missing.to_string().contains("sekisho store init"), "{missing}");
+        let missing = open_to_read(&database.config, secret()).await.err().unwrap();
+        assert!(matches!(missing, OpenError::Missing), "{missing}");
+    }
+    init(&database.config, secret()).await.unwrap();
+    let feed = open(&database.config, secret()).await.unwrap().feed_id().await.unwrap();
+    let there = init(&database.config, secret()).await.unwrap_err();
+    assert!(matches!(there, OpenError::Exists), "{there}");
+    let store = open_to_read(&database.config, secret()).await.unwrap();
+    assert_eq!(store.feed_id().await.unwrap(), feed);
+    // Of an earlier program: to be read by none before an issuer has brought it up to date.
+    database.sql("DELETE FROM schema_versions WHERE version > 1");
+    let older = open_to_read(&database.config, secret()).await.err().unwrap();
+    assert!(matches!(older, OpenError::Older { found: 1, .. }), "{older}");
+}
+
 async fn nodes_that_start_at_once_make_one_schema(database: Database) {
+    init(&database.config, Arc::clone(&database.secret)).await.unwrap();
     let starting = (0..6).map(|_| open(&database.config, Arc::clone(&database.secret)));
     for store in futures_util::future::join_all(starting).await {
         store.unwrap_or_else(|error| panic!("{error}")).ping().await.unwrap();
     }
-    assert_eq!(database.sql("SELECT count(*) FROM schema_versions"), "2");
+    assert_eq!(database.sql("SELECT count(*) FROM schema_versions"), "3");
 }
 
 async fn a_schema_of_a_later_program_is_refused(database: Database) {
     database.open().await.close().await;
     database.sql("INSERT INTO schema_versions (version) VALUES (1000)");
     let refused = database.try_open().await.err().unwrap();
-    assert!(matches!(refused, OpenError::Newer { found: 1000, known: 2 }), "{refused}");
+    assert!(matches!(refused, OpenError::Newer { found: 1000, known: 3 }), "{refused}");
     // Nothing of it was touched.
     assert_eq!(database.sql("SELECT max(version) FROM schema_versions"), "1000");
 }

@@ -11,7 +11,7 @@ use sekisho::issuer::profile::RoleName;
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{
     Ask, CertificateRow, Contact, ContractRow, Everyone, Found, Language, OpenError, Store, StoreError, UserRow, Write,
-    change, open,
+    change, init, open,
 };
 use sekisho::pki::serial::SerialNumber;
 use sekisho::pki::time::Timestamp;
@@ -62,6 +62,8 @@ impl Database {
     }
 
     pub async fn try_open(&self) -> Result<Arc<dyn Store>, OpenError> {
+        // It is there already, mostly; whatever else is wrong, opening it says too.
+        let _ = init(&self.config, Arc::clone(&self.secret)).await;
         open(&self.config, Arc::clone(&self.secret)).await
     }
 

@@ -115,6 +115,10 @@ impl Cluster {
         };
         for number in 0..ISSUERS {
             let addresses = cluster.layout.issuer(number);
+            if number == 0 {
+                let config = cluster.layout.write_issuer(number, addresses, &cluster.postgres.url())?;
+                super::issuer::make_store(cluster.layout.binary(), &config)?;
+            }
             cluster.issuers.push(Issuer { process: None, addresses });
             cluster.start_issuer(number)?;
         }

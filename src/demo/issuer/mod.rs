@@ -67,6 +67,7 @@ impl Issuer {
         let now = clock::now();
         let files = Files::ensure(pki, &binary, &files::AUTHORITIES, now)?;
         let config = configuration::write(files.folder(), SITE, &configuration::Node::only(addresses))?;
+        make_store(&binary, &config)?;
         for ago in [LONG_AGO, TEN_MONTHS_AGO] {
             // Without libfaketime nothing can have been issued long ago: those users are then not there.
             if let Some(past) = Past::new(ago) {
@@ -139,6 +140,12 @@ impl Issuer {
         self.process.signal(super::process::Signal::Terminate);
         self.process.wait_for_end(Duration::from_secs(10));
     }
+}
+
+/// Makes the store that a configuration names.
+pub(in crate::demo) fn make_store(binary: &Path, config: &Path) -> Result<(), Box<dyn Error>> {
+    let made = std::process::Command::new(binary).args(["store", "init", "--config"]).arg(config).output()?;
+    if made.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&made.stderr).into_owned().into()) }
 }
 
 /// A process in the past, by libfaketime.

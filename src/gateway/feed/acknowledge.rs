@@ -2,7 +2,10 @@
 
 use super::keep::Kept;
 use super::source::Source;
+use crate::clock;
 use crate::gateway::Gateway;
+use crate::trust::Authority;
+use crate::trust::feed::Following;
 use reqwest::StatusCode;
 use std::convert::Infallible;
 use std::time::Duration;
@@ -26,7 +29,7 @@ pub(super) async fn acknowledge(
         let now = kept.borrow_and_update().clone();
         let outcome = match &now {
             None => "",
-            Some(kept) => send(source, url, kept).await,
+            Some(kept) => send(gateway, source, url, kept).await,
         };
         if !outcome.is_empty() {
             gateway.metrics.feed.acknowledgements.with_label_values(&[outcome]).inc();
@@ -45,8 +48,18 @@ pub(super) async fn acknowledge(
 }
 
 /// `accepted`, `refused` by the issuer, or `failed` on the way.
-async fn send(source: &Source, url: &str, kept: &Kept) -> &'static str {
-    let body = serde_json::json!({ "feed": &*kept.feed, "to": kept.to, "mark": &*kept.mark });
+async fn send(gateway: &Gateway, source: &Source, url: &str, kept: &Kept) -> &'static str {
+    let trust = gateway.snapshot().trust.clone();
+    let (feed, now) = (&trust.live().feed, clock::now());
+    let keys = trust.authorities().iter().map(Authority::key);
+    let follows: Vec<String> = keys
+        .filter(|key| feed.following(key, now) != Following::NotConfigured)
+        .map(|key| key.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect();
+    let body = serde_json::json!({
+        "feed": &*kept.feed, "to": kept.to, "mark": &*kept.mark, "instance": &*gateway.feed.instance(gateway),
+        "follows": follows,
+    });
     let request = source.client.post(format!("{url}/v1/feed/acknowledgements")).json(&body).timeout(TIMEOUT);
     match request.send().await {
         Ok(response) if response.status() == StatusCode::NO_CONTENT => "accepted",

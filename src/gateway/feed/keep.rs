@@ -1,6 +1,7 @@
 //! The thread that writes what is in force to the disk, and then lets it be acknowledged.
 
 use super::apply::Applied;
+use super::witness::Witness;
 use crate::gateway::Gateway;
 use crate::trust::feed::Keeper;
 use std::sync::Arc;
@@ -31,12 +32,17 @@ pub(super) fn start(
     });
     let (told, kept) = watch::channel(known);
     let gateway = Arc::clone(gateway);
+    let folder = gateway.snapshot().config.gateway.state_folder.as_ref().map(|folder| folder.value.join(super::FOLDER));
+    let mut witness = folder.map(Witness::in_folder);
     // On the runtime's threads for such work, which a stopping gateway waits for.
     tokio::task::spawn_blocking(move || {
         while let Some(first) = waiting.blocking_recv() {
             let mut batch = vec![first];
             while let Ok(next) = waiting.try_recv() {
                 batch.push(next);
+            }
+            if let Some(witness) = &mut witness {
+                batch.iter().for_each(|applied| witness.keep(applied));
             }
             if let Some(kept) = keep(&gateway, &mut keeper, &batch) {
                 told.send_if_modified(|known| {

@@ -14,6 +14,7 @@ mod follow;
 mod keep;
 mod source;
 mod stream;
+mod witness;
 
 pub(super) use follow::follow;
 pub(super) use source::{Source, rules};
@@ -23,7 +24,7 @@ use super::site::Snapshot;
 use crate::config::{Config, ConfigError};
 use crate::trust::feed::{KeepError, Keeper, Recalled};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 /// Its folder in the state folder.
@@ -36,12 +37,38 @@ pub(super) struct Feed {
     reloaded: Notify,
     /// The file, until the thread that writes it takes it.
     keeper: Mutex<Option<Keeper>>,
+    /// Which gateway this is of those with its certificate.
+    instance: OnceLock<Arc<str>>,
 }
 
 impl Feed {
     /// Told of each reload: the feed may be another one, or another CA may follow it.
     pub(super) fn reloaded(&self) {
         self.reloaded.notify_one();
+    }
+
+    /// Which gateway this is of those with its certificate: random, and kept in the feed's folder, so that a restart is no
+    /// other gateway. Where it cannot be kept it is another one after each start.
+    fn instance(&self, gateway: &Gateway) -> Arc<str> {
+        let of_folder = || {
+            let config = gateway.snapshot().config.clone();
+            let file = config.gateway.state_folder.as_ref().map(|folder| folder.value.join(FOLDER).join("instance"));
+            let known = file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+            let known = known.map(|text| text.trim().to_owned()).filter(|text| is_instance(text));
+            let instance = known.unwrap_or_else(|| {
+                let mut random = [0; 8];
+                // Without randomness gateways with one certificate are told as one.
+                let _ = aws_lc_rs::rand::fill(&mut random);
+                let made: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+                let written = file.map_or(Ok(()), |file| std::fs::write(file, format!("{made}\n")));
+                if let Err(error) = written {
+                    tracing::warn!(%error, "which gateway this is cannot be kept; after a restart it is another one");
+                }
+                made
+            });
+            Arc::from(instance)
+        };
+        Arc::clone(self.instance.get_or_init(of_folder))
     }
 
     fn take_keeper(&self) -> Option<Keeper> {
@@ -64,13 +91,17 @@ impl Feed {
         let mut live = snapshot.trust.live().clone();
         live.feed = Arc::new(reported(recalled).view);
         let snapshot = Snapshot { trust: Arc::new(snapshot.trust.with_live(live)), ..snapshot };
-        Ok((Self { reloaded: Notify::new(), keeper: Mutex::new(Some(keeper)) }, snapshot))
+        Ok((Self { reloaded: Notify::new(), keeper: Mutex::new(Some(keeper)), instance: OnceLock::new() }, snapshot))
     }
 }
 
 /// What a state folder has of the feed, without taking it.
 pub(super) fn read(state_folder: &Path) -> std::io::Result<Recalled> {
     Recalled::read(&state_folder.join(FOLDER))
+}
+
+fn is_instance(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Opens the folder of a feed that a reload has brought.

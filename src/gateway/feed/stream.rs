@@ -7,7 +7,8 @@ use crate::gateway::Gateway;
 use crate::pki::time::Timestamp;
 use crate::telemetry::outbound::describe;
 use crate::trust::feed::{
-    Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening, Step,
+    Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening,
+    Step,
 };
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
@@ -87,9 +88,10 @@ impl<'a> Stream<'a> {
     }
 
     async fn open(&self) -> Result<Response, End> {
+        let instance = self.gateway.feed.instance(self.gateway);
         let query = match self.opening {
-            Opening::After(last) => format!("?after={last}"),
-            Opening::Anew(_) => String::new(),
+            Opening::After(last) => format!("?after={last}&instance={instance}"),
+            Opening::Anew(_) => format!("?instance={instance}"),
         };
         let request =
             self.source.client.get(format!("{}/v1/feed{query}", self.url)).header(ACCEPT, "text/event-stream");

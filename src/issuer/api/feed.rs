@@ -4,7 +4,7 @@ use super::Shared;
 use super::problem::{Kind, Problem};
 use super::seek::{NoQuery, Seek, json};
 use crate::issuer::authenticate::{Caller, Right};
-use crate::issuer::feed::{Feed, NotAcknowledged, NotOpened};
+use crate::issuer::feed::{Feed, NotAcknowledged, NotOpened, gateway_name};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -22,6 +22,9 @@ pub(super) const ACKNOWLEDGEMENTS: &str = "/v1/feed/acknowledgements";
 pub(super) const ACKNOWLEDGEMENTS_PER_SECOND: u32 = 200;
 pub(super) const ACKNOWLEDGEMENTS_AT_ONCE: u32 = 1_000;
 
+/// Authorities that a gateway follows, at most: more than any bank has.
+const MAX_FOLLOWED: usize = 256;
+
 /// Where the stream begins.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +33,9 @@ pub(super) struct FeedQuery {
     /// The sequence number up to which the gateway has everything; absent: it has only the published lists.
     #[param(minimum = 0, maximum = 9_007_199_254_740_991_u64)]
     after: Option<u64>,
+    /// Which gateway it is of those with its certificate: random, kept in its state folder.
+    #[param(pattern = "^[0-9a-f]{16}$")]
+    instance: Option<String>,
 }
 
 /// What a gateway has in force.
@@ -46,6 +52,12 @@ pub(super) struct AcknowledgementBody {
     /// What stands at that number, as the messages say it; empty before the first change.
     #[schema(max_length = 16)]
     mark: String,
+    /// Which gateway it is of those with its certificate, as it said when it asked for the feed.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
+    instance: Option<String>,
+    /// The issuer IDs of the authorities for which the feed is in force there, as messages have them.
+    #[schema(max_items = 256)]
+    follows: Option<Vec<String>>,
 }
 
 /// Follows every change of a certificate's status, as server-sent events; right `feed`. Each event `revocations` is a
@@ -59,7 +71,8 @@ pub(super) struct AcknowledgementBody {
 )]
 pub(super) async fn follow_feed(State(shared): State<Arc<Shared>>, seek: Seek) -> Result<Response, Problem> {
     let query: FeedQuery = seek.query()?;
-    let (feed, gateway) = admitted(&shared, &seek.caller)?;
+    let (feed, service) = admitted(&shared, &seek.caller)?;
+    let gateway = gateway_name(&service, instance(query.instance.as_deref())?);
     let events = feed.open(gateway, query.after).await?;
     let events = tokio_stream(events).map(Ok::<_, Infallible>);
     let mut response = Body::from_stream(events).into_response();
@@ -79,9 +92,30 @@ pub(super) async fn acknowledge_feed(
 ) -> Result<StatusCode, Problem> {
     let body = json::<AcknowledgementBody>(&seek, request.into_body(), shared.limits.body).await?;
     seek.query::<NoQuery>()?;
-    let (feed, gateway) = admitted(&shared, &seek.caller)?;
-    feed.acknowledge(&gateway, &body.feed, body.to, &body.mark).await?;
+    let (feed, service) = admitted(&shared, &seek.caller)?;
+    let gateway = gateway_name(&service, instance(body.instance.as_deref())?);
+    let follows = body.follows.map(|follows| is_followed(&follows)).transpose()?;
+    feed.acknowledge(&gateway, &body.feed, body.to, &body.mark, follows).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Sixteen digits of hex.
+fn instance(text: Option<&str>) -> Result<Option<&str>, Problem> {
+    let is_one = |text: &str| text.len() == 16 && is_hex(text);
+    if text.is_none_or(is_one) { Ok(text) } else { Err(Problem::bad("instance", "is not 16 digits of hex")) }
+}
+
+/// The issuer IDs in one text.
+fn is_followed(follows: &[String]) -> Result<Arc<str>, Problem> {
+    let is_one = |text: &String| text.len() == 64 && is_hex(text);
+    if follows.len() > MAX_FOLLOWED || !follows.iter().all(is_one) {
+        return Err(Problem::bad("follows", "is not a list of at most 256 issuer IDs in hex"));
+    }
+    Ok(follows.join(",").into())
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// The feed and the gateway's name, if it may follow.

@@ -82,7 +82,10 @@ pub(super) struct SpreadView {
 pub(super) struct NodeView {
     /// The name of its service.
     name: String,
-    /// Whether it has it in force.
+    /// Which of the gateways with that service's certificate it is; `null` where it did not say.
+    #[schema(required)]
+    instance: Option<String>,
+    /// Whether it has it in force: it has the change, and the feed is in force there for its authority.
     acknowledged: bool,
     /// From the commit until it said so.
     #[schema(required)]
@@ -136,6 +139,7 @@ impl SpreadView {
     fn new(sum: Propagation, nodes: Vec<NodeState>) -> Self {
         let node = |node: NodeState| NodeView {
             name: node.name.to_string(),
+            instance: node.instance.as_deref().map(str::to_owned),
             acknowledged: node.has,
             milliseconds: node.milliseconds,
             seen: node.seen.to_string(),

@@ -32,6 +32,8 @@ pub(super) struct Gateways {
 /// One of them.
 struct Known {
     acknowledged: Option<u64>,
+    /// For which authorities the feed is in force there, where it said so: see [`follows`].
+    follows: Option<Arc<str>>,
     seen: Instant,
     /// Until when another node counts on its stream.
     elsewhere: Option<Instant>,
@@ -82,11 +84,12 @@ impl Gateways {
     }
 
     /// A gateway has everything up to a number.
-    pub(super) fn acknowledged(&self, gateway: &Arc<str>, to: u64) {
+    pub(super) fn acknowledged(&self, gateway: &Arc<str>, to: u64, following: Option<&Arc<str>>) {
         let mut known = self.known();
         let entry = known.entry(Arc::clone(gateway)).or_insert_with(Known::new);
         entry.seen = Instant::now();
         entry.have(to);
+        entry.follows = following.cloned().or(entry.follows.take());
         self.metrics.acknowledged(gateway, to);
         drop(known);
         self.ring();
@@ -103,8 +106,8 @@ impl Gateways {
         known.iter().filter(|(_, known)| !known.streams.is_empty()).map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// How far a number has come by now.
-    pub(super) fn spread(&self, sequence: u64) -> Spread {
+    /// How far a number has come by now, of a change of that authority's.
+    pub(super) fn spread(&self, sequence: u64, issuer: &str) -> Spread {
         let now = Instant::now();
         let mut spread = Spread { gateways: 0, have: 0, awaited: 0 };
         for known in self.known().values() {
@@ -112,9 +115,11 @@ impl Gateways {
                 continue;
             }
             spread.gateways += 1;
-            if known.acknowledged >= Some(sequence) {
+            // One that has the message and does not follow the authority lets its clients in.
+            let is_followed = follows(known.follows.as_deref(), issuer);
+            if known.acknowledged >= Some(sequence) && is_followed {
                 spread.have += 1;
-            } else if known.is_awaited(now) {
+            } else if known.is_awaited(now) && is_followed {
                 spread.awaited += 1;
             }
         }
@@ -147,6 +152,7 @@ impl Gateways {
                 entry.have(to);
                 self.metrics.acknowledged(&row.name, to);
             }
+            entry.follows = row.follows.or(entry.follows.take());
             entry.seen = now;
             let left = u64::try_from(row.connected_ms).map(Duration::from_millis).unwrap_or_default();
             entry.elsewhere = now.checked_add(left.min(LEASE));
@@ -185,10 +191,15 @@ impl Gateways {
     }
 }
 
+/// Returns `true` if a list of issuer IDs in hex has this one. A gateway that did not say is of an earlier version.
+pub(super) fn follows(list: Option<&str>, issuer: &str) -> bool {
+    list.is_none_or(|list| list.split(',').any(|one| one == issuer))
+}
+
 impl Known {
     fn new() -> Self {
         let streams = VecDeque::new();
-        Self { acknowledged: None, seen: Instant::now(), elsewhere: None, streams, late_for: None }
+        Self { acknowledged: None, follows: None, seen: Instant::now(), elsewhere: None, streams, late_for: None }
     }
 
     fn have(&mut self, to: u64) {

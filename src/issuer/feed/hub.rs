@@ -4,6 +4,7 @@ use super::key::FeedKey;
 use super::message::{MOST_CHANGES, Press, Said};
 use super::{changed, over};
 use crate::clock;
+use crate::issuer::audit::Head;
 use crate::issuer::metrics::FeedMetrics;
 use crate::issuer::publish::CoveredList;
 use crate::issuer::store::{Place, StatusRow, Store, StoreError};
@@ -103,6 +104,11 @@ impl Hub {
     /// The feed's name.
     pub(super) fn feed(&self) -> &str {
         self.press.feed()
+    }
+
+    /// The issuer ID of an authority, in hex.
+    pub(super) fn issuer(&self, authority: &str) -> Option<String> {
+        self.press.issuer(authority)
     }
 
     /// Where it is now.
@@ -210,7 +216,9 @@ impl Following {
             }
             let last = rows.last().map_or(before.place.sequence, |row| row.sequence);
             let head = last.saturating_add(u64::from(!is_last));
-            told += self.tell(&before, (at, head), &rows, &new, if is_last { &lists } else { &before.lists })?;
+            // That it cannot be read now is no reason to be silent about revocations.
+            let audit = self.store.audit_head().await.ok();
+            told += self.tell(&before, (at, head, audit), &rows, &new, if is_last { &lists } else { &before.lists })?;
             if is_last {
                 return Ok(told);
             }
@@ -221,7 +229,7 @@ impl Following {
     fn tell(
         &self,
         before: &State,
-        (at, head): (i64, u64),
+        (at, head, audit): (i64, u64, Option<Head>),
         rows: &[StatusRow],
         new: &[CoveredList],
         lists: &Arc<[CoveredList]>,
@@ -236,7 +244,7 @@ impl Following {
         for (index, changes) in pieces.into_iter().enumerate() {
             let to = changes.last().map_or(from, StatusRow::place);
             let lists = if index == last { new } else { &[] };
-            let event = self.hub.press.event(&Said { at, from, to, head, changes, lists })?;
+            let event = self.hub.press.event(&Said { at, from, to, head, changes, lists, audit })?;
             number += 1;
             recent.push_back(Arc::new(Sent { number, from, to, event }));
             if recent.len() > RECENT {
@@ -246,7 +254,14 @@ impl Following {
         }
         let messages = number - before.number;
         self.metrics.told(messages, from.sequence);
-        self.hub.state.send_replace(Arc::new(State { place: from, head, at, number, recent, lists: Arc::clone(lists) }));
+        self.hub.state.send_replace(Arc::new(State {
+            place: from,
+            head,
+            at,
+            number,
+            recent,
+            lists: Arc::clone(lists),
+        }));
         Ok(messages)
     }
 

@@ -1,6 +1,7 @@
 //! Messages as gateways read them.
 
 use super::key::FeedKey;
+use crate::issuer::audit::Head;
 use crate::issuer::publish::CoveredList;
 use crate::issuer::store::{Place, Status, StatusRow, StoreError};
 use crate::pki::crl::RevocationReason;
@@ -33,6 +34,8 @@ pub(super) struct Said<'a> {
     pub(super) head: u64,
     pub(super) changes: &'a [StatusRow],
     pub(super) lists: &'a [CoveredList],
+    /// Where the audit log ends, for gateways to keep: a witness of it outside of the store.
+    pub(super) audit: Option<Head>,
 }
 
 #[derive(Serialize)]
@@ -47,6 +50,8 @@ struct Message<'a> {
     head: u64,
     changes: Vec<Change<'a>>,
     lists: Vec<List<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audit: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -83,6 +88,11 @@ impl Press {
     /// The feed's name.
     pub(super) fn feed(&self) -> &str {
         &self.feed
+    }
+
+    /// The issuer ID of an authority, in hex as messages have it.
+    pub(super) fn issuer(&self, authority: &str) -> Option<String> {
+        self.authorities.get(authority).map(|key| Hex(key.as_bytes()).to_string())
     }
 
     /// The event that says it, signed.
@@ -130,6 +140,7 @@ impl Press {
             head: said.head.max(said.to.sequence),
             changes: changes.collect(),
             lists: lists.collect(),
+            audit: said.audit.map(|head| head.to_string()),
         };
         // Nothing in it fails to be written.
         let token = self.key.sign(&serde_json::to_vec(&message).unwrap_or_default());

@@ -48,6 +48,15 @@ use stream::Stream;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+/// Between the name of a gateway's service and which of the gateways with that certificate it is. No name has it.
+const INSTANCE: char = '#';
+
+/// A gateway as the feed knows it: the name of its service and, where it says so, which one of those with that
+/// certificate it is.
+pub fn gateway_name(service: &str, instance: Option<&str>) -> Arc<str> {
+    instance.map_or_else(|| service.into(), |instance| format!("{service}{INSTANCE}{instance}").into())
+}
+
 /// What the feed is made of.
 pub struct FeedParts {
     /// Where everything is kept.
@@ -176,6 +185,7 @@ impl Feed {
         feed: &str,
         to: u64,
         mark: &str,
+        follows: Option<Arc<str>>,
     ) -> Result<(), NotAcknowledged> {
         if feed != self.hub.feed() {
             return Err(NotAcknowledged::OtherFeed);
@@ -189,8 +199,8 @@ impl Feed {
             return Err(NotAcknowledged::Ahead);
         }
         // Whoever waits for it is told before it is on disk: it is true already.
-        self.gateways.acknowledged(gateway, to);
-        self.notes.acknowledged(gateway, to).await
+        self.gateways.acknowledged(gateway, to, follows.as_ref());
+        self.notes.acknowledged(gateway, to, follows).await
     }
 
     /// Why gateways are told nothing, while that is so.

@@ -30,7 +30,7 @@ struct Note {
 enum What {
     Connected,
     Disconnected,
-    Acknowledged { to: u64, at: Instant, answer: oneshot::Sender<Result<(), StoreError>> },
+    Acknowledged { to: u64, at: Instant, follows: Option<Arc<str>>, answer: oneshot::Sender<Result<(), StoreError>> },
 }
 
 impl Notes {
@@ -55,9 +55,14 @@ impl Notes {
     }
 
     /// Waits until it is kept.
-    pub(super) async fn acknowledged(&self, gateway: &Arc<str>, to: u64) -> Result<(), NotAcknowledged> {
+    pub(super) async fn acknowledged(
+        &self,
+        gateway: &Arc<str>,
+        to: u64,
+        follows: Option<Arc<str>>,
+    ) -> Result<(), NotAcknowledged> {
         let (answer, answered) = oneshot::channel();
-        let what = What::Acknowledged { to, at: Instant::now(), answer };
+        let what = What::Acknowledged { to, at: Instant::now(), follows, answer };
         let note = Note { gateway: Arc::clone(gateway), what };
         self.0.try_send(note).map_err(|_| NotAcknowledged::Busy)?;
         let unknown = |_| StoreError::Unavailable("acknowledgements are not written any more".into());
@@ -120,13 +125,15 @@ async fn put(store: &dyn Store, gateways: &Gateways, node: &str, waiting: impl I
             name: Arc::clone(&gateway),
             connected: None,
             acknowledged: Vec::new(),
+            follows: None,
         });
         match what {
             What::Connected | What::Disconnected => {
                 // As it is now, whatever came of it since.
                 row.connected = Some(if gateways.is_here(&gateway) { LEASE } else { Duration::ZERO });
             }
-            What::Acknowledged { to, at, answer } => {
+            What::Acknowledged { to, at, follows, answer } => {
+                row.follows = follows.or(row.follows.take());
                 let ago = now.saturating_duration_since(at);
                 // A statement may not touch a row twice; the first time counts.
                 if row.acknowledged.iter().all(|(known, _)| *known != to) {

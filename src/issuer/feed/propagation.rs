@@ -1,6 +1,7 @@
 //! How far a change of status has come.
 
-use super::Feed;
+use super::gateways::follows;
+use super::{Feed, INSTANCE};
 use crate::issuer::store::{GatewayRow, StoreError};
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Propagation {
 pub struct NodeState {
     /// The name of its service.
     pub name: Arc<str>,
+    /// Which of those with that certificate it is, where it said so.
+    pub instance: Option<Arc<str>>,
     /// Whether it has it in force.
     pub has: bool,
     /// From the commit until it said so.
@@ -33,14 +36,23 @@ pub struct NodeState {
 }
 
 impl Feed {
+    /// The issuer ID, in hex, of the authority whose certificate changed then; of one that is not configured, nothing.
+    async fn issuer_of(&self, sequence: u64) -> Result<String, StoreError> {
+        let rows = self.store.statuses(sequence.saturating_sub(1), 1).await?;
+        let row = rows.first().filter(|row| row.sequence == sequence);
+        Ok(row.and_then(|row| self.hub.issuer(&row.change.authority)).unwrap_or_default())
+    }
+
     /// How far a change has come that was committed at `committed`, once every connected gateway has it, or `wait` has
     /// passed. Where no gateway is connected that is at once.
     pub async fn propagation(&self, sequence: u64, committed: Instant) -> Propagation {
+        // Of no authority that any gateway follows, where it cannot be read.
+        let issuer = self.issuer_of(sequence).await.unwrap_or_default();
         let mut version = self.gateways.watch();
         let until = committed + self.wait;
         loop {
             version.borrow_and_update();
-            let spread = self.gateways.spread(sequence);
+            let spread = self.gateways.spread(sequence, &issuer);
             let is_late =
                 spread.awaited > 0 && tokio::time::timeout_at(until, super::changed(&mut version)).await.is_err();
             if is_late {
@@ -68,12 +80,18 @@ impl Feed {
         sequence: u64,
         written_ms: Option<i64>,
     ) -> Result<(Propagation, Vec<NodeState>), StoreError> {
+        let issuer = self.issuer_of(sequence).await?;
         let rows = self.store.feed_gateways(sequence, self.forget_after).await?;
         let node = |row: GatewayRow| {
-            let has = row.acknowledged >= Some(sequence);
+            let has = row.acknowledged >= Some(sequence) && follows(row.follows.as_deref(), &issuer);
             let took = row.has_ms.zip(written_ms).map(|(has, written)| has.saturating_sub(written));
+            let (name, instance) = row
+                .name
+                .split_once(INSTANCE)
+                .map_or((&*row.name, None), |(name, instance)| (name, Some(Arc::from(instance))));
             NodeState {
-                name: row.name,
+                name: name.into(),
+                instance,
                 has,
                 milliseconds: took.filter(|_| has).map(|took| u64::try_from(took).unwrap_or(0)),
                 seen: Timestamp::from_unix(row.seen_ms / 1_000),

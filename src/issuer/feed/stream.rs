@@ -111,7 +111,15 @@ impl Stream {
             let changes = rows.get(..rows.partition_point(|row| row.sequence <= target.sequence)).unwrap_or_default();
             let last = changes.last().map(StatusRow::place);
             let to = last.filter(|_| is_page && changes.len() == rows.len()).unwrap_or(target);
-            let said = Said { at: state.at, from: self.position, to, head: state.head.max(target.sequence), changes, lists };
+            let said = Said {
+                at: state.at,
+                from: self.position,
+                to,
+                head: state.head.max(target.sequence),
+                changes,
+                lists,
+                audit: None,
+            };
             send(sender, self.feed.hub.event(&said).map_err(unreadable)?).await?;
             self.position = to;
             lists = &[];

@@ -4,6 +4,7 @@ use super::cover::{Cover, Reach};
 use super::folder;
 use super::ledger::{Ledger, Times};
 use super::shelf::Which;
+use super::witness::{PublishedCrl, WitnessError, wrong_clock};
 use super::{GATHER, POLL, Publisher, StartError, over};
 use crate::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
@@ -62,6 +63,7 @@ enum Unpublished {
     Store(StoreError),
     List(ListError),
     File(PathBuf, std::io::Error),
+    Clock(String),
 }
 
 impl Follower {
@@ -92,14 +94,41 @@ impl Follower {
             }
         }
         self.read().await?;
+        self.compare_with_published().await?;
         match self.publish().await {
             None => Ok(self.settle().await?),
             Some((authority, why)) => Err(match why {
                 Unpublished::Store(error) => StartError::Store(error),
                 Unpublished::List(error) => StartError::List { authority, error },
                 Unpublished::File(file, error) => StartError::Folder { file, error },
+                Unpublished::Clock(why) => StartError::Clock(why),
             }),
         }
+    }
+
+    /// Refuses to go on where the store has less than was published.
+    async fn compare_with_published(&self) -> Result<(), StartError> {
+        for Desk { authority, ledger, .. } in &self.desks {
+            let numbers = self.store.list_numbers(&authority.name).await?;
+            for part in PartIndex::all(authority.config.parts) {
+                let (file, published) = match PublishedCrl::of_part(authority, part) {
+                    Ok(Some(found)) => found,
+                    Ok(None) => continue,
+                    Err((file, WitnessError::OtherKey)) => {
+                        // The key of an authority of that name was changed: its lists are another's.
+                        tracing::warn!(file = %file.display(), "another key signed the list that is replaced");
+                        continue;
+                    }
+                    Err((file, error)) => return Err(StartError::Witness { file, error }),
+                };
+                let last = numbers.iter().find(|row| row.part == part.value());
+                let is_revoked = |serial: &SerialNumber| ledger.is_revoked(serial);
+                if let Some(set_back) = published.lacking(file, &*self.store, last, is_revoked).await? {
+                    return Err(StartError::SetBack(set_back));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Goes on until the shutdown. What was stored before that is published, or tried to be.
@@ -192,6 +221,11 @@ impl Follower {
         let named = |why| (Arc::clone(&authority.name), why);
         let mut first = None;
         let mut numbers = Vec::new();
+        if let Err(why) = self.check_clock(place).await {
+            let desk = self.desks.get_mut(place)?;
+            desk.due().into_iter().for_each(|(part, _)| desk.failed(part));
+            return Some(named(why));
+        }
         // What whoever takes a greater number reads at least.
         let before = self.seen.sequence;
         for (part, this_update) in self.desks.get(place)?.due() {
@@ -231,6 +265,20 @@ impl Follower {
             }
         }
         first
+    }
+
+    /// Refuses to date lists of an authority into the future. Once an operator says that this clock is right, the last
+    /// lists are dated anew in the store.
+    async fn check_clock(&mut self, place: usize) -> Result<(), Unpublished> {
+        let Some(desk) = self.desks.get_mut(place).filter(|desk| !desk.due().is_empty()) else { return Ok(()) };
+        let mut wrong = wrong_clock(&*self.store, desk.ledger.last_dated()).await.map_err(Unpublished::Store)?;
+        if wrong.is_some() {
+            for row in self.store.list_numbers(&desk.authority.name).await.map_err(Unpublished::Store)? {
+                desk.ledger.resume(&row).map_err(Unpublished::List)?;
+            }
+            wrong = wrong_clock(&*self.store, desk.ledger.last_dated()).await.map_err(Unpublished::Store)?;
+        }
+        wrong.map_or(Ok(()), |why| Err(Unpublished::Clock(why)))
     }
 
     /// Notes from which list on each part has everything, and tells how far that reaches.
@@ -342,6 +390,7 @@ impl Unpublished {
             Self::Store(error) => format!("authority {authority}: {error}"),
             Self::List(error) => format!("authority {authority}: no list: {error}"),
             Self::File(file, error) => format!("{}: {error}", file.display()),
+            Self::Clock(why) => why.clone(),
         }
     }
 }

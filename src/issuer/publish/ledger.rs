@@ -84,6 +84,16 @@ impl Ledger {
         Ok(())
     }
 
+    /// thisUpdate of the last list of any part; the latest.
+    pub(super) fn last_dated(&self) -> Option<Timestamp> {
+        self.parts.iter().filter_map(|part| part.last).max()
+    }
+
+    /// Returns `true` if a certificate is on the lists as revoked for good.
+    pub(super) fn is_revoked(&self, serial: &SerialNumber) -> bool {
+        self.register.is_listed(serial)
+    }
+
     /// Takes a change of status. Changes of one certificate must come in their order; what makes no difference is
     /// passed over: a hold of what is revoked, a release of what is not held, a second revocation.
     pub(super) fn take(&mut self, change: &StatusChange, now: Timestamp) {

@@ -32,9 +32,11 @@ mod http;
 mod ledger;
 mod route;
 mod shelf;
+mod witness;
 
 pub use cover::CoveredList;
 pub use http::router;
+pub use witness::{PublishedCrl, PublishedEntry, SetBack, WitnessError, why_not_now};
 
 use super::authorities::Authorities;
 use super::ca::crl::{ListError, SignedFacts};
@@ -97,6 +99,17 @@ pub enum StartError {
         /// The part.
         part: u16,
     },
+    /// The store has less than was published.
+    SetBack(SetBack),
+    /// What was published last cannot be read, so that nobody knows whether the store has it.
+    Witness {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: WitnessError,
+    },
+    /// A clock is wrong.
+    Clock(String),
     /// No OCSP answers can be signed.
     Responder {
         /// For which authority.
@@ -270,6 +283,14 @@ impl fmt::Display for StartError {
                     "authority {authority} had lists of part {part} and now has fewer parts; they must not change"
                 )
             }
+            Self::SetBack(set_back) => set_back.fmt(f),
+            Self::Witness { file, error } => write!(
+                f,
+                "{}: {error}. Whether the store has what was published last cannot be told; put the file back, or move \
+                 it away if it is none of this issuer's",
+                file.display()
+            ),
+            Self::Clock(why) => f.write_str(why),
             Self::Responder { authority, error } => write!(f, "no OCSP answers of authority {authority}: {error}"),
         }
     }

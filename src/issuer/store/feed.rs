@@ -8,7 +8,7 @@ use super::tables::STATUSES;
 use super::value::{Columns, Corrupt, Value};
 use super::words::{int, u64};
 use super::{GatewayNote, GatewayRow, Settled, SettledList, StoreError};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// What other nodes are told of, over PostgreSQL.
@@ -51,8 +51,11 @@ pub(super) async fn note(database: &Database, node: &str, notes: &[GatewayNote])
     // In the order of their names: two nodes that touch the same rows wait for each other and not in a ring.
     let mut notes: Vec<&GatewayNote> = notes.iter().collect();
     notes.sort_by(|one, other| one.name.cmp(&other.name));
-    let gateways: Vec<[Value; 3]> =
-        notes.iter().map(|note| [(&*note.name).into(), note.connected.map(milliseconds).into(), node.into()]).collect();
+    let gateway = |note: &&GatewayNote| {
+        let follows = note.follows.as_deref().map_or(Value::Null, Into::into);
+        [(&*note.name).into(), note.connected.map(milliseconds).into(), node.into(), follows]
+    };
+    let gateways: Vec<[Value; 4]> = notes.iter().map(gateway).collect();
     let acknowledged: Vec<[Value; 3]> = notes
         .iter()
         .flat_map(|note| note.acknowledged.iter().map(|(to, ago)| (&note.name, *to, *ago)))
@@ -60,7 +63,7 @@ pub(super) async fn note(database: &Database, node: &str, notes: &[GatewayNote])
         .collect();
     let mut transaction = database.transaction().await?;
     let mut on = transaction.on();
-    on.execute(&NOTE_GATEWAYS, vec![rows(gateways.iter().map(<[Value; 3]>::as_slice))]).await?;
+    on.execute(&NOTE_GATEWAYS, vec![rows(gateways.iter().map(<[Value; 4]>::as_slice))]).await?;
     if !acknowledged.is_empty() {
         on.execute(&NOTE_ACKNOWLEDGEMENTS, vec![rows(acknowledged.iter().map(<[Value; 3]>::as_slice))]).await?;
     }
@@ -75,6 +78,7 @@ pub(super) fn read_gateway(columns: &mut Columns) -> Result<GatewayRow, Corrupt>
         connected_ms: columns.maybe_int()?.unwrap_or(0),
         acknowledged: columns.maybe_int()?.map(u64).transpose()?,
         has_ms: columns.maybe_int()?,
+        follows: columns.maybe_text()?.map(Arc::from),
     })
 }
 
@@ -97,9 +101,10 @@ pub(super) static SETTLE: LazyLock<Statement> = LazyLock::new(|| {
 pub(super) static FEED: LazyLock<Statement> =
     LazyLock::new(|| Statement::new("SELECT feed FROM feed WHERE id = 1", &[]));
 static NOTE_GATEWAYS: LazyLock<Statement> = LazyLock::new(|| {
-    let words = "INSERT INTO feed_gateways (name, seen_ms, connected_until_ms, node)
-        SELECT {0:text}, {now}, {now} + {1:int}, {2:text} FROM {each} WHERE true
+    let words = "INSERT INTO feed_gateways (name, seen_ms, connected_until_ms, node, follows)
+        SELECT {0:text}, {now}, {now} + {1:int}, {2:text}, {3:text} FROM {each} WHERE true
         ON CONFLICT (name) DO UPDATE SET seen_ms = excluded.seen_ms,
+        follows = coalesce(excluded.follows, feed_gateways.follows),
         connected_until_ms = CASE WHEN excluded.connected_until_ms > excluded.seen_ms
             OR (excluded.connected_until_ms = excluded.seen_ms AND excluded.node = feed_gateways.node)
             THEN excluded.connected_until_ms ELSE feed_gateways.connected_until_ms END,
@@ -118,7 +123,7 @@ pub(super) static GATEWAYS: LazyLock<Statement> = LazyLock::new(|| {
     let words = "SELECT g.name, g.seen_ms, g.connected_until_ms - {now},
         (SELECT max(a.to_sequence) FROM feed_acknowledgements a WHERE a.gateway = g.name),
         (SELECT a.at_ms FROM feed_acknowledgements a WHERE a.gateway = g.name AND a.to_sequence >= $1
-            ORDER BY a.to_sequence LIMIT 1)
+            ORDER BY a.to_sequence LIMIT 1), g.follows
         FROM feed_gateways g WHERE g.seen_ms >= {now} - $2";
     Statement::new(words, &[Int, Int])
 });

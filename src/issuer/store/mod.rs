@@ -26,12 +26,12 @@ mod value;
 mod words;
 mod writer;
 
-pub use open::{OpenError, open, plans};
+pub use open::{OpenError, init, open, open_to_read, plans};
 pub use place::{Mark, Place};
 pub use rows::*;
 pub use signals::Signals;
 
-use crate::issuer::audit::{Entry, Record};
+use crate::issuer::audit::{Entry, Head, Record};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -84,6 +84,19 @@ pub trait Store: Send + Sync {
     /// Takes the next number of a part's lists, for ever: it is used up even when no list comes of it. It is no less
     /// than the time in milliseconds since 1970, and so greater than any that was taken before the store was restored.
     async fn take_list_number(&self, authority: &str, part: u16, this_update: Timestamp) -> Result<u64, StoreError>;
+    /// Notes that a part had a list of that number, which was taken before the store was set back: none so small is
+    /// taken again.
+    async fn raise_list_number(
+        &self,
+        authority: &str,
+        part: u16,
+        number: u64,
+        this_update: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// Dates the last list of every part no later than this; how many were.
+    async fn redate_lists(&self, latest: Timestamp) -> Result<u64, StoreError>;
+    /// The database's own clock: one for all nodes where it is a server.
+    async fn clock(&self) -> Result<Timestamp, StoreError>;
     /// The last number taken of each part.
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError>;
     /// Notes from which list on a part has every change up to a sequence number. Where that is known of another list
@@ -103,6 +116,8 @@ pub trait Store: Send + Sync {
     /// what another node wrote may come without it while the database is away.
     fn signals(&self) -> Signals;
 
+    /// Where the audit log ends.
+    async fn audit_head(&self) -> Result<Head, StoreError>;
     /// Records of the audit log from that sequence number on.
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError>;
     /// The newest records about a contract or one user of it, before `before` (a sequence number), newest first.

@@ -1,8 +1,9 @@
 //! Opens the store.
 
 use super::database::{Database, Pools};
+use super::migrate::{Purpose, migrate};
 use super::sql_store::SqlStore;
-use super::{Store, StoreError, migrate};
+use super::{Store, StoreError};
 use crate::config::issuer::{StoreConfig, StoreUrl};
 use crate::issuer::audit::Broken;
 use crate::issuer::secret::ServiceSecret;
@@ -59,6 +60,17 @@ pub enum OpenError {
     File(std::io::Error),
     /// Others than its owner may read or write the file; its mode.
     TooOpen(u32),
+    /// There is none.
+    Missing,
+    /// There is one already.
+    Exists,
+    /// An earlier program made the schema, and it is not to be changed.
+    Older {
+        /// The version that is there.
+        found: usize,
+        /// The last one known.
+        known: usize,
+    },
     /// A later program made the schema: its version and the last one known here.
     Newer {
         /// The version that is there.
@@ -74,16 +86,42 @@ pub enum OpenError {
     Store(StoreError),
 }
 
-/// Opens the store, makes it where there is none, and brings its schema up to date.
+/// Opens the store and brings its schema up to date. One that is not there is not made: to begin with an empty one would
+/// let everybody in again who was revoked.
 ///
 /// # Errors
 /// [`OpenError`].
 pub async fn open(config: &StoreConfig, secret: Arc<ServiceSecret>) -> Result<Arc<dyn Store>, OpenError> {
-    let database = database(config)?;
+    open_for(Purpose::Serve, config, secret).await
+}
+
+/// Opens the store and changes nothing in it.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn open_to_read(config: &StoreConfig, secret: Arc<ServiceSecret>) -> Result<Arc<dyn Store>, OpenError> {
+    open_for(Purpose::Read, config, secret).await
+}
+
+/// Makes a new, empty store.
+///
+/// # Errors
+/// [`OpenError::Exists`] where there is one.
+pub async fn init(config: &StoreConfig, secret: Arc<ServiceSecret>) -> Result<(), OpenError> {
+    open_for(Purpose::Make, config, secret).await?.close().await;
+    Ok(())
+}
+
+async fn open_for(
+    purpose: Purpose,
+    config: &StoreConfig,
+    secret: Arc<ServiceSecret>,
+) -> Result<Arc<dyn Store>, OpenError> {
+    let database = database(config, purpose)?;
     // A new file of SQLite is switched to its write-ahead log, and of several that do so at a time SQLite sends all but
     // one away at once, whatever the busy timeout.
     let until = Instant::now() + BUSY_TIMEOUT;
-    while let Err(error) = migrate::migrate(&database).await {
+    while let Err(error) = migrate(&database, purpose).await {
         if !is_locked(&error) || Instant::now() > until {
             return Err(error);
         }
@@ -102,7 +140,7 @@ fn is_locked(error: &OpenError) -> bool {
 /// # Errors
 /// [`OpenError`].
 pub async fn plans(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, OpenError> {
-    let database = database(config)?;
+    let database = database(config, Purpose::Read)?;
     let mut connection = database.writing().await?;
     let mut plans = Vec::new();
     for (name, statement) in super::queries::all() {
@@ -113,9 +151,9 @@ pub async fn plans(config: &StoreConfig) -> Result<Vec<(&'static str, String)>, 
     Ok(plans)
 }
 
-fn database(config: &StoreConfig) -> Result<Database, OpenError> {
+fn database(config: &StoreConfig, purpose: Purpose) -> Result<Database, OpenError> {
     match &config.url.value {
-        StoreUrl::Sqlite(path) => sqlite(path, config.connections),
+        StoreUrl::Sqlite(path) => sqlite(path, config.connections, purpose),
         StoreUrl::Postgres(url) => {
             let options = PgConnectOptions::from_str(url).map_err(|_| OpenError::Url)?;
             let options = options.application_name("sekisho").disable_statement_logging();
@@ -124,10 +162,15 @@ fn database(config: &StoreConfig) -> Result<Database, OpenError> {
     }
 }
 
-fn sqlite(path: &Path, readers: u32) -> Result<Database, OpenError> {
+fn sqlite(path: &Path, readers: u32, purpose: Purpose) -> Result<Database, OpenError> {
     // Made here, so that it is nobody else's from its first moment; SQLite gives its other files the same mode.
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-    let mode = file.and_then(|file| file.metadata()).map_err(OpenError::File)?.mode() & 0o777;
+    let is_made = purpose == Purpose::Make;
+    let file = OpenOptions::new().read(true).write(true).create(is_made).truncate(false).mode(0o600).open(path);
+    let mode = file.and_then(|file| file.metadata()).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound if !is_made => OpenError::Missing,
+        _ => OpenError::File(error),
+    });
+    let mode = mode?.mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(OpenError::TooOpen(mode));
     }
@@ -153,6 +196,17 @@ impl fmt::Display for OpenError {
             Self::Url => f.write_str("the store's URL cannot be understood"),
             Self::File(error) => write!(f, "the store's file cannot be opened: {error}"),
             Self::TooOpen(mode) => write!(f, "the store's file has mode {mode:04o}: others can read it; make it 0600"),
+            Self::Missing => f.write_str(
+                "there is no store. Is the path or URL right? If its disk was lost, restore the backup \
+                 (docs/guide/backup-and-restore.md). Only a new installation makes one: sekisho store init",
+            ),
+            Self::Exists => f.write_str("there is a store already; it is left as it is"),
+            Self::Older { found, known } => {
+                write!(
+                    f,
+                    "the store has schema {found}, this program's is {known}: the next start of an issuer updates it"
+                )
+            }
             Self::Newer { found, known } => {
                 write!(f, "the store has schema {found}, made by a later program; this one knows {known}")
             }

@@ -60,6 +60,18 @@ pub(super) static TAKE_LIST_NUMBER: Lazy = LazyLock::new(|| {
         RETURNING number";
     statement(words, &[Text, Int, Int])
 });
+/// It was published, whatever the store knows of it.
+pub(super) static RAISE_LIST_NUMBER: Lazy = LazyLock::new(|| {
+    let words = "INSERT INTO lists (authority, part, number, this_update) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (authority, part) DO UPDATE SET
+        number = CASE WHEN lists.number < excluded.number THEN excluded.number ELSE lists.number END,
+        this_update = CASE WHEN lists.this_update < excluded.this_update
+            THEN excluded.this_update ELSE lists.this_update END";
+    statement(words, &[Text, Int, Int, Int])
+});
+pub(super) static REDATE_LISTS: Lazy =
+    LazyLock::new(|| statement("UPDATE lists SET this_update = $1 WHERE this_update > $1", &[Int]));
+pub(super) static CLOCK: Lazy = LazyLock::new(|| statement("SELECT CAST({now} AS BIGINT)", &[]));
 pub(super) static LIST_NUMBERS: Lazy = LazyLock::new(|| {
     statement("SELECT part, number, this_update FROM lists WHERE authority = $1 ORDER BY part", &[Text])
 });

@@ -158,6 +158,8 @@ pub struct GatewayNote {
     pub connected: Option<Duration>,
     /// What it has in force: up to which sequence number, and how long ago it said so.
     pub acknowledged: Vec<(u64, Duration)>,
+    /// For which authorities, as [`GatewayRow::follows`] has it. `None`: nothing is said of it.
+    pub follows: Option<Arc<str>>,
 }
 
 /// A gateway that follows the feed. Times are milliseconds since 1970 by the database's clock.
@@ -173,6 +175,8 @@ pub struct GatewayRow {
     pub acknowledged: Option<u64>,
     /// When it said that it has the sequence number that was asked about.
     pub has_ms: Option<i64>,
+    /// For which authorities the feed is in force there: issuer IDs in hex, with commas between. `None`: it did not say.
+    pub follows: Option<Arc<str>>,
 }
 
 /// A notice to be put into the outbox.

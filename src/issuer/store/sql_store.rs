@@ -175,6 +175,27 @@ impl Store for SqlStore {
         Ok(u64(row.int()?)?)
     }
 
+    async fn raise_list_number(
+        &self,
+        authority: &str,
+        part: u16,
+        number: u64,
+        this_update: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut parameters: Vec<Value> = vec![authority.into(), i64::from(part).into()];
+        parameters.extend([int(number).into(), this_update.unix().into()]);
+        self.write(&sql::RAISE_LIST_NUMBER, parameters).await.map(drop)
+    }
+
+    async fn redate_lists(&self, latest: Timestamp) -> Result<u64, StoreError> {
+        self.write(&sql::REDATE_LISTS, vec![latest.unix().into()]).await
+    }
+
+    async fn clock(&self) -> Result<Timestamp, StoreError> {
+        let milliseconds = self.all(&sql::CLOCK, Vec::new(), |columns| columns.int()).await?.pop();
+        Ok(Timestamp::from_unix(milliseconds.ok_or(Corrupt("the database has no clock"))?.div_euclid(1_000)))
+    }
+
     async fn list_numbers(&self, authority: &str) -> Result<Vec<ListNumberRow>, StoreError> {
         self.all(&sql::LIST_NUMBERS, vec![authority.into()], columns::read_list_number).await
     }
@@ -209,6 +230,11 @@ impl Store for SqlStore {
 
     fn signals(&self) -> Signals {
         self.bells.signals()
+    }
+
+    async fn audit_head(&self) -> Result<Head, StoreError> {
+        let read = |columns: &mut Columns| Ok(Head { sequence: u64(columns.int()?)?, hash: words::digest(columns)? });
+        Ok(self.all(&sql::HEAD, Vec::new(), read).await?.pop().ok_or(Corrupt("no head"))?)
     }
 
     async fn audit(&self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError> {

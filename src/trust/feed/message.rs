@@ -29,6 +29,9 @@ const MOST_LISTS: usize = 10_000;
 /// Octets of the feed's id, which is random and some dozens long.
 const LONGEST_FEED: usize = 128;
 
+/// Bytes of the head of an audit log: twenty digits, a colon, and a hash in hex.
+const LONGEST_HEAD: usize = 85;
+
 /// Octets of a mark: what stands at a number, in hex, or nothing.
 const LONGEST_MARK: usize = 64;
 
@@ -57,6 +60,8 @@ pub struct Message {
     pub changes: Vec<Change>,
     /// What is published.
     pub lists: Vec<PublishedList>,
+    /// Where the issuer's audit log ended, `sequence:hash`: kept as a witness outside of its store.
+    pub audit: Option<Arc<str>>,
     /// The payload as it was signed.
     pub payload: Arc<str>,
 }
@@ -149,6 +154,7 @@ struct Wire {
     changes: Vec<WireChange>,
     #[serde(default)]
     lists: Vec<WireList>,
+    audit: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -212,6 +218,13 @@ impl Message {
         {
             return Err(payload_error("feed is no id"));
         }
+        if wire
+            .audit
+            .as_ref()
+            .is_some_and(|head| head.len() > LONGEST_HEAD || !head.bytes().all(|it| it.is_ascii_graphic()))
+        {
+            return Err(payload_error("audit is no head of a log"));
+        }
         if wire.mark.len().max(wire.from_mark.len()) > LONGEST_MARK {
             return Err(payload_error("a mark is too long"));
         }
@@ -244,6 +257,7 @@ impl Message {
             head: wire.head,
             changes,
             lists,
+            audit: wire.audit.map(Arc::from),
             payload: payload.into(),
         })
     }

@@ -122,7 +122,7 @@ impl Issuer {
         let (feed, at) = (self.feed.to_string().into(), NOW.unix() * 1000);
         let (from_mark, mark) = (self.mark(from), self.mark(to));
         let head = self.end().max(to);
-        Message { feed, at, from, from_mark, to, mark, head, changes, lists, payload: "".into() }
+        Message { feed, at, from, from_mark, to, mark, head, changes, lists, audit: None, payload: "".into() }
     }
 }
 
@@ -635,7 +635,14 @@ fn a_release_undoes_the_hold_of_an_older_list_only() {
 fn a_view_that_is_full_takes_nothing_more_and_stays_as_it_is() {
     let (issuer, gateway) = following([(1, REVOKED)]);
     let number = |number: u32| SerialNumber::from_der_content(&[&[1][..], &number.to_be_bytes()].concat()).unwrap();
-    let one = |sequence: u64| Change { sequence, issuer: CA, serial: number(sequence as u32), word: REVOKED, at: NOW, not_after: None };
+    let one = |sequence: u64| Change {
+        sequence,
+        issuer: CA,
+        serial: number(sequence as u32),
+        word: REVOKED,
+        at: NOW,
+        not_after: None,
+    };
     let span = |from: u64, to: u64| Message {
         to,
         changes: (from + 1..=to).map(one).collect(),

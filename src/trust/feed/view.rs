@@ -235,6 +235,17 @@ impl FeedView {
         self.followed(issuer).is_some_and(|followed| followed.base.is_some() && followed.gap.is_some())
     }
 
+    /// What is held as revoked or on hold: issuer, certificate, when and why.
+    pub fn revocations(&self) -> impl Iterator<Item = (AuthorityKey, SerialNumber, Timestamp, RevocationReason)> {
+        self.followed.iter().flat_map(|followed| {
+            followed.changes.iter().filter_map(|entry| match entry.word {
+                Word::Revoked(reason) => Some((followed.key, entry.serial, entry.at, reason)),
+                Word::Held => Some((followed.key, entry.serial, entry.at, RevocationReason::CertificateHold)),
+                Word::Released => None,
+            })
+        })
+    }
+
     /// Changes held in all.
     pub fn held(&self) -> usize {
         self.followed.iter().map(|followed| followed.changes.len()).sum()

@@ -154,17 +154,32 @@ impl Plan {
         command
     }
 
+    /// With the store made, where it is not there already; what else is wrong the issuer says.
+    fn prepared(&self) -> Command {
+        let _ = self.store_command(&["init"]);
+        self.command()
+    }
+
+    /// `sekisho store`: exit status, standard output and error.
+    pub fn store_command(&self, arguments: &[&str]) -> (ExitStatus, String, String) {
+        let mut command = Command::new(binary());
+        command.arg("store").args(arguments).arg("--config").arg(self.write_config());
+        let output = command.output().unwrap();
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        (output.status, text(&output.stdout), text(&output.stderr))
+    }
+
     /// Starts it and waits until it is ready.
     #[track_caller]
     pub fn start(self) -> Issuer {
-        let process = ServerProcess::start(&mut self.command(), &KINDS, Output::Keep, PATIENCE);
+        let process = ServerProcess::start(&mut self.prepared(), &KINDS, Output::Keep, PATIENCE);
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
     /// Starts it with an environment variable.
     #[track_caller]
     pub fn start_with_variable(self, name: &str, value: &str) -> Issuer {
-        let process = ServerProcess::start(self.command().env(name, value), &KINDS, Output::Keep, PATIENCE);
+        let process = ServerProcess::start(self.prepared().env(name, value), &KINDS, Output::Keep, PATIENCE);
         Issuer { process: process.unwrap_or_else(|error| panic!("{error}")), plan: self }
     }
 
@@ -174,7 +189,7 @@ impl Plan {
         // Files over the limit are an error of the write and not a signal; the hard limit stays, so that the soft one
         // can be lifted again.
         let script = format!("trap '' XFSZ; ulimit -S -f {kibibytes}; exec \"$0\" \"$@\"");
-        let plain = self.command();
+        let plain = self.prepared();
         let mut command = Command::new("bash");
         command.arg("-c").arg(script).arg(plain.get_program()).args(plain.get_args());
         let process = ServerProcess::start(&mut command, &KINDS, Output::Keep, PATIENCE);
