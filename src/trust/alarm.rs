@@ -67,7 +67,12 @@ impl AlarmKind {
             | Self::Missing
             | Self::NoNumber
             | Self::NoNextUpdate => true,
-            Self::UnknownIssuer | Self::NotUnderstood | Self::Conflict | Self::DeltaWithoutBase | Self::Stale => false,
+            Self::UnknownIssuer
+            | Self::NotUnderstood
+            | Self::Conflict
+            | Self::DeltaWithoutBase
+            | Self::Stale
+            | Self::Withdrawn => false,
         }
     }
 
