@@ -52,7 +52,7 @@ const IMPURE: &[&str] = &[
     "tokio",
     "tokio_rustls",
     "pingora_core",
-    "pingora_proxy",
+    "h2",
     "pingora_load_balancing",
     "pingora_http",
     "prometheus",
@@ -76,7 +76,7 @@ const IMPURE: &[&str] = &[
 /// The home of each third-party crate that has one. Modules are written as paths below `src`.
 const HOMES: &[(&str, &[&str])] = &[
     ("pingora_core", &["gateway"]),
-    ("pingora_proxy", &["gateway"]),
+    ("h2", &["gateway/proxy"]),
     ("pingora_load_balancing", &["gateway"]),
     ("pingora_http", &["gateway"]),
     ("moka", &["gateway/verify/cache"]),
@@ -356,7 +356,8 @@ fn a_planted_breach_is_found() {
         ("gateway/access", "use crate::clock;"),
         ("gateway/verify", "use tokio::sync::watch;"),
         ("gateway/verify/path", "use moka::sync::Cache;"),
-        ("gateway/headers/set", "fn f(session: &mut pingora_proxy::Session) {}"),
+        ("gateway/headers/set", "fn f(header: &mut pingora_http::RequestHeader) {}"),
+        ("gateway/refusal", "fn f(body: &mut h2::RecvStream) {}"),
         ("gateway/identity", "use std::{collections::HashMap, time::{Duration, SystemTime}};"),
         ("gateway/proxy", "use rcgen::KeyPair;"),
         ("gateway/proxy", "use crate::demo::pki;"),

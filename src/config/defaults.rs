@@ -36,6 +36,12 @@ pub const POOL_WRITE_TIMEOUT: Duration = seconds(30);
 pub const POOL_IDLE_TIMEOUT: Duration = seconds(50);
 /// `pool.retries`: one failed peer is hidden; two failures at once are an outage that retries would feed.
 pub const POOL_RETRIES: usize = 1;
+/// `pool.requests_in_flight`: half of all connections may wait for one application.
+pub const POOL_REQUESTS_IN_FLIGHT: usize = 10_000;
+/// `pool.requests_in_flight_per_peer`: ten times what an application server works on at once; the rest waits there.
+pub const POOL_REQUESTS_IN_FLIGHT_PER_PEER: usize = 2_048;
+/// `pool.connections_opening_per_peer`: half of the shortest usual backlog of a listener (128).
+pub const POOL_CONNECTIONS_OPENING_PER_PEER: usize = 64;
 /// `pool.peers[].weight`.
 pub const PEER_WEIGHT: usize = 1;
 
@@ -95,6 +101,16 @@ impl Default for Limits {
             request_timeout: Duration::ZERO,
             // Bounds what one connection accumulates and lets balancers spread load again; what nginx does.
             requests_per_connection: 1_000,
+            // Two requests under way on each of an address's connections.
+            requests_in_flight_per_address: 512,
+            // One person's browser has a hundred streams; a program's certificate has a connection or two more.
+            requests_in_flight_per_certificate: 256,
+            // As many as a browser opens to one host, and some: each waits for a handshake inside one data centre.
+            connections_opening_per_connection: 16,
+            // A quarter of the smallest machine that 20,000 connections fit on.
+            body_bytes_in_flight: 512 * 1024 * 1024,
+            // Apache's mod_reqtimeout; the worst mobile link moves ten times as much.
+            slow_body_bytes_per_second: 500,
             // The least RFC 9113 section 6.5.2 recommends.
             http2_concurrent_streams: 100,
             // A browser that leaves a page resets every stream once: 100 at most, by the line above.

@@ -96,6 +96,29 @@ fn limits(mut section: Section<'_>) -> Limits {
             .or("request_timeout", default.request_timeout, |item| duration(item, Duration::ZERO..=DAY)),
         requests_per_connection: section
             .or("requests_per_connection", default.requests_per_connection, |item| integer(item, 1..=1_000_000_000)),
+        requests_in_flight_per_address: section.or(
+            "requests_in_flight_per_address",
+            default.requests_in_flight_per_address,
+            |item| integer(item, 1..=1_000_000),
+        ),
+        requests_in_flight_per_certificate: section.or(
+            "requests_in_flight_per_certificate",
+            default.requests_in_flight_per_certificate,
+            |item| integer(item, 1..=1_000_000),
+        ),
+        connections_opening_per_connection: section.or(
+            "connections_opening_per_connection",
+            default.connections_opening_per_connection,
+            |item| integer(item, 1..=10_000),
+        ),
+        // A piece is up to 64 KiB.
+        body_bytes_in_flight: section
+            .or("body_bytes_in_flight", default.body_bytes_in_flight, |item| octets(item, 1 << 16..=1 << 40)),
+        slow_body_bytes_per_second: section.or(
+            "slow_body_bytes_per_second",
+            default.slow_body_bytes_per_second,
+            |item| integer(item, 0..=1_000_000),
+        ),
         http2_concurrent_streams: section
             .or("http2_concurrent_streams", default.http2_concurrent_streams, |item| integer(item, 1..=10_000)),
         http2_resets: section.or("http2_resets", default.http2_resets, |item| integer(item, 1..=100_000)),

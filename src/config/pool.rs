@@ -52,6 +52,18 @@ fn read_one(mut section: Section<'_>, names: &mut Unique) -> Pool {
             .or("idle_timeout", defaults::POOL_IDLE_TIMEOUT, |item| duration(item, MILLISECOND..=HOUR)),
         // Ten tries of one request are an outage made worse.
         retries: section.or("retries", defaults::POOL_RETRIES, |item| integer(item, 0..=10)),
+        requests_in_flight: section
+            .or("requests_in_flight", defaults::POOL_REQUESTS_IN_FLIGHT, |item| integer(item, 1..=1_000_000)),
+        requests_in_flight_per_peer: section.or(
+            "requests_in_flight_per_peer",
+            defaults::POOL_REQUESTS_IN_FLIGHT_PER_PEER,
+            |item| integer(item, 1..=1_000_000),
+        ),
+        connections_opening_per_peer: section.or(
+            "connections_opening_per_peer",
+            defaults::POOL_CONNECTIONS_OPENING_PER_PEER,
+            |item| integer(item, 1..=100_000),
+        ),
     };
     section.finish();
     pool

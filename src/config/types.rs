@@ -188,6 +188,16 @@ pub struct Limits {
     pub request_timeout: Duration,
     /// `requests_per_connection`.
     pub requests_per_connection: u32,
+    /// `requests_in_flight_per_address`: from one client address, or IPv6 /64.
+    pub requests_in_flight_per_address: usize,
+    /// `requests_in_flight_per_certificate`.
+    pub requests_in_flight_per_certificate: usize,
+    /// `connections_opening_per_connection`: to upstreams, for one client's connection.
+    pub connections_opening_per_connection: usize,
+    /// `body_bytes_in_flight`: pieces of bodies, of requests and answers, held at once in all.
+    pub body_bytes_in_flight: u64,
+    /// `slow_body_bytes_per_second`: the least a client may send or take; 0 is no least.
+    pub slow_body_bytes_per_second: u64,
     /// `http2_concurrent_streams`.
     pub http2_concurrent_streams: u32,
     /// `http2_resets`: streams a client may reset in `http2_reset_window` before the connection is closed
@@ -547,6 +557,12 @@ pub struct Pool {
     pub idle_timeout: Duration,
     /// `retries`: further tries of a safe request (RFC 9110 section 9.2.1) on another peer.
     pub retries: usize,
+    /// `requests_in_flight`: of all clients.
+    pub requests_in_flight: usize,
+    /// `requests_in_flight_per_peer`.
+    pub requests_in_flight_per_peer: usize,
+    /// `connections_opening_per_peer`.
+    pub connections_opening_per_peer: usize,
 }
 
 /// One upstream peer: `"10.0.0.1:8080"`, `{ address = …, weight = 2 }` or `"unix:/run/ib.sock"`.

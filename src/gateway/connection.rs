@@ -315,8 +315,10 @@ impl Connection {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         self.under_way.fetch_add(1, Ordering::SeqCst);
         self.requests.fetch_add(1, Ordering::Relaxed);
-        self.awaiting_header.store(false, Ordering::Relaxed);
-        self.header_began.store(0, Ordering::Relaxed);
+        if !self.tls.http2 {
+            self.awaiting_header.store(false, Ordering::Relaxed);
+            self.header_began.store(0, Ordering::Relaxed);
+        }
         InFlight { connection: self.clone(), permit, is_admitted: false, finishing: None, is_idle: false }
     }
 
@@ -349,15 +351,24 @@ impl Connection {
         }
     }
 
+    /// HTTP/2: told after each read whether a header, or the preface, is begun and not whole.
+    pub(super) fn header_under_way(&self, is: bool) {
+        if !is {
+            self.header_began.store(0, Ordering::Relaxed);
+        } else if self.header_began.load(Ordering::Relaxed) == 0 {
+            self.header_began.store(self.age_millis() + 1, Ordering::Relaxed);
+        }
+    }
+
     /// Octets of a header that is still incomplete (HTTP/1.1 only). Asked before more is read.
     pub(super) fn header_octets(&self) -> usize {
         if self.awaiting_header.load(Ordering::Relaxed) { self.header_octets.load(Ordering::Relaxed) } else { 0 }
     }
 
-    /// Milliseconds since the first octet of a header that is still incomplete (HTTP/1.1 only).
+    /// Milliseconds since the first octet of a header that is still incomplete.
     pub(super) fn header_pending_millis(&self) -> Option<u64> {
         let began = self.header_began.load(Ordering::Relaxed);
-        (began != 0 && !self.tls.http2 && self.awaiting_header.load(Ordering::Relaxed))
+        (began != 0 && self.awaiting_header.load(Ordering::Relaxed))
             .then(|| self.age_millis().saturating_sub(began - 1))
     }
 

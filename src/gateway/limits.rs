@@ -118,7 +118,7 @@ impl Drop for Place {
     }
 }
 
-fn counted_address(address: IpAddr) -> IpAddr {
+pub(super) fn counted_address(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => {

@@ -5,7 +5,7 @@ use super::connection::Connection;
 use super::descriptors::Descriptors;
 use super::handshake::{self, Client, Failure, FailureCause};
 use super::outstanding::Outstanding;
-use super::proxy::{ConnectionApp, Proxy};
+use super::proxy::Proxy;
 use super::publish;
 use super::records::{AuthenticationRecord, Outcome, unenforced};
 use super::reload::{self, Cause, Telling};
@@ -23,7 +23,6 @@ use crate::telemetry::log::RecordLog;
 use crate::trust::Live;
 use crate::trust::sources::Fetcher;
 use arc_swap::ArcSwap;
-use pingora_core::apps::ServerApp;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -200,7 +199,6 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     // Whoever listens has a receiver; none left means that everything has stopped.
     let _ = stop.send(true);
     gateway.registry.for_each(|connection| connection.retire());
-    proxy.stop().await;
     drain(gateway).await;
 }
 
@@ -321,11 +319,9 @@ async fn take(
     }
     gateway.metrics.connections.inc();
     let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), limits.request_header_bytes));
-    let app = Arc::new(ConnectionApp::new(connection.clone(), proxy, &gateway));
     drop(accepted.client);
-    let retiring = connection.retiring();
     tokio::select! {
-        _ = app.process_new(stream, &retiring) => {}
+        () = proxy.serve(connection.clone(), stream) => {}
         () = connection.cut_and_stuck() => {}
     }
     if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {

@@ -16,9 +16,12 @@ use prometheus::{
 use sources::SourceMetrics;
 
 /// The limits that are counted, by their keys in the configuration.
-const LIMITS: [&str; 13] = [
+const LIMITS: [&str; 21] = [
+    "body_bytes_in_flight",
     "body_idle_timeout",
     "connections",
+    "connections_opening_per_connection",
+    "connections_opening_per_peer",
     "connections_per_address",
     "finish",
     "handshake_timeout",
@@ -29,7 +32,12 @@ const LIMITS: [&str; 13] = [
     "request_body_bytes",
     "request_header_bytes",
     "request_timeout",
+    "requests_in_flight",
+    "requests_in_flight_per_address",
+    "requests_in_flight_per_certificate",
+    "requests_in_flight_per_peer",
     "requests_per_connection",
+    "slow_body_bytes_per_second",
 ];
 
 /// What becomes of a question to an OCSP responder: an answer, or why there is none that is believed.

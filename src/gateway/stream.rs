@@ -1,6 +1,7 @@
 //! A verified TLS connection as pingora's transport, which the gateway can cut.
 
 use super::connection::Connection;
+use super::frames::Frames;
 use super::linger::Linger;
 use super::tcp::BufferedTcp;
 use async_trait::async_trait;
@@ -40,6 +41,8 @@ pub(super) struct ClientStream {
     tls: TlsStream<BufferedTcp>,
     /// Written and not yet encrypted, until a flush or until it is too much.
     waiting: Vec<u8>,
+    /// HTTP/2: what the client is sending.
+    frames: Frames,
     /// Once our side has ended.
     linger: Option<Linger>,
     connection: Arc<Connection>,
@@ -62,7 +65,8 @@ impl ClientStream {
         // Known already; pingora would ask the kernel on every request.
         let _ = socket.peer_addr.set(Some(connection.peer.into()));
         let header_limit = request_header_bytes.saturating_mul(2);
-        Self { tls, waiting: Vec::new(), linger: None, connection, header_limit, socket: Arc::new(socket), ssl, alpn }
+        let (frames, socket) = (Frames::default(), Arc::new(socket));
+        Self { tls, waiting: Vec::new(), frames, linger: None, connection, header_limit, socket, ssl, alpn }
     }
 }
 
@@ -120,8 +124,12 @@ impl AsyncRead for ClientStream {
         }
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.tls).poll_read(cx, buf);
-        if poll.is_ready() && buf.filled().len() > before {
-            self.connection.octets_arrived(buf.filled().len() - before);
+        if let Some(came) = buf.filled().get(before..).filter(|came| poll.is_ready() && !came.is_empty()) {
+            self.connection.octets_arrived(came.len());
+            if self.connection.tls.http2 {
+                let under_way = self.frames.follow(came);
+                self.connection.header_under_way(under_way);
+            }
         }
         poll
     }

@@ -6,14 +6,14 @@ use std::io;
 
 pub const DATA: u8 = 0;
 pub const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
-const CONTINUATION: u8 = 9;
+pub const CONTINUATION: u8 = 9;
 pub const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
-const END_HEADERS: u8 = 4;
+pub const END_HEADERS: u8 = 4;
 
 /// A client of frames (RFC 9113 section 4.1).
 pub struct Frames(TlsConnection);
@@ -92,7 +92,7 @@ fn encode(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 7541: indexed pseudo-headers of the static table and literals without indexing.
-fn header_block(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn header_block(path: &str, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = vec![0x82, 0x87];
     block.push(0x04);
     literal(&mut block, path);
@@ -354,4 +354,65 @@ fn a_body_over_its_limit_is_413_announced_or_not() {
     }
     assert!((met(&setup.gateway, "request_body_bytes") - 2.0).abs() < f64::EPSILON);
     still_serves(&setup);
+}
+
+/// The time to the end of a header counts in HTTP/2 as it does in HTTP/1.1.
+#[test]
+fn a_header_or_preface_that_stops_ends_at_header_timeout() {
+    let setup = Setup::with(with_limits("header_timeout = \"1s\""));
+    let mut begun = Frames::connect(&setup.gateway, &setup.pki);
+    begun.get(1, "/slow?seconds=60", &[]).unwrap();
+    wait_until("a request is under way", || reached(&setup.app, "/slow") == 1);
+    begun.send(HEADERS, END_STREAM, 3, &header_block("/echo", &[])).unwrap();
+    begun.end();
+    let mut half = Frames::connect(&setup.gateway, &setup.pki);
+    half.0.send(&encode(HEADERS, END_HEADERS | END_STREAM, 1, &header_block("/echo", &[]))[..20]).unwrap();
+    half.end();
+    let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13)
+        .with(|config| config.alpn_protocols = vec![b"h2".to_vec()]);
+    let mut silent = Frames(client.connect(&setup.gateway, HOST).unwrap());
+    silent.0.send(b"PRI * HTTP/2.0\r\n").unwrap();
+    silent.end();
+    wait_until("three are counted", || met(&setup.gateway, "header_timeout") > 2.5);
+    assert_eq!(reached(&setup.app, "/echo"), 0);
+    still_serves(&setup);
+}
+
+#[test]
+fn a_body_that_stops_coming_is_408() {
+    let setup = Setup::with(with_limits("body_idle_timeout = \"1s\""));
+    let mut frames = Frames::connect(&setup.gateway, &setup.pki);
+    let mut block = header_block("/upload", &[]);
+    // :method POST.
+    block[0] = 0x83;
+    frames.send(HEADERS, END_HEADERS, 1, &block).unwrap();
+    frames.send(DATA, 0, 1, b"abc").unwrap();
+    frames.expect(HEADERS);
+    setup.gateway.record("the 408", |record| record["status"] == 408 && record["path"] == "/upload");
+    assert!((met(&setup.gateway, "body_idle_timeout") - 1.0).abs() < f64::EPSILON);
+    still_serves(&setup);
+}
+
+#[test]
+fn a_scheme_without_tls_is_400() {
+    let setup = Setup::new();
+    let mut frames = Frames::connect(&setup.gateway, &setup.pki);
+    let mut block = header_block("/echo", &[]);
+    // :scheme http.
+    block[1] = 0x86;
+    frames.send(HEADERS, END_HEADERS | END_STREAM, 1, &block).unwrap();
+    assert_eq!(frames.expect(HEADERS).stream, 1);
+    setup.gateway.record("the 400", |record| record["status"] == 400 && record["refused"] == "bad-request");
+    assert_eq!(reached(&setup.app, "/echo"), 0);
+}
+
+/// RFC 9113 section 8.2.3.
+#[test]
+fn crumbs_of_a_cookie_reach_the_application_as_one() {
+    let setup = Setup::new();
+    let mut frames = Frames::connect(&setup.gateway, &setup.pki);
+    frames.get(1, "/echo", &[("cookie", "a=b"), ("cookie", "c=d"), ("x-between", "1"), ("cookie", "e=f")]).unwrap();
+    frames.expect(HEADERS);
+    let headers = setup.app.request_of("/echo").headers;
+    assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=b; c=d; e=f"]);
 }

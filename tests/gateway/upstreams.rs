@@ -149,9 +149,10 @@ fn an_upstream_that_is_slow_to_answer_is_504_by_the_pools_time_or_the_routes() {
 
 #[test]
 fn a_client_that_goes_away_takes_its_request_with_it() {
-    let gone = Arc::new(AtomicBool::new(false));
-    let seen = gone.clone();
+    let (asked, gone) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (came, seen) = (asked.clone(), gone.clone());
     let upstream = raw_upstream(move |mut stream, _| {
+        came.store(true, Ordering::SeqCst);
         // Ends, or fails, when the gateway closes.
         if matches!(stream.read(&mut [0]), Ok(0)) {
             seen.store(true, Ordering::SeqCst);
@@ -160,6 +161,8 @@ fn a_client_that_goes_away_takes_its_request_with_it() {
     let pooled = Pooled::new(&format!("peers = [\"{upstream}\"]"));
     let mut connection = pooled.connect();
     connection.send(b"GET / HTTP/1.1\r\nHost: ib.localhost\r\n\r\n").unwrap();
+    // One that goes before its upstream is connected to leaves none.
+    wait_until("the upstream is asked", || asked.load(Ordering::SeqCst));
     drop(connection);
     wait_until("the upstream is left", || gone.load(Ordering::SeqCst));
 }

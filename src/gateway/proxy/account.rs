@@ -1,20 +1,20 @@
 //! What is told of each request: its record, its metrics, the limits that it met.
 
+use super::Proxy;
+use super::answer::ClientAnswer;
 use super::context::RequestContext;
+use super::failure::{Cause, Failure};
 use super::respond::Answer;
-use super::{Rules, is_timeout};
 use crate::clock;
+use crate::gateway::connection::Connection;
 use crate::gateway::records::{AccessRecord, unenforced};
 use crate::gateway::refusal::Problem;
-use crate::gateway::verify::Unenforced;
 use http::Version;
-use pingora_core::protocols::http::v2::server::HttpSession as Http2Session;
-use pingora_core::{Error, ErrorSource};
-use pingora_proxy::Session;
+use pingora_http::RequestHeader;
 
-impl Rules {
+impl Proxy {
     pub(super) fn count_refusal(&self, answer: &Answer, ctx: &RequestContext) {
-        let site = ctx.connection.as_ref().map_or("", |connection| &**connection.site_name());
+        let site = &**ctx.connection.site_name();
         if let Problem::Refused(reason) = answer.problem {
             self.gateway.metrics.refused_requests.with_label_values(&[site, reason.name()]).inc();
         }
@@ -25,19 +25,17 @@ impl Rules {
 
     /// Counts a request that only a policy for what cannot be told lets pass.
     pub(super) fn count_unenforced(&self, ctx: &RequestContext) {
-        if let Some(unenforced) = admitted_unenforced(ctx) {
+        if let Some(unenforced) = ctx.client.as_ref().and_then(|client| unenforced(&client.client)) {
             self.gateway.metrics.count_unenforced(unenforced);
         }
     }
 
     /// A connection that has had its requests ends in good order; one that does not take the hint is cut.
-    pub(super) fn count_request(&self, session: &mut Session, ctx: &RequestContext) {
-        let Some(connection) = &ctx.connection else {
-            return;
-        };
+    pub(super) fn count_request(&self, answer: &mut ClientAnswer, ctx: &RequestContext) {
+        let connection = &ctx.connection;
         let (requests, limit) = (connection.requests(), ctx.snapshot.config.limits.requests_per_connection);
         if requests >= limit {
-            session.set_keepalive(None);
+            answer.close();
         }
         if requests == limit {
             self.gateway.metrics.limits.with_label_values(&["requests_per_connection"]).inc();
@@ -47,26 +45,19 @@ impl Rules {
         }
     }
 
-    /// Counts the request's end by the time it took, or by a client that stopped moving.
-    pub(super) fn count_timeout(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
-        let Some(error) = error.filter(|_| !session.was_upgraded()) else {
-            return;
-        };
-        let limit = if ctx.check_deadline().is_err() {
-            "request_timeout"
-        } else if *error.esource() == ErrorSource::Downstream && is_timeout(error) {
-            "body_idle_timeout"
-        } else {
-            return;
-        };
-        self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+    /// Counts the limit that a request's end met; what a refusal has told the client is told in the record, too.
+    pub(super) fn count_failure(&self, failure: &Failure, ctx: &mut RequestContext) {
+        if let Some(limit) = failure.limit().filter(|_| !ctx.upgraded) {
+            self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+            if matches!(failure.cause, Cause::Busy(_) | Cause::BodyTooLarge) {
+                ctx.refused = Some((limit, failure.to_string()));
+            }
+        }
     }
 
-    pub(super) fn log(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
-        let Some(connection) = &ctx.connection else {
-            return;
-        };
-        let status = session.response_written().map_or(0, |response| response.status.as_u16());
+    pub(super) fn log(&self, request: Option<&RequestHeader>, answer: &ClientAnswer, ctx: &RequestContext) {
+        let connection = &ctx.connection;
+        let status = answer.status.unwrap_or(0);
         let took = ctx.began.elapsed();
         let metrics = &self.gateway.metrics;
         metrics.requests.with_label_values(&[&**connection.site_name(), status_label(status).as_str()]).inc();
@@ -74,7 +65,6 @@ impl Rules {
         if !self.gateway.records.is_on() {
             return;
         }
-        let request = session.req_header();
         let client = connection.last_known();
         let verified = client.verified();
         self.gateway.records.write(&AccessRecord {
@@ -84,16 +74,16 @@ impl Rules {
             connection: connection.id,
             client: connection.peer,
             site: connection.site_name(),
-            host: ctx.admitted.as_ref().map_or("", |admitted| admitted.host.name()),
-            protocol: protocol(request.version),
-            method: request.method.as_str(),
-            path: request.uri.path(),
+            host: ctx.host.as_ref().map_or("", |host| host.name()),
+            protocol: protocol(connection, request),
+            method: request.map_or("", |request| request.method.as_str()),
+            path: request.map_or("", |request| request.uri.path()),
             status,
             refused: ctx.refused.as_ref().map(|(name, _)| *name),
             evidence: ctx.refused.as_ref().map(|(_, evidence)| evidence.as_str()),
-            unenforced: admitted_unenforced(ctx).map(|unenforced| unenforced.reason().name()),
-            error: error.map(ToString::to_string),
-            response_octets: session.body_bytes_sent(),
+            unenforced: ctx.client.as_ref().and_then(|client| unenforced(&client.client)).map(|it| it.reason().name()),
+            error: ctx.failure.as_ref().map(ToString::to_string),
+            response_octets: usize::try_from(answer.body_bytes).unwrap_or(usize::MAX),
             microseconds: took.as_micros(),
             upstream: ctx.lease.as_ref().map(|lease| lease.address.to_string()),
             resumed: connection.tls.resumed,
@@ -104,33 +94,29 @@ impl Rules {
         });
     }
 
-    /// A client that opens streams only to reset them makes work and takes none of the answers.
-    pub(super) fn count_reset(&self, session: &Session, error: Option<&Error>, ctx: &RequestContext) {
-        let Some(connection) = ctx.connection.as_ref().filter(|connection| connection.tls.http2) else {
+    /// A client that opens streams only to reset them makes work and takes none of the answers. Also counts the resets
+    /// that h2 makes for a client that breaks its streams on purpose (CVE-2025-8671).
+    pub(super) fn count_reset(&self, answer: &ClientAnswer, ctx: &RequestContext) {
+        let connection = &ctx.connection;
+        if !connection.tls.http2 {
             return;
-        };
-        let reset = error.is_some_and(|error| *error.esource() == ErrorSource::Downstream)
-            || session.as_ref().as_http2().is_some_and(was_reset);
+        }
+        let is_gone = ctx.failure.as_ref().is_some_and(|failure| failure.cause == Cause::ClientGone);
         let limits = &ctx.snapshot.config.limits;
         let window = u64::try_from(limits.http2_reset_window.as_millis()).unwrap_or(u64::MAX);
-        if reset && connection.count_reset(limits.http2_resets, window) && connection.cut.throw() {
+        if (is_gone || answer.status.is_none())
+            && connection.count_reset(limits.http2_resets, window)
+            && connection.cut.throw()
+        {
             self.gateway.metrics.limits.with_label_values(&["http2_resets"]).inc();
         }
     }
 }
 
-fn admitted_unenforced(ctx: &RequestContext) -> Option<&Unenforced> {
-    unenforced(&ctx.admitted.as_ref()?.client.client)
-}
-
-fn was_reset(session: &Http2Session) -> bool {
-    session.response_written().is_none()
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_2 => "HTTP/2",
-        Version::HTTP_10 => "HTTP/1.0",
+fn protocol(connection: &Connection, request: Option<&RequestHeader>) -> &'static str {
+    match request.map(|request| request.version) {
+        _ if connection.tls.http2 => "HTTP/2",
+        Some(Version::HTTP_10) => "HTTP/1.0",
         _ => "HTTP/1.1",
     }
 }

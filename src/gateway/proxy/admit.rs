@@ -2,6 +2,7 @@
 
 use super::context::{Admitted, RequestContext};
 use super::respond::Answer;
+use super::wire;
 use crate::clock;
 use crate::gateway::access::{RouteMatch, Target};
 use crate::gateway::authority::{Host, request_host, request_scheme};
@@ -12,7 +13,6 @@ use crate::gateway::refusal::Problem;
 use crate::gateway::site::{Site, Snapshot};
 use crate::gateway::verify::Reason;
 use pingora_http::RequestHeader;
-use pingora_proxy::Session;
 use std::sync::Arc;
 
 /// Admits a request or gives the answer that refuses it.
@@ -20,11 +20,8 @@ use std::sync::Arc;
 /// In this order: the header's size; the body's framing, which must have one reading; the host, which must be one and
 /// belong to the connection's site (421); who the client is now, by the snapshot in force; the route and what it requires;
 /// the announced body's size.
-pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted, Answer> {
-    let connection =
-        ctx.connection.as_ref().ok_or_else(|| Answer::new(Problem::Internal, "the request came from no connection"))?;
-    let snapshot = &ctx.snapshot;
-    let request = session.req_header();
+pub(super) fn admit(request: &RequestHeader, ctx: &RequestContext) -> Result<Admitted, Answer> {
+    let (connection, snapshot) = (&ctx.connection, &ctx.snapshot);
     header_size(request, snapshot)?;
     let announced = announced_length(&request.headers)?;
     request_scheme(&request.uri)?;
@@ -47,9 +44,9 @@ pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted,
         .pool(route.pool())
         .ok_or_else(|| Answer::new(Problem::Internal, "the route's pool does not exist"))?
         .clone();
-    let timeout = super::read_timeout(route.timeout(), pool.config().read_timeout);
+    let timeout = route.timeout().unwrap_or(pool.config().read_timeout);
     // What is upgraded is a stream, and not an answer.
-    let finish = route.finish().filter(|_| !session.is_upgrade_req());
+    let finish = route.finish().filter(|_| !wire::asks_for_websocket(request.version, &request.headers));
     let rewritten = target.authority.is_some().then(|| target.origin_form.to_owned());
     let (path, query) = (target.path.to_owned(), target.query().to_owned());
     Ok(Admitted { client, pool, timeout, finish, path, query, host, rewritten })
@@ -57,7 +54,7 @@ pub(super) fn admit(session: &Session, ctx: &RequestContext) -> Result<Admitted,
 
 fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answer> {
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    let size = fields + request.raw_path().len();
+    let size = fields + request.method.as_str().len() + request.raw_path().len();
     if size > snapshot.config.limits.request_header_bytes {
         return Err(Answer::limit(Problem::HeaderFieldsTooLarge, "request_header_bytes", size));
     }

@@ -1,16 +1,18 @@
 //! Answers that the gateway gives by itself: the one place where a refusal or failure becomes a response.
 
+use super::answer::ClientAnswer;
 use super::context::RequestContext;
+use super::failure::{Cause, Failure};
+use super::pace::Pace;
+use super::wire::Body;
 use crate::clock;
 use crate::gateway::access::PathError;
 use crate::gateway::authority::AuthorityError;
 use crate::gateway::headers::FramingError;
 use crate::gateway::refusal::{Particulars, Preference, Problem, render};
 use crate::gateway::verify::Refusal;
-use http::{Method, header};
-use pingora_core::Result;
-use pingora_http::ResponseHeader;
-use pingora_proxy::Session;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use pingora_http::{RequestHeader, ResponseHeader};
 use std::sync::Arc;
 
 /// An answer: what the client may know, and what only the log gets (invariant 9).
@@ -69,9 +71,14 @@ impl From<FramingError> for Answer {
 }
 
 /// Sends an answer. The connection is not kept: a refused client shall come back with another certificate, and what
-/// follows a request that could not be relied on cannot be either.
-pub(super) async fn send(session: &mut Session, ctx: &RequestContext, answer: &Answer) -> Result<()> {
-    let site = ctx.connection.as_ref().and_then(|connection| connection.site(&ctx.snapshot));
+/// follows a request that could not be relied on cannot be either. Without a `request`, it was none.
+pub(super) async fn send(
+    client: &mut ClientAnswer,
+    request: Option<&RequestHeader>,
+    ctx: &RequestContext,
+    answer: &Answer,
+) -> Result<(), Failure> {
+    let site = ctx.connection.site(&ctx.snapshot);
     let config = &ctx.snapshot.config;
     let guidance = answer.ca.as_ref().map(|ca| config.guidance_of(ca)).unwrap_or_default();
     let of_site = site.as_ref().and_then(|site| site.portal_url.as_deref());
@@ -83,18 +90,27 @@ pub(super) async fn send(session: &mut Session, ctx: &RequestContext, answer: &A
         contact: site.as_ref().and_then(|site| site.contact.as_ref()).or(config.gateway.contact.as_ref()),
         allow: answer.allow.as_deref(),
     };
-    let request = session.req_header();
-    let body_wanted = request.method != Method::HEAD;
-    let page = render(answer.problem, Preference::of(&request.headers), &particulars);
-    let mut response = ResponseHeader::build(page.status, Some(page.headers.len() + 2))?;
-    for (name, value) in page.headers {
+    // Whoever does not speak HTTP is no browser.
+    let problem = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static("application/problem+json"))]);
+    let preference = Preference::of(request.map_or(&problem, |request| &request.headers));
+    let page = render(answer.problem, preference, &particulars);
+    let mut response =
+        head(page.status, page.headers).map_err(|error| Failure::new(Cause::Internal, error.to_string()))?;
+    client.close();
+    // There is room: the page sets a few fields.
+    let _ = response.insert_header(header::CONTENT_LENGTH, page.body.len());
+    let to_head = request.is_some_and(|request| request.method == Method::HEAD);
+    let length = u64::try_from(page.body.len()).unwrap_or(u64::MAX);
+    let body = if to_head { Body::None } else { Body::Length(length) };
+    let mut pace = Pace::new(&ctx.snapshot.config.limits);
+    pace.waiting_for(client.head(response, body, to_head)).await?;
+    if to_head { Ok(()) } else { pace.waiting_for(client.piece(page.body, true)).await }
+}
+
+fn head(status: StatusCode, fields: Vec<(HeaderName, HeaderValue)>) -> pingora_core::Result<ResponseHeader> {
+    let mut response = ResponseHeader::build_no_case(status, Some(fields.len() + 3))?;
+    for (name, value) in fields {
         response.append_header(name, value)?;
     }
-    response.insert_header(header::CONTENT_LENGTH, page.body.len())?;
-    session.set_keepalive(None);
-    session.write_response_header(Box::new(response), !body_wanted).await?;
-    if body_wanted {
-        session.write_response_body(Some(page.body), true).await?;
-    }
-    Ok(())
+    Ok(response)
 }

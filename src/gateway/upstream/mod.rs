@@ -6,7 +6,6 @@ mod health;
 pub(super) use balance::Key;
 
 use super::site::{certificates, certified_key, private_key, unusable};
-use super::upgrade::{UpgradeAnswer, UpgradeConnector};
 use crate::config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use crate::pki::certificate::Certificate;
 use balance::{Balancer, Candidate};
@@ -24,6 +23,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// A file with no certificate in it, given to pingora in place of the system's roots, which are never used: every
@@ -32,6 +32,10 @@ pub(super) const NO_ROOTS: &str = "/dev/null";
 
 /// Upstream connections kept idle for reuse, over all pools and peers.
 pub(super) const IDLE_UPSTREAM_CONNECTIONS: usize = 1024;
+
+/// Bytes of an answer that an HTTP/2 peer may send ahead: the least that RFC 9113 section 6.9.2 knows for a connection,
+/// and one request at a time is on each.
+const UPSTREAM_WINDOW: u32 = 65_535;
 
 /// All pools, by name.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ pub(super) struct Pool {
     peers: Vec<PoolPeer>,
     tls: Option<TlsMaterial>,
     group: u64,
+    /// Requests under way, with whichever peer.
+    in_flight: Arc<AtomicUsize>,
     /// Set once it is in force.
     health_checks: OnceLock<JoinHandle<()>>,
 }
@@ -55,13 +61,27 @@ struct PoolPeer {
     /// Its lot in consistent hashing.
     seed: u64,
     in_flight: Arc<AtomicUsize>,
+    /// A permit for each connection that may be in the making at once.
+    opening: Arc<Semaphore>,
 }
 
 /// A chosen peer, counted as busy until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) address: SocketAddr,
+    /// To be held while a connection to it is opened.
+    pub(super) opening: Arc<Semaphore>,
     in_flight: Arc<AtomicUsize>,
+    pool: Arc<AtomicUsize>,
+}
+
+/// Why no peer is chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NoPeer {
+    /// None is healthy that was not tried yet.
+    Unhealthy,
+    /// The limit of that name is met.
+    Busy(&'static str),
 }
 
 struct TlsMaterial {
@@ -133,7 +153,7 @@ impl Pool {
     fn new(config: &PoolConfig, tls: Option<TlsMaterial>, group: u64) -> Result<Self, ConfigError> {
         let backends: BTreeSet<Backend> =
             config.peers.iter().map(|peer| backend(peer, config)).collect::<Result<_, _>>()?;
-        let peers = backends.iter().map(PoolPeer::new).collect();
+        let peers = backends.iter().map(|backend| PoolPeer::new(backend, config)).collect();
         let mut discovered = Backends::new(Static::new(backends));
         if let Some(check) = &config.health_check {
             discovered.set_health_check(health::check(check, config, tls.as_ref())?);
@@ -141,7 +161,9 @@ impl Pool {
         // The peers are static: this reads them once, waits for nothing and cannot fail.
         let _ = discovered.update(drop).now_or_never();
         let (backends, balancer) = (Arc::new(discovered), Balancer::new(config.balance));
-        Ok(Self { config: config.clone(), balancer, backends, peers, tls, group, health_checks: OnceLock::new() })
+        let health_checks = OnceLock::new();
+        let in_flight = Arc::default();
+        Ok(Self { config: config.clone(), balancer, backends, peers, tls, group, in_flight, health_checks })
     }
 
     /// The pool's settings.
@@ -150,7 +172,15 @@ impl Pool {
     }
 
     /// A healthy peer for a request that has tried `tried` already; `key` decides with consistent hashing.
-    pub(super) fn choose(&self, key: Key<'_>, tried: &[SocketAddr]) -> Option<Lease> {
+    ///
+    /// # Errors
+    /// There is none, or each has as many requests as it may.
+    pub(super) fn choose(&self, key: Key<'_>, tried: &[SocketAddr]) -> Result<Lease, NoPeer> {
+        // Counted before it is looked at, so that no two take the last place.
+        let pool = Taken::of(&self.in_flight);
+        if pool.before >= self.config.requests_in_flight {
+            return Err(NoPeer::Busy("requests_in_flight"));
+        }
         let candidates: Vec<_> = self
             .peers
             .iter()
@@ -163,9 +193,21 @@ impl Pool {
                 seed: peer.seed,
             })
             .collect();
-        let chosen = self.peers.get(self.balancer.choose(&candidates, key)?.index)?;
-        chosen.in_flight.fetch_add(1, Ordering::Relaxed);
-        Some(Lease { address: chosen.backend.addr.clone(), in_flight: chosen.in_flight.clone() })
+        let is_any = !candidates.is_empty();
+        let with_room: Vec<_> = candidates
+            .into_iter()
+            .filter(|candidate| candidate.in_flight < self.config.requests_in_flight_per_peer)
+            .collect();
+        let chosen = self.balancer.choose(&with_room, key).and_then(|candidate| self.peers.get(candidate.index));
+        let Some(chosen) = chosen else {
+            return Err(if is_any { NoPeer::Busy("requests_in_flight_per_peer") } else { NoPeer::Unhealthy });
+        };
+        let peer = Taken::of(&chosen.in_flight);
+        if peer.before >= self.config.requests_in_flight_per_peer {
+            return Err(NoPeer::Busy("requests_in_flight_per_peer"));
+        }
+        let (address, opening) = (chosen.backend.addr.clone(), chosen.opening.clone());
+        Ok(Lease { address, opening, in_flight: peer.keep(), pool: pool.keep() })
     }
 
     /// Whether there is a healthy peer besides `tried`.
@@ -180,30 +222,16 @@ impl Pool {
     }
 
     /// How to connect to a chosen peer.
-    pub(super) fn peer(&self, lease: &Lease, read_timeout: std::time::Duration) -> HttpPeer {
+    pub(super) fn peer(&self, lease: &Lease) -> HttpPeer {
         let mut peer = http_peer(&lease.address, &self.config, self.tls.as_ref());
         peer.group_key = self.group;
-        peer.options.read_timeout = Some(read_timeout);
-        peer.options.write_timeout = Some(self.config.write_timeout);
-        peer.options.idle_timeout = Some(self.config.idle_timeout);
         peer
     }
 
-    /// The same for a request that asks for an upgrade: HTTP/1.1 on a connection of its own, which times out by itself
-    /// until the upgrade is answered, and no more afterwards, since messages may be far apart.
-    pub(super) fn upgrade_peer(
-        &self,
-        lease: &Lease,
-        read_timeout: std::time::Duration,
-        answer: Arc<UpgradeAnswer>,
-    ) -> HttpPeer {
-        let mut peer = self.peer(lease, read_timeout);
-        peer.group_key = !self.group;
+    /// The same for a request that asks for an upgrade: HTTP/1.1, on a connection that no other request is given.
+    pub(super) fn upgrade_peer(&self, lease: &Lease) -> HttpPeer {
+        let mut peer = self.peer(lease);
         peer.options.alpn = ALPN::H1;
-        peer.options.read_timeout = None;
-        peer.options.idle_timeout = Some(std::time::Duration::ZERO);
-        let connect_timeout = self.config.connect_timeout;
-        peer.options.custom_l4 = Some(Arc::new(UpgradeConnector { connect_timeout, read_timeout, answer }));
         peer
     }
 }
@@ -219,6 +247,33 @@ impl Drop for Pool {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.pool.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A place taken in a count, given back unless it is kept.
+struct Taken<'a> {
+    count: &'a Arc<AtomicUsize>,
+    before: usize,
+    kept: bool,
+}
+
+impl<'a> Taken<'a> {
+    fn of(count: &'a Arc<AtomicUsize>) -> Self {
+        Self { count, before: count.fetch_add(1, Ordering::Relaxed), kept: false }
+    }
+
+    fn keep(mut self) -> Arc<AtomicUsize> {
+        self.kept = true;
+        self.count.clone()
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -229,9 +284,10 @@ impl fmt::Debug for Pool {
 }
 
 impl PoolPeer {
-    fn new(backend: &Backend) -> Self {
+    fn new(backend: &Backend, config: &PoolConfig) -> Self {
         let seed = balance::hash(backend.addr.to_string().as_bytes());
-        Self { backend: backend.clone(), seed, in_flight: Arc::default() }
+        let opening = Arc::new(Semaphore::new(config.connections_opening_per_peer));
+        Self { backend: backend.clone(), seed, in_flight: Arc::default(), opening }
     }
 }
 
@@ -298,11 +354,14 @@ fn http_peer(address: &SocketAddr, config: &PoolConfig, tls: Option<&TlsMaterial
         peer.options.ca = Some(tls.anchors.clone());
         peer.client_cert_key = tls.client.clone();
         peer.options.alpn = if config.http2 { ALPN::H2 } else { ALPN::H1 };
+        // What a peer may send of an answer before the client has taken any: pingora offers 8 MiB.
+        peer.options.h2_stream_window_size = Some(UPSTREAM_WINDOW);
+        peer.options.h2_connection_window_size = Some(UPSTREAM_WINDOW);
     }
     peer
 }
 
-fn connector_options() -> ConnectorOptions {
+pub(super) fn connector_options() -> ConnectorOptions {
     let mut options = ConnectorOptions::new(IDLE_UPSTREAM_CONNECTIONS);
     options.ca_file = Some(NO_ROOTS.to_owned());
     options

@@ -1,0 +1,12 @@
+//! A client's connection as its requests share it.
+
+use crate::gateway::connection::Connection;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// A connection that is served.
+pub(super) struct Served {
+    pub(super) connection: Arc<Connection>,
+    /// A permit for each upstream connection that may be in the making at once.
+    pub(super) opening: Arc<Semaphore>,
+}
