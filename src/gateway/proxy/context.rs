@@ -44,8 +44,6 @@ pub(super) struct Admitted {
     pub(super) path: String,
     /// The query as it came, without its `?`.
     pub(super) query: String,
-    /// The query as it came, without its `?`.
-    pub(super) query: String,
     /// The origin-form of a target that came as absolute-form: an upstream is told the one host only.
     pub(super) rewritten: Option<String>,
 }
