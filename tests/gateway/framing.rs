@@ -208,6 +208,7 @@ fn matrix(client_http2: bool, pool_http2: bool) {
     let pool = format!("peers = [\"{}\"]\n{}", upstream.address, if pool_http2 { tls } else { "" });
     let pooled = Pooled::on(pki, &pool);
     let mut innocent = pooled.connect_as("client-rsa");
+    let mut crowd: Vec<_> = (0..8).map(|_| pooled.connect_as("client-rsa")).collect();
     for shape in SHAPES {
         // Twice, so that the second comes over a connection that others were on; and somebody else behind each.
         for number in 0..2 {
@@ -249,9 +250,14 @@ fn matrix(client_http2: bool, pool_http2: bool) {
                 assert_eq!(seen[0].body, body, "{shape}");
             }
             if shape.is_regular() {
-                // Its connection is kept a moment after its answer was told.
+                // Its connection is kept a moment after its answer was told: others may have been opened meanwhile, and
+                // requests at the same time use them all.
                 wait_until(&format!("the connection of {shape} is used again"), || {
-                    assert_eq!(innocent.get(HOST, "/innocent/again").unwrap().status, 200);
+                    let request = format!("GET /innocent/again HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+                    crowd.iter_mut().for_each(|connection| connection.send(request.as_bytes()).unwrap());
+                    for connection in &mut crowd {
+                        assert_eq!(connection.receive().unwrap().text(), "/innocent/again 0");
+                    }
                     !is_last_of_its_connection(&upstream, &seen[0])
                 });
             }

@@ -185,12 +185,14 @@ fn an_application_on_a_unix_socket_that_answers_before_it_reads_is_not_stuck() {
             std::thread::spawn(move || {
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 stream.set_write_timeout(Some(PATIENCE)).unwrap();
-                let mut room = [0; 1024];
-                let _ = stream.read(&mut room);
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && matches!(stream.read(&mut byte), Ok(1)) {
+                    head.push(byte[0]);
+                }
                 let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", BYTES + 4);
                 let _ = stream.write_all(&vec![b'x'; BYTES]);
                 // The request's body is as long.
-                let mut left = BYTES - 1024;
+                let mut left = BYTES;
                 let mut room = vec![0; 64 * 1024];
                 while left > 0 {
                     match stream.read(&mut room) {
