@@ -96,6 +96,21 @@ fn every_case_that_webpki_alone_lets_through_is_refused() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Spellings of one name (RFC 5280 section 7.1). Unique identifiers (4.3.6) are refused: they have been wrong since v3.
+#[test]
+fn every_valid_case_of_name_comparison_is_accepted() {
+    let cases: Vec<Case> = cases()
+        .into_iter()
+        .filter(|case| case.id.starts_with("4.3.") && case.id.contains("Valid") && !case.id.contains("UIDs"))
+        .collect();
+    assert!(cases.len() >= 7, "{}", cases.len());
+    for case in cases {
+        if let Err(refusal) = case.decide() {
+            panic!("{}: {refusal}", case.id);
+        }
+    }
+}
+
 #[test]
 fn cases_out_of_scope_are_decided_either_way_without_a_panic() {
     let (count, refused) = wrong("may-refuse", true);

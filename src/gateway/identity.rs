@@ -5,7 +5,7 @@
 
 use crate::config::ContractRange;
 use crate::gateway::verify::{Reason, Refusal};
-use crate::pki::name::{AttributeValue, DistinguishedName, StringType};
+use crate::pki::name::{AttributeValue, DistinguishedName, StringType, is_hidden};
 use regex::Regex;
 
 /// Octets a CN may have. X.520 says 64 characters (`ub-common-name`), which some banks exceed; every identity header
@@ -87,7 +87,7 @@ impl IdentityRule {
 pub fn extract(subject: &DistinguishedName, rule: &IdentityRule) -> Result<Identity, Refusal> {
     let common_name = safe_text(the_one_common_name(subject)?)?;
     let identity = match_whole(common_name, rule)?;
-    check_contract(&identity, rule)?;
+    rule.contracts.iter().try_for_each(|ranges| check_contract(&identity, ranges))?;
     Ok(identity)
 }
 
@@ -121,7 +121,7 @@ fn safe_text(value: &AttributeValue) -> Result<&str, Refusal> {
     let Some(text) = text else {
         return malformed(format!("the CN's octets are not a {}", value.string_type));
     };
-    if let Some(unsafe_one) = text.chars().find(|character| is_unsafe(*character)) {
+    if let Some(unsafe_one) = text.chars().find(|character| is_hidden(*character)) {
         return malformed(format!("the CN holds U+{:04X}, a control or invisible character", u32::from(unsafe_one)));
     }
     if text.is_empty() {
@@ -131,15 +131,6 @@ fn safe_text(value: &AttributeValue) -> Result<&str, Refusal> {
         return malformed("the CN begins or ends with a space".into());
     }
     Ok(text)
-}
-
-/// Control characters split headers and log lines; invisible ones make two names look like one
-/// (Unicode general category Cf and the line and paragraph separators).
-const fn is_unsafe(character: char) -> bool {
-    matches!(character,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{61c}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 fn match_whole(common_name: &str, rule: &IdentityRule) -> Result<Identity, Refusal> {
@@ -153,6 +144,12 @@ fn match_whole(common_name: &str, rule: &IdentityRule) -> Result<Identity, Refus
         .filter_map(|name| found.name(name).map(|value| (name.to_owned(), value.as_str().to_owned())))
         .filter(|(_, value)| !value.is_empty())
         .collect();
+    if let Some(user) =
+        found.name(USER_ID).filter(|user| !user.is_empty() && stands_for_absence(user, common_name, rule))
+    {
+        let user = user.as_str();
+        return malformed(format!("the user_id {user:?} is what the CN of a client without a user has in its place"));
+    }
     // `\d` in a pattern is every script's digits; an upstream that reads them as numbers would see another contract.
     for (name, value) in captures.iter().filter(|(name, _)| name == CONTRACT_ID || name == USER_ID) {
         if value.chars().any(|character| character.is_numeric() && !character.is_ascii_digit()) {
@@ -162,19 +159,43 @@ fn match_whole(common_name: &str, rule: &IdentityRule) -> Result<Identity, Refus
     Ok(Identity { common_name: common_name.to_owned(), captures })
 }
 
-fn check_contract(identity: &Identity, rule: &IdentityRule) -> Result<(), Refusal> {
-    for ranges in &rule.contracts {
-        let Some(contract_id) = identity.contract_id() else {
-            return Err(Refusal::new(Reason::NotPermitted, "the CA is limited to contracts and the CN names none"));
-        };
-        if !ranges.iter().any(|range| range.contains(contract_id)) {
-            return Err(Refusal::new(
-                Reason::NotPermitted,
-                format!("the CA may not issue for contract {contract_id:?}"),
-            ));
-        }
+/// Checks that the contract is one of those that a CA may issue for.
+///
+/// # Errors
+/// [`Reason::NotPermitted`], also when the CN names no contract.
+pub(super) fn check_contract(identity: &Identity, ranges: &[ContractRange]) -> Result<(), Refusal> {
+    let Some(contract_id) = identity.contract_id() else {
+        return Err(Refusal::new(Reason::NotPermitted, "the CA is limited to contracts and the CN names none"));
+    };
+    if ranges.iter().any(|range| range.contains(contract_id)) {
+        return Ok(());
     }
-    Ok(())
+    Err(Refusal::new(Reason::NotPermitted, format!("the CA may not issue for contract {contract_id:?}")))
+}
+
+/// Returns `true` if a user ID is also the fixed text that follows where there is no user: with
+/// `… (?:(?<user_id>…) )?1635` the user ID `1635`. Whoever reads such a name in another form (`CONTRACT USER`) takes the
+/// user for none, who may be an administrator.
+fn stands_for_absence(user: &regex::Match<'_>, common_name: &str, rule: &IdentityRule) -> bool {
+    let (before, after) = (common_name.get(..user.start()), common_name.get(user.end()..));
+    let (Some(before), Some(after)) = (before, after) else { return false };
+    let is_word = |text: &str| text.split(' ').any(|word| word == user.as_str());
+    if !is_word(before) && !is_word(after) {
+        return false;
+    }
+    let without = [
+        format!("{before}{after}"),
+        format!("{before}{}", after.strip_prefix(' ').unwrap_or(after)),
+        format!("{}{after}", before.strip_suffix(' ').unwrap_or(before)),
+    ];
+    without.iter().any(|name| {
+        let outside_contract = |found: regex::Captures<'_>| {
+            let contract = found.name(CONTRACT_ID).map_or(0..0, |contract| contract.range());
+            let rest = [name.get(..contract.start), name.get(contract.end..)];
+            found.name(USER_ID).is_none_or(|user| user.is_empty()) && rest.into_iter().flatten().any(is_word)
+        };
+        rule.pattern.captures(name).is_some_and(outside_contract)
+    })
 }
 
 fn malformed<T>(evidence: String) -> Result<T, Refusal> {
@@ -250,6 +271,31 @@ mod tests {
     }
 
     #[test]
+    fn a_user_id_that_is_the_fixed_text_of_names_without_a_user_is_refused() {
+        for user in ["1635", "a1635", "16350", "9876"] {
+            let result = identity_of(UTF8, format!("00009876543 {user} 1635"), &SHINKIN.replace("[a-z]+", "[a-z0-9]+"));
+            if user == "1635" {
+                assert_refused(result, MalformedIdentity, "what the CN of a client without a user has in its place");
+            } else {
+                assert_eq!(result.unwrap().user_id(), Some(user));
+            }
+        }
+        // Fixed text, and no name without a user.
+        let required = "(?<contract_id>[0-9]{11}) (?<user_id>[a-z0-9]+) 1635";
+        assert_eq!(identity_of(UTF8, "00009876543 1635 1635", required).unwrap().user_id(), Some("1635"));
+        let login = "(?<user_id>[A-Z0-9]+) A[0-9]{3} [0-9]+";
+        assert_eq!(identity_of(UTF8, "A001 A001 2020", login).unwrap().user_id(), Some("A001"));
+    }
+
+    #[test]
+    fn a_name_without_a_contract_gives_none() {
+        let login =
+            identity_of(UTF8, "logid031 A001 20200304153656560435", "(?<user_id>[a-z0-9]+) A[0-9]{3} [0-9]{20}");
+        let login = login.unwrap();
+        assert_eq!((login.contract_id(), login.user_id()), (None, Some("logid031")));
+    }
+
+    #[test]
     fn a_common_name_matches_whole_or_not_at_all() {
         for more in ["00009876543 riyousya 1635 ", "x00009876543 riyousya 1635", "00009876543 riyousya 16350"] {
             assert!(identity_of(UTF8, more, SHINKIN).is_err(), "{more:?}");
@@ -290,9 +336,27 @@ mod tests {
 
     #[test]
     fn characters_that_split_lines_or_hide_are_refused_whatever_the_pattern() {
-        for bad in
-            ["\0", "\r", "\n", "\u{7f}", "\u{85}", "\t", "\u{1b}", "\u{202e}", "\u{200b}", "\u{feff}", "\u{2028}"]
-        {
+        for bad in [
+            "\0",
+            "\r",
+            "\n",
+            "\u{7f}",
+            "\u{85}",
+            "\t",
+            "\u{1b}",
+            "\u{202e}",
+            "\u{200b}",
+            "\u{feff}",
+            "\u{2028}",
+            "\u{115f}",
+            "\u{3164}",
+            "\u{ffa0}",
+            "\u{34f}",
+            "\u{2800}",
+            "\u{fe0f}",
+            "\u{e0100}",
+            "\u{180b}",
+        ] {
             for text in [format!("1{bad} 1635"), format!("{bad}1635"), format!("1635{bad}")] {
                 let evidence = format!("U+{:04X}", u32::from(bad.chars().next().unwrap()));
                 assert_refused(identity_of(UTF8, text, "(?s).*"), MalformedIdentity, &evidence);

@@ -9,8 +9,9 @@ use super::headers::StripSet;
 use super::upstream::{Pool, Pools};
 use super::verify::{ChainLimits, SitePolicy};
 use crate::config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, RefusalStyle};
+use crate::pki::certificate::Certificate;
 use crate::pki::pem;
-use crate::trust::{self, TrustSnapshot};
+use crate::trust::{self, Authority, Role, TrustSnapshot};
 use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -140,6 +141,7 @@ fn compile_site(
     certified_key: CertifiedKey,
 ) -> Result<Site, Vec<ConfigError>> {
     let policy = SitePolicy::new(site, &config.cas, trust, ChainLimits::from(&config.limits))?;
+    let hints = hints(&policy, config, trust);
     Ok(Site {
         name: site.name.clone(),
         client_auth: site.client_auth,
@@ -148,16 +150,25 @@ fn compile_site(
         contact: site.contact.clone(),
         certified_key: Arc::new(certified_key),
         policy,
-        hints: hints(site, config, trust),
+        hints,
         routes: RouteTable::new(&site.routes),
     })
 }
 
-/// The names of a site's CAs, those that are draining after the others: a client that has certificates of both is to
-/// show the one that stays. Each name once: a renewed key has the name of the one before.
-fn hints(site: &crate::config::Site, config: &Config, trust: &TrustSnapshot) -> Vec<DistinguishedName> {
-    let mut cas: Vec<_> = site.cas.iter().filter_map(|name| trust.authority_named(name)).collect();
-    cas.sort_by_key(|ca| config.state_of(ca.name()) == CaState::Draining);
+/// The names of all CAs whose clients may enter, those that are draining after the others: a client that has certificates
+/// of both is to show the one that stays. Each name once: a renewed key has the name of the one before.
+///
+/// The CAs below those that the site names are among them: a client that holds its leaf only (a Java key store, a smart
+/// card) finds it by the name of its direct issuer (RFC 8446 section 4.2.4, RFC 5246 section 7.4.4).
+fn hints(policy: &SitePolicy, config: &Config, trust: &TrustSnapshot) -> Vec<DistinguishedName> {
+    let may_issue = |ca: &&Authority| ca.role() == Role::Issuer && policy.accepts(&ca.key());
+    let mut cas: Vec<&Authority> = trust.authorities().iter().filter(may_issue).collect();
+    let is_draining = |ca: &&Authority| {
+        let above = |below: &&Authority| below.issued_by().and_then(|key| trust.authority(&key));
+        let mut line = std::iter::successors(Some(*ca), above);
+        line.any(|ca| config.state_of(ca.name()) == CaState::Draining)
+    };
+    cas.sort_by_key(is_draining);
     let mut hints: Vec<DistinguishedName> = Vec::with_capacity(cas.len());
     for ca in cas {
         let name = DistinguishedName::from(ca.certificate().subject().der().to_vec());
@@ -180,9 +191,32 @@ pub(super) fn certified_key(
     let (Some(chain), Some(private_key)) = (chain, private_key) else {
         return Err(errors);
     };
+    let place = place_of_own(&chain, &private_key, provider);
     CertifiedKey::from_der(chain, private_key, provider).map_err(|error| {
-        vec![unusable(key, &format!("does not go with the certificate {}: {error}", certificate.value.display()))]
+        let file = certificate.value.display();
+        let message = match place {
+            Some(place @ 1..) => format!(
+                "is the key of certificate {} in {file}; the server's own certificate has to come first, then its issuer's",
+                place + 1
+            ),
+            _ => format!("does not go with the certificate {file}: {error}"),
+        };
+        vec![unusable(key, &message)]
     })
+}
+
+/// Which certificate of a chain has this key.
+fn place_of_own(
+    chain: &[CertificateDer<'_>],
+    private_key: &PrivateKeyDer<'static>,
+    provider: &CryptoProvider,
+) -> Option<usize> {
+    let key = provider.key_provider.load_private_key(private_key.clone_key()).ok()?;
+    let public_key = key.public_key()?;
+    let is_its = |der: &CertificateDer<'_>| {
+        Certificate::parse(der).is_ok_and(|found| found.subject_public_key_info() == public_key.as_ref())
+    };
+    chain.iter().position(is_its)
 }
 
 /// The certificates of a PEM file; at least one.

@@ -3,6 +3,7 @@
 use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
 use crate::pki::name::DistinguishedName;
 use crate::pki::points::{self, DistributionPoint};
+use crate::pki::policies::Policies;
 use crate::pki::serial::{SerialError, SerialNumber};
 use crate::pki::time::Timestamp;
 use rustls::pki_types::CertificateDer;
@@ -46,6 +47,9 @@ struct Facts {
     subject_key_identifier: Option<Vec<u8>>,
     authority_key_identifier: Option<Vec<u8>>,
     distribution_points: Arc<[DistributionPoint]>,
+    alternative_names: Option<Vec<u8>>,
+    name_constraints: Option<Vec<u8>>,
+    policies: Policies,
     unknown_critical_extensions: Vec<String>,
 }
 
@@ -244,6 +248,27 @@ impl Certificate {
         &self.0.distribution_points
     }
 
+    /// subjectAltName as it stands in the certificate, a GeneralNames, when there.
+    pub fn alternative_names(&self) -> Option<&[u8]> {
+        self.0.alternative_names.as_deref()
+    }
+
+    /// nameConstraints as it stands in the certificate, when there.
+    pub fn name_constraints(&self) -> Option<&[u8]> {
+        self.0.name_constraints.as_deref()
+    }
+
+    /// What it says of certificate policies.
+    pub fn policies(&self) -> &Policies {
+        &self.0.policies
+    }
+
+    /// Subject and key are the same: the same CA, whatever certificate it has (RFC 5280 section 6.1.4).
+    pub fn is_same_authority(&self, other: &Self) -> bool {
+        self.0.authority_key == other.0.authority_key
+            || (self.0.public_key_info == other.0.public_key_info && self.0.subject == other.0.subject)
+    }
+
     /// OIDs of critical extensions that nothing here acts on (RFC 5280 section 4.2: such a certificate is refused).
     pub fn unknown_critical_extensions(&self) -> &[String] {
         &self.0.unknown_critical_extensions
@@ -317,6 +342,9 @@ impl Facts {
             subject_key_identifier: None,
             authority_key_identifier: None,
             distribution_points: Arc::default(),
+            alternative_names: None,
+            name_constraints: None,
+            policies: Policies::default(),
             unknown_critical_extensions: Vec::new(),
         };
         facts.read_extensions(parsed)?;
@@ -339,6 +367,12 @@ impl Facts {
             if extension.oid.as_bytes() == CRL_DISTRIBUTION_POINTS {
                 let points = points::of_certificate(extension.value, self.issuer.content());
                 self.distribution_points = points.unwrap_or_default().into();
+            }
+            // As it stands there: it is read where it counts, and what cannot be read then is refused.
+            match extension.oid.as_bytes() {
+                SUBJECT_ALT_NAME => self.alternative_names = Some(extension.value.to_vec()),
+                NAME_CONSTRAINTS => self.name_constraints = Some(extension.value.to_vec()),
+                _ => {}
             }
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(found) => {
@@ -366,7 +400,8 @@ impl Facts {
                     self.authority_key_identifier =
                         found.key_identifier.as_ref().map(|identifier| identifier.0.to_vec());
                 }
-                // webpki acts on the first two: it applies name constraints to alternative names. The points are above.
+                policies if self.policies.read(policies) => {}
+                // They are above.
                 ParsedExtension::NameConstraints(_)
                 | ParsedExtension::SubjectAlternativeName(_)
                 | ParsedExtension::CRLDistributionPoints(_) => {}
@@ -382,6 +417,10 @@ impl Facts {
     }
 }
 
+/// Content of the object identifier 2.5.29.17.
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 17];
+/// Content of the object identifier 2.5.29.30.
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 30];
 /// Content of the object identifier 2.5.29.31.
 const CRL_DISTRIBUTION_POINTS: &[u8] = &[0x55, 0x1d, 31];
 
@@ -390,8 +429,24 @@ fn is_relied_on(oid: &[u8]) -> bool {
     const KEY_USAGE: u8 = 15;
     const BASIC_CONSTRAINTS: u8 = 19;
     const NAME_CONSTRAINTS: u8 = 30;
+    const POLICY_MAPPINGS: u8 = 33;
+    const POLICY_CONSTRAINTS: u8 = 36;
     const EXTENDED_KEY_USAGE: u8 = 37;
-    matches!(oid, [0x55, 0x1d, KEY_USAGE | BASIC_CONSTRAINTS | NAME_CONSTRAINTS | EXTENDED_KEY_USAGE])
+    const INHIBIT_ANY_POLICY: u8 = 54;
+    matches!(
+        oid,
+        [
+            0x55,
+            0x1d,
+            KEY_USAGE
+                | BASIC_CONSTRAINTS
+                | NAME_CONSTRAINTS
+                | POLICY_MAPPINGS
+                | POLICY_CONSTRAINTS
+                | EXTENDED_KEY_USAGE
+                | INHIBIT_ANY_POLICY
+        ]
+    )
 }
 
 fn public_key_kind(public_key: &SubjectPublicKeyInfo<'_>) -> PublicKeyKind {

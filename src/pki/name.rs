@@ -2,7 +2,6 @@
 
 use crate::pki::certificate::CertificateError;
 use std::fmt;
-use std::hash::{Hash, Hasher};
 
 /// Attributes a name may have: the products' names have about ten, and every one is an allocation.
 pub const MAX_NAME_ATTRIBUTES: usize = 64;
@@ -10,10 +9,15 @@ pub const MAX_NAME_ATTRIBUTES: usize = 64;
 /// The OID of commonName, 2.5.4.3, as DER content.
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 
+/// The OID of emailAddress, 1.2.840.113549.1.9.1, as DER content.
+const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01];
+
 /// A distinguished name: its exact DER and the attributes found in it.
 ///
-/// Two names are equal when their DER is: RFC 5280 section 7.1's folding of case and space is not done, here or in
-/// webpki, so that no two spellings of a CA can be taken for one.
+/// Two names are equal by the comparison of RFC 5280 section 7.1: UTF8String, PrintableString and IA5String hold the same
+/// text in other octets, case does not count, nor does space at the ends or how much of it stands between words. Of the
+/// preparation of strings (RFC 4518) one part is left out, Unicode normalisation: two names that are the same after it
+/// only are two names, so that no certificate is taken for another's. Values of other types are compared as octets.
 #[derive(Clone)]
 pub struct DistinguishedName {
     der: Vec<u8>,
@@ -102,6 +106,23 @@ impl DistinguishedName {
         self.der.get(self.header..).unwrap_or_default()
     }
 
+    /// It has no attribute.
+    pub fn is_empty(&self) -> bool {
+        self.relative_names.is_empty()
+    }
+
+    /// It begins with all of another name: it stands in the directory at or below it.
+    pub fn is_within(&self, above: &Self) -> bool {
+        let is_long_enough = self.relative_names.len() >= above.relative_names.len();
+        let mut pairs = self.relative_names.iter().zip(&above.relative_names);
+        is_long_enough && pairs.all(|(own, above)| is_same_relative_name(own, above))
+    }
+
+    /// It has the attribute emailAddress (PKCS#9).
+    pub fn has_email_address(&self) -> bool {
+        self.relative_names.iter().flatten().any(|attribute| attribute.oid == EMAIL_ADDRESS)
+    }
+
     /// Every commonName of the name, wherever it stands.
     pub fn common_names(&self) -> impl Iterator<Item = &AttributeValue> {
         self.relative_names.iter().flatten().filter(|attribute| attribute.oid == COMMON_NAME).map(|found| &found.value)
@@ -118,6 +139,24 @@ impl Attribute {
         let value = AttributeValue { string_type: StringType::of(identifier), bytes: value.to_vec() };
         Ok(Self { oid: oid.to_vec(), value })
     }
+
+    fn is_same(&self, other: &Self) -> bool {
+        let same_text = || match (self.value.comparable(), other.value.comparable()) {
+            (Some(own), Some(other)) => prepared(own).eq(prepared(other)),
+            _ => false,
+        };
+        self.oid == other.oid && (self.value == other.value || same_text())
+    }
+}
+
+/// A text as caseIgnoreMatch compares it (RFC 4518 sections 2.2 and 2.6.1): in lower case, one space between words, none at
+/// the ends.
+fn prepared(text: &str) -> impl Iterator<Item = char> {
+    let words = text.split(char::is_whitespace).filter(|word| !word.is_empty());
+    words.enumerate().flat_map(|(index, word)| {
+        let space = (index > 0).then_some(' ');
+        space.into_iter().chain(word.chars().flat_map(char::to_lowercase))
+    })
 }
 
 impl StringType {
@@ -163,16 +202,19 @@ impl fmt::Display for StringType {
 
 impl PartialEq for DistinguishedName {
     fn eq(&self, other: &Self) -> bool {
+        let same = |(own, other): (&Vec<Attribute>, &Vec<Attribute>)| is_same_relative_name(own, other);
         self.der == other.der
+            || (self.relative_names.len() == other.relative_names.len()
+                && self.relative_names.iter().zip(&other.relative_names).all(same))
     }
 }
 
 impl Eq for DistinguishedName {}
 
-impl Hash for DistinguishedName {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.der.hash(state);
-    }
+/// The same attributes in whatever order (X.501 section 13.5.2): each of the one is in the other and the other way round.
+fn is_same_relative_name(one: &[Attribute], other: &[Attribute]) -> bool {
+    let all_in = |some: &[Attribute], others: &[Attribute]| some.iter().all(|a| others.iter().any(|b| a.is_same(b)));
+    one.len() == other.len() && all_in(one, other) && all_in(other, one)
 }
 
 impl fmt::Debug for DistinguishedName {
@@ -181,8 +223,8 @@ impl fmt::Debug for DistinguishedName {
     }
 }
 
-/// RFC 4514: most specific relative name first, special characters escaped. Control characters are `\XX`, so that a
-/// name cannot forge a line of a log. A value without a text form, or of a type without a short name, is `#` and the
+/// RFC 4514: most specific relative name first, special characters escaped. Control and invisible characters are `\XX`, so
+/// that a name cannot forge a line of a log or read as another. A value without a text form, or of a type without a short name, is `#` and the
 /// hex of its DER (section 2.4).
 impl fmt::Display for DistinguishedName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -233,6 +275,14 @@ impl AttributeValue {
         }
     }
 
+    /// The text, where section 7.1 compares texts and not octets.
+    fn comparable(&self) -> Option<&str> {
+        match self.string_type {
+            StringType::Utf8 | StringType::Printable | StringType::Ia5 => std::str::from_utf8(&self.bytes).ok(),
+            _ => None,
+        }
+    }
+
     /// The hex of the value's DER, whose identifier has one octet.
     fn write_hex(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02x}", self.string_type.identifier())?;
@@ -249,6 +299,19 @@ impl AttributeValue {
     }
 }
 
+/// Control characters split headers and log lines; invisible ones make two names look like one: general category Cf, the
+/// line and paragraph separators, and whatever Unicode calls default-ignorable or has no glyph (fillers, the grapheme
+/// joiner, variation selectors, the blank Braille pattern).
+pub const fn is_hidden(character: char) -> bool {
+    matches!(character,
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}'
+        | '\u{70f}' | '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1345f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
 fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
     let last = text.chars().count().wrapping_sub(1);
     for (index, character) in text.chars().enumerate() {
@@ -256,7 +319,7 @@ fn write_escaped(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
             '"' | '+' | ',' | ';' | '<' | '>' | '\\' => write!(f, "\\{character}")?,
             ' ' if index == 0 || index == last => f.write_str("\\ ")?,
             '#' if index == 0 => f.write_str("\\#")?,
-            character if character.is_control() => {
+            character if is_hidden(character) => {
                 let mut octets = [0; 4];
                 character.encode_utf8(&mut octets).bytes().try_for_each(|octet| write!(f, "\\{octet:02X}"))?;
             }
@@ -282,7 +345,7 @@ fn short_name(oid: &[u8]) -> Option<&'static str> {
         [0x55, 0x04, 0x2a] => "GN",
         [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x01] => "UID",
         [0x09, 0x92, 0x26, 0x89, 0x93, 0xf2, 0x2c, 0x64, 0x01, 0x19] => "DC",
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x01] => "emailAddress",
+        EMAIL_ADDRESS => "emailAddress",
         _ => return None,
     })
 }
@@ -397,6 +460,7 @@ mod tests {
         assert_shown(COMMON_NAME, 0x0c, b" ", r"CN=\ ");
         assert_shown(COMMON_NAME, 0x0c, b"a\r\nb\0", r"CN=a\0D\0Ab\00");
         assert_shown(COMMON_NAME, 0x0c, "a\u{85}".as_bytes(), r"CN=a\C2\85");
+        assert_shown(COMMON_NAME, 0x0c, "a\u{202e}b\u{2028}".as_bytes(), r"CN=a\E2\80\AEb\E2\80\A8");
     }
 
     #[test]
@@ -415,6 +479,43 @@ mod tests {
         assert_eq!(dotted(&[0x55, 0x04, 0x03]), "2.5.4.3");
         assert_eq!(dotted(&[0x88, 0x37]), "2.999");
         assert_eq!(dotted(&[&[0xff; 30][..], &[0x7f, 0x01]].concat()), ".?.1");
+    }
+
+    #[test]
+    fn spellings_of_one_name_are_equal_and_other_names_are_not() {
+        const UTF8: u8 = 0x0c;
+        const PRINTABLE: u8 = 0x13;
+        let organisation = |kind: u8, value: &str| attribute(&[0x55, 4, 10], kind, value.as_bytes());
+        let name = |kind: u8, value: &str| {
+            DistinguishedName::parse(&name_der(&[
+                &[&organisation(kind, "Bank")],
+                &[&attribute(COMMON_NAME, kind, value.as_bytes())],
+            ]))
+            .unwrap()
+        };
+        let one = name(UTF8, "Issuing CA");
+        for (kind, same) in
+            [(PRINTABLE, "Issuing CA"), (UTF8, "ISSUING ca"), (PRINTABLE, "  issuing \t  ca "), (0x16, "Issuing CA")]
+        {
+            assert_eq!(one, name(kind, same), "{same:?}");
+        }
+        // Another text, another type of string that is not compared as text, space in a word, an umlaut that only looks alike.
+        for (kind, other) in
+            [(UTF8, "Issuing CA 2"), (0x14, "Issuing CA"), (UTF8, "IssuingCA"), (UTF8, "I ssuing CA"), (UTF8, "")]
+        {
+            assert_ne!(one, name(kind, other), "{other:?}");
+        }
+        assert_eq!(name(UTF8, "ÄRZTE"), name(UTF8, "ärzte"));
+        assert_ne!(name(UTF8, "\u{c4}"), name(UTF8, "A\u{308}"), "nothing is normalised");
+        let sets = |sets: &[&[&[u8]]]| DistinguishedName::parse(&name_der(sets)).unwrap();
+        let (a, b) = (organisation(UTF8, "a"), organisation(UTF8, "b"));
+        let upper = organisation(PRINTABLE, "A");
+        assert_eq!(sets(&[&[&a, &b]]), sets(&[&[&b, &upper]]), "a set has no order");
+        assert_ne!(sets(&[&[&a, &b]]), sets(&[&[&a], &[&b]]), "a sequence has");
+        assert_ne!(sets(&[&[&a], &[&b]]), sets(&[&[&b], &[&a]]));
+        assert_ne!(sets(&[&[&a, &a]]), sets(&[&[&a, &b]]));
+        assert_ne!(sets(&[&[&a]]), sets(&[&[&a], &[&b]]));
+        assert_ne!(sets(&[&[&a]]), sets(&[&[&attribute(COMMON_NAME, UTF8, b"a")]]));
     }
 
     #[test]
@@ -448,7 +549,7 @@ mod tests {
         fn a_shown_name_holds_no_control_character(value in prop::collection::vec(any::<u8>(), 0..40), kind in any::<u8>()) {
             let der = name_der(&[&[&attribute(COMMON_NAME, kind & 0x1e, &value)]]);
             let name = DistinguishedName::parse(&der).unwrap();
-            prop_assert!(!name.to_string().chars().any(char::is_control));
+            prop_assert!(!name.to_string().chars().any(is_hidden));
         }
     }
 }

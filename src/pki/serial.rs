@@ -51,6 +51,11 @@ impl SerialNumber {
         Ok(Self { length: content.len() as u8, octets })
     }
 
+    /// Returns `true` if it is above zero, as RFC 5280 section 4.1.2.2 asks.
+    pub fn is_positive(&self) -> bool {
+        !matches!(self.as_bytes(), [0x80..=0xff, ..] | [0])
+    }
+
     /// The content octets.
     pub fn as_bytes(&self) -> &[u8] {
         &self.octets[..usize::from(self.length)]

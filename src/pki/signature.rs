@@ -23,12 +23,16 @@ struct Algorithm {
 }
 
 /// What is relied on: SHA-256 and above, RSA of 2048 to 8192 bits, P-256, P-384, Ed25519. No SHA-1, no DSA.
-static ACCEPTED: [Algorithm; 13] = [
+static ACCEPTED: [Algorithm; 16] = [
     digested(algorithms::ECDSA_P256_SHA256, &SHA256, &ECDSA_P256_SHA256_ASN1),
     digested(algorithms::ECDSA_P384_SHA384, &SHA384, &ECDSA_P384_SHA384_ASN1),
     digested(algorithms::RSA_PKCS1_2048_8192_SHA256, &SHA256, &RSA_PKCS1_2048_8192_SHA256),
     digested(algorithms::RSA_PKCS1_2048_8192_SHA384, &SHA384, &RSA_PKCS1_2048_8192_SHA384),
     digested(algorithms::RSA_PKCS1_2048_8192_SHA512, &SHA512, &RSA_PKCS1_2048_8192_SHA512),
+    // RFC 4055 section 5: an AlgorithmIdentifier without the NULL is to be accepted.
+    digested(algorithms::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS, &SHA256, &RSA_PKCS1_2048_8192_SHA256),
+    digested(algorithms::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS, &SHA384, &RSA_PKCS1_2048_8192_SHA384),
+    digested(algorithms::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS, &SHA512, &RSA_PKCS1_2048_8192_SHA512),
     digested(algorithms::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, &SHA256, &RSA_PSS_2048_8192_SHA256),
     digested(algorithms::RSA_PSS_2048_8192_SHA384_LEGACY_KEY, &SHA384, &RSA_PSS_2048_8192_SHA384),
     digested(algorithms::RSA_PSS_2048_8192_SHA512_LEGACY_KEY, &SHA512, &RSA_PSS_2048_8192_SHA512),

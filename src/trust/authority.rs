@@ -168,9 +168,12 @@ pub(super) fn check(candidates: &[Candidate<'_>]) -> Result<Vec<AuthorityFacts>,
 
 fn check_one(candidate: &Candidate<'_>, all: &[Candidate<'_>], index: usize) -> Result<AuthorityFacts, String> {
     let certificate = &candidate.certificate;
-    let key = certificate.authority_key();
-    if let Some(twin) = all.iter().take(index).find(|earlier| earlier.certificate.authority_key() == key) {
+    if let Some(twin) = all.iter().take(index).find(|earlier| earlier.certificate.is_same_authority(certificate)) {
         return Err(format!("the CA {} has the same name and key already", twin.name));
+    }
+    // RFC 5280 section 4.1.2.6: a CA has a name. Without one, any other without one could be taken for it.
+    if certificate.subject().is_empty() {
+        return Err("its subject is empty; a CA has a name".to_owned());
     }
     let role = role(candidate, all)?;
     let issued_by = match candidate.issued_by {

@@ -85,13 +85,17 @@ pub fn true_reasons(id: &str) -> &'static [Reason] {
         "1" | "16" => &[Reason::BadCertificate],
         "2" => &[Reason::Expired, Reason::NotYetValid],
         "3" => &[Reason::UnknownCa],
+        // 4.4.15 has a negative serial number, which is refused whatever a list says of it.
+        "4" if id.starts_with("4.4.15:") => &[Reason::BadCertificate],
         "4" | "15" => &[Reason::Revoked, Reason::RevocationUnavailable],
         // 4.5.8 is a leaf signed with a key for lists only.
+        "5" if id.starts_with("4.5.8:") => &[Reason::WrongUsage],
         "5" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::BadCertificate],
         // Several leaves of these sections are CA certificates, which are no clients.
         "6" | "8" | "13" => &[Reason::WrongUsage],
         "7" => &[Reason::WrongUsage, Reason::RevocationUnavailable],
-        // Policy trees are out of scope: the extensions that steer them are critical, so they are refused.
+        // A leaf of this section is a CA certificate, too.
+        "12" if id.starts_with("4.12.10:") => &[Reason::WrongUsage],
         "9" | "10" | "11" | "12" => &[Reason::BadCertificate],
         "14" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::WrongUsage],
         other => panic!("section {other} of {id}"),

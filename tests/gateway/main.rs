@@ -19,6 +19,7 @@ mod draining;
 mod feed;
 mod feed_server;
 mod finish;
+mod forged_path;
 mod forgery;
 mod framing;
 mod http;

@@ -3,11 +3,13 @@
 mod budget;
 mod cache;
 mod cli;
+mod forged;
 mod identity;
 mod mutation;
 mod parts;
 mod path;
 mod pki;
+mod pools;
 mod recheck;
 mod standing;
 mod usage;

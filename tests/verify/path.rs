@@ -1,7 +1,10 @@
 //! Paths: who may have issued what.
 
 use crate::pki::{CN, Ca, PATTERN, World, assert_refused, below, ca_params, set_validity};
-use rcgen::{BasicConstraints, GeneralSubtree, IsCa, KeyPair, NameConstraints, SanType};
+use rcgen::{
+    BasicConstraints, CustomExtension, DistinguishedName, DnType, DnValue, GeneralSubtree, IsCa, Issuer, KeyPair,
+    NameConstraints, SanType,
+};
 use sekisho::gateway::verify::Reason;
 
 #[test]
@@ -96,7 +99,7 @@ fn a_leaf_cannot_issue() {
     let params = crate::pki::leaf_params("00009876543 mallory 1635");
     let middle = issuing.certify(params, key);
     let leaf = middle.leaf(CN);
-    assert_refused(world.verify(&[&leaf.der, &middle.der]), Reason::WrongUsage, "EndEntityUsedAsCa");
+    assert_refused(world.verify(&[&leaf.der, &middle.der]), Reason::WrongUsage, "is no CA");
 }
 
 #[test]
@@ -110,7 +113,7 @@ fn a_path_longer_than_a_ca_allows_is_refused() {
     world.ca("deeper", &deeper, "issued_by = \"short\"", &[]);
     world.trusts(&["root"]);
     assert!(world.verify(&[&short.leaf(CN).der]).is_ok());
-    assert_refused(world.verify(&[&deeper.leaf(CN).der]), Reason::WrongUsage, "PathLenConstraintViolated");
+    assert_refused(world.verify(&[&deeper.leaf(CN).der]), Reason::WrongUsage, "allows 0 CAs below it; the path has 1");
 }
 
 #[test]
@@ -143,7 +146,7 @@ fn name_constraints_of_a_ca_bind_its_clients() {
         issuing.leaf_with(CN, |params| params.subject_alt_names = vec![name])
     };
     assert!(world.verify(&[&leaf("pc.bank.example").der]).is_ok());
-    assert_refused(world.verify(&[&leaf("pc.other.example").der]), Reason::WrongUsage, "NameConstraintViolation");
+    assert_refused(world.verify(&[&leaf("pc.other.example").der]), Reason::WrongUsage, "is in no permitted subtree");
 }
 
 #[test]
@@ -158,4 +161,90 @@ fn a_renewed_ca_certificate_of_the_same_key_serves_when_the_old_one_has_expired(
     world.trusts(&["root"]);
     assert_refused(world.verify(&[&leaf.der, &old.der]), Reason::Expired, "expired at 2026-05-31");
     assert!(world.verify(&[&leaf.der, &renewed_der]).is_ok());
+}
+
+/// RFC 5280 section 7.1: one name, whatever string type, case and space its octets have.
+#[test]
+fn a_leafs_issuer_may_be_spelled_in_another_string_type_or_case() {
+    let (world, _, issuing) = World::bank();
+    let spelled = |value: DnValue| {
+        let mut params = ca_params("x");
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, value);
+        let issuer = Issuer::from_params(&params, &issuing.key);
+        crate::pki::leaf_params(CN).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone()
+    };
+    for name in [
+        DnValue::PrintableString("Bank Issuing CA".try_into().unwrap()),
+        DnValue::Utf8String("BANK issuing  CA".into()),
+        DnValue::PrintableString(" bank issuing ca".try_into().unwrap()),
+    ] {
+        let client = world.verify(&[&spelled(name.clone())]).unwrap_or_else(|refusal| panic!("{name:?}: {refusal}"));
+        assert_eq!(&**client.ca(), "issuing");
+    }
+    let other = spelled(DnValue::Utf8String("Bank Issuing CA 2".into()));
+    assert_refused(world.verify(&[&other]), Reason::UnknownCa, "no configured CA is named CN=Bank Issuing CA 2");
+}
+
+/// A critical extension about policies (RFC 5280 section 4.2 wants each of them recognised).
+fn policy_extension(arc: u64, content: &[u8]) -> CustomExtension {
+    let mut extension = CustomExtension::from_oid_content(&[2, 5, 29, arc], content.to_vec());
+    extension.set_criticality(true);
+    extension
+}
+
+#[test]
+fn critical_policies_are_understood_and_decide_where_a_ca_asks_for_one() {
+    // certificatePolicies with the policy 1.2.3 or 1.2.4; policyConstraints with requireExplicitPolicy 0.
+    let policy = |last: u8| policy_extension(32, &[0x30, 0x06, 0x30, 0x04, 0x06, 0x02, 0x2a, last]);
+    let explicit = || policy_extension(36, &[0x30, 0x03, 0x80, 0x01, 0x00]);
+    let decide = |of_ca: Vec<CustomExtension>, of_leaf: Vec<CustomExtension>| {
+        let root = Ca::root("Root");
+        let issuing = root.below_with("Issuing", |params| params.custom_extensions = of_ca);
+        let mut world = World::new();
+        world.ca("root", &root, PATTERN, &[]);
+        world.ca("issuing", &issuing, "issued_by = \"root\"", &[]);
+        world.trusts(&["root"]);
+        world.verify(&[&issuing.leaf_with(CN, |params| params.custom_extensions.extend(of_leaf)).der])
+    };
+    assert!(decide(vec![policy(3)], vec![policy(3)]).is_ok());
+    assert!(decide(vec![policy(3)], vec![policy(4)]).is_ok(), "nobody asks for one");
+    assert!(decide(vec![policy(3), explicit()], vec![policy(3)]).is_ok());
+    let none = "asks for an explicit certificate policy";
+    assert_refused(decide(vec![policy(3), explicit()], vec![policy(4)]), Reason::BadCertificate, none);
+    assert_refused(decide(vec![policy(3), explicit()], vec![]), Reason::BadCertificate, none);
+    assert_refused(decide(vec![explicit()], vec![policy(3)]), Reason::BadCertificate, none);
+}
+
+#[test]
+fn a_configured_ca_that_would_refuse_all_its_clients_is_an_error_of_the_configuration() {
+    let unknown = |params: &mut rcgen::CertificateParams| {
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 392, 9999, 1], vec![0x05, 0x00]);
+        extension.set_criticality(true);
+        params.custom_extensions.push(extension);
+    };
+    let server_only = |params: &mut rcgen::CertificateParams| {
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+    };
+    let errors = |root: &Ca, issuing: &Ca| {
+        let mut world = World::new();
+        world.ca("root", root, PATTERN, &[]);
+        world.ca("issuing", issuing, "issued_by = \"root\"", &[]);
+        world.trusts(&["root"]);
+        let (config, trust) = (world.config("ib"), world.load(None));
+        let policy =
+            sekisho::gateway::verify::SitePolicy::new(&config.sites[0], &config.cas, &trust, (&config.limits).into());
+        policy.err().unwrap_or_default().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let (root, odd_root) = (Ca::root("Root"), Ca::root_with("Root", unknown));
+    assert_eq!(errors(&root, &root.below("Issuing")), "");
+    let message = errors(&odd_root, &odd_root.below("Issuing"));
+    assert!(message.contains("ca[0].certificate") && message.contains("unknown critical extension"), "{message}");
+    let message = errors(&root, &root.below_with("Issuing", unknown));
+    assert!(message.contains("ca[1].certificate") && message.contains("unknown critical extension"), "{message}");
+    let message = errors(&root, &root.below_with("Issuing", server_only));
+    assert!(message.contains("ca[1].certificate") && message.contains("extKeyUsage without clientAuth"), "{message}");
+    let zero = root.below_with("Issuing", |params| params.serial_number = Some(0.into()));
+    let message = errors(&root, &zero);
+    assert!(message.contains("ca[1].certificate") && message.contains("serial number"), "{message}");
 }

@@ -69,7 +69,11 @@ fn the_links_of_a_ticket_are_rechecked_like_the_client() {
     let early = Timestamp::from_unix(0);
     assert_refused(recheck_links(&links, &policy, &trust, early), Reason::NotYetValid, "not valid before");
     assert_refused(recheck_links(&[], &policy, &trust, NOW), Reason::UnknownCa, "");
-    assert_refused(recheck_links(&links[..1], &policy, &trust, NOW), Reason::UnknownCa, "not a trust anchor");
+    assert_refused(recheck_links(&links[..1], &policy, &trust, NOW), Reason::UnknownCa, "this site");
+    world.trusts(&["issuing"]);
+    let of_issuing = world.policy(&trust);
+    assert!(recheck_links(&links, &of_issuing, &trust, NOW).is_ok());
+    assert_refused(recheck_links(&links[..1], &of_issuing, &trust, NOW), Reason::UnknownCa, "not a trust anchor");
 
     let other = Ca::root("Second Root");
     world.ca("second", &other, PATTERN, &[]);

@@ -58,7 +58,7 @@ fn an_empty_extended_key_usage_is_not_an_absent_one() {
 #[test]
 fn a_ca_certificate_cannot_be_a_client() {
     let (world, _, issuing) = World::bank();
-    assert_refused(world.verify(&[&issuing.der]), Reason::WrongUsage, "CaUsedAsEndEntity");
+    assert_refused(world.verify(&[&issuing.der]), Reason::WrongUsage, "is the certificate of a CA");
     let ca_with_a_cn = issuing.certify(
         {
             let mut params = leaf_params(CN);
@@ -67,7 +67,7 @@ fn a_ca_certificate_cannot_be_a_client() {
         },
         KeyPair::generate().unwrap(),
     );
-    assert_refused(world.verify(&[&ca_with_a_cn.der]), Reason::WrongUsage, "CaUsedAsEndEntity");
+    assert_refused(world.verify(&[&ca_with_a_cn.der]), Reason::WrongUsage, "is the certificate of a CA");
 }
 
 #[test]
@@ -104,6 +104,47 @@ fn an_unknown_critical_extension_is_refused_on_a_leaf_and_on_a_ca() {
     assert_refused(leaf_that(unknown(true)), Reason::BadCertificate, evidence);
     assert_refused(intermediate_that(unknown(true)), Reason::BadCertificate, evidence);
     assert!(leaf_that(unknown(false)).is_ok());
+}
+
+#[test]
+fn what_belongs_to_cas_alone_is_refused_on_a_leaf() {
+    let signs = leaf_that(|params| params.key_usages.push(KeyUsagePurpose::KeyCertSign));
+    assert_refused(signs, Reason::WrongUsage, "keyCertSign and is no CA");
+    let constraints = &[0x30, 0x07, 0xa0, 0x05, 0x30, 0x03, 0x82, 0x01, b'a'];
+    let constrains = leaf_that(|params| {
+        params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 30], constraints.to_vec()));
+    });
+    assert_refused(constrains, Reason::WrongUsage, "nameConstraints and is no CA");
+}
+
+#[test]
+fn a_serial_number_is_positive() {
+    for serial in [&[0][..], &[0x80], &[0xff, 0x01]] {
+        // rcgen writes every serial as positive: the octets are changed in the certificate and it is signed anew.
+        let (world, _, issuing) = World::bank();
+        let leaf = issuing.leaf_with(CN, |params| params.serial_number = Some(vec![0x55; serial.len()].into()));
+        let der = resigned(&leaf.der, serial, &issuing);
+        assert_refused(world.verify(&[&der]), Reason::BadCertificate, "which is not positive");
+    }
+}
+
+/// The certificate with these octets as its serial number, which has one octet fifty-five for each of them.
+fn resigned(der: &[u8], serial: &[u8], ca: &crate::pki::Ca) -> rustls::pki_types::CertificateDer<'static> {
+    use rcgen::SigningKey as _;
+    let (_, parsed) = x509_parser::parse_x509_certificate(der).unwrap();
+    let mut signed = parsed.tbs_certificate.as_ref().to_vec();
+    let header = [0x02, u8::try_from(serial.len()).unwrap()];
+    let place =
+        signed.windows(2 + serial.len()).position(|at| at[..2] == header && at[2..].iter().all(|octet| *octet == 0x55));
+    signed[place.unwrap() + 2..][..serial.len()].copy_from_slice(serial);
+    let element = |tag: u8, content: &[u8]| match u8::try_from(content.len()) {
+        Ok(length) if length < 0x80 => [&[tag, length], content].concat(),
+        _ => [&[tag, 0x82], &u16::try_from(content.len()).unwrap().to_be_bytes()[..], content].concat(),
+    };
+    // ecdsa-with-SHA256.
+    let algorithm = element(0x30, &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02]);
+    let signature = element(0x03, &[&[0], &ca.key.sign(&signed).unwrap()[..]].concat());
+    element(0x30, &[signed, algorithm, signature].concat()).into()
 }
 
 #[test]

@@ -168,8 +168,7 @@ fn too_large<'n>(client: &VerifiedClient, names: &'n HeaderNames) -> Option<&'n 
 }
 
 fn leaf_and_above(client: &VerifiedClient) -> (&[CertificateDer<'static>], &[CertificateDer<'static>]) {
-    let presented = client.presented();
-    presented.split_at(presented.len().min(1))
+    (client.presented().get(..1).unwrap_or_default(), client.path_above())
 }
 
 /// Returns `true` if a header holds them.

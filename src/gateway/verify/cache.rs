@@ -39,7 +39,8 @@ impl ChainCache {
     /// A cache of about this many octets.
     pub fn new(bytes: u64) -> Self {
         let weight = |_: &CacheKey, entry: &Entry| {
-            let octets: usize = entry.chain.presented.iter().map(|certificate| certificate.len()).sum();
+            let kept = entry.chain.presented.iter().chain(&entry.chain.above);
+            let octets: usize = kept.map(|certificate| certificate.len()).sum();
             u32::try_from(octets + ENTRY_OVERHEAD).unwrap_or(u32::MAX)
         };
         Self { chains: Cache::builder().max_capacity(bytes).weigher(weight).expire_after(UntilNotAfter).build() }

@@ -12,6 +12,7 @@ mod cache;
 mod path;
 mod policy;
 mod rules;
+mod signed;
 mod standing;
 mod trace;
 mod types;
@@ -24,9 +25,10 @@ pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, Veri
 
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
-use crate::trust::{Need, TrustSnapshot};
-use path::CandidatePath;
+use crate::trust::{Authority, Need, TrustSnapshot};
+use path::{CandidatePath, Candidates};
 use rustls::pki_types::CertificateDer;
+use signed::{Signatures, Unproven, VerifiedPath};
 use standing::Whose;
 use std::sync::Arc;
 use trace::Trace;
@@ -95,7 +97,7 @@ pub fn recheck_links(
     trust: &TrustSnapshot,
     now: Timestamp,
 ) -> Result<(), Refusal> {
-    if links.is_empty() || !links.iter().any(|link| policy.accepts(&link.issued_by)) {
+    if !policy.accepts_path(links.iter().map(|link| link.issued_by)) {
         return Err(Refusal::new(Reason::UnknownCa, "no CA of the session's path is accepted by this site any more"));
     }
     standing::check(links, None, trust, now).map(drop).map_err(|(_, refusal)| refusal)
@@ -139,68 +141,97 @@ fn decide(
     }
     let presented = trace.step(StepName::Parse, || parse(chain), |presented| describe_presented(presented))?;
     let candidates =
-        trace.step(StepName::Path, || path::candidates(&presented, trust), |found| path::describe(found))?;
+        trace.step(StepName::Path, || path::candidates(&presented, policy, trust), |found| path::describe(found))?;
     let mut keep = |verified: Arc<VerifiedChain>| {
         if let Some((cache, key)) = &place {
             cache.insert(*key, verified, now);
         }
     };
-    first_that_stands(&candidates, chain, policy, trust, now, trace, &mut keep)
+    let ground = Ground { chain, policy, trust, now };
+    first_verified(&candidates, &ground, trace, &mut keep)
 }
 
-/// The first candidate path that passes; else the refusal of the path that came furthest, where one whose signatures
-/// are another key's says less than one that breaks a rule.
-fn first_that_stands(
-    candidates: &[CandidatePath<'_>],
-    chain: &[CertificateDer<'_>],
-    policy: &SitePolicy,
-    trust: &TrustSnapshot,
+/// What a path is judged by.
+struct Ground<'a> {
+    chain: &'a [CertificateDer<'a>],
+    policy: &'a SitePolicy,
+    trust: &'a TrustSnapshot,
     now: Timestamp,
+}
+
+/// The decision on the first candidate whose signatures verify and whose CAs are valid at this time; without one, that
+/// there were too many, or the refusal of the candidate that came furthest, where one whose signatures are another key's
+/// says less than one that breaks a rule.
+fn first_verified(
+    candidates: &Candidates<'_>,
+    ground: &Ground<'_>,
     trace: &mut Trace<'_>,
     keep: &mut impl FnMut(Arc<VerifiedChain>),
 ) -> Result<VerifiedClient, Refusal> {
+    let mut signatures = Signatures::new(ground.trust);
     let mut furthest: Option<((StepName, bool), Refusal)> = None;
-    for candidate in candidates {
-        match judge(candidate, chain, policy, trust, now, trace, keep) {
-            Ok(client) => return Ok(client),
-            Err(refusal) => {
-                let reached = (trace.reached(), refusal.reason != Reason::UnknownCa);
-                if furthest.as_ref().is_none_or(|(before, _)| *before < reached) {
-                    furthest = Some((reached, refusal));
-                }
-            }
+    for candidate in &candidates.found {
+        let refusal = match prove(candidate, &mut signatures, trace) {
+            Ok(path) => match judge(&path, ground, trace, keep) {
+                Err((Whose::AuthoritysTime, refusal)) => refusal,
+                decision => return decision.map_err(|(_, refusal)| refusal),
+            },
+            Err(Unproven::Refused(refusal)) => refusal,
+            Err(Unproven::Ended(refusal)) => return Err(refusal),
+        };
+        let reached = (trace.reached(), refusal.reason != Reason::UnknownCa);
+        if furthest.as_ref().is_none_or(|(before, _)| *before < reached) {
+            furthest = Some((reached, refusal));
         }
+    }
+    if let Some(more) = &candidates.more {
+        return Err(more.clone());
     }
     // `path::candidates` refuses rather than find none.
     Err(furthest.map_or_else(|| Refusal::new(Reason::UnknownCa, "no candidate path"), |(_, refusal)| refusal))
 }
 
-/// One path through every step; what does not change with time comes first and is kept, of a client that stands or may
-/// stand once its status was asked for.
+/// Spends signature checks on a candidate that is worth them.
+fn prove<'a>(
+    candidate: &CandidatePath<'a>,
+    signatures: &mut Signatures<'a>,
+    trace: &mut Trace<'_>,
+) -> Result<VerifiedPath<'a>, Unproven> {
+    trace
+        .step(StepName::Algorithms, || rules::check(candidate), |()| rules::describe(candidate))
+        .map_err(Unproven::Refused)?;
+    let mut ended = false;
+    let path = trace.step(
+        StepName::Signatures,
+        || {
+            let path = VerifiedPath::prove(candidate, signatures);
+            ended = matches!(path, Err(Unproven::Ended(_)));
+            Ok((path?, signatures.count()))
+        },
+        |(_, count)| format!("every signature verifies ({count} checked)"),
+    );
+    path.map(|(path, _)| path).map_err(if ended { Unproven::Ended } else { Unproven::Refused })
+}
+
+/// A verified path through every further step; what does not change with time comes first and is kept, of a client that
+/// stands or may stand once its status was asked for.
 fn judge(
-    candidate: &CandidatePath<'_>,
-    chain: &[CertificateDer<'_>],
-    policy: &SitePolicy,
-    trust: &TrustSnapshot,
-    now: Timestamp,
+    path: &VerifiedPath<'_>,
+    ground: &Ground<'_>,
     trace: &mut Trace<'_>,
     keep: &mut impl FnMut(Arc<VerifiedChain>),
-) -> Result<VerifiedClient, Refusal> {
-    trace.step(StepName::Algorithms, || rules::check(candidate), |()| rules::describe(candidate))?;
-    trace.step(StepName::Signatures, || path::verify(candidate, now), |()| "every signature verifies".into())?;
-    trace.step(StepName::Usage, || usage::check(candidate), |()| usage::describe(candidate))?;
-    let issuer = trace.step(
-        StepName::Site,
-        || policy.admit(candidate, trust),
-        |issuer| format!("issued by CA {}", issuer.name()),
-    )?;
-    let identity = trace.step(StepName::Identity, || policy.identify(candidate, issuer), policy::describe)?;
-    let verified = Arc::new(VerifiedChain::of(candidate, chain, issuer, identity));
+) -> Result<VerifiedClient, (Whose, Refusal)> {
+    let Ground { policy, trust, now, .. } = *ground;
+    let verified = lasting(path, ground, trace).map_err(|refusal| (Whose::Leaf, refusal))?;
+    let mut whose = Whose::Leaf;
     let decision = trace.step(
         StepName::Standing,
         || {
-            let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now)
-                .map_err(|(_, refusal)| refusal.issued_by(&verified.ca))?;
+            let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now);
+            let standing = standing.map_err(|(of, refusal)| {
+                whose = of;
+                refusal.issued_by(&verified.ca)
+            })?;
             Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),
@@ -208,11 +239,21 @@ fn judge(
     if decision.as_ref().map_or_else(Refusal::is_pending, |_| true) {
         keep(verified);
     }
-    decision
+    decision.map_err(|refusal| (whose, refusal))
 }
 
-/// Time and revocation of a chain verified before. `None`: a CA of its path no longer stands, and another path (a
-/// renewed CA certificate of the same key) may.
+/// What stays true of a path while CAs and policy stay the same.
+fn lasting(path: &VerifiedPath<'_>, ground: &Ground<'_>, trace: &mut Trace<'_>) -> Result<Arc<VerifiedChain>, Refusal> {
+    let policy = ground.policy;
+    trace.step(StepName::Usage, || usage::check(path), |()| usage::describe(path))?;
+    let named = |issuer: &&Authority| format!("issued by CA {}", issuer.name());
+    let issuer = trace.step(StepName::Site, || policy.admit(path), named)?;
+    let identity = trace.step(StepName::Identity, || policy.identify(path, issuer), policy::describe)?;
+    Ok(Arc::new(VerifiedChain::of(path, ground.chain, issuer, identity)))
+}
+
+/// Time and revocation of a chain verified before. `None`: a CA certificate of its path is not valid at this time, and
+/// another one of the same CA may be.
 fn stand(
     verified: &Arc<VerifiedChain>,
     policy: &SitePolicy,
@@ -221,8 +262,8 @@ fn stand(
 ) -> Option<Result<VerifiedClient, Refusal>> {
     match standing::check(&verified.links, Some(&verified.holder()), trust, now) {
         Ok(standing) => Some(Ok(VerifiedClient::of(Arc::clone(verified), standing, policy, trust, now))),
-        Err((Whose::Leaf, refusal)) => Some(Err(refusal.issued_by(&verified.ca))),
-        Err((Whose::Authority, _)) => None,
+        Err((Whose::AuthoritysTime, _)) => None,
+        Err((_, refusal)) => Some(Err(refusal.issued_by(&verified.ca))),
     }
 }
 

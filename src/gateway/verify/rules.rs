@@ -3,6 +3,8 @@
 use super::path::CandidatePath;
 use super::types::{Reason, Refusal};
 use crate::pki::certificate::{Certificate, PublicKeyKind, Version};
+use crate::pki::form;
+use crate::trust::Authority;
 
 /// Sizes of RSA keys: below, factoring is in reach; above, one verification costs a peer nothing and us much.
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;
@@ -25,17 +27,31 @@ pub(super) fn check(candidate: &CandidatePath<'_>) -> Result<(), Refusal> {
         check_form(certificate).map_err(|what| bad(certificate, &what))?;
         check_key(certificate).map_err(|what| bad(certificate, &what))?;
     }
-    let anchor = candidate.anchor().certificate();
+    let anchor = candidate.anchor.certificate();
     check_key(anchor).map_err(|what| bad(anchor, &what))
 }
 
 pub(super) fn describe(candidate: &CandidatePath<'_>) -> String {
     let keys: Vec<String> = candidate
         .certificates()
-        .chain([candidate.anchor().certificate()])
+        .chain([candidate.anchor.certificate()])
         .map(|certificate| certificate.public_key().to_string())
         .collect();
     format!("keys, leaf first: {}", keys.join(", "))
+}
+
+/// Checks a configured CA by itself, so that one that refuses each of its clients is an error of the configuration.
+///
+/// Of an anchor its own signature, form and serial number do not count: some old roots are no v3, or have the serial 0.
+pub(super) fn check_configured(authority: &Authority) -> Result<(), String> {
+    let certificate = authority.certificate();
+    if let [oid, ..] = certificate.unknown_critical_extensions() {
+        return Err(format!("has the unknown critical extension {oid}, so that no client of it could be accepted"));
+    }
+    if authority.issued_by().is_some() {
+        check_form(certificate)?;
+    }
+    check_key(certificate)
 }
 
 fn check_form(certificate: &Certificate) -> Result<(), String> {
@@ -44,6 +60,10 @@ fn check_form(certificate: &Certificate) -> Result<(), String> {
     }
     if let [oid, ..] = certificate.unknown_critical_extensions() {
         return Err(format!("has the unknown critical extension {oid}"));
+    }
+    form::check(certificate.der()).map_err(|error| format!("is not the DER of RFC 5280 section 4.1: {error}"))?;
+    if !certificate.serial().is_positive() {
+        return Err(format!("has the serial number {}, which is not positive", certificate.serial()));
     }
     let algorithm = certificate.signature_algorithm();
     if !SIGNATURE_ALGORITHMS.contains(&algorithm) {

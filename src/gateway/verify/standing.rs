@@ -21,10 +21,13 @@ pub(super) struct Standing {
 /// Whose fault it is that a path does not stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Whose {
-    /// The leaf's: no other path can help.
+    /// The leaf's.
     Leaf,
-    /// A CA's above it: a renewed CA certificate may.
+    /// A CA's above it: it is revoked or blocked, or its status is missing.
     Authority,
+    /// A CA's above it, whose certificate is not valid at this time: another one of the same CA may be. Nothing else is
+    /// answered by another path, since the client chooses what it sends along.
+    AuthoritysTime,
 }
 
 /// Checks every certificate of a path, leaf first, who holds its leaf if that is known, and the anchor's validity.
@@ -70,9 +73,10 @@ pub(super) fn check(
     }
     check_blocks(links, holder, trust, now)?;
     for (link, whose) in with_owner(links) {
+        let whose = if whose == Whose::Leaf { whose } else { Whose::AuthoritysTime };
         check_time(link, now).map_err(|refusal| (whose, refusal))?;
     }
-    check_anchor(links, trust, now).map_err(|refusal| (Whose::Authority, refusal))?;
+    check_anchor(links, trust, now).map_err(|refusal| (Whose::AuthoritysTime, refusal))?;
     match unavailable {
         Some((whose, ca, why)) => {
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
@@ -86,7 +90,7 @@ impl From<Whose> for Subject {
     fn from(whose: Whose) -> Self {
         match whose {
             Whose::Leaf => Self::EndEntity,
-            Whose::Authority => Self::Authority,
+            Whose::Authority | Whose::AuthoritysTime => Self::Authority,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What verification yields: a proof, or a refusal with its evidence.
 
-use super::path::CandidatePath;
 use super::policy::SitePolicy;
+use super::signed::VerifiedPath;
 use super::standing::Standing;
 use crate::gateway::headers::ChainHeaders;
 use crate::gateway::identity::Identity;
@@ -22,6 +22,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct VerifiedChain {
     pub(super) presented: Vec<CertificateDer<'static>>,
+    pub(super) above: Vec<CertificateDer<'static>>,
     pub(super) fingerprint: Fingerprint,
     pub(super) identity: Identity,
     pub(super) subject: String,
@@ -127,7 +128,7 @@ impl fmt::Display for Unenforced {
 impl VerifiedChain {
     /// What was found of a path that passed every step which does not change with time.
     pub(super) fn of(
-        path: &CandidatePath<'_>,
+        path: &VerifiedPath<'_>,
         presented: &[CertificateDer<'_>],
         issuer: &Authority,
         identity: Identity,
@@ -146,7 +147,8 @@ impl VerifiedChain {
             subject: path.leaf().subject().to_string(),
             issuer: path.leaf().issuer().to_string(),
             ca: Arc::clone(issuer.name()),
-            links: path.certificates().zip(path.issuers()).map(link).collect(),
+            above: path.intermediates().map(|certificate| certificate.der().clone()).collect(),
+            links: path.certificates().zip(path.issuer_keys()).map(link).collect(),
             headers: ChainHeaders::default(),
         }
     }
@@ -234,6 +236,12 @@ impl VerifiedClient {
     /// The presented chain, leaf first.
     pub fn presented(&self) -> &[CertificateDer<'static>] {
         &self.chain.presented
+    }
+
+    /// The CA certificates of the verified path below its trust anchor, from the leaf's issuer upward, whether the client
+    /// sent them or not (RFC 9440 section 2.2).
+    pub fn path_above(&self) -> &[CertificateDer<'static>] {
+        &self.chain.above
     }
 
     /// What the chain's certificates say in headers, once it was written.
@@ -458,7 +466,8 @@ impl VerifiedClient {
         let subject = format!("CN={}", identity.common_name());
         let links = vec![Link { serial, issued_by: AuthorityKey::of(&[], &[]), not_before, not_after, points: None }];
         let (issuer, ca, headers) = (issuer.to_owned(), "test".into(), ChainHeaders::default());
-        let chain = VerifiedChain { presented, fingerprint, identity, subject, issuer, ca, links, headers };
+        let above = presented.iter().skip(1).cloned().collect();
+        let chain = VerifiedChain { presented, above, fingerprint, identity, subject, issuer, ca, links, headers };
         Self {
             chain: Arc::new(chain),
             verified_at: not_before,
