@@ -65,6 +65,49 @@ fn a_listed_serial_is_revoked_and_another_is_good() {
 }
 
 #[test]
+fn a_list_with_an_odd_serial_is_in_force_and_its_alarm_names_it() {
+    let ca = TestCa::root("A");
+    let loaded = snapshot(&[ca.parts("a", None)], &[&ca.list().number(7).revoke(&[0x80]).revoke(&[5]).sign()], None);
+    assert_eq!((status(&loaded.snapshot, &ca, 5), status(&loaded.snapshot, &ca, 6)), (revoked("7"), good("7")));
+    assert_eq!(kinds(&loaded), [AlarmKind::OddSerial]);
+    let alarm = loaded.alarms[0].to_string();
+    assert!(alarm.starts_with("odd-serial: ca a, 0.crl: 1 entries") && alarm.contains("80"), "{alarm}");
+}
+
+/// RFC 5280 section 7.1: the same name in other octets.
+#[test]
+fn a_list_whose_issuer_is_spelled_in_another_string_type_or_case_is_the_cas() {
+    let ca = TestCa::root("Bank CA");
+    let attribute =
+        |kind: u8, name: &[u8]| element(0x30, &[element(0x06, &[0x55, 4, 3]), element(kind, name)].concat());
+    let name = |kind: u8, name: &[u8]| element(0x30, &element(0x31, &attribute(kind, name)));
+    for (kind, text) in [(0x13, &b"Bank CA"[..]), (0x0c, b"BANK  ca"), (0x13, b" bank ca ")] {
+        let list = ca.list().issuer(&name(kind, text)).number(7).revoke(&[5]).sign();
+        let loaded = snapshot(&[ca.parts("a", None)], &[&list], None);
+        assert_eq!(status(&loaded.snapshot, &ca, 5), revoked("7"), "{:?}", loaded.alarms);
+    }
+    let other = ca.list().issuer(&name(0x0c, b"Bank CA 2")).number(7).sign();
+    assert!(kinds(&snapshot(&[ca.parts("a", None)], &[&other], None)).contains(&AlarmKind::UnknownIssuer));
+}
+
+#[test]
+fn a_ca_without_a_subject_and_a_ca_spelled_twice_are_refused() {
+    let refused = |parts: &[AuthorityParts]| TrustSnapshot::from_parts(parts, &[], None, NOW).unwrap_err().to_string();
+    let mut nameless = TestCa::root("A");
+    nameless.params.distinguished_name = rcgen::DistinguishedName::new();
+    let der = nameless.params.self_signed(&nameless.key).unwrap().der().clone();
+    let certificate = sekisho::pki::certificate::Certificate::parse(&der).unwrap();
+    let message = refused(&[AuthorityParts { certificate, ..nameless.parts("a", None) }]);
+    assert!(message.contains("its subject is empty"), "{message}");
+
+    let first = TestCa::root("Bank CA");
+    let key = rcgen::KeyPair::try_from(first.key.serialize_der()).unwrap();
+    let second = TestCa::with_key(key, "BANK  CA", CA_USAGES, UNCONSTRAINED, 9, None);
+    let message = refused(&[first.parts("a", None), second.parts("b", None)]);
+    assert!(message.contains("the CA a has the same name and key already"), "{message}");
+}
+
+#[test]
 fn a_ca_without_a_list_cannot_tell_and_is_named() {
     let (ca, other) = (TestCa::root("A"), TestCa::root("B"));
     let loaded = snapshot(&[ca.parts("a", None)], &[], None);

@@ -64,11 +64,12 @@ pub(super) fn examine(
 
 /// The CA whose key signed a list: bound to the key, not only to the name.
 fn signer<'a>(list: &CertificateList<'_>, authorities: &'a [AuthorityFacts]) -> Result<&'a AuthorityFacts, Rejection> {
-    let mut named: Vec<_> =
-        authorities.iter().filter(|one| one.certificate.subject().der() == list.issuer_der()).collect();
+    // RFC 5280 section 7.1: the same name may be spelled in other octets.
+    let issuer = DistinguishedName::parse(list.issuer_der()).ok();
+    let is_named = |one: &&AuthorityFacts| issuer.as_ref() == Some(one.certificate.subject());
+    let mut named: Vec<_> = authorities.iter().filter(is_named).collect();
     let Some(first) = named.first().copied() else {
-        let issuer =
-            DistinguishedName::parse(list.issuer_der()).map_or_else(|_| "?".to_owned(), |name| name.to_string());
+        let issuer = issuer.map_or_else(|| "?".to_owned(), |name| name.to_string());
         return Err(Rejection {
             kind: AlarmKind::UnknownIssuer,
             ca: None,

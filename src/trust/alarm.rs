@@ -49,6 +49,8 @@ pub enum AlarmKind {
     Stale,
     /// Revocations that were in force are on no list any more; they stay refused.
     Withdrawn,
+    /// Entries with serial numbers that no certificate has; the list is in force all the same.
+    OddSerial,
 }
 
 impl AlarmKind {
@@ -94,6 +96,7 @@ impl AlarmKind {
             Self::DeltaWithoutBase => "delta-without-base",
             Self::Stale => "stale",
             Self::Withdrawn => "withdrawn",
+            Self::OddSerial => "odd-serial",
         }
     }
 }

@@ -82,6 +82,14 @@ impl RevocationList {
         }
     }
 
+    /// What is odd about the serial numbers of its entries.
+    pub(super) fn odd_serials(&self) -> Option<String> {
+        match &self.content {
+            Content::Index(index) => index.odd().message(),
+            Content::NotUnderstood(_) => None,
+        }
+    }
+
     /// Octets of memory its index takes.
     pub fn index_octets(&self) -> usize {
         match &self.content {

@@ -9,7 +9,7 @@
 //! is ever in memory.
 
 use super::background::{OCTETS_AT_ONCE, make_way, making_way};
-use crate::pki::crl::{CertificateList, CrlError, Entry, RevocationReason};
+use crate::pki::crl::{CertificateList, CrlError, Entry, ListedSerial, RevocationReason};
 use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
 use crate::pki::time::Timestamp;
 
@@ -46,6 +46,35 @@ pub struct RevokedIndex {
     rows: Vec<u8>,
     /// For each bucket the number of its first row, and the number of rows at the end.
     buckets: Vec<u32>,
+    odd: OddSerials,
+}
+
+/// Entries of a list whose serial number is zero, negative or too long: no certificate that is accepted has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OddSerials {
+    count: usize,
+    /// The first of them, hex of its octets.
+    first: String,
+}
+
+impl OddSerials {
+    fn note(&mut self, octets: &[u8]) {
+        if self.count == 0 {
+            self.first = octets.iter().map(|octet| format!("{octet:02x}")).collect();
+        }
+        self.count += 1;
+    }
+
+    /// What is odd about the list, if anything is.
+    pub fn message(&self) -> Option<String> {
+        let Self { count, first } = self;
+        (*count > 0).then(|| {
+            format!(
+                "{count} entries have a serial number that is zero, negative or longer than a certificate's may be, the \
+                 first of them {first}: they revoke no certificate; ask the CA which ones it means"
+            )
+        })
+    }
 }
 
 impl RevokedIndex {
@@ -55,10 +84,18 @@ impl RevokedIndex {
     /// [`CrlError`] when an entry cannot be read or understood: then nothing of the list counts.
     pub fn build(list: &CertificateList<'_>) -> Result<Self, CrlError> {
         let bucket_count = list.revoked_octets() / OCTETS_PER_BUCKET + 1;
-        let mut index = Self { serial_octets: 1, rows: Vec::new(), buckets: vec![0; bucket_count + 1] };
+        let (rows, odd) = (Vec::new(), OddSerials::default());
+        let mut index = Self { serial_octets: 1, rows, buckets: vec![0; bucket_count + 1], odd };
         let mut entries = 0_usize;
         for serial in making_way(list.serials()) {
-            let serial = serial?;
+            let serial = match serial? {
+                ListedSerial::Positive(serial) => serial,
+                ListedSerial::Odd { number, octets } => {
+                    index.odd.note(&octets);
+                    let Some(serial) = number else { continue };
+                    serial
+                }
+            };
             index.serial_octets = index.serial_octets.max(serial.as_bytes().len());
             let bucket = index.bucket(&extend(&serial));
             if let Some(count) = index.buckets.get_mut(bucket) {
@@ -125,6 +162,11 @@ impl RevokedIndex {
             let (serial, value) = row.split_at_checked(self.serial_octets)?;
             Some((SerialNumber::from_der_content(serial).ok()?, unpack(value)?))
         })
+    }
+
+    /// Its entries with odd serial numbers.
+    pub const fn odd(&self) -> &OddSerials {
+        &self.odd
     }
 
     /// How many serials it holds.

@@ -214,6 +214,11 @@ impl Selection<'_> {
                 message: "no revocation list that says who is good is in force".to_owned(),
             });
         }
+        for list in lists.all() {
+            if let Some(message) = list.odd_serials() {
+                alarms.push(alarm(authority, list, AlarmKind::OddSerial, message));
+            }
+        }
         // One that a delta proved to be stale has its alarm already.
         for one in lists.good().filter(|one| self.now > one.next_update && one.outdated_by.is_none()) {
             let message = format!("it is stale since {}", one.next_update);

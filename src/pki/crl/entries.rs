@@ -3,7 +3,7 @@
 use super::extensions::entry_extensions;
 use super::{CrlError, Extended};
 use crate::pki::der::{self, Reader, tag};
-use crate::pki::serial::SerialNumber;
+use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialError, SerialNumber};
 use crate::pki::time::Timestamp;
 use std::fmt;
 
@@ -37,9 +37,33 @@ pub enum RevocationReason {
     AaCompromise = 10,
 }
 
+/// The serial number of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListedSerial {
+    /// A positive number, as RFC 5280 section 4.1.2.2 asks.
+    Positive(SerialNumber),
+    /// Zero, negative or too long: no certificate that is accepted has it. What a negative one was meant for cannot be told;
+    /// the positive number of the same octets is another certificate's (PKITS 4.4.14).
+    Odd {
+        /// The number; none of one that is too long.
+        number: Option<SerialNumber>,
+        /// Its first octets, for a message.
+        octets: Vec<u8>,
+    },
+}
+
+impl ListedSerial {
+    fn number(&self) -> Option<SerialNumber> {
+        match self {
+            Self::Positive(serial) => Some(*serial),
+            Self::Odd { number, .. } => *number,
+        }
+    }
+}
+
 /// The serials of a list's entries in their order, and nothing else of them read: for who only counts. Ends at the
 /// first error.
-pub(super) fn serials(revoked: &[u8]) -> impl Iterator<Item = Result<SerialNumber, CrlError>> {
+pub(super) fn serials(revoked: &[u8]) -> impl Iterator<Item = Result<ListedSerial, CrlError>> {
     let mut rest = Reader::new(revoked);
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -54,10 +78,17 @@ pub(super) fn serials(revoked: &[u8]) -> impl Iterator<Item = Result<SerialNumbe
 }
 
 /// The next entry's serial, and what follows it.
-fn serial<'a>(rest: &mut Reader<'a>) -> Result<(SerialNumber, Reader<'a>), CrlError> {
+fn serial<'a>(rest: &mut Reader<'a>) -> Result<(ListedSerial, Reader<'a>), CrlError> {
     let mut entry = rest.inside(tag::SEQUENCE, "an entry")?;
-    let serial = entry.element(tag::INTEGER, "userCertificate")?;
-    Ok((SerialNumber::from_der_content(serial.content).map_err(|_| CrlError::Serial)?, entry))
+    let content = entry.element(tag::INTEGER, "userCertificate")?.content;
+    let serial = match SerialNumber::from_der_content(content) {
+        Ok(serial) if serial.is_positive() => ListedSerial::Positive(serial),
+        Err(SerialError::Empty) => return Err(CrlError::Serial),
+        odd => {
+            ListedSerial::Odd { number: odd.ok(), octets: content.iter().copied().take(MAX_SERIAL_OCTETS).collect() }
+        }
+    };
+    Ok((serial, entry))
 }
 
 /// The walk over a list's entries; ends at the first error.
@@ -82,7 +113,8 @@ impl<'a> Entries<'a> {
         Self { rest: Reader::new(revoked), extended, kind }
     }
 
-    fn read(&mut self) -> Result<Entry, CrlError> {
+    /// The next entry; none of one whose serial number no certificate has.
+    fn read(&mut self) -> Result<Option<Entry>, CrlError> {
         let (serial, mut entry) = serial(&mut self.rest)?;
         let revoked_at = der::time(entry.any("revocationDate")?, "revocationDate")?;
         let reason = match entry.optional(tag::SEQUENCE, "crlEntryExtensions")? {
@@ -94,7 +126,7 @@ impl<'a> Entries<'a> {
         if reason == RevocationReason::RemoveFromCrl && self.kind == ListKind::Base {
             return Err(CrlError::RemoveFromCrl);
         }
-        Ok(Entry { serial, revoked_at, reason })
+        Ok(serial.number().map(|serial| Entry { serial, revoked_at, reason }))
     }
 }
 
@@ -103,14 +135,17 @@ impl Iterator for Entries<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.rest.is_empty() {
-            return None;
+        while !self.rest.is_empty() {
+            match self.read() {
+                Ok(Some(entry)) => return Some(Ok(entry)),
+                Ok(None) => {}
+                Err(error) => {
+                    self.rest = Reader::new(&[]);
+                    return Some(Err(error));
+                }
+            }
         }
-        let entry = self.read();
-        if entry.is_err() {
-            self.rest = Reader::new(&[]);
-        }
-        Some(entry)
+        None
     }
 }
 

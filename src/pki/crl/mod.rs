@@ -5,7 +5,7 @@ mod extensions;
 mod number;
 
 pub use super::signature::SignatureError;
-pub use entries::{Entries, Entry, ListKind, RevocationReason};
+pub use entries::{Entries, Entry, ListKind, ListedSerial, RevocationReason};
 pub use extensions::{Holders, NotUnderstood, Part, Scope};
 pub use number::CrlNumber;
 
@@ -13,7 +13,6 @@ pub use super::der::DerError;
 
 use super::der::{self, Reader, tag};
 use super::fingerprint::sha256;
-use super::serial::SerialNumber;
 use super::signature;
 use super::time::Timestamp;
 use std::cmp::Ordering;
@@ -74,7 +73,7 @@ pub enum CrlError {
     NextUpdateBeforeThisUpdate,
     /// An entry with reason removeFromCRL in a list that is not a delta (section 5.3.1).
     RemoveFromCrl,
-    /// An entry's serial has more octets than any certificate's here may.
+    /// An entry's serial number has no octets.
     Serial,
     /// An entry that cannot be understood, so that the list cannot be either.
     NotUnderstood(NotUnderstood),
@@ -159,7 +158,7 @@ impl<'a> CertificateList<'a> {
     }
 
     /// The serials of the entries in their order, at a third of a walk's cost; the rest of them is not looked at.
-    pub fn serials(&self) -> impl Iterator<Item = Result<SerialNumber, CrlError>> {
+    pub fn serials(&self) -> impl Iterator<Item = Result<ListedSerial, CrlError>> {
         entries::serials(self.revoked)
     }
 
@@ -234,7 +233,7 @@ impl fmt::Display for CrlError {
             Self::DuplicateExtension(oid) => write!(f, "extension {oid} stands there twice"),
             Self::NextUpdateBeforeThisUpdate => f.write_str("nextUpdate is not after thisUpdate"),
             Self::RemoveFromCrl => f.write_str("an entry has reason removeFromCRL in a list that is not a delta"),
-            Self::Serial => f.write_str("an entry's serial number is empty or too long"),
+            Self::Serial => f.write_str("an entry's serial number is empty"),
             Self::NotUnderstood(what) => write!(f, "the list cannot be understood: {what}"),
         }
     }
