@@ -640,7 +640,37 @@ fn an_authority_states_its_revocation_its_issuer_and_a_sound_identity_pattern() 
         (
             &[(IDENTITY, "identity = '(?<contract>[0-9]+)'")],
             &[
-                "16: ca[1].identity: has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID)",
+                "16: ca[1].identity: has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID), or contract_in_name = false if the CN has a login ID only, which is unique in the bank",
+            ],
+        ),
+        (
+            &[(IDENTITY, "identity = '(?<contract_id>[0-9]+)(?<user_id>[0-9a-z]*)'")],
+            &[
+                "16: ca[1].identity: is ambiguous: the CN \"11\" can be read with one contract_id or user_id and with another. Put a character between them that neither can have, or give them fixed lengths",
+            ],
+        ),
+        (
+            &[(IDENTITY, "identity = '(?<contract_id>(?<user_id>[a-z]+)) A'")],
+            &[
+                "16: ca[1].identity: has contract_id and user_id in one another, so that one text would be two IDs. Where the CN names no contract, write user_id alone and contract_in_name = false",
+            ],
+        ),
+        (
+            &[(IDENTITY, "identity = '(?<contract_id>[0-9]+)'\ncontract_in_name = false")],
+            &[
+                "16: ca[1].identity: has a capture contract_id, and contract_in_name = false says that no CN names a contract; remove one of the two",
+            ],
+        ),
+        (
+            &[(IDENTITY, "identity = '[0-9]+'\ncontract_in_name = false")],
+            &[
+                "16: ca[1].identity: has no capture user_id; write (?<user_id>…) around the login ID, the only thing that tells clients apart",
+            ],
+        ),
+        (
+            &[(IDENTITY, "identity = '(?<user_id>[0-9]+)'\ncontract_in_name = false\ncontracts = [\"1\"]")],
+            &[
+                "18: ca[1].contracts: limits contracts, and with contract_in_name = false no CN names one: nobody could enter; remove it",
             ],
         ),
         (

@@ -13,8 +13,11 @@ use regex::{Regex, RegexBuilder};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The capture that every identity pattern must have: whose certificate it is (契約者ID).
+/// The capture of the contract (契約者ID), which every identity pattern has unless contract_in_name = false.
 pub(super) const CONTRACT_ID: &str = "contract_id";
+
+/// The capture of the user within the contract (利用者ID), or of a login ID that is unique in the bank.
+const USER_ID: &str = "user_id";
 
 /// The term of a route's `require` that is not the name of a capture.
 pub(super) const CERTIFICATE: &str = "certificate";
@@ -92,9 +95,23 @@ fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (
     }
     let identity_written = section.has("identity");
     let identity = section.optional("identity", pattern);
+    let contract_place = section.place_of("contract_in_name");
+    let contract_in_name = section.or("contract_in_name", true, boolean);
+    if !contract_in_name && !identity_written {
+        section.document.refuse(&contract_place, "is about the pattern in identity, which this CA has not; remove it");
+    }
+    if let Some(pattern) = &identity {
+        check_pattern(section.document, pattern, contract_in_name);
+    }
+    let contracts_place = section.place_of("contracts");
     let contracts = section.optional("contracts", |item| {
         some_of(item, "no contract could enter; leave the key out to admit any", contract_range)
     });
+    if contracts.is_some() && !contract_in_name {
+        let message =
+            "limits contracts, and with contract_in_name = false no CN names one: nobody could enter; remove it";
+        section.document.refuse(&contracts_place, message);
+    }
     let guidance = guidance::of_ca(&mut section);
     section.finish();
     let issued_by_name = issued_by.as_ref().map(|above| above.value.clone());
@@ -111,6 +128,13 @@ fn read_one(mut section: Section<'_>, names: &mut Unique, sound: &mut bool) -> (
         guidance,
     };
     (ca, Draft { issued_by, identity_written })
+}
+
+impl Ca {
+    /// A user ID that is refused, since the CN of a client without a user has the same text in its place.
+    pub fn fixed_user_id(&self) -> Option<String> {
+        self.identity.as_ref().and_then(|pattern| super::pattern::fixed_user_id(&pattern.value))
+    }
 }
 
 impl Authorities {
@@ -299,7 +323,7 @@ fn anchor_expiry(item: &Item<'_>) -> Option<AnchorExpiry> {
     one_of(item, "a policy for an expired trust anchor", &answers)
 }
 
-/// A pattern for the whole CN, with a capture `contract_id`.
+/// A pattern for the whole CN.
 fn pattern(item: &Item<'_>) -> Option<Placed<Regex>> {
     let Some(text) = item.as_str() else {
         item.refuse_type("a pattern", "a regular expression in single quotes: '(?<contract_id>[0-9]{11})'");
@@ -312,16 +336,37 @@ fn pattern(item: &Item<'_>) -> Option<Placed<Regex>> {
             return None;
         }
     };
-    let captures: Vec<&str> = regex.capture_names().flatten().collect();
-    if !captures.contains(&CONTRACT_ID) {
-        item.refuse("has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID)");
-        return None;
-    }
-    if captures.contains(&CERTIFICATE) {
+    if regex.capture_names().flatten().any(|name| name == CERTIFICATE) {
         item.refuse("has a capture named certificate, which means the client certificate itself in require; rename it");
         return None;
     }
     Some(placed(item, regex))
+}
+
+/// Checks that a pattern says whose certificate it is, and in one way only.
+fn check_pattern(document: &Document, pattern: &Placed<Regex>, contract_in_name: bool) {
+    let has = |capture: &str| pattern.value.capture_names().flatten().any(|name| name == capture);
+    let message = match (contract_in_name, has(CONTRACT_ID), has(USER_ID)) {
+        (true, false, _) => {
+            "has no capture contract_id; write (?<contract_id>…) around the contract ID (契約者ID), or \
+                             contract_in_name = false if the CN has a login ID only, which is unique in the bank"
+                .to_owned()
+        }
+        (false, true, _) => {
+            "has a capture contract_id, and contract_in_name = false says that no CN names a contract; \
+                             remove one of the two"
+                .to_owned()
+        }
+        (false, false, false) => {
+            "has no capture user_id; write (?<user_id>…) around the login ID, the only thing that tells clients apart"
+                .to_owned()
+        }
+        _ => match super::pattern::check(pattern.value.as_str(), &[CONTRACT_ID, USER_ID]) {
+            Ok(()) => return,
+            Err(error) => error.to_string(),
+        },
+    };
+    document.refuse(&pattern.place, message);
 }
 
 /// The `regex` crate draws the pattern and a caret over several lines; its last line says what is wrong.

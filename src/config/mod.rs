@@ -12,6 +12,7 @@ mod header_names;
 #[cfg(feature = "issuer")]
 pub mod issuer;
 mod ocsp;
+mod pattern;
 mod point;
 mod pool;
 pub(crate) mod reader;

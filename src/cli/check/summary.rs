@@ -36,6 +36,8 @@ struct CaSummary {
     when_stale: String,
     /// What else of its lists is taken than RFC 5280 requires.
     takes: Vec<String>,
+    /// User IDs that no client of it may have, and where that follows from.
+    refuses: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -106,7 +108,16 @@ fn ca(ca: &Ca) -> CaSummary {
         revocation,
         when_stale,
         takes,
+        refuses: refuses(ca).into_iter().collect(),
     }
+}
+
+fn refuses(ca: &Ca) -> Option<String> {
+    let (id, place) = (ca.fixed_user_id()?, &ca.identity.as_ref()?.place);
+    Some(format!(
+        "the user ID {id:?}, which by the pattern in {place} is also in the CN of a client without a user ID; let this CA \
+         issue no other form of CN, and nobody have this ID"
+    ))
 }
 
 fn sources_of(sources: &RevocationSources) -> Vec<String> {
@@ -265,6 +276,9 @@ impl fmt::Display for Summary {
             match ca.revocation.as_slice() {
                 [] => writeln!(f, "  revocation: {}", ca.when_stale)?,
                 sources => writeln!(f, "  revocation: {}; when stale: {}", sources.join(", "), ca.when_stale)?,
+            }
+            for refused in &ca.refuses {
+                writeln!(f, "  note: refuses {refused}")?;
             }
             for taken in &ca.takes {
                 writeln!(f, "  note: takes {taken}")?;

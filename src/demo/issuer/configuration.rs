@@ -15,12 +15,12 @@ const PROFILES: [(&str, &str); 4] = [
 ];
 
 /// What is in the products' common names.
-const IDENTITIES: [(&str, &str); 4] = [
+pub const IDENTITIES: [(&str, &str); 4] = [
     ("bizstation", "(?<contract_id>[A-Za-z0-9]{1,16}) (?<user_id>[A-Za-z0-9]{1,16})"),
-    // The login ID is the bank's own and names contract and user at once.
-    ("anser-bizsol", "(?<contract_id>(?<user_id>[A-Za-z0-9._@-]{1,30})) A[0-9]{3} [0-9]{20}"),
+    // The CN has the login ID only, which is unique in the bank.
+    ("anser-bizsol", "(?<user_id>[A-Za-z0-9._@-]{1,30}) A[0-9]{3} [0-9]{20}"),
     ("shinkin", IDENTITY),
-    ("hokugin", "(?<contract_id>(?<user_id>[A-Za-z0-9._@-]{1,30})) A[0-9]{3} [0-9]{20}"),
+    ("hokugin", "(?<user_id>[A-Za-z0-9._@-]{1,30}) A[0-9]{3} [0-9]{20}"),
 ];
 
 /// What differs from one issuer to the next.
@@ -159,6 +159,7 @@ revocation = {{ crl = ["{FOLDER}/root.crl"] }}
 "#
     );
     for (name, identity) in IDENTITIES {
+        let contract = if identity.contains("contract_id") { "" } else { "contract_in_name = false\n" };
         text += &format!(
             r#"
 [[ca]]
@@ -167,7 +168,7 @@ issued_by = "bank-root"
 certificate = "{FOLDER}/pki/{name}/issuing.pem"
 revocation = {{ crl = ["{FOLDER}/published/{name}-0.crl"] }}
 identity = '{identity}'
-"#
+{contract}"#
         );
     }
     text + &format!(

@@ -9,6 +9,7 @@ mod one_time_password;
 pub(in crate::demo) mod seed;
 mod walk;
 
+pub use configuration::IDENTITIES;
 pub use walk::{SITE, Step};
 
 use super::configuration::IssuerPart;
