@@ -4,6 +4,7 @@
 //! verifier and the ticketer must know the site, the snapshot in force and each other.
 
 pub(super) use super::client::{Client, Unsettled};
+use super::client_signature::{self, Protocol};
 use super::linger::Linger;
 use super::session::Session;
 use super::settle;
@@ -82,6 +83,10 @@ pub(super) fn stands(gateway: &Gateway, server_name: Option<&str>, connection: &
     let Some(site) = snapshot.sites.for_server_name(server_name) else { return false };
     matches!(conclude(connection, gateway, &snapshot, &site, &Session::default()), (Client::Verified(_), _))
 }
+
+/// For the log: a client that has a certificate and may not use it here looks the same.
+const NO_CERTIFICATE: &str = "the client presented no certificate; one whose issuer the site does not name, or whose key is none \
+                              of P-256, P-384, Ed25519 and RSA (rsaEncryption), is not presented either";
 
 /// Tickets after each handshake of TLS 1.3: each resumption brings the next one, and a browser opens one connection
 /// (HTTP/2). One more would cost another sealing of the client's chain, and as many octets, on every connection.
@@ -171,9 +176,7 @@ async fn refuse_server_name(mut tcp: BufferedTcp) -> Option<BufferedTcp> {
 /// sends after its ClientHello is large).
 fn refused_by_rustls(error: &io::Error) -> Option<Refusal> {
     match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::NoCertificatesPresented => {
-            Some(Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
-        }
+        rustls::Error::NoCertificatesPresented => Some(Refusal::new(Reason::NoCertificate, NO_CERTIFICATE)),
         rustls::Error::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
         ) => Some(Refusal::new(Reason::BadCertificate, "the client's chain is larger than a handshake message may be")),
@@ -240,7 +243,7 @@ fn conclude(
             }
         }
         _ if site.client_auth == ClientAuth::Required => {
-            Client::Refused(Refusal::new(Reason::NoCertificate, "the client presented no certificate"))
+            Client::Refused(Refusal::new(Reason::NoCertificate, NO_CERTIFICATE))
         }
         _ => Client::Anonymous,
     };
@@ -323,7 +326,7 @@ impl ClientCertVerifier for HandshakeVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.gateway.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+        client_signature::verify(Protocol::Tls12, message, certificate, signature, algorithms)
             .map_err(|error| self.true_error(error))
     }
 
@@ -334,11 +337,11 @@ impl ClientCertVerifier for HandshakeVerifier {
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
         let algorithms = &self.gateway.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+        client_signature::verify(Protocol::Tls13, message, certificate, signature, algorithms)
             .map_err(|error| self.true_error(error))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.gateway.provider.signature_verification_algorithms.supported_schemes()
+        client_signature::SCHEMES.to_vec()
     }
 }

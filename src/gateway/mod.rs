@@ -10,6 +10,7 @@ mod alert;
 mod answers;
 mod blocks;
 mod client;
+mod client_signature;
 mod connection;
 mod cut;
 mod descriptors;

@@ -74,7 +74,8 @@ impl AlarmKind {
             | Self::Conflict
             | Self::DeltaWithoutBase
             | Self::Stale
-            | Self::Withdrawn => false,
+            | Self::Withdrawn
+            | Self::OddSerial => false,
         }
     }
 

@@ -275,3 +275,49 @@ fn a_certificate_that_does_not_fit_in_its_header_is_refused_and_not_left_out() {
     assert!(record["evidence"].as_str().unwrap().contains("client-cert"), "{record}");
     assert_eq!(crate::support::reached(&setup.app, "/echo"), 1);
 }
+
+/// RFC 5280 section 4.2: certificate policies have to be recognised. rustls reads no certificate with a critical one, though
+/// it wants no more of it than its key.
+#[test]
+fn a_client_with_critical_certificate_policies_is_accepted() {
+    let setup = Setup::new();
+    let mut parameters = ClientRequest::good(COMMON_NAME, sekisho::clock::now()).parameters().unwrap();
+    // One policy, 1.2.3.
+    let content = vec![0x30, 0x06, 0x30, 0x04, 0x06, 0x02, 0x2a, 0x03];
+    let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], content);
+    policies.set_criticality(true);
+    parameters.custom_extensions.push(policies);
+    for kind in [KeyKind::EcdsaP256, KeyKind::Rsa2048] {
+        setup.pki.issue("client-policies", Signer::Issuing, &parameters, &kind.generate().unwrap()).unwrap();
+        for version in [Version::Tls12, Version::Tls13] {
+            let client = TlsClient::new(&setup.pki, Some("client-policies"), version);
+            let (response, _) = client.get(&setup.gateway, SITES[0], "/echo").unwrap();
+            assert_eq!(response.status, 200, "{version:?} {}", response.text());
+        }
+    }
+    // Without the key it is worth nothing: this one is another certificate's.
+    let chain = CertificateDer::pem_file_iter(setup.pki.path("client-policies.pem")).unwrap().map(Result::unwrap);
+    let chain: Vec<_> = chain.collect();
+    for version in [Version::Tls12, Version::Tls13] {
+        let key = PrivateKeyDer::from_pem_file(setup.pki.path("client-good.key")).unwrap();
+        let client = TlsClient::with_chain(&setup.pki, Some((chain.clone(), key)), version);
+        assert!(client.get(&setup.gateway, SITES[0], "/echo").is_err(), "{version:?}");
+    }
+}
+
+/// A client that is offered a kind of key shows a certificate of it, which is then refused.
+#[test]
+fn only_keys_that_are_accepted_are_asked_for() {
+    let setup = Setup::new();
+    for version in ["-tls1_2", "-tls1_3"] {
+        let said = openssl_s_client(&setup.gateway, &setup.pki, None, &["-servername", SITES[1], version], "").stdout;
+        let line = said.lines().find(|line| line.starts_with("Requested Signature Algorithms:"));
+        let asked = line.unwrap_or_else(|| panic!("{said}"));
+        assert!(asked.contains("ECDSA+SHA256") && asked.contains("RSA-PSS+SHA256"), "{asked}");
+        // secp521r1 and ML-DSA; a number in hex is what this OpenSSL does not know.
+        assert!(
+            !asked.contains("ECDSA+SHA512") && !asked.contains("0x") && !asked.to_lowercase().contains("mldsa"),
+            "{asked}"
+        );
+    }
+}

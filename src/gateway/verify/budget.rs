@@ -4,10 +4,6 @@ use super::policy::ChainLimits;
 use super::types::{Reason, Refusal};
 use rustls::pki_types::CertificateDer;
 
-/// Octets of a leaf: clients' have one to three thousand. In base64 it still fits into the one header line that carries it
-/// (`client-cert`), which would otherwise be missing as if there were no certificate.
-const MAX_LEAF_BYTES: usize = 12 * 1024 - 16;
-
 /// Refuses an over-long chain before any of it is parsed or hashed.
 pub(super) fn check(chain: &[CertificateDer<'_>], limits: ChainLimits) -> Result<(), Refusal> {
     if chain.is_empty() {
@@ -16,10 +12,6 @@ pub(super) fn check(chain: &[CertificateDer<'_>], limits: ChainLimits) -> Result
     if chain.len() > limits.certificates {
         let evidence =
             format!("the chain has {} certificates; at most {} are accepted", chain.len(), limits.certificates);
-        return Err(Refusal::new(Reason::BadCertificate, evidence));
-    }
-    if let Some(leaf) = chain.first().filter(|leaf| leaf.len() > MAX_LEAF_BYTES) {
-        let evidence = format!("the certificate has {} octets; at most {MAX_LEAF_BYTES} are accepted", leaf.len());
         return Err(Refusal::new(Reason::BadCertificate, evidence));
     }
     let bytes = octets(chain);
