@@ -4,10 +4,10 @@ use super::audit::{ActResult, Head, Record};
 use super::authenticate::{Checked, Credentials, CredentialsUnavailable, Factors};
 use super::lifecycle::{ContractId, UserId, UserKey};
 use super::metrics::{Metrics, NoticeFate};
-use super::profile::Factor;
+use super::profile::{Factor, Profile, UniqueName};
 use super::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
-    ListNumberRow, NoticeRow, Settled, SettledList, Signals, StatusRow, Store, StoreError, UserRow,
+    ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
 };
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -117,6 +117,14 @@ impl Store for CountedStore {
         limit: u32,
     ) -> Result<Vec<UserRow>, StoreError> {
         self.store.expiring(from, to, after, limit).await
+    }
+
+    async fn holder(&self, name: &UniqueName) -> Result<Option<UserKey>, StoreError> {
+        self.store.holder(name).await
+    }
+
+    async fn claim_names(&self, profile: &Profile) -> Result<Vec<SharedName>, StoreError> {
+        self.store.claim_names(profile).await
     }
 
     async fn statuses(&self, after: u64, limit: u32) -> Result<Vec<StatusRow>, StoreError> {

@@ -11,6 +11,7 @@ use super::files::{Files, keep};
 use super::listen::{self, ConnectionLimits, Listener};
 use super::metrics::Metrics;
 use super::outbox::{self, OutboxParts};
+use super::profiles::Profiles;
 use super::publish::{self, Publisher};
 use super::secret::ServiceSecret;
 use super::service::{Service, ServiceParts, Wakes};
@@ -115,6 +116,7 @@ impl Issuer {
         let opened = store::open(&config.store, Arc::clone(&files.secret)).await;
         let opened = opened.map_err(|error| at(&config.store.url.place, &error))?;
         let store: Arc<dyn Store> = Arc::new(CountedStore { store: opened, metrics: Arc::clone(&metrics) });
+        claim_names(&*store, &files.profiles).await.map_err(|why| at(&config.store.url.place, &why))?;
         let authenticator = Authenticator::new(Arc::clone(&store), &config.services, config.gateway.as_ref());
         let authenticator = authenticator.map_err(|error| vec![error])?;
         let (credentials, built_in) = credentials(files.delegated, &config, &store, &files.secret);
@@ -245,6 +247,23 @@ impl Issuer {
     fn access(&self, listener: &'static str) -> Access {
         Access { listener, metrics: Arc::clone(&self.metrics), records: Arc::clone(&self.records) }
     }
+}
+
+/// Sees to it that no two users of a product can have one name in their certificates.
+async fn claim_names(store: &dyn Store, profiles: &Profiles) -> Result<(), String> {
+    for profile in profiles.iter() {
+        let shared = store.claim_names(profile).await.map_err(|error| error.to_string())?;
+        if !shared.is_empty() {
+            let named: Vec<String> = shared.iter().map(ToString::to_string).collect();
+            return Err(format!(
+                "users of profile {:?} have one name in their certificates, so that gateways take them for one user: {}. \
+                 Delete all but one of each with the release that made them, which revokes their certificates",
+                profile.name,
+                named.join("; ")
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Who checks factors; and the same once more where they are built in and can be set.

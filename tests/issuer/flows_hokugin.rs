@@ -103,7 +103,7 @@ fn a_renewal_in_the_window_takes_certificate_and_login_password() {
 fn nobody_of_one_contract_acts_on_another() {
     let s = setting();
     s.bank.open("hokugin", "H0000001");
-    let (other, _) = s.bank.register("H0000001", "ippan01", "general");
+    let (other, _) = s.bank.register("H0000001", "ippan91", "general");
     let other_holds = other.acquire(None, LOGIN);
     s.master.0.act(Some(&s.master.1), &other, "revoke", CONFIRMED).refused(403, "not-permitted");
     let browser = s.issuer.client(None).with_certificate(&s.master.1.fingerprint(), &s.issuer.plan.gateway);

@@ -14,6 +14,7 @@ mod flows_bizstation;
 mod flows_hokugin;
 mod flows_shinkin;
 mod guessing;
+mod identities;
 mod interrupted;
 mod operation;
 mod overtaken;

@@ -112,6 +112,7 @@ fn ask() -> Ask {
         public_key: None,
         idempotency: None,
         everyone: Everyone::No,
+        names: Vec::new(),
     }
 }
 

@@ -4,9 +4,10 @@
 use async_trait::async_trait;
 use sekisho::issuer::audit::Record;
 use sekisho::issuer::lifecycle::{ContractId, Intent, UserId, UserKey};
+use sekisho::issuer::profile::{Profile, UniqueName};
 use sekisho::issuer::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
-    ListNumberRow, NoticeRow, Settled, SettledList, Signals, StatusRow, Store, StoreError, UserRow,
+    ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
 };
 use sekisho::pki::fingerprint::sha256;
 use sekisho::pki::serial::SerialNumber;
@@ -103,6 +104,12 @@ impl Store for Planted {
         unreachable!()
     }
     async fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateRow>, StoreError> {
+        unreachable!()
+    }
+    async fn holder(&self, _: &UniqueName) -> Result<Option<UserKey>, StoreError> {
+        unreachable!()
+    }
+    async fn claim_names(&self, _: &Profile) -> Result<Vec<SharedName>, StoreError> {
         unreachable!()
     }
     async fn under_way(&self, _: Timestamp, _: u32) -> Result<Vec<UserKey>, StoreError> {

@@ -45,6 +45,7 @@ async fn write(store: &dyn Store, write: Write) {
         public_key: None,
         idempotency: None,
         everyone: Everyone::No,
+        names: Vec::new(),
     };
     change(store, ask, move |_| (write, ())).await.unwrap();
 }

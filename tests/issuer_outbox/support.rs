@@ -184,6 +184,7 @@ impl Bank {
             public_key: None,
             idempotency: None,
             everyone: Everyone::No,
+            names: Vec::new(),
         };
         store::change(&*self.store, ask, move |_| (write, ())).await.unwrap();
     }

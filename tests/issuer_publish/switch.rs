@@ -5,6 +5,7 @@ use sekisho::config::issuer::{StoreConfig, StoreUrl};
 use sekisho::config::{Place, Placed};
 use sekisho::issuer::audit::Record;
 use sekisho::issuer::lifecycle::{ContractId, UserId, UserKey};
+use sekisho::issuer::profile::{Profile, UniqueName};
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::*;
 use sekisho::pki::serial::SerialNumber;
@@ -100,6 +101,12 @@ impl Store for Switch {
         unused()
     }
     async fn certificate_by_fingerprint(&self, _: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError> {
+        unused()
+    }
+    async fn holder(&self, _: &UniqueName) -> Result<Option<UserKey>, StoreError> {
+        unused()
+    }
+    async fn claim_names(&self, _: &Profile) -> Result<Vec<SharedName>, StoreError> {
         unused()
     }
     async fn under_way(&self, _: Timestamp, _: u32) -> Result<Vec<UserKey>, StoreError> {

@@ -7,6 +7,7 @@ mod acts;
 mod certificates;
 mod failures;
 mod feed;
+mod names;
 mod nodes;
 mod reading;
 mod support;

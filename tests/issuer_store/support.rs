@@ -173,6 +173,7 @@ pub fn ask(contract: &str, user: Option<&str>) -> Ask {
         public_key: None,
         idempotency: None,
         everyone: Everyone::No,
+        names: Vec::new(),
     }
 }
 

@@ -6,7 +6,7 @@ use super::gate;
 use super::idempotency;
 use super::page::Page;
 use super::problem::{Kind, Problem};
-use super::text::{ContractText, UserText};
+use super::text::{ContractText, ProfileText, UserText};
 use crate::clock;
 use crate::issuer::authenticate::{Caller, Factors, NotAuthenticated, ShownCertificate};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
@@ -66,6 +66,7 @@ struct Meta {
 pub(super) struct Ids {
     contract: Option<ContractId>,
     user: Option<UserId>,
+    profile: Option<Arc<str>>,
 }
 
 impl<B: ActBody> FromRequest<Arc<Shared>> for Call<B> {
@@ -195,6 +196,15 @@ impl Look {
         self.ids.contract.as_ref().ok_or_else(|| Problem::bad("contract", "is not of its form"))
     }
 
+    /// The path's profile and login ID.
+    ///
+    /// # Errors
+    /// `bad-request`.
+    pub(super) fn login(&self) -> Result<(&str, &UserId), Problem> {
+        let login = self.ids.profile.as_deref().zip(self.ids.user.as_ref());
+        login.ok_or_else(|| Problem::bad("profile", "is not of its form"))
+    }
+
     /// The path's user.
     ///
     /// # Errors
@@ -215,6 +225,7 @@ pub(super) async fn asked(parts: &mut Parts) -> Result<(Asked, Ids), Problem> {
     for (name, value) in &params {
         match name {
             "contract" => ids.contract = Some(ContractText::parse(value).ok_or_else(|| malformed(name))?),
+            "profile" => ids.profile = Some(ProfileText::parse(value).ok_or_else(|| malformed(name))?),
             "user" => ids.user = Some(UserText::parse(value).ok_or_else(|| malformed(name))?),
             _ => {}
         }
@@ -357,6 +368,9 @@ pub(super) struct ContractPath;
 /// The path's contract and user in the document.
 pub(super) struct UserPath;
 
+/// The path's profile and login ID in the document.
+pub(super) struct LoginPath;
+
 impl IntoParams for ContractPath {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         vec![in_path("contract", <ContractText as utoipa::PartialSchema>::schema())]
@@ -367,6 +381,13 @@ impl IntoParams for UserPath {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
         let user = in_path("user", <UserText as utoipa::PartialSchema>::schema());
         vec![in_path("contract", <ContractText as utoipa::PartialSchema>::schema()), user]
+    }
+}
+
+impl IntoParams for LoginPath {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let profile = in_path("profile", <ProfileText as utoipa::PartialSchema>::schema());
+        vec![profile, in_path("user", <UserText as utoipa::PartialSchema>::schema())]
     }
 }
 

@@ -94,6 +94,7 @@ fn parts() -> (Router<Arc<Shared>>, utoipa::openapi::OpenApi) {
         .routes(routes!(contracts::contract_history))
         .routes(routes!(users::list_users, users::register_user))
         .routes(routes!(users::show_user))
+        .routes(routes!(users::show_login))
         .routes(routes!(users::reach_user))
         .routes(routes!(users::equip_user))
         .routes(routes!(users::show_certificate))

@@ -136,6 +136,13 @@ impl ContractText {
     }
 }
 
+impl ProfileText {
+    /// The text, from a URL.
+    pub(super) fn parse(text: &str) -> Option<Arc<str>> {
+        Self::accepts(text).then(|| text.into())
+    }
+}
+
 impl UserText {
     /// As the lifecycle has it.
     pub(super) fn id(&self) -> Option<UserId> {

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::answer::{DoneView, UserView};
 use super::body::{ActBody, EquipBody, ReachBody, RegisterBody};
-use super::call::{Call, ContractPath, Look, Target, UserPath};
+use super::call::{Call, ContractPath, LoginPath, Look, Target, UserPath};
 use super::contracts::created;
 use super::idempotency::{KeyOptional, KeyRequired};
 use super::page::{ByIdentifier, ByNumber, LimitOnly, Listed, NUMBER};
@@ -72,6 +72,19 @@ pub(super) async fn register_user(
 pub(super) async fn show_user(State(shared): State<Arc<Shared>>, look: Look) -> Result<Json<UserView>, Problem> {
     look.no_query()?;
     let (contract, row) = shared.service.user(&look.caller, &look.user()?).await?;
+    Ok(Json(UserView::new(&row, shared.profile(&contract)?, &look.caller, clock::now())))
+}
+
+/// Finds the user of a login ID, of a product whose login IDs are unique in the bank: they type no contract. Where there
+/// is none, an acquisition goes on with any contract that is not there, and is answered as a wrong factor is.
+#[utoipa::path(
+    get, path = "/v1/profiles/{profile}/users/{user}", tag = "users", params(LoginPath),
+    responses((status = 200, description = "The user, with their contract.", body = UserView))
+)]
+pub(super) async fn show_login(State(shared): State<Arc<Shared>>, look: Look) -> Result<Json<UserView>, Problem> {
+    look.no_query()?;
+    let (profile, login) = look.login()?;
+    let (contract, row) = shared.service.user_of_login(&look.caller, profile, login).await?;
     Ok(Json(UserView::new(&row, shared.profile(&contract)?, &look.caller, clock::now())))
 }
 

@@ -5,7 +5,7 @@ use super::command::OfferRequest;
 use super::decision::{Change, Effect, Reason};
 use super::identifiers::{UserId, UserKey};
 use super::offer;
-use super::state::{Feature, Lock, LockedBy, Situation, Standing, User};
+use super::state::{Feature, Lock, LockedBy, Names, Situation, Standing, User};
 use super::tries::Counter;
 use super::withdraw;
 use crate::issuer::profile::{FeatureOff, Opens, Profile, RoleName};
@@ -28,10 +28,12 @@ pub(super) fn register(
     if profile.role(role).is_none() {
         return Err(Reason::UnknownRole);
     }
-    let rules = &profile.identifiers;
     let contract = &situation.contract.id;
-    if !rules.user_id.accepts(id.as_str()) || !rules.contract_id.accepts(contract.as_str()) {
+    if !profile.accepts_user_id(id.as_str()) || !profile.accepts_contract_id(contract.as_str()) {
         return Err(Reason::IdentifierNotAllowed);
+    }
+    if situation.names == Names::Taken {
+        return Err(Reason::UserExists);
     }
     let mut user = User::new(UserKey { contract: contract.clone(), user: id.clone() }, role.clone());
     let effects = match profile.acquisition.opens {

@@ -45,8 +45,8 @@ pub use command::{Command, Issuing, OfferRequest, RequestId, SecretDigest};
 pub use decision::{AuditEvent, Decision, Denial, Effect, Notice, Outcome, PublicReason, Reason, Showing, Target};
 pub use identifiers::{ContractId, UserId, UserKey};
 pub use state::{
-    ActorName, Certificate, Contract, ContractOneTimePassword, Feature, Held, Intent, Lock, LockedBy, Next, Offer,
-    Revoked, Situation, Standing, User,
+    ActorName, Certificate, Contract, ContractOneTimePassword, Feature, Held, Intent, Lock, LockedBy, Names, Next,
+    Offer, Revoked, Situation, Standing, User,
 };
 pub use tries::Counter;
 pub use view::{ExpiryNotice, UserView, expiry_notice, view};

@@ -18,6 +18,18 @@ pub struct Situation {
     pub user: Option<User>,
     /// Wrong tries from the client's address; `None` where it has none, as staff and the service.
     pub address: Option<Counter>,
+    /// Whether another user has a name that the target of a registration is to have.
+    pub names: Names,
+}
+
+/// Whether the names that one user of many may have ([`crate::issuer::profile::UniqueName`]) are to be had.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// No other user has them.
+    #[default]
+    Free,
+    /// Another user has one of them.
+    Taken,
 }
 
 /// A contract.

@@ -169,6 +169,7 @@ pub(super) fn ask(
         public_key: None,
         idempotency: None,
         everyone: Everyone::No,
+        names: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::ActorRole;
 use super::matrix::{Cell, Channel, Factor, Operation, Whose};
+use super::naming::{are_apart, wrong_alone};
 use super::template::{LONGEST_ATTRIBUTE, Template};
 use super::types::{Interrupted, OldCertificate, OneTimePasswordRule, Opens, Profile, Role};
 use crate::config::Place;
@@ -57,7 +58,7 @@ pub(super) fn check(document: &Document, root: &Section<'_>, profile: &Profile) 
     forbidden(root, profile, &refuse);
 }
 
-/// Every name fits into its attribute, and every CN says whose it is.
+/// Every name fits into its attribute, and no two users can have one CN.
 fn names(root: &Section<'_>, profile: &Profile, refuse: &dyn Fn(Place, String)) {
     let rule = &profile.certificate;
     let fits = |template: &Template, place: Place| {
@@ -71,16 +72,23 @@ fn names(root: &Section<'_>, profile: &Profile, refuse: &dyn Fn(Place, String)) 
     fits(&rule.common_name, at("common_name"));
     rule.organizational_unit.iter().for_each(|template| fits(template, at("organizational_unit")));
     rule.organization.iter().for_each(|template| fits(template, at("organization")));
-    if !rule.common_name.names_the_contract_or_user() && rule.common_name != Template::default() {
-        let message = "names neither {contract_id} nor {user_id}: every certificate would be the same person's";
-        refuse(at("common_name"), message.to_owned());
+    if rule.common_name == Template::default() {
+        // It was refused where it was read.
+        return;
     }
-    for role in &profile.roles {
-        if let Some(template) = &role.common_name {
-            fits(template, role.place.clone());
-            if !template.names_the_contract_or_user() {
-                refuse(role.place.clone(), "names neither {contract_id} nor {user_id}".to_owned());
-            }
+    let mut earlier = vec![(&rule.common_name, at("common_name"))];
+    let own = profile.roles.iter().filter_map(|role| Some((role.common_name.as_ref()?, role.place.clone())));
+    own.clone().for_each(|(template, place)| fits(template, place));
+    earlier.extend(own);
+    for (index, (template, place)) in earlier.iter().enumerate() {
+        if let Some(message) = wrong_alone(template, &profile.identifiers) {
+            refuse(place.clone(), message);
+            continue;
+        }
+        let before = earlier.iter().take(index);
+        if before.clone().any(|(other, _)| !are_apart(template, other, &profile.identifiers)) {
+            let message = "two users of different roles could have one name; write a word that tells the roles apart";
+            refuse(place.clone(), message.to_owned());
         }
     }
 }

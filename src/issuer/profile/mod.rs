@@ -12,7 +12,8 @@
 //! [[screen]]                  # id, label
 //! [[permit]]                  # operation = [...], by = [...], on = [...], whose = [...], channel = [...],
 //!                             # proof = [...], [screen], [form]; what no permit names nobody may do
-//! [identifiers]               # contract_id, user_id: { least, most, characters }
+//! [identifiers]               # contract_id, user_id: { least, most, characters }; user_id also has
+//!                             # [unique]: "contract", or "profile" where a CN has no contract ID
 //! [acquisition]               # opens, one_time_password, interrupted, deadline
 //! [acquisition.secret]        # (the table may be left out) label, digits, repeat_for, from_screen, from_staff
 //! [reissue]                   # old_certificate
@@ -28,6 +29,7 @@
 
 mod consistency;
 mod matrix;
+mod naming;
 mod permits;
 mod read;
 mod states;
@@ -37,6 +39,7 @@ mod tests;
 mod types;
 
 pub use matrix::{ActorRole, Cell, Channel, Factor, Matrix, Operation, Permit, Whose};
+pub use naming::UniqueName;
 pub use states::{ShownState, StateLabels};
 pub use template::{LONGEST_ATTRIBUTE, Template, TemplateValues};
 pub use types::*;

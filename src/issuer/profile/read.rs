@@ -148,17 +148,23 @@ fn screens(document: &Document, root: &mut Section<'_>) -> Vec<Screen> {
 fn identifiers(mut section: Section<'_>) -> Identifiers {
     const ADVICE: &str = "write { least = 1, most = 20, characters = \"digits\" }";
     let stand_in = IdentifierRule { least: 1, most: 1, characters: Characters::Digits };
-    let contract_id = must(&mut section, "contract_id", ADVICE, stand_in, identifier);
-    let user_id = must(&mut section, "user_id", ADVICE, stand_in, identifier);
+    let mut unique = UniqueIn::default();
+    let contract_id = must(&mut section, "contract_id", ADVICE, stand_in, |item| identifier(item, None));
+    let user_id = must(&mut section, "user_id", ADVICE, stand_in, |item| identifier(item, Some(&mut unique)));
     section.finish();
-    Identifiers { contract_id, user_id }
+    Identifiers { contract_id, user_id, unique }
 }
 
-fn identifier(item: &Item<'_>) -> Option<IdentifierRule> {
+fn identifier(item: &Item<'_>, unique: Option<&mut UniqueIn>) -> Option<IdentifierRule> {
     let Some(mut section) = item.section() else {
         item.refuse_type("a rule for an identifier", "{ least = 1, most = 20, characters = \"digits\" }");
         return None;
     };
+    if let Some(unique) = unique {
+        let among = [("contract", UniqueIn::Contract), ("profile", UniqueIn::Profile)];
+        let what = "the users among whom an ID is given once";
+        *unique = section.optional("unique", |item| values::one_of(item, what, &among)).unwrap_or_default();
+    }
     let words = [
         ("digits", Characters::Digits),
         ("letters-and-digits", Characters::LettersAndDigits),

@@ -18,7 +18,7 @@ const JAPAN: i64 = 9 * 3600;
 pub struct Template(Vec<Piece>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     ContractId,
     UserId,
@@ -83,9 +83,14 @@ impl Template {
         self.0.iter().map(longest).sum()
     }
 
-    /// Whether the contract's ID is in it: without it a gateway could not map the certificate onto a contract.
-    pub(super) fn names_the_contract_or_user(&self) -> bool {
-        self.0.iter().any(|piece| matches!(piece, Piece::ContractId | Piece::UserId))
+    /// Its parts, in their order.
+    pub(super) fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    /// Returns `true` if this placeholder is in it.
+    pub(super) fn has(&self, wanted: &Piece) -> bool {
+        self.0.contains(wanted)
     }
 
     /// The text for one certificate.

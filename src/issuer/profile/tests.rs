@@ -187,13 +187,13 @@ fn an_impossible_profile_is_refused_with_its_line() {
             "shinkin",
             "common_name = \"{contract_id} 1635\"",
             "common_name = \"1635\"",
-            "role[0].common_name: names neither {contract_id} nor {user_id}",
+            "role[0].common_name: has no {contract_id}: two customers' users of one ID would have one name; write {contract_id}, or {user_id} and identifiers.user_id.unique = \"profile\"",
         ),
         (
             "shinkin",
             "common_name = \"{contract_id} {user_id}",
             "common_name = \"1635\"",
-            "certificate.common_name: names neither {contract_id} nor {user_id}: every certificate would be the same person's",
+            "certificate.common_name: has no {contract_id}: two customers' users of one ID would have one name; write {contract_id}, or {user_id} and identifiers.user_id.unique = \"profile\"",
         ),
         (
             "shinkin",
@@ -338,5 +338,128 @@ fn an_empty_file_says_everything_that_is_missing() {
     let errors = read("").unwrap_err();
     for key in ["name", "role", "permit", "states.issued", "tries.user", "certificate.common_name", "delivery.keys"] {
         assert!(errors.iter().any(|error| error.contains(&format!(": {key}: is missing; "))), "{key}: {errors:#?}");
+    }
+}
+
+#[test]
+fn a_name_that_two_users_could_have_is_refused() {
+    let no_contract = "has no {contract_id}: two customers' users of one ID would have one name; write {contract_id}, or \
+                       {user_id} and identifiers.user_id.unique = \"profile\"";
+    let together = "has two identifiers of any length in one word: two users could have one name; part them by a space";
+    let roles = "two users of different roles could have one name; write a word that tells the roles apart";
+    let unique = "user_id = { least = 1, most = 30, characters = \"login-id\"";
+    for name in ["anser-bizsol", "hokugin"] {
+        let (text, _) = edited(name, unique, &format!("{unique} }}"));
+        let line = text.lines().position(|line| line.starts_with("common_name")).unwrap() + 1;
+        let message = format!("p.toml:{line}: certificate.common_name: {no_contract}");
+        assert_eq!(read(&text).err(), Some(vec![message]));
+        // With the contract in it, user IDs need be unique in the contract only.
+        let named = text.replacen("common_name = \"{user_id} A", "common_name = \"{contract_id} {user_id} A", 1);
+        let named = named.replace("most = 30", "most = 18");
+        assert!(read(&named).is_ok(), "{:?}", read(&named).err());
+    }
+    let cn = |text: &str, message: &str| {
+        let line = format!("common_name = {text:?}");
+        check(&[("bizstation", "common_name", &line, &format!("certificate.common_name: {message}"))]);
+    };
+    cn("{user_id}", no_contract);
+    cn("A{issue_number}", no_contract);
+    cn("{contract_id}{user_id}", together);
+    cn("{contract_id}x{user_id}", together);
+    for apart in ["{contract_id}-{user_id}", "{user_id}/{contract_id}", "{contract_id} {user_id} {issue_number}"] {
+        let (text, _) = edited("bizstation", "common_name", &format!("common_name = {apart:?}"));
+        assert!(read(&text).is_ok(), "{apart}");
+    }
+    // A role's own names beside everybody's.
+    for (own, refused) in [
+        ("{user_id} {contract_id} 1635", true),
+        ("{contract_id} {issue_number} 1635", true),
+        ("{contract_id} {user_id} 1636", false),
+        ("{contract_id} 1635", false),
+    ] {
+        let (text, line) = edited("shinkin", "common_name = \"{contract_id} 1635\"", &format!("common_name = {own:?}"));
+        let message = format!("p.toml:{line}: role[0].common_name: {roles}");
+        assert_eq!(read(&text).err(), refused.then(|| vec![message]), "{own}");
+    }
+}
+
+#[test]
+fn a_fixed_word_of_the_names_is_nobodys_id() {
+    let profile = read(shipped("shinkin")).unwrap();
+    assert!(!profile.accepts_user_id("1635") && profile.accepts_user_id("16355") && profile.accepts_user_id("S0001"));
+    let (text, _) = edited("bizstation", "common_name", "common_name = \"KANRI {contract_id} {user_id}\"");
+    let profile = read(&text).unwrap();
+    assert!(!profile.accepts_contract_id("KANRI") && !profile.accepts_user_id("KANRI"));
+}
+
+mod names {
+    use super::*;
+    use crate::pki::time::Timestamp;
+    use proptest::prelude::*;
+
+    static PROFILES: std::sync::LazyLock<Vec<Profile>> =
+        std::sync::LazyLock::new(|| SHIPPED.iter().map(|(_, text)| read(text).unwrap()).collect());
+
+    /// Identifiers that are made of what stands in CNs, so that they meet.
+    fn identifier() -> impl Strategy<Value = String> {
+        let piece = prop_oneof!["[0-9]", "[01]{11}", "A001", "A", "1635", "163", "5", "[ab]", "[.@_-]", "0{10}1"];
+        prop::collection::vec(piece, 1..4).prop_map(|pieces| pieces.concat())
+    }
+
+    fn person() -> impl Strategy<Value = (String, String, usize)> {
+        (
+            prop_oneof![identifier(), Just("00009876543".to_owned()), Just("00000000001".to_owned())],
+            identifier(),
+            0..4_usize,
+        )
+    }
+
+    fn written(
+        profile: &Profile,
+        (contract, user, role): &(String, String, usize),
+        issue: (u32, u32),
+    ) -> (RoleName, String) {
+        let role = profile.roles[role % profile.roles.len()].name.clone();
+        let values = TemplateValues {
+            contract_id: contract,
+            user_id: user,
+            issue_number: (issue.0, profile.certificate.issue_number_width),
+            issued_at: (Timestamp::from_unix(1_583_213_796), issue.1),
+        };
+        let name = profile.common_name(&role).render(&values);
+        (role, name)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
+
+        /// Of any two users who may be registered beside each other, whichever of their certificates are looked at.
+        #[test]
+        fn no_two_users_have_one_common_name(
+            which in 0..4_usize,
+            one in person(),
+            other in (person(), any::<[bool; 3]>()),
+            issues in ((1..3_u32, 0..2_u32), (1..3_u32, 0..2_u32)),
+        ) {
+            let profile = &PROFILES[which];
+            // Close by: the same in some of its parts.
+            let (other, same) = other;
+            let other = (
+                if same[0] { one.0.clone() } else { other.0 },
+                if same[1] { one.1.clone() } else { other.1 },
+                if same[2] { one.2 } else { other.2 },
+            );
+            prop_assume!((&one.0, &one.1) != (&other.0, &other.1));
+            let ((role, name), (other_role, other_name)) =
+                (written(profile, &one, issues.0), written(profile, &other, issues.1));
+            let accepted = |person: &(String, String, usize)| {
+                profile.accepts_contract_id(&person.0) && profile.accepts_user_id(&person.1)
+            };
+            prop_assume!(accepted(&one) && accepted(&other));
+            let taken = profile.unique_names(&one.0, &one.1, &role);
+            let wanted = profile.unique_names(&other.0, &other.1, &other_role);
+            prop_assume!(!wanted.iter().any(|name| taken.contains(name)));
+            prop_assert_ne!(name, other_name);
+        }
     }
 }

@@ -94,6 +94,18 @@ pub struct Identifiers {
     pub contract_id: IdentifierRule,
     /// `user_id`.
     pub user_id: IdentifierRule,
+    /// `user_id.unique`.
+    pub unique: UniqueIn,
+}
+
+/// Among whom a user ID is given once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UniqueIn {
+    /// Among the users of a contract.
+    #[default]
+    Contract,
+    /// Among all users of the product, those who were deleted too: a CN needs no contract ID then, and neither does a login.
+    Profile,
 }
 
 /// `{ least = 11, most = 11, characters = "digits" }`.
@@ -122,12 +134,20 @@ impl IdentifierRule {
     /// Whether a text is such an identifier.
     pub fn accepts(&self, text: &str) -> bool {
         let fits = usize::from(self.least) <= text.len() && text.len() <= usize::from(self.most);
-        let allowed = |octet: u8| match self.characters {
-            Characters::Digits => octet.is_ascii_digit(),
-            Characters::LettersAndDigits => octet.is_ascii_alphanumeric(),
-            Characters::LoginId => octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_' | b'.' | b'@'),
-        };
-        fits && text.bytes().all(allowed)
+        // HTTP clients take these out of a path: such a user could not be named in a URL (RFC 3986 section 5.2.4).
+        let is_dots = matches!(text, "." | "..");
+        fits && !is_dots && text.chars().all(|character| self.characters.contains(character))
+    }
+}
+
+impl Characters {
+    /// Returns `true` if an identifier may have this character.
+    pub(super) fn contains(self, character: char) -> bool {
+        match self {
+            Self::Digits => character.is_ascii_digit(),
+            Self::LettersAndDigits => character.is_ascii_alphanumeric(),
+            Self::LoginId => character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '@'),
+        }
     }
 }
 

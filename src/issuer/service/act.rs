@@ -106,7 +106,8 @@ impl Service {
                     (write, (outcome, found.clone()))
                 }
             };
-            match self.change_status(ask(&plan.request, plan.public_key), decide).await {
+            let ask = Ask { names: plan.unique_names(), ..ask(&plan.request, plan.public_key) };
+            match self.change_status(ask, decide).await {
                 Err(StoreError::SerialTaken) if left > 0 => left -= 1,
                 other => {
                     let ((outcome, found), changed) = other?;
@@ -169,6 +170,7 @@ pub(super) fn ask(request: &Request, public_key: Option<[u8; 32]>) -> Ask {
             (Act::SwitchOff, By::Staff(..)) => Everyone::WithCertificates,
             _ => Everyone::No,
         },
+        names: Vec::new(),
     }
 }
 

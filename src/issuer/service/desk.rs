@@ -31,7 +31,7 @@ impl Service {
             let Some(profile) = known else {
                 return Err(self.refuse(&request, now, "profile", "there is no such profile").await);
             };
-            if !profile.identifiers.contract_id.accepts(request.contract.as_str()) {
+            if !profile.accepts_contract_id(request.contract.as_str()) {
                 return Err(self.refuse(&request, now, "id", "not a contract ID of the profile").await);
             }
         }

@@ -10,7 +10,7 @@ use crate::issuer::audit::Entry;
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::certificate::{Purpose, Template};
 use crate::issuer::ca::validity::Validity;
-use crate::issuer::lifecycle::{self, Actor, Command, Intent, PublicReason, Situation, UserKey};
+use crate::issuer::lifecycle::{self, Actor, Command, Intent, Names, PublicReason, Situation, UserKey};
 use crate::issuer::store::{Ask, CompletedRow, Found, StoreError, UserRow, Write};
 use crate::pki::serial::SerialNumber;
 use std::sync::Arc;
@@ -116,7 +116,8 @@ impl Service {
 fn by_service(context: &Context<'_>, found: &Found, command: &Command) -> (Write, Option<UserRow>) {
     let entry = |event| Entry::new(event, context.now, &"issuer".into(), context.reference);
     let (Some(contract), Some(row)) = (&found.contract, &found.user) else { return (Write::default(), None) };
-    let situation = Situation { contract: contract.contract.clone(), user: Some(row.user.clone()), address: None };
+    let user = Some(row.user.clone());
+    let situation = Situation { contract: contract.contract.clone(), user, address: None, names: Names::Free };
     match lifecycle::decide(context.profile, &situation, &Actor::Service, command, context.now) {
         Err(denial) => {
             let audit = vec![entry(&denial.audit)];

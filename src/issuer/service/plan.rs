@@ -12,10 +12,10 @@ use crate::issuer::ca::public_key::SubjectKey;
 use crate::issuer::ca::request::ProvenRequest;
 use crate::issuer::ca::serial;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Decision, Denial, Effect, Intent, Issuing, Next, OfferRequest, Proof, Reason, RequestId,
-    Situation, UserKey,
+    self, Actor, Command, Decision, Denial, Effect, Intent, Issuing, Names, Next, OfferRequest, Proof, Reason,
+    RequestId, Situation, Standing, UserKey,
 };
-use crate::issuer::profile::Profile;
+use crate::issuer::profile::{Profile, UniqueName};
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{Found, Fresh, IdempotencyRow, UserRow, Write};
 use crate::pki::serial::SerialNumber;
@@ -138,6 +138,7 @@ impl Plan {
             contract: found.contract.as_ref()?.contract.clone(),
             user: found.user.as_ref().map(|row| row.user.clone()),
             address: self.request.address.is_some().then_some(found.address),
+            names: self.names(found),
         };
         let actor = match (&self.request.by, &found.actor) {
             (By::User { .. }, Some(row)) => Actor::User { user: &row.user, proofs: &self.proofs },
@@ -145,6 +146,25 @@ impl Plan {
             (By::Staff(pair, channel), _) => Actor::Staff { pair, channel: *channel },
         };
         Some(lifecycle::decide(&self.profile, &situation, &actor, command, self.now))
+    }
+
+    /// The names that the target is to have alone.
+    pub(super) fn unique_names(&self) -> Vec<UniqueName> {
+        match (&self.request.act, &self.target) {
+            (Act::Register { role, .. }, Some(user)) => {
+                self.profile.unique_names(user.contract.as_str(), user.user.as_str(), role)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// A login ID stays its user's for ever; a role whose certificates name no user is free again with its user's end.
+    fn names(&self, found: &Found) -> Names {
+        let is_free = |(name, row): &(UniqueName, UserRow)| {
+            let same = self.target.as_ref() == Some(&row.user.key);
+            same || (name.is_of_a_role() && row.user.standing == Standing::Deleted)
+        };
+        if found.names.iter().all(is_free) { Names::Free } else { Names::Taken }
     }
 
     /// A denial's record. A stranger's acquisition counts for contract and address whatever was wrong with it: what was

@@ -5,7 +5,7 @@ use super::write::{self, Context};
 use super::{Act, By, Refused, Request, Service, entry, refusal};
 use crate::issuer::authenticate::Checked;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Contract, ContractId, Lock, Proof, PublicReason, Situation, Standing, UserKey,
+    self, Actor, Command, Contract, ContractId, Lock, Names, Proof, PublicReason, Situation, Standing, UserKey,
     required_proofs,
 };
 use crate::issuer::profile::{ActorRole, Cell, Channel, Factor, Profile, Whose};
@@ -124,6 +124,7 @@ impl Service {
                 contract: contract.contract.clone(),
                 user,
                 address: address.as_ref().map(|_| found.address),
+                names: Names::Free,
             };
             let context = Context { profile: &profile, authority: &name, reference: &entry.reference, now };
             let decided = lifecycle::decide(&profile, &situation, &Actor::Service, &Command::WrongFactor, now);

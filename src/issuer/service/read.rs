@@ -5,7 +5,7 @@ use crate::clock;
 use crate::issuer::audit::{ActResult, Entry, Record};
 use crate::issuer::authenticate::{Caller, Right, ShownCertificate};
 use crate::issuer::lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};
-use crate::issuer::profile::{ActorRole, Channel, Profile, Whose};
+use crate::issuer::profile::{ActorRole, Channel, Profile, UniqueName, Whose};
 use crate::issuer::store::{Ask, CertificateRow, ContractRow, NoticeRow, StatusRow, UserRow};
 use crate::pki::serial::SerialNumber;
 use std::sync::Arc;
@@ -71,6 +71,22 @@ impl Service {
     pub async fn user(&self, caller: &Caller, user: &UserKey) -> Result<(ContractRow, UserRow), Refused> {
         self.may_read(caller, &Wanted::User(user)).await?;
         let found = self.store().find(&Ask::on(user)).await?;
+        found.contract.zip(found.user).ok_or(NOT_PERMITTED)
+    }
+
+    /// The user of a login ID, of a product whose login IDs are unique in the bank, and their contract; services only.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub async fn user_of_login(
+        &self,
+        caller: &Caller,
+        profile: &str,
+        login: &UserId,
+    ) -> Result<(ContractRow, UserRow), Refused> {
+        self.may_read(caller, &Wanted::Everything).await?;
+        let holder = self.store().holder(&UniqueName::login(profile, login.as_str())).await?.ok_or(NOT_PERMITTED)?;
+        let found = self.store().find(&Ask::on(&holder)).await?;
         found.contract.zip(found.user).ok_or(NOT_PERMITTED)
     }
 

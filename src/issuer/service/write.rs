@@ -54,6 +54,8 @@ pub(super) fn of(plan: &Plan, found: &Found, decision: &Decision) -> Write {
         && found.user.as_ref().is_none_or(|row| row.user != *user)
     {
         write.users.push(row(plan, found, user.clone()));
+        let names = plan.unique_names().into_iter();
+        write.names = names.map(|name| (name, user.key.clone())).collect();
     }
     write.address = decision.address.filter(|counter| *counter != found.address);
     let intent = decision.effects.iter().find_map(|effect| match effect {

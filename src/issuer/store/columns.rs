@@ -8,7 +8,7 @@ use super::{
 };
 use crate::issuer::audit::{self, Record};
 use crate::issuer::lifecycle::{Contract, ContractId, Counter, Intent, UserId, UserKey};
-use crate::issuer::profile::Factor;
+use crate::issuer::profile::{Factor, UniqueName};
 use crate::pki::fingerprint::Fingerprint;
 
 pub(super) fn contract(row: &ContractRow) -> Vec<Value> {
@@ -32,6 +32,12 @@ pub(super) fn read_contract(columns: &mut Columns) -> Result<ContractRow, Corrup
     let wrong_tries = counter(columns)?;
     let contract = Contract { id, feature, one_time_password, wrong_tries };
     Ok(ContractRow { contract, profile, since: seconds(columns)? })
+}
+
+pub(super) fn read_unique_name(columns: &mut Columns) -> Result<(UniqueName, UserKey), Corrupt> {
+    let name = UniqueName { scope: columns.text()?.into(), name: columns.text()?.into() };
+    let contract = identifier(ContractId::new(&columns.text()?))?;
+    Ok((name, UserKey { contract, user: identifier(UserId::new(&columns.text()?))? }))
 }
 
 pub(super) fn certificate(row: &CertificateRow) -> Vec<Value> {

@@ -10,6 +10,7 @@ mod columns;
 mod database;
 mod feed;
 mod migrate;
+mod names;
 mod open;
 mod overlay;
 mod place;
@@ -26,6 +27,7 @@ mod value;
 mod words;
 mod writer;
 
+pub use names::SharedName;
 pub use open::{OpenError, init, open, open_to_read, plans};
 pub use place::{Mark, Place};
 pub use rows::*;
@@ -33,6 +35,7 @@ pub use signals::Signals;
 
 use crate::issuer::audit::{Entry, Head, Record};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
+use crate::issuer::profile::{Profile, UniqueName};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use async_trait::async_trait;
@@ -76,6 +79,12 @@ pub trait Store: Send + Sync {
         after: Option<&(Timestamp, UserKey)>,
         limit: u32,
     ) -> Result<Vec<UserRow>, StoreError>;
+
+    /// Who has a name.
+    async fn holder(&self, name: &UniqueName) -> Result<Option<UserKey>, StoreError>;
+    /// Gives the users of a product the names that they are to have alone ([`Profile::unique_names`]), where an earlier
+    /// program registered them without. Returns names that several users have who were not deleted; none is given then.
+    async fn claim_names(&self, profile: &Profile) -> Result<Vec<SharedName>, StoreError>;
 
     /// Changes of status after that sequence number, of all authorities, in order.
     async fn statuses(&self, after: u64, limit: u32) -> Result<Vec<StatusRow>, StoreError>;
@@ -206,6 +215,8 @@ pub struct Ask {
     pub idempotency: Option<IdempotencyKey>,
     /// Whether [`Found::everyone`] is wanted.
     pub everyone: Everyone,
+    /// Names whose holders are wanted.
+    pub names: Vec<UniqueName>,
 }
 
 impl Ask {
@@ -219,6 +230,7 @@ impl Ask {
             public_key: None,
             idempotency: None,
             everyone: Everyone::No,
+            names: Vec::new(),
         }
     }
 
@@ -255,6 +267,8 @@ pub struct Found {
     pub before: Option<IdempotencyRow>,
     /// Every user concerned, where asked for.
     pub everyone: Vec<UserRow>,
+    /// Who has the names that were asked for.
+    pub names: Vec<(UniqueName, UserRow)>,
 }
 
 /// What an act writes: all of it in its transaction, or nothing. The default writes nothing.
@@ -264,6 +278,8 @@ pub struct Write {
     pub contract: Option<ContractRow>,
     /// Put in, or in the place of what was there.
     pub users: Vec<UserRow>,
+    /// Names that users have from now on, and nobody else.
+    pub names: Vec<(UniqueName, UserKey)>,
     /// Wrong tries from the address of [`Ask::address`].
     pub address: Option<crate::issuer::lifecycle::Counter>,
     /// A certificate that is to be signed. A serial that was ever used fails the act with [`StoreError::SerialTaken`].

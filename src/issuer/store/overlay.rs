@@ -3,12 +3,13 @@
 use super::columns;
 use super::database::On;
 use super::statement::{Kind, Statement, There, rows};
-use super::tables::{ADDRESSES, CONTRACTS, IDEMPOTENCY, USERS};
+use super::tables::{ADDRESSES, CONTRACTS, IDEMPOTENCY, UNIQUE_NAMES, USERS};
 use super::value::{Corrupt, Value};
 use super::{
     Ask, ContractRow, Everyone, Found, Fresh, IdempotencyKey, IdempotencyRow, StoreError, UserRow, Write, user_columns,
 };
-use crate::issuer::lifecycle::{Certificate, ContractId, Counter, Next, UserKey};
+use crate::issuer::lifecycle::{Certificate, ContractId, Counter, Next, Standing, UserKey};
+use crate::issuer::profile::UniqueName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 
@@ -20,6 +21,7 @@ pub(super) struct Overlay {
     addresses: BTreeMap<Arc<str>, Counter>,
     public_keys: BTreeSet<[u8; 32]>,
     idempotency: BTreeMap<IdempotencyKey, IdempotencyRow>,
+    names: BTreeMap<UniqueName, UserKey>,
     changed: Changed,
 }
 
@@ -30,6 +32,7 @@ struct Changed {
     users: BTreeSet<UserKey>,
     addresses: BTreeSet<Arc<str>>,
     idempotency: BTreeSet<IdempotencyKey>,
+    names: BTreeSet<UniqueName>,
 }
 
 impl Overlay {
@@ -44,7 +47,14 @@ impl Overlay {
         }
         let targets = asks.iter().filter_map(|ask| Some((&ask.contract, ask.user.as_ref()?)));
         let actors = asks.iter().filter_map(|ask| ask.actor.as_ref()).map(|key| (&key.contract, &key.user));
-        let users: BTreeSet<_> = targets.chain(actors).collect();
+        let names: BTreeSet<_> = asks.iter().flat_map(|ask| &ask.names).collect();
+        for mut row in each(on, &NAMES_BY_NAME, names.iter().map(|name| name_key(name))).await? {
+            let (name, holder) = columns::read_unique_name(&mut row)?;
+            overlay.names.insert(name, holder);
+        }
+        let holders: Vec<_> = overlay.names.values().cloned().collect();
+        let holders = holders.iter().map(|key| (&key.contract, &key.user));
+        let users: BTreeSet<_> = targets.chain(actors).chain(holders).collect();
         let wanted = users.iter().map(|(contract, user)| vec![contract.as_str().into(), user.as_str().into()]);
         let mut found = each(on, &USERS_BY_ID, wanted).await?;
         let everyone = asks.iter().filter(|ask| ask.everyone == Everyone::WithCertificates).map(|ask| &ask.contract);
@@ -93,7 +103,12 @@ impl Overlay {
             public_key: if seen { Fresh::No } else { Fresh::Yes },
             before: ask.idempotency.as_ref().and_then(|key| self.idempotency.get(key)).cloned(),
             everyone,
+            names: ask.names.iter().filter_map(|name| self.holder(name)).collect(),
         }
+    }
+
+    fn holder(&self, name: &UniqueName) -> Option<(UniqueName, UserRow)> {
+        Some((name.clone(), self.users.get(self.names.get(name)?)?.clone()))
     }
 
     /// Puts what an act wrote over what was there.
@@ -128,6 +143,10 @@ impl Overlay {
             self.idempotency.insert(row.key.clone(), row.clone());
             self.changed.idempotency.insert(row.key.clone());
         }
+        for (name, holder) in &write.names {
+            self.names.insert(name.clone(), holder.clone());
+            self.changed.names.insert(name.clone());
+        }
         Ok(())
     }
 
@@ -137,6 +156,15 @@ impl Overlay {
         let is_there = |contract: &ContractId| opened == Some(contract) || self.contracts.contains_key(contract);
         if !write.users.iter().all(|row| is_there(&row.user.key.contract)) {
             return Err(Corrupt("a user of a contract that was not read"));
+        }
+        // Two users of one name could not be told apart by a gateway: whatever was decided, that is not written.
+        let is_free = |name: &UniqueName, holder: &UserKey| {
+            let before = self.names.get(name).filter(|before| *before != holder);
+            let is_deleted = |row: &UserRow| name.is_of_a_role() && row.user.standing == Standing::Deleted;
+            before.is_none_or(|before| self.users.get(before).is_some_and(is_deleted))
+        };
+        if !write.names.iter().all(|(name, holder)| is_free(name, holder)) {
+            return Err(Corrupt("a name that is another user's"));
         }
         let of = write.credentials.iter().map(|row| match &row.of {
             super::CredentialOwner::Contract(contract) => contract,
@@ -154,8 +182,8 @@ impl Overlay {
     }
 
     /// Rows of contracts, users, addresses and idempotency keys that were changed, each once.
-    pub(super) fn changed(&self) -> [(&'static Statement, Vec<Vec<Value>>); 4] {
-        let Changed { contracts, users, addresses, idempotency } = &self.changed;
+    pub(super) fn changed(&self) -> [(&'static Statement, Vec<Vec<Value>>); 5] {
+        let Changed { contracts, users, addresses, idempotency, names } = &self.changed;
         [
             (
                 &*PUT_CONTRACTS,
@@ -170,6 +198,7 @@ impl Overlay {
                 &*PUT_IDEMPOTENCY,
                 idempotency.iter().filter_map(|key| self.idempotency.get(key)).map(columns::idempotency).collect(),
             ),
+            (&*PUT_NAMES, names.iter().filter_map(|name| self.names.get_key_value(name)).map(name_row).collect()),
         ]
     }
 }
@@ -191,6 +220,14 @@ fn address_row((address, counter): (&Arc<str>, &Counter)) -> Vec<Value> {
     columns::address(address, counter)
 }
 
+fn name_key(name: &UniqueName) -> Vec<Value> {
+    vec![(&*name.scope).into(), (&*name.name).into()]
+}
+
+fn name_row((name, holder): (&UniqueName, &UserKey)) -> Vec<Value> {
+    [name_key(name), vec![holder.contract.as_str().into(), holder.user.as_str().into()]].concat()
+}
+
 /// As the index `users_concerned` has it.
 fn is_concerned(row: &UserRow) -> bool {
     matches!(row.user.certificate, Certificate::Held(_)) || row.user.next != Next::Nothing
@@ -203,6 +240,7 @@ pub(super) static USERS_CONCERNED: LazyLock<Statement> = LazyLock::new(|| {
 });
 pub(super) static ADDRESSES_BY_ADDRESS: LazyLock<Statement> = LazyLock::new(|| Statement::by_keys(&ADDRESSES, 1));
 pub(super) static IDEMPOTENCY_BY_KEY: LazyLock<Statement> = LazyLock::new(|| Statement::by_keys(&IDEMPOTENCY, 2));
+pub(super) static NAMES_BY_NAME: LazyLock<Statement> = LazyLock::new(|| Statement::by_keys(&UNIQUE_NAMES, 2));
 pub(super) static PUBLIC_KEYS: LazyLock<Statement> = LazyLock::new(|| {
     let words = "SELECT t.public_key FROM {each} CROSS JOIN certificates t WHERE t.public_key = {0:bytes}";
     Statement::new(words, &[Kind::Rows])
@@ -211,4 +249,5 @@ pub(super) static PUBLIC_KEYS: LazyLock<Statement> = LazyLock::new(|| {
 static PUT_CONTRACTS: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&CONTRACTS, There::Replaced));
 static PUT_USERS: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&USERS, There::Replaced));
 static PUT_ADDRESSES: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&ADDRESSES, There::Replaced));
+static PUT_NAMES: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&UNIQUE_NAMES, There::Replaced));
 static PUT_IDEMPOTENCY: LazyLock<Statement> = LazyLock::new(|| Statement::insert(&IDEMPOTENCY, There::Replaced));

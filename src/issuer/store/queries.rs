@@ -4,7 +4,7 @@ use super::overlay;
 use super::statement::Kind::{Bytes, Int, Rows, Text};
 use super::statement::{Kind, Statement};
 use super::tables::{AUDIT, CERTIFICATES, CONTRACTS, CREDENTIALS, OUTBOX, STATUSES, USERS};
-use super::{batch, feed, prune};
+use super::{batch, feed, names, prune};
 use std::sync::LazyLock;
 
 /// A statement that is put together when it is first wanted.
@@ -146,13 +146,15 @@ fn statement(words: &str, parameters: &'static [Kind]) -> Statement {
 }
 
 /// Every statement that looks for rows.
-pub(super) fn all() -> [(&'static str, &'static Statement); 34] {
+pub(super) fn all() -> [(&'static str, &'static Statement); 36] {
     [
         ("contracts by ID", &overlay::CONTRACTS_BY_ID),
         ("users by ID", &overlay::USERS_BY_ID),
         ("users concerned", &overlay::USERS_CONCERNED),
         ("addresses", &overlay::ADDRESSES_BY_ADDRESS),
         ("idempotency keys", &overlay::IDEMPOTENCY_BY_KEY),
+        ("names", &overlay::NAMES_BY_NAME),
+        ("holder of a name", &names::HOLDER),
         ("public keys", &overlay::PUBLIC_KEYS),
         ("serials", &batch::SERIALS),
         ("completion", &batch::COMPLETE),

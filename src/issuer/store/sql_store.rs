@@ -13,11 +13,13 @@ use super::words::{int, u64};
 use super::writer::Writer;
 use super::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
-    ListNumberRow, NoticeRow, Settled, SettledList, StatusRow, Store, StoreError, UserRow, user_columns, words,
+    ListNumberRow, NoticeRow, Settled, SettledList, SharedName, StatusRow, Store, StoreError, UserRow, user_columns,
+    words,
 };
 use crate::config::issuer::StoreConfig;
 use crate::issuer::audit::{Head, Record, Verifier};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
+use crate::issuer::profile::{Profile, UniqueName};
 use crate::issuer::secret::ServiceSecret;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -157,6 +159,16 @@ impl Store for SqlStore {
         let mut parameters: Vec<Value> = vec![from.unix().into(), to.unix().into(), at.into()];
         parameters.extend([contract.into(), user.into(), at_most(limit)]);
         self.all(&sql::EXPIRING, parameters, user_columns::decode).await
+    }
+
+    async fn holder(&self, name: &UniqueName) -> Result<Option<UserKey>, StoreError> {
+        let parameters = vec![(&*name.scope).into(), (&*name.name).into()];
+        let found = self.all(&super::names::HOLDER, parameters, columns::read_unique_name).await?.pop();
+        Ok(found.map(|(_, holder)| holder))
+    }
+
+    async fn claim_names(&self, profile: &Profile) -> Result<Vec<SharedName>, StoreError> {
+        super::names::claim(&self.database, profile).await
     }
 
     async fn statuses(&self, after: u64, limit: u32) -> Result<Vec<StatusRow>, StoreError> {

@@ -85,6 +85,12 @@ pub(super) const STATUSES: Table = Table {
     ],
 };
 
+pub(super) const UNIQUE_NAMES: Table = Table {
+    name: "unique_names",
+    keys: 2,
+    columns: &[("scope", Text), ("name", Text), ("contract", Text), ("user_id", Text)],
+};
+
 pub(super) const AUDIT: Table = Table {
     name: "audit",
     keys: 1,

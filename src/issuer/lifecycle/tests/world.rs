@@ -55,6 +55,7 @@ pub(super) struct World {
     pub(super) address: Counter,
     pub(super) now: Timestamp,
     pub(super) outside: Outside,
+    pub(super) names: Names,
     serials: u32,
     requests: u32,
 }
@@ -75,6 +76,7 @@ impl World {
             now: time("2022-10-01T03:00:00Z"),
             outside: Outside::default(),
             serials: 0,
+            names: Names::Free,
             requests: 0,
         };
         world.on_paper("", Command::SwitchOn).unwrap();
@@ -155,6 +157,7 @@ impl World {
             contract: self.contract.clone(),
             user: self.users.get(target).cloned(),
             address: with_address.then_some(self.address),
+            names: self.names,
         }
     }
 
