@@ -206,6 +206,53 @@ async fn a_silent_handshake_holds_nobody_up_and_ends() {
 }
 
 #[tokio::test]
+async fn idle_connections_without_a_certificate_keep_no_known_client_out() {
+    let files = TlsFiles::new();
+    let running = start(Some(&files), ConnectionLimits { connections: 8, unproven: NEVER, ..LIMITS }, NEVER).await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        idle.push(connect(&running, &files, None, &rustls::version::TLS13).await.unwrap());
+    }
+    // The last two have the places of unknown clients; the others made room.
+    for tls in idle.iter_mut().take(18) {
+        closed(tls).await;
+    }
+    let service = files.client_ca.issue("ib", For::Client, 3600);
+    // All places of known clients, and none of them closes one of the others.
+    let mut known = Vec::new();
+    for _ in 0..6 {
+        known.push(connect(&running, &files, Some(&service), &rustls::version::TLS13).await.unwrap());
+        idle.push(connect(&running, &files, None, &rustls::version::TLS13).await.unwrap());
+    }
+    for tls in &mut known {
+        assert!(ask(tls, "/peer").await.unwrap().ends_with(&hex(service.fingerprint())));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_without_a_certificate_stays_once_a_request_said_who_it_is() {
+    let files = TlsFiles::new();
+    let limits = ConnectionLimits { connections: 8, unproven: Duration::from_millis(500), ..LIMITS };
+    let running = start(Some(&files), limits, NEVER).await;
+    let mut known = connect(&running, &files, None, &rustls::version::TLS13).await.unwrap();
+    known.write_all(b"GET /prove HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    known.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    // One that came later has had its time, and one that only talks too.
+    let mut silent = connect(&running, &files, None, &rustls::version::TLS13).await.unwrap();
+    closed(&mut silent).await;
+    // And with more unknown clients than there are places for.
+    let mut others = Vec::new();
+    for _ in 0..4 {
+        others.push(connect(&running, &files, None, &rustls::version::TLS13).await.unwrap());
+    }
+    assert!(ask(&mut known, "/peer").await.unwrap().contains("127.0.0.1 none"));
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn an_idle_connection_ends_whatever_it_began_with() {
     let limits = ConnectionLimits { idle: Duration::from_millis(300), ..LIMITS };
     let running = start(None, limits, NEVER).await;

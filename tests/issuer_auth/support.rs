@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sekisho::config::issuer::ApiTls;
 use sekisho::config::{Place, Placed};
 use sekisho::issuer::lifecycle::{ContractId, UserId, UserKey};
-use sekisho::issuer::listen::{ConnectionLimits, Listener, Peer, serve, server_config};
+use sekisho::issuer::listen::{ConnectionLimits, Listener, Peer, Proof, serve, server_config};
 use sekisho::pki::fingerprint::sha256;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -173,8 +173,10 @@ pub struct Running {
 pub async fn start(tls: Option<&TlsFiles>, limits: ConnectionLimits, drain: Duration) -> Running {
     let (go_on, waiting) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (then, begun) = (Arc::clone(&go_on), Arc::clone(&waiting));
-    let router =
-        Router::new().route("/peer", get(|ConnectInfo(peer): ConnectInfo<Peer>| async move { told(&peer) })).route(
+    let router = Router::new()
+        .route("/prove", get(|proof: axum::Extension<Proof>| async move { proof.given() }))
+        .route("/peer", get(|ConnectInfo(peer): ConnectInfo<Peer>| async move { told(&peer) }))
+        .route(
             "/wait",
             get(move || async move {
                 begun.notify_one();

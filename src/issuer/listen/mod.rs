@@ -7,10 +7,12 @@ mod places;
 mod progress;
 mod serve;
 mod tls;
+mod unproven;
 
 pub use places::network;
 pub use serve::serve;
 pub use tls::server_config;
+pub use unproven::Proof;
 
 use places::{Place, Shares};
 use rustls::ServerConfig;
@@ -19,8 +21,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_rustls::TlsAcceptor;
+use unproven::{Unproven, Waiting};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +44,24 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// From accept to the end of the TLS handshake.
     pub handshake: Duration,
+    /// From the TLS handshake of a client without a certificate to the end of its first request that says who it is, by the
+    /// gateway's assertion.
+    pub unproven: Duration,
     /// A connection on which no octet moves so long, in either direction, is closed; and the longest that the header of
     /// an HTTP/1 request may take.
     pub idle: Duration,
 }
 
 impl ConnectionLimits {
-    /// A handshake is two round trips and one signature; ten seconds are enough for satellites.
-    pub const HANDSHAKE: Duration = Duration::from_secs(10);
+    /// A handshake is two round trips and one signature; five seconds are enough for satellites.
+    pub const HANDSHAKE: Duration = Duration::from_secs(5);
+
+    /// A client without a certificate connects because it has a request; ten seconds are enough for it to come.
+    pub const UNPROVEN: Duration = Duration::from_secs(10);
+
+    /// Of the connections with TLS, the part that clients may have who are not known yet. The others are for those who are:
+    /// nobody without a certificate or an assertion can take them.
+    const UNPROVEN_PART: usize = 4;
 
     /// Longer than the gateway (and most other clients) keeps a connection in its pool, so that the client closes first
     /// and no request meets a closing connection.
@@ -56,7 +69,18 @@ impl ConnectionLimits {
 
     /// The usual limits with so many connections.
     pub const fn new(connections: usize) -> Self {
-        Self { connections, per_address: connections, handshake: Self::HANDSHAKE, idle: Self::IDLE }
+        Self {
+            connections,
+            per_address: connections,
+            handshake: Self::HANDSHAKE,
+            unproven: Self::UNPROVEN,
+            idle: Self::IDLE,
+        }
+    }
+
+    /// Connections of clients who are not known yet.
+    fn most_unproven(self) -> usize {
+        (self.connections / Self::UNPROVEN_PART).max(1)
     }
 
     /// The same for addresses that anybody may come to: one has at most a sixteenth, and eight.
@@ -79,8 +103,18 @@ pub struct Listener {
     address: SocketAddr,
     tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
+    /// With TLS: of known clients only.
     slots: Arc<Semaphore>,
     shares: Shares,
+    unproven: Unproven,
+}
+
+/// A connection's place.
+enum Entry {
+    /// It may stay.
+    Place(#[allow(dead_code, reason = "it is held, not read")] Place),
+    /// Until its client is known.
+    Waiting(Waiting),
 }
 
 /// The first and the longest wait after an accept that failed for want of something (file descriptors, memory): the
@@ -99,8 +133,17 @@ impl Listener {
     ) -> io::Result<Self> {
         let tcp = TcpListener::bind(address).await?;
         let address = tcp.local_addr()?;
-        let slots = Arc::new(Semaphore::new(limits.connections.clamp(1, Semaphore::MAX_PERMITS)));
-        Ok(Self { tcp, address, tls: tls.map(TlsAcceptor::from), limits, slots, shares: Shares::default() })
+        let reserved = if tls.is_some() { limits.most_unproven() } else { 0 };
+        let slots = limits.connections.saturating_sub(reserved).clamp(1, Semaphore::MAX_PERMITS);
+        Ok(Self {
+            tcp,
+            address,
+            tls: tls.map(TlsAcceptor::from),
+            limits,
+            slots: Arc::new(Semaphore::new(slots)),
+            shares: Shares::default(),
+            unproven: Unproven::default(),
+        })
     }
 
     /// The address it is bound to, with the port that port 0 became.
@@ -109,20 +152,24 @@ impl Listener {
     }
 
     /// The next connection, once there is room for it. Cancel safe.
-    async fn accept(&self) -> (TcpStream, SocketAddr, Place) {
+    async fn accept(&self) -> (TcpStream, SocketAddr, Entry) {
         let [mut wait, longest] = BACK_OFF;
         loop {
-            let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else {
-                // Never closed; were it, nothing more is accepted.
-                std::future::pending::<()>().await;
-                continue;
+            // With TLS it is accepted at once: whether it may have a place shows after the handshake.
+            let slot = match self.tls {
+                Some(_) => None,
+                None => Some(self.slot().await),
             };
             match self.tcp.accept().await {
                 Ok((tcp, address)) => {
-                    let Some(place) = self.shares.take(address.ip(), self.limits.per_address, slot) else { continue };
+                    let entry = match slot {
+                        Some(slot) => self.shares.take(address.ip(), self.limits.per_address, slot).map(Entry::Place),
+                        None => Some(Entry::Waiting(self.unproven.enter(address.ip(), self.limits.most_unproven()))),
+                    };
+                    let Some(entry) = entry else { continue };
                     // Answers are written whole; waiting to fill a segment only delays them. Not vital where it fails.
                     let _ = tcp.set_nodelay(true);
-                    return (tcp, address, place);
+                    return (tcp, address, entry);
                 }
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
@@ -130,6 +177,18 @@ impl Listener {
                     tokio::time::sleep(wait).await;
                     wait = (wait * 2).min(longest);
                 }
+            }
+        }
+    }
+}
+
+impl Listener {
+    async fn slot(&self) -> OwnedSemaphorePermit {
+        loop {
+            match Arc::clone(&self.slots).acquire_owned().await {
+                Ok(slot) => return slot,
+                // Never closed; were it, nothing more is accepted.
+                Err(_) => std::future::pending().await,
             }
         }
     }

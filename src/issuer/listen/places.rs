@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// How many connections each address has.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Shares(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// A connection's place, free again when it is dropped.

@@ -1,7 +1,9 @@
 //! Serves HTTP on a listener until it is told to stop.
 
+use super::places::{Place, Shares};
 use super::progress::{Progress, Watched};
-use super::{ConnectionLimits, Listener, Peer};
+use super::unproven::Waiting;
+use super::{ConnectionLimits, Entry, Listener, Peer, Proof};
 use crate::clock;
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -44,6 +46,8 @@ pub async fn serve(listener: Listener, router: Router, mut shutdown: watch::Rece
         http: builder(listener.limits),
         tls: listener.tls.clone(),
         limits: listener.limits,
+        slots: Arc::clone(&listener.slots),
+        shares: listener.shares.clone(),
         router: TowerToHyperService::new(router),
         shutdown: shutdown.clone(),
     });
@@ -52,12 +56,9 @@ pub async fn serve(listener: Listener, router: Router, mut shutdown: watch::Rece
         tokio::select! {
             () = stopped(&mut shutdown) => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => note_panic(ended),
-            (tcp, address, place) = listener.accept() => {
+            (tcp, address, entry) = listener.accept() => {
                 let server = Arc::clone(&server);
-                connections.spawn(async move {
-                    server.connection(tcp, address).await;
-                    drop(place);
-                });
+                connections.spawn(async move { server.connection(tcp, address, entry).await });
             }
         }
     }
@@ -79,24 +80,50 @@ struct Server {
     http: Builder<TokioExecutor>,
     tls: Option<TlsAcceptor>,
     limits: ConnectionLimits,
+    slots: Arc<Semaphore>,
+    shares: Shares,
     router: TowerToHyperService<Router>,
     shutdown: watch::Receiver<bool>,
 }
 
 impl Server {
-    async fn connection(&self, tcp: TcpStream, address: SocketAddr) {
+    async fn connection(&self, tcp: TcpStream, address: SocketAddr, entry: Entry) {
         let io = Watched::new(tcp);
         let progress = io.progress();
-        let Some(acceptor) = &self.tls else {
-            return self.http(io, &progress, address, None).await;
+        let (Some(acceptor), Entry::Waiting(waiting)) = (&self.tls, &entry) else {
+            return self.http(io, &progress, address, None, entry).await;
         };
-        match self.handshake(acceptor, io).await {
-            Ok(tls) => {
-                let certificate = presented(&tls);
-                self.http(tls, &progress, address, certificate).await;
-            }
+        let handshake = tokio::select! {
+            handshake = self.handshake(acceptor, io) => handshake,
+            () = waiting.evicted() => return,
+        };
+        match handshake {
+            Ok(tls) => match presented(&tls) {
+                None => self.http(tls, &progress, address, None, entry).await,
+                certificate => {
+                    // Its client is known. Places are free again as soon as others of the known ones end.
+                    let place = tokio::time::timeout(self.limits.handshake, self.place(address)).await;
+                    let Ok(Some(place)) = place else {
+                        return tracing::warn!(%address, "no place for a connection with a certificate");
+                    };
+                    drop(entry);
+                    self.http(tls, &progress, address, certificate, Entry::Place(place)).await;
+                }
+            },
             Err(error) => tracing::debug!(%address, %error, "no TLS handshake"),
         }
+    }
+
+    /// A place for a client who is known, once there is one; none where its address has as many as it may.
+    async fn place(&self, address: SocketAddr) -> Option<Place> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok()?;
+        self.shares.take(address.ip(), self.limits.per_address, slot)
+    }
+
+    /// As [`Self::place`], if there is one now.
+    fn place_now(&self, address: SocketAddr) -> Option<Place> {
+        let slot = Arc::clone(&self.slots).try_acquire_owned().ok()?;
+        self.shares.take(address.ip(), self.limits.per_address, slot)
     }
 
     async fn handshake(
@@ -117,15 +144,33 @@ impl Server {
         progress: &Progress,
         address: SocketAddr,
         certificate: Option<PresentedCertificate>,
+        mut entry: Entry,
     ) {
-        let service = WithPeer { router: self.router.clone(), address, certificate };
+        let proof = Proof::default();
+        let service = WithPeer { router: self.router.clone(), address, certificate, proof: proof.clone() };
         let mut connection = pin!(self.http.serve_connection(TokioIo::new(io), service));
         let mut shutdown = self.shutdown.clone();
-        tokio::select! {
-            ended = connection.as_mut() => return note_end(address, ended),
-            () = progress.stalled(self.limits.idle) => return tracing::debug!(%address, "the connection is idle"),
-            () = stopped(&mut shutdown) => connection.as_mut().graceful_shutdown(),
+        let mut unproven_until = pin!(tokio::time::sleep(self.limits.unproven));
+        loop {
+            let waiting = match &entry {
+                Entry::Waiting(waiting) => Some(waiting),
+                Entry::Place(_) => None,
+            };
+            tokio::select! {
+                ended = connection.as_mut() => return note_end(address, ended),
+                () = progress.stalled(self.limits.idle) => return tracing::debug!(%address, "the connection is idle"),
+                () = stopped(&mut shutdown) => break,
+                () = evicted(waiting) => return tracing::debug!(%address, "the connection made room for another"),
+                () = unproven_until.as_mut(), if waiting.is_some() => {
+                    return tracing::debug!(%address, "the connection's client did not say who it is");
+                }
+                () = proof.wait(), if waiting.is_some() => {
+                    // Without one it stays among the unknown, and may come again.
+                    entry = self.place_now(address).map_or(entry, Entry::Place);
+                }
+            }
         }
+        connection.as_mut().graceful_shutdown();
         tokio::select! {
             ended = connection => note_end(address, ended),
             () = progress.stalled(self.limits.idle) => {}
@@ -156,6 +201,7 @@ struct WithPeer {
     router: TowerToHyperService<Router>,
     address: SocketAddr,
     certificate: Option<PresentedCertificate>,
+    proof: Proof,
 }
 
 impl hyper::service::Service<Request<Incoming>> for WithPeer {
@@ -168,6 +214,7 @@ impl hyper::service::Service<Request<Incoming>> for WithPeer {
         let valid = self.certificate.filter(|certificate| clock::now() <= certificate.not_after);
         let peer = Peer { address: self.address, certificate: valid.map(|certificate| certificate.fingerprint) };
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(self.proof.clone());
         hyper::service::Service::call(&self.router, request)
     }
 }
@@ -183,6 +230,14 @@ fn builder(limits: ConnectionLimits) -> Builder<TokioExecutor> {
         .max_concurrent_streams(STREAMS)
         .max_pending_accept_reset_streams(RESET_STREAMS);
     builder
+}
+
+/// Returns once the connection has to make room; never where it has a place.
+async fn evicted(waiting: Option<&Waiting>) {
+    match waiting {
+        Some(waiting) => waiting.evicted().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Returns once the service is to stop.
