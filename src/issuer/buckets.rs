@@ -44,6 +44,11 @@ impl<K: Hash + Eq> Buckets<K> {
 
     /// Takes a token; or the seconds until there is one, rounded up.
     pub(super) fn take(&self, key: K, now: Instant) -> Result<(), u64> {
+        self.take_part(key, 1.0, now)
+    }
+
+    /// Takes a part of a token, above 0 and at most 1; or the seconds until there is one, rounded up.
+    pub(super) fn take_part(&self, key: K, part: f64, now: Instant) -> Result<(), u64> {
         // A panic elsewhere while counting leaves a count, not a broken rule.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let rested = state.swept.is_none_or(|swept| now.saturating_duration_since(swept) >= SWEEP_PAUSE);
@@ -59,13 +64,13 @@ impl<K: Hash + Eq> Buckets<K> {
             others
         };
         *bucket = self.filled(*bucket, now);
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
+        if bucket.tokens >= part {
+            bucket.tokens -= part;
             return Ok(());
         }
         // At most a second, for the rate is at least one.
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and 1")]
-        Err((((1.0 - bucket.tokens) / self.rate).ceil() as u64).max(1))
+        Err((((part - bucket.tokens) / self.rate).ceil() as u64).max(1))
     }
 
     fn filled(&self, bucket: Bucket, now: Instant) -> Bucket {

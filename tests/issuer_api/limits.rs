@@ -35,6 +35,33 @@ fn strangers_beyond_the_rate_of_their_address_are_told_so_and_known_callers_are_
 }
 
 #[test]
+fn tries_of_strangers_use_up_nothing_that_the_service_needs() {
+    let issuer = narrow("requests_per_second = 10000\nburst = 10000", "requests_per_second = 20\nburst = 40");
+    let bank = issuer.bank();
+    bank.open("bizstation", "C1");
+    let (person, registered) = bank.register("C1", "u1", "user");
+    let secret = registered["acquisition_password"].as_str();
+    // From many addresses of one provider, at contracts that are not there.
+    let stranger = |number: u32| {
+        let body = serde_json::json!({
+            "acting_user": { "contract": format!("NO{number}"), "user": "x" }, "factors": {},
+            "client_address": format!("2001:db8:{number:x}::1"), "key": { "csr": "none" },
+        });
+        bank.ib.post(&format!("/v1/contracts/NO{number}/users/x/acquire"), &body).status
+    };
+    let answers: Vec<u16> = (0..120).map(stranger).collect();
+    assert!(answers.iter().filter(|status| **status == 429).count() >= 60, "{answers:?}");
+    // The service's other acts, its revocations and an honest acquisition pass.
+    for _ in 0..10 {
+        bank.ib.get("/v1/contracts?limit=1").done();
+    }
+    let held = person.acquire(secret, &["login-password"]);
+    bank.act(&person, "suspend", "staff-desk").done();
+    bank.act(&person, "revoke", "staff-desk").done();
+    issuer.wait_for_list("biz", &held.serial(), Some(0));
+}
+
+#[test]
 fn a_request_that_does_not_end_is_ended() {
     let issuer = Plan::new(&["bizstation"]).with("[limits]\n", "[limits]\nrequest_timeout = \"1s\"\n").start();
     let service = issuer.plan.pki.service_named("desk");

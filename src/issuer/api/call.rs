@@ -17,6 +17,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
 use std::sync::Arc;
+use std::time::Instant;
 use utoipa::IntoParams;
 use utoipa::openapi::Required;
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
@@ -115,6 +116,10 @@ impl<B: ActBody> Call<B> {
                 return Err(problem);
             }
         };
+        if let (Caller::Service { name, .. }, By::User { certificate: None, .. }) = (&request.caller, &request.by) {
+            let address = request.address.as_deref();
+            shared.tries.take(name, address, &request.contract, Instant::now()).map_err(gate::too_many)?;
+        }
         let service = Arc::clone(&shared.service);
         // A task of its own: a client that goes away, or the request's time that is over, does not stop an act half-way.
         let done = tokio::spawn(async move { service.execute(request).await }).await;

@@ -8,7 +8,7 @@ use super::reference;
 use crate::clock;
 use crate::issuer::authenticate::{Caller, NotAuthenticated, Right};
 use crate::issuer::lifecycle::UserKey;
-use crate::issuer::listen::{Peer, network};
+use crate::issuer::listen::{Peer, Proof, network};
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::request::Parts;
@@ -28,9 +28,42 @@ const LONGEST_PATH: usize = 256;
 /// Whom a bucket is of.
 #[derive(PartialEq, Eq, Hash)]
 pub(super) enum Who {
-    Service(Arc<str>),
+    Service(Arc<str>, Class),
     User(UserKey),
 }
+
+/// For what a service calls. Each class has the service's whole rate, so that no other uses it up.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Class {
+    /// What ends access: it must always be possible.
+    Urgent,
+    /// Whatever strangers make a service ask. Their tries have limits of their own ([`super::tries`]); this is what reading
+    /// them may cost.
+    Tries,
+    /// All else.
+    Usual,
+}
+
+impl Class {
+    fn of(parts: &Parts) -> Self {
+        match parts.uri.path().rsplit('/').next().unwrap_or_default() {
+            "revoke" | "suspend" | "lock" | "delete" | "switch-off" => Self::Urgent,
+            "acquire" => Self::Tries,
+            _ => Self::Usual,
+        }
+    }
+
+    /// Requests that count as one.
+    fn together(self) -> u32 {
+        match self {
+            Self::Urgent | Self::Usual => 1,
+            Self::Tries => TRIES_READ,
+        }
+    }
+}
+
+/// Tries that are read for each that may be made: reading one costs a fiftieth of what its password costs.
+const TRIES_READ: u32 = 10;
 
 /// The gate.
 pub(super) async fn gate(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
@@ -85,12 +118,19 @@ async fn admit(shared: &Shared, parts: &mut Parts, reference: &Arc<str>) -> Resu
             return Err(Problem::new(Kind::NotAuthenticated).because(why.for_log().to_string()));
         }
     };
+    if let Some(proof) = parts.extensions.get::<Proof>() {
+        proof.given();
+    }
     let taken = match &caller {
         // One for each message of the feed, whose rate is the bank's and not the gateway's; they are written in groups.
         Caller::Service { name, .. } if is_acknowledgement(parts, &caller) => {
             shared.acknowledgements.take(Arc::clone(name), Instant::now())
         }
-        Caller::Service { name, .. } => shared.callers.take(Who::Service(Arc::clone(name)), Instant::now()),
+        Caller::Service { name, .. } => {
+            let class = Class::of(parts);
+            let part = 1.0 / f64::from(class.together());
+            shared.callers.take_part(Who::Service(Arc::clone(name), class), part, Instant::now())
+        }
         Caller::User(shown) => shared.callers.take(Who::User(shown.of.clone()), Instant::now()),
     };
     taken.map_err(too_many)?;
@@ -102,7 +142,7 @@ fn is_acknowledgement(parts: &Parts, caller: &Caller) -> bool {
     parts.uri.path() == super::feed::ACKNOWLEDGEMENTS && caller.has(Right::Feed)
 }
 
-fn too_many(seconds: u64) -> Problem {
+pub(super) fn too_many(seconds: u64) -> Problem {
     Problem { retry_after: Some(seconds), ..Problem::new(Kind::RateLimited) }
 }
 

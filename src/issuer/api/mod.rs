@@ -26,6 +26,7 @@ mod revocations;
 mod seek;
 mod text;
 mod told;
+mod tries;
 mod users;
 
 use super::authenticate::{Authenticator, Caller};
@@ -46,6 +47,7 @@ use problem::{Kind, Problem};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
+use tries::Tries;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -128,6 +130,7 @@ struct Shared {
     callers: Buckets<gate::Who>,
     acknowledgements: Buckets<Arc<str>>,
     strangers: Buckets<IpAddr>,
+    tries: Tries,
     document: Bytes,
 }
 
@@ -141,6 +144,7 @@ impl Shared {
             callers: Buckets::new(rate, burst, now),
             acknowledgements: Buckets::new(feed::ACKNOWLEDGEMENTS_PER_SECOND, feed::ACKNOWLEDGEMENTS_AT_ONCE, now),
             strangers: Buckets::new(rate, burst, now),
+            tries: Tries::new(rate, burst, now),
             limits,
             feed,
             document: serde_json::to_vec(document).unwrap_or_default().into(),

@@ -17,6 +17,7 @@ mod plan;
 mod prove;
 mod read;
 mod recover;
+mod refused;
 mod request;
 mod write;
 
@@ -31,6 +32,7 @@ use super::profiles::Profiles;
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, ContractRow, Found, Store, StoreError, Write};
 use crate::pki::time::Timestamp;
+use refused::RefusedTries;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::Instant;
@@ -72,13 +74,19 @@ pub struct Service {
     /// Certificates that are signed at a time: one for each core. A batch that is committed has hundreds of them signed
     /// at once, and as many threads would leave the store's, which everybody waits for, no share of the cores.
     signing: Arc<Semaphore>,
+    refused: Arc<RefusedTries>,
 }
 
 impl Service {
     /// Puts it together.
     pub fn new(parts: ServiceParts) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        Self { parts, making_keys: Semaphore::new(KEYS_AT_A_TIME), signing: Arc::new(Semaphore::new(cores)) }
+        Self {
+            parts,
+            making_keys: Semaphore::new(KEYS_AT_A_TIME),
+            signing: Arc::new(Semaphore::new(cores)),
+            refused: Arc::default(),
+        }
     }
 
     /// Does an act, or says why not. When it says that it was done it is committed.
@@ -127,8 +135,10 @@ impl Service {
         ask: Ask,
         decide: impl FnOnce(&Found) -> (Write, T) + Send + 'static,
     ) -> Result<(T, Option<ChangedStatus>), StoreError> {
+        let refused = Arc::clone(&self.refused);
         let with_effects = move |found: &Found| {
-            let (write, result) = decide(found);
+            let (mut write, result) = decide(found);
+            write.audit.retain_mut(|entry| refused.keep(entry, found.contract.is_some()));
             let wakes = (!write.statuses.is_empty(), !write.notices.is_empty());
             (write, (wakes, result))
         };
