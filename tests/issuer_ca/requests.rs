@@ -40,6 +40,36 @@ fn requests_with_strong_keys_are_proven_and_their_subject_names_nobody_else() {
     }
 }
 
+/// keytool and certreq write the label of old; mail programs and people put text and marks before it.
+#[test]
+fn a_request_is_read_with_its_old_label_and_whatever_stands_around_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let pem = String::from_utf8(request(folder.path(), P256, "-subj /CN=user1")).unwrap();
+    let old = pem.replace("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST");
+    let text = "Certificate Request:\n    Data:\n        Version: 1 (0x0)\n";
+    for request in [
+        old.clone(),
+        format!("\u{feff}{pem}"),
+        format!("\u{feff}{old}"),
+        format!("{text}{pem}"),
+        format!("\u{feff}{text}{old}\nyours sincerely\n"),
+        pem.replace('\n', "\r\n"),
+    ] {
+        ProvenRequest::from_pem(request.as_bytes()).unwrap_or_else(|error| panic!("{error}: {request}"));
+    }
+    // What it is instead is told.
+    let certificate = pem.replace("CERTIFICATE REQUEST", "CERTIFICATE");
+    let end = pem.find("-----END").unwrap();
+    for (request, reason) in [
+        (certificate.as_str(), "it is PEM of a CERTIFICATE, not of a CERTIFICATE REQUEST"),
+        (&format!("{pem}{old}"), "there are several certification requests in it"),
+        (&pem[..end], "the request is not whole PEM of a CERTIFICATE REQUEST"),
+        ("-----BEGIN <script>-----", "the request is not whole PEM of a CERTIFICATE REQUEST"),
+    ] {
+        assert_eq!(ProvenRequest::from_pem(request.as_bytes()).unwrap_err().to_string(), reason);
+    }
+}
+
 #[test]
 fn a_request_in_somebody_elses_name_is_refused() {
     let folder = tempfile::tempdir().unwrap();

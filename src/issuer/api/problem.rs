@@ -330,7 +330,7 @@ impl From<Refused> for Problem {
             }),
             Refused::Proof(required) => Self { required, ..Self::new(Kind::ProofRequired) },
             Refused::Request(field, why) => Self::bad(field, why),
-            Refused::Key => Self::new(Kind::KeyNotAcceptable),
+            Refused::Key(why) => Self { detail: Some(why), ..Self::new(Kind::KeyNotAcceptable) },
             Refused::IdempotencyKeyReused => Self::new(Kind::IdempotencyKeyReused),
             Refused::NotRepeatable => Self::new(Kind::NotRepeatable),
             Refused::InProgress => Self::new(Kind::InProgress),

@@ -18,6 +18,7 @@ pub mod authority;
 pub mod hierarchy;
 pub mod public_key;
 pub mod request;
+mod rsa_modulus;
 
 pub mod certificate;
 pub mod p12;

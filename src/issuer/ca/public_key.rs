@@ -2,6 +2,7 @@
 
 use super::der::{DerError, Reader, tag};
 use super::oid;
+use super::rsa_modulus;
 use crate::pki::fingerprint::sha256;
 use std::fmt;
 
@@ -45,6 +46,14 @@ pub enum WeakKey {
     RsaExponent,
     /// An even RSA modulus, or one of Infineon's (CVE-2017-15361).
     RsaModulus,
+    /// This small prime divides the RSA modulus.
+    RsaFactor(u32),
+    /// The RSA modulus is a prime.
+    RsaPrime,
+    /// The RSA modulus' primes are close together.
+    RsaClosePrimes,
+    /// An Ed25519 key for which anybody can sign.
+    SmallOrder,
 }
 
 impl SubjectKey {
@@ -80,7 +89,11 @@ impl SubjectKey {
                     return Err(DerError::Value("the point of an elliptic curve").into());
                 }
             }
-            oid::ED25519 if key.len() == 32 => {}
+            oid::ED25519 if key.len() == 32 => {
+                if is_of_small_order(key) {
+                    return Err(WeakKey::SmallOrder);
+                }
+            }
             _ => return Err(WeakKey::Algorithm),
         }
         algorithm.end(what)?;
@@ -88,6 +101,27 @@ impl SubjectKey {
         // RFC 7093 section 2, method 1: the leftmost 160 bits of SHA-256 over the key's octets.
         identifier.copy_from_slice(sha256(&[key]).get(..20).unwrap_or_default());
         Ok(Self { info: info.to_vec(), identifier })
+    }
+
+    /// Checks what takes milliseconds, and tens of them for the longest keys: only for who would get the certificate.
+    ///
+    /// # Errors
+    /// [`WeakKey::RsaPrime`], [`WeakKey::RsaClosePrimes`].
+    pub fn check_thoroughly(&self) -> Result<(), WeakKey> {
+        let Some(modulus) = self.rsa_modulus() else { return Ok(()) };
+        if rsa_modulus::has_close_factors(modulus) {
+            return Err(WeakKey::RsaClosePrimes);
+        }
+        if rsa_modulus::is_prime(modulus) { Err(WeakKey::RsaPrime) } else { Ok(()) }
+    }
+
+    fn rsa_modulus(&self) -> Option<&[u8]> {
+        let what = "subjectPublicKeyInfo";
+        let mut fields = Reader::new(&self.info).inside(tag::SEQUENCE, what).ok()?;
+        let mut algorithm = fields.inside(tag::SEQUENCE, what).ok()?;
+        let is_rsa = algorithm.element(tag::OBJECT_IDENTIFIER, what).ok()?.content == oid::RSA_ENCRYPTION;
+        let key = fields.element(tag::BIT_STRING, what).ok()?.content.get(1..)?;
+        is_rsa.then(|| check_rsa(key).ok()).flatten()
     }
 
     /// The whole DER subjectPublicKeyInfo.
@@ -106,7 +140,8 @@ impl SubjectKey {
     }
 }
 
-fn check_rsa(key: &[u8]) -> Result<(), WeakKey> {
+/// The modulus of a key that is not seen to be weak at once.
+fn check_rsa(key: &[u8]) -> Result<&[u8], WeakKey> {
     let what = "RSAPublicKey";
     let mut outer = Reader::new(key);
     let mut fields = outer.inside(tag::SEQUENCE, what)?;
@@ -125,7 +160,11 @@ fn check_rsa(key: &[u8]) -> Result<(), WeakKey> {
     if modulus.last().is_none_or(|last| last % 2 == 0) || is_roca(modulus) {
         return Err(WeakKey::RsaModulus);
     }
-    Ok(())
+    // No program makes such keys, and some clients cannot use them.
+    if !bits.is_multiple_of(8) {
+        return Err(WeakKey::RsaBits(bits));
+    }
+    rsa_modulus::small_factor(modulus).map_or(Ok(modulus), |factor| Err(WeakKey::RsaFactor(factor)))
 }
 
 /// The magnitude of a positive INTEGER in its one form.
@@ -137,9 +176,28 @@ fn positive(content: &[u8]) -> Result<&[u8], WeakKey> {
     }
 }
 
+/// The points of order 1, 2, 4 and 8 (RFC 8032 section 5.1), in every encoding that a verifier may take: a signature holds
+/// for them without any private key. The sign of x is not looked at.
+fn is_of_small_order(key: &[u8]) -> bool {
+    /// Encodings of y: 0, 1, the two of order 8, p-1, p and p+1.
+    const SMALL: [&str; 7] = [
+        "0000000000000000000000000000000000000000000000000000000000000000",
+        "0100000000000000000000000000000000000000000000000000000000000000",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+        "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    ];
+    let mut y = key.to_vec();
+    y.last_mut().into_iter().for_each(|last| *last &= 0x7f);
+    let y: String = crate::pki::hex::digits(&y).collect();
+    SMALL.contains(&y.as_str())
+}
+
 fn is_roca(modulus: &[u8]) -> bool {
     ROCA_PRIMES.iter().all(|prime| {
-        let remainder = modulus.iter().fold(0_u32, |remainder, octet| ((remainder << 8) | u32::from(*octet)) % prime);
+        let remainder = rsa_modulus::remainder(modulus, *prime);
         let generator = 65_537 % prime;
         let mut power = 1;
         (0..*prime).any(|_| {
@@ -161,9 +219,17 @@ impl fmt::Display for WeakKey {
             Self::Der(error) => write!(f, "the public key cannot be read: {error}"),
             Self::Algorithm => f.write_str("the public key is not RSA, ECDSA or Ed25519"),
             Self::Curve => f.write_str("the public key's curve is not P-256 or P-384"),
-            Self::RsaBits(bits) => write!(f, "the RSA key has {bits} bits, not {MIN_RSA_BITS} to {MAX_RSA_BITS}"),
+            Self::RsaBits(bits) => {
+                write!(f, "the RSA key has {bits} bits, not {MIN_RSA_BITS} to {MAX_RSA_BITS} and a multiple of 8")
+            }
             Self::RsaExponent => f.write_str("the RSA key's exponent is not an odd number from 65537 to 2^32"),
-            Self::RsaModulus => f.write_str("the RSA key's modulus is of a weak kind"),
+            Self::RsaModulus => {
+                f.write_str("the RSA key's modulus is even or of a library with a known fault (CVE-2017-15361)")
+            }
+            Self::RsaFactor(factor) => write!(f, "the RSA key's modulus is a multiple of {factor}"),
+            Self::RsaPrime => f.write_str("the RSA key's modulus is a prime, not a product of two"),
+            Self::RsaClosePrimes => f.write_str("the primes of the RSA key are so close that the key can be factored"),
+            Self::SmallOrder => f.write_str("the Ed25519 key is a point of small order: anybody can sign for it"),
         }
     }
 }
@@ -193,9 +259,9 @@ mod tests {
     }
 
     fn modulus(octets: usize) -> Vec<u8> {
-        let mut modulus = vec![0xc5; octets];
-        *modulus.last_mut().unwrap() |= 1;
-        modulus
+        let first = num_bigint::BigUint::from_bytes_be(&vec![0xc5; octets]);
+        let mut all = (0_u32..).map(|step| (&first + step * 2).to_bytes_be());
+        all.find(|modulus| rsa_modulus::small_factor(modulus).is_none()).unwrap()
     }
 
     #[test]
@@ -214,6 +280,61 @@ mod tests {
         }
         assert!(SubjectKey::from_info(&rsa(&modulus(256), &usual)).is_ok());
         assert!(SubjectKey::from_info(&rsa(&modulus(512), &usual)).is_ok());
+    }
+
+    /// The prime of the 2048-bit group of RFC 3526 section 3.
+    const PRIME: &str = "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD\
+        EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7EDEE386BFB5A899FA5\
+        AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF0598DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB\
+        9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3BE39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9\
+        DE2BCBF6955817183995497CEA956AE515D2261898FA051015728E5A8AACAA68FFFFFFFFFFFFFFFF";
+
+    #[test]
+    fn moduli_that_anybody_can_factor_are_refused() {
+        use num_bigint::BigUint;
+        let usual = [1, 0, 1];
+        let prime = BigUint::parse_bytes(PRIME.as_bytes(), 16).unwrap();
+        let key = |modulus: &BigUint| SubjectKey::from_info(&rsa(&modulus.to_bytes_be(), &usual));
+        assert_eq!(key(&prime).unwrap().check_thoroughly(), Err(WeakKey::RsaPrime));
+        // Two odd factors without small ones, close together and as far apart as chance has them.
+        let free = |from: BigUint| {
+            (0_u32..)
+                .map(|step| &from + step * 2)
+                .find(|one| rsa_modulus::small_factor(&one.to_bytes_be()).is_none())
+                .unwrap()
+        };
+        let one = free((BigUint::from(3_u32) << 1022_u32) + 1_u32);
+        let close = free(&one + 2_u32);
+        assert_eq!(key(&(&one * &close)).unwrap().check_thoroughly(), Err(WeakKey::RsaClosePrimes));
+        let apart = free((BigUint::from(7_u32) << 1021_u32) + 1_u32);
+        assert_eq!(key(&(&one * &apart)).unwrap().check_thoroughly(), Ok(()));
+        let other = free((BigUint::from(3_u32) << 2046_u32) / 134_u32 * 2_u32 + 1_u32);
+        assert_eq!(key(&(other * 67_u32)), Err(WeakKey::RsaFactor(67)));
+        // Of 2,049 bits.
+        assert!(matches!(key(&(&prime * 2_u32 + 1_u32)), Err(WeakKey::RsaBits(2_049))));
+    }
+
+    #[test]
+    fn points_of_small_order_are_refused_in_every_encoding() {
+        let info = |key: [u8; 32]| {
+            build(|w| {
+                w.sequence(|info| {
+                    info.sequence(|algorithm| algorithm.element(tag::OBJECT_IDENTIFIER, oid::ED25519));
+                    info.bit_string(&key);
+                });
+            })
+        };
+        let mut one = [0; 32];
+        one[0] = 1;
+        let mut minus_one = [0xff; 32];
+        (minus_one[0], minus_one[31]) = (0xec, 0x7f);
+        for mut key in [[0; 32], one, minus_one] {
+            for sign in [0, 0x80] {
+                key[31] = key[31] & 0x7f | sign;
+                assert_eq!(SubjectKey::from_info(&info(key)), Err(WeakKey::SmallOrder), "{key:?}");
+            }
+        }
+        assert!(SubjectKey::from_info(&info([0x17; 32])).is_ok());
     }
 
     #[test]

@@ -24,8 +24,12 @@ pub struct ProvenRequest {
 pub enum RequestError {
     /// More than [`MAX_REQUEST_BYTES`].
     TooLong(usize),
-    /// Not PEM of a `CERTIFICATE REQUEST`.
+    /// Not PEM: no `-----BEGIN …-----`, no end of it, or something else than base64 between.
     Pem,
+    /// PEM of something else: its label, as far as it is short and plain.
+    Label(String),
+    /// Several requests: which is meant is not said.
+    Several,
     /// Not the DER of a CertificationRequest.
     Der(DerError),
     /// Its subject is not a Name.
@@ -48,8 +52,7 @@ impl ProvenRequest {
         if pem.len() > MAX_REQUEST_BYTES / 2 * 3 {
             return Err(RequestError::TooLong(pem.len()));
         }
-        let der = CertificateSigningRequestDer::from_pem_slice(pem).map_err(|_| RequestError::Pem)?;
-        Self::from_der(&der)
+        Self::from_der(&der_of_pem(pem)?)
     }
 
     /// Reads DER, checks the key and then the signature. Attributes (wished-for extensions) are not looked at: the
@@ -104,6 +107,26 @@ impl ProvenRequest {
     }
 }
 
+/// The one request in PEM. Text may stand around it (RFC 7468 section 2), a byte order mark too, and the label may be the
+/// old one (section 7), which keytool and certreq write.
+fn der_of_pem(pem: &[u8]) -> Result<Vec<u8>, RequestError> {
+    const LABELS: [&str; 2] = ["CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST"];
+    let text = String::from_utf8_lossy(pem);
+    let mut labels = text.split("-----BEGIN ").skip(1).filter_map(|rest| Some(rest.split_once("-----")?.0));
+    let label = labels.next().ok_or(RequestError::Pem)?;
+    if !LABELS.contains(&label) {
+        let is_plain = label.len() <= 32 && label.bytes().all(|byte| byte == b' ' || byte.is_ascii_uppercase());
+        return Err(if is_plain { RequestError::Label(label.to_owned()) } else { RequestError::Pem });
+    }
+    if labels.next().is_some() {
+        return Err(RequestError::Several);
+    }
+    let begin = text.find("-----BEGIN ").ok_or(RequestError::Pem)?;
+    let usual = text.get(begin..).ok_or(RequestError::Pem)?.replace(LABELS[1], LABELS[0]);
+    let der = CertificateSigningRequestDer::from_pem_slice(usual.as_bytes()).map_err(|_| RequestError::Pem)?;
+    Ok(der.to_vec())
+}
+
 /// The text of the string types that clients use.
 fn text(value: &AttributeValue) -> Option<String> {
     match value.string_type {
@@ -127,7 +150,9 @@ impl fmt::Display for RequestError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(octets) => write!(f, "the request has {octets} octets, more than {MAX_REQUEST_BYTES}"),
-            Self::Pem => f.write_str("the request is not PEM of a CERTIFICATE REQUEST"),
+            Self::Pem => f.write_str("the request is not whole PEM of a CERTIFICATE REQUEST"),
+            Self::Label(label) => write!(f, "it is PEM of a {label}, not of a CERTIFICATE REQUEST"),
+            Self::Several => f.write_str("there are several certification requests in it"),
             Self::Der(error) => write!(f, "not a certification request: {error}"),
             Self::Subject => f.write_str("the request's subject cannot be read"),
             Self::Key(error) => error.fmt(f),

@@ -35,7 +35,7 @@ impl Service {
                     Ok(proven) => Ok(Asked::Csr(Arc::new(proven))),
                     Err(why) => {
                         self.record(entry(request, now, refusal(&why))).await?;
-                        Err(Refused::Key)
+                        Err(Refused::Key(why.into()))
                     }
                 }
             }
@@ -72,11 +72,34 @@ impl Service {
         }
     }
 
+    /// Checks the key that is about to be certified for what takes its time.
+    async fn check_thoroughly(&self, proven: Arc<ProvenRequest>) -> Result<Result<Key, String>, Refused> {
+        let failed = || Refused::Unavailable("the key could not be checked".into());
+        let _turn = self.making_keys.acquire().await.map_err(|_| failed())?;
+        let checked = tokio::task::spawn_blocking(move || match proven.key().check_thoroughly() {
+            Ok(()) => Ok(Key::Csr(proven)),
+            Err(weak) => Err(weak.to_string()),
+        });
+        checked.await.map_err(|_| failed())
+    }
+
     /// Makes the key that the service is to make.
-    pub(super) async fn make_key(&self, asked: Asked, profile: &Profile) -> Result<Option<Key>, Refused> {
+    pub(super) async fn make_key(
+        &self,
+        asked: Asked,
+        request: &Request,
+        profile: &Profile,
+        now: Timestamp,
+    ) -> Result<Option<Key>, Refused> {
         let password = match asked {
             Asked::Nothing => return Ok(None),
-            Asked::Csr(proven) => return Ok(Some(Key::Csr(proven))),
+            Asked::Csr(proven) => match self.check_thoroughly(proven).await? {
+                Ok(key) => return Ok(Some(key)),
+                Err(why) => {
+                    self.record(entry(request, now, refusal(&why))).await?;
+                    return Err(Refused::Key(why.into()));
+                }
+            },
             Asked::P12(password) => password,
         };
         let (kind, dialect) = match profile.delivery.p12_dialect {
@@ -92,8 +115,11 @@ impl Service {
     }
 }
 
+/// What PEM has somewhere, and DER of a request does not begin with.
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+
 fn read_csr(octets: &[u8]) -> Result<ProvenRequest, String> {
-    let is_pem = octets.trim_ascii_start().starts_with(b"-----");
+    let is_pem = octets.windows(PEM_BEGIN.len()).any(|window| window == PEM_BEGIN) || octets.is_ascii();
     let read = if is_pem { ProvenRequest::from_pem(octets) } else { ProvenRequest::from_der(octets) };
     read.map_err(|error| error.to_string())
 }

@@ -185,8 +185,8 @@ pub enum Refused {
     /// only, nothing that the store knows.
     Request(&'static str, Arc<str>),
     /// `key-not-acceptable`: the certification request is malformed, oversized, weak, unproven, in another's name or of a
-    /// key that was certified before.
-    Key,
+    /// key that was certified before; which of them.
+    Key(Arc<str>),
     /// `idempotency-key-reused`: that key was another request's.
     IdempotencyKeyReused,
     /// `not-repeatable`: done before; what it gave out (a .p12) is not kept.
