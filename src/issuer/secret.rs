@@ -5,6 +5,7 @@
 //! unverifiable; it never protects a certification authority's key.
 
 use crate::issuer::lifecycle::{SecretDigest, UserKey};
+use crate::pki::time::Timestamp;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
@@ -40,6 +41,17 @@ pub enum SecretError {
     TooOpen(u32),
     /// Not base64 of at least 32 octets.
     NotASecret,
+    /// The octets are not random: one or few of them come again and again.
+    NotRandom,
+}
+
+/// Different octets that 32 random ones have at least: they have fewer once in 10^14 files.
+const LEAST_DIFFERENT: usize = 17;
+
+/// Returns `false` for what nobody drew: zeros, a password repeated, a placeholder.
+fn looks_random(octets: &[u8]) -> bool {
+    let different: std::collections::BTreeSet<u8> = octets.iter().copied().collect();
+    octets.len() < LEAST_BYTES || different.len() >= LEAST_DIFFERENT
 }
 
 /// What was sealed cannot be opened: another secret sealed it, or it was changed.
@@ -60,6 +72,9 @@ impl ServiceSecret {
         let mut text = Zeroizing::new(String::new());
         file.take(MOST_FILE_BYTES).read_to_string(&mut text).map_err(SecretError::Unreadable)?;
         let octets = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| SecretError::NotASecret)?);
+        if !looks_random(&octets) {
+            return Err(SecretError::NotRandom);
+        }
         Self::new(&octets)
     }
 
@@ -83,13 +98,21 @@ impl ServiceSecret {
         })
     }
 
-    /// The acquisition secret of a user's offer of that number: `digits` decimal digits. The same offer has the same one, so that it need not
-    /// be kept to be shown again.
-    pub fn acquisition_secret(&self, user: &UserKey, offer: u32, digits: u8) -> Zeroizing<String> {
+    /// The acquisition secret of a user's offer of that number, made at that time: `digits` decimal digits. The same offer has
+    /// the same one, so that it need not be kept to be shown again; another of the same number, after a store was restored
+    /// from a backup, has another.
+    pub fn acquisition_secret(
+        &self,
+        user: &UserKey,
+        (offer, made_at): (u32, Timestamp),
+        digits: u8,
+    ) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(usize::from(digits)));
         let mut counter = 0_u32;
         while text.len() < usize::from(digits) {
-            let tag = tag(&self.acquisition, &[&named(user), &offer.to_be_bytes(), &counter.to_be_bytes()]);
+            let made_at = made_at.unix().to_be_bytes();
+            let parts: [&[u8]; 4] = [&named(user), &offer.to_be_bytes(), &made_at, &counter.to_be_bytes()];
+            let tag = tag(&self.acquisition, &parts);
             // Octets below 250 are ten digits alike; the others would favour the low ones.
             for octet in tag.as_ref().iter().filter(|octet| **octet < 250) {
                 if text.len() < usize::from(digits) {
@@ -187,6 +210,9 @@ impl fmt::Display for SecretError {
         match self {
             Self::Unreadable(error) => error.fmt(f),
             Self::TooOpen(mode) => write!(f, "its mode is {mode:04o}: others can read it; make it 0600"),
+            Self::NotRandom => f.write_str(
+                "its octets are not random: a few come again and again; make one with: openssl rand -base64 32",
+            ),
             Self::NotASecret => {
                 write!(f, "not base64 of {LEAST_BYTES} octets or more; make one with: openssl rand -base64 32")
             }
@@ -205,17 +231,46 @@ mod tests {
         UserKey { contract: ContractId::new("C1").unwrap(), user: UserId::new(id).unwrap() }
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix(1_795_311_060 + second)
+    }
+
+    #[test]
+    fn a_secret_that_nobody_drew_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |octets: &[u8]| {
+            use std::io::Write as _;
+            use std::os::unix::fs::OpenOptionsExt as _;
+            let path = folder.path().join("secret");
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
+            file.write_all(BASE64_STANDARD.encode(octets).as_bytes()).unwrap();
+            ServiceSecret::load(&path)
+        };
+        for octets in [[0; 32], [0xff; 32], *b"passwordpasswordpasswordpassword"] {
+            assert!(matches!(load(&octets), Err(SecretError::NotRandom)), "{octets:?}");
+        }
+        assert!(matches!(load(&[0; 31]), Err(SecretError::NotASecret)));
+        for _ in 0..100 {
+            let mut random = [0; 32];
+            aws_lc_rs::rand::fill(&mut random).unwrap();
+            assert!(load(&random).is_ok(), "{random:?}");
+        }
+    }
+
     #[test]
     fn each_offer_has_its_own_secret_and_the_same_again() {
         let secret = ServiceSecret::new(&[7; 32]).unwrap();
-        let first = secret.acquisition_secret(&user("u1"), 1, 16);
+        let first = secret.acquisition_secret(&user("u1"), (1, at(1)), 16);
         assert_eq!(first.len(), 16);
         assert!(first.bytes().all(|octet| octet.is_ascii_digit()));
-        assert_eq!(first, secret.acquisition_secret(&user("u1"), 1, 16));
+        assert_eq!(first, secret.acquisition_secret(&user("u1"), (1, at(1)), 16));
         for other in [
-            secret.acquisition_secret(&user("u1"), 2, 16),
-            secret.acquisition_secret(&user("u2"), 1, 16),
-            ServiceSecret::new(&[8; 32]).unwrap().acquisition_secret(&user("u1"), 1, 16),
+            secret.acquisition_secret(&user("u1"), (2, at(1)), 16),
+            // The same number again, in a store that was restored.
+            secret.acquisition_secret(&user("u1"), (1, at(2)), 16),
+            secret.acquisition_secret(&user("u2"), (1, at(1)), 16),
+            ServiceSecret::new(&[8; 32]).unwrap().acquisition_secret(&user("u1"), (1, at(1)), 16),
         ] {
             assert_ne!(first, other);
         }

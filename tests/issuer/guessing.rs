@@ -208,3 +208,46 @@ fn a_right_password_without_the_rest_is_a_wrong_try_of_its_address_too() {
     assert_eq!(bank.user(&user)["lock"], "open");
     whole("192.0.2.99").done();
 }
+
+#[test]
+fn strangers_keep_no_manager_with_a_certificate_from_their_acts() {
+    let (_issuer, bank, master, user, _) = setting();
+    let held = master.acquire(None, LOGIN);
+    let csr = NewKey::new().request();
+    for _ in 0..5 {
+        master.act_with(None, &master, "acquire", guess(&master, &csr)).refused(403, "acquisition-refused");
+    }
+    assert_eq!(bank.user(&master)["locked_by"], "wrong-tries");
+    master.act(Some(&held), &user, "suspend", &["confirmation-password"]).done();
+    // Without the certificate the lock holds, whatever else is right.
+    master.act(None, &user, "revoke", &["confirmation-password"]).refused(403, "proof-required");
+    // Four slips and a right one, again and again: they are forgotten.
+    let slip = || master.body_with(json!({ "confirmation-password": "slip" }), json!({}));
+    for act in ["resume", "suspend"] {
+        for _ in 0..4 {
+            master.act_with(Some(&held), &user, act, slip()).refused(403, "proof-required");
+        }
+        master.act(Some(&held), &user, act, &["confirmation-password"]).done();
+    }
+    // The fifth in a row locks the acts, too: the certificate may be in other hands.
+    for _ in 0..5 {
+        master.act_with(Some(&held), &user, "resume", slip()).refused(403, "proof-required");
+    }
+    assert_eq!(bank.user(&master)["locked_by"], "wrong-acts");
+    master.act(Some(&held), &user, "resume", &["confirmation-password"]).refused(403, "proof-required");
+    bank.act(&master, "unlock", "paper-form").done();
+    master.act(Some(&held), &user, "resume", &["confirmation-password"]).done();
+}
+
+#[test]
+fn tries_at_made_up_users_keep_nobody_of_the_contract_out() {
+    let (_issuer, bank, master, _user, _) = setting();
+    let csr = NewKey::new().request();
+    for number in 0..60 {
+        let ghost = bank.person(CONTRACT, &format!("ghost{number}"));
+        let mut body = guess(&ghost, &csr);
+        body["client_address"] = format!("203.0.{}.7", number / 10).into();
+        ghost.act_with(None, &ghost, "acquire", body).refused(403, "acquisition-refused");
+    }
+    master.acquire(None, LOGIN);
+}

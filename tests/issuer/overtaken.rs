@@ -111,7 +111,8 @@ async fn a_lock_that_comes_while_factors_are_checked_makes_right_ones_as_good_as
         if answers.is_empty() {
             let pair = StaffPair::new(StaffId("t0123".into()), StaffId("t0456".into())).unwrap();
             let desk = By::Staff(pair, StaffChannel::StaffDesk);
-            quick.execute(request(desk, "master01", Act::Lock, "")).await.unwrap();
+            // A suspension: a lock is about acquiring, and does not keep a certificate from acting.
+            quick.execute(request(desk, "master01", Act::Suspend, "")).await.unwrap();
         }
         held_up.go_on.notify_one();
         answers.push(act.await.unwrap().map(drop));
@@ -120,6 +121,6 @@ async fn a_lock_that_comes_while_factors_are_checked_makes_right_ones_as_good_as
     assert_eq!(answers[0], answers[1], "the right password was told from the wrong one");
     let caller = Caller::Service { name: "ib".into(), rights: Rights(vec![Right::Read]) };
     let (_, general) = slow.user(&caller, &key("ippan01")).await.unwrap();
-    assert!(general.user.live(clock::now()).is_some(), "who was locked revoked");
+    assert!(general.user.live(clock::now()).is_some(), "who was suspended revoked");
     store.close().await;
 }

@@ -1,6 +1,6 @@
 //! Towards a certificate: acquisition, renewal, completion, interruption and wrong tries.
 
-use super::command::{Issuing, SecretDigest};
+use super::command::{Against, Issuing, SecretDigest};
 use super::decision::{Change, Effect, Notice, Reason};
 use super::state::{Certificate, Held, Intent, Lock, LockedBy, Next, Situation, Standing, User};
 use super::tries::Counter;
@@ -12,6 +12,10 @@ use crate::pki::time::Timestamp;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;
+
+/// Seconds by which a certificate's validity begins before it is made: gateways' clocks may be a little behind, and a user
+/// uses it at once.
+const BACKDATED: i64 = 300;
 
 /// Attempts the acquisition: the right secret records the intent, a wrong one is counted.
 pub(super) fn begin(
@@ -28,7 +32,7 @@ pub(super) fn begin(
     match (profile.acquisition.secret.is_some(), expected, secret) {
         (false, None, None) => {}
         (true, Some(expected), Some(typed)) if expected == *typed => {}
-        (true, Some(_), Some(_)) => return Ok(wrong(profile, situation, Some(user), Reason::WrongSecret, now)),
+        (true, Some(_), Some(_)) => return Ok(wrong(profile, situation, user, Reason::WrongSecret, now)),
         _ => return Err(Reason::SecretNotAsAsked),
     }
     let mut user = user.clone();
@@ -97,29 +101,74 @@ pub(super) fn interrupt(profile: &Profile, user: &User) -> Result<Change, Reason
     Ok(Change::of(user, effects))
 }
 
-/// Counts a wrong first factor. Of a user who is not there it counts for contract and address.
-pub(super) fn wrong_factor(profile: &Profile, situation: &Situation, now: Timestamp) -> Result<Change, Reason> {
+/// Counts a wrong factor. One that is not against the user leaves them as they are.
+pub(super) fn wrong_factor(
+    profile: &Profile,
+    situation: &Situation,
+    against: Against,
+    now: Timestamp,
+) -> Result<Change, Reason> {
     let user = situation.user.as_ref().filter(|user| user.standing != Standing::Deleted);
-    Ok(wrong(profile, situation, user, Reason::WrongFactor, now))
+    let reason = Reason::WrongFactor;
+    Ok(match (against, user) {
+        (Against::User, Some(user)) => wrong(profile, situation, user, reason, now),
+        (Against::Contract, Some(_)) => {
+            Change { refusal: Some(reason), ..counted(profile, situation, CountedOf::ContractAndAddress, now) }
+        }
+        (Against::Address, _) | (Against::User | Against::Contract, None) => {
+            Change { refusal: Some(reason), ..counted(profile, situation, CountedOf::Address, now) }
+        }
+        (Against::Holder, Some(user)) => wrong_act(profile, user, now),
+        (Against::Holder, None) => Change { refusal: Some(reason), ..Change::default() },
+    })
 }
 
 /// One wrong try more, of the user, the contract and the address; the last one locks.
-fn wrong(profile: &Profile, situation: &Situation, user: Option<&User>, reason: Reason, now: Timestamp) -> Change {
+fn wrong(profile: &Profile, situation: &Situation, user: &User, reason: Reason, now: Timestamp) -> Change {
     let mut effects = Vec::new();
-    let user = user.cloned().map(|mut user| {
-        user.wrong_tries = user.wrong_tries.after_wrong(&profile.tries.user, now);
-        if user.lock == Lock::Open && user.wrong_tries.is_locked(&profile.tries.user, now) {
-            user.lock = Lock::Locked { at: now, by: LockedBy::WrongTries };
+    let mut user = user.clone();
+    user.wrong_tries = user.wrong_tries.after_wrong(&profile.tries.user, now);
+    if user.lock == Lock::Open && user.wrong_tries.is_locked(&profile.tries.user, now) {
+        user.lock = Lock::Locked { at: now, by: LockedBy::WrongTries };
+        // Who renews has shown their certificate, and is not stopped by others' tries.
+        if !matches!(user.next, Next::Renewing(_)) {
             effects.extend(withdraw::stop_making(profile, &mut user));
-            offer::withdraw_guessed(&mut user);
-            effects.push(Effect::Notify(Notice { to: user.key.clone(), event: NoticeEvent::Locked }));
         }
-        user
-    });
+        offer::withdraw_guessed(&mut user);
+        effects.push(Effect::Notify(Notice { to: user.key.clone(), event: NoticeEvent::Locked }));
+    }
+    let counted = counted(profile, situation, CountedOf::ContractAndAddress, now);
+    Change { user: Some(user), effects, refusal: Some(reason), ..counted }
+}
+
+/// One wrong try more with the certificate that lives; the last one locks the user's acts.
+fn wrong_act(profile: &Profile, user: &User, now: Timestamp) -> Change {
+    let mut effects = Vec::new();
+    let mut user = user.clone();
+    user.wrong_acts = user.wrong_acts.after_wrong(&profile.tries.user, now);
+    let is_locked = matches!(user.lock, Lock::Locked { by: LockedBy::WrongActs, .. });
+    if !is_locked && user.wrong_acts.is_locked(&profile.tries.user, now) {
+        user.lock = Lock::Locked { at: now, by: LockedBy::WrongActs };
+        effects.extend(withdraw::stop_making(profile, &mut user));
+        effects.push(Effect::Notify(Notice { to: user.key.clone(), event: NoticeEvent::Locked }));
+    }
+    Change { user: Some(user), effects, refusal: Some(Reason::WrongFactor), ..Change::default() }
+}
+
+/// Beside the user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CountedOf {
+    ContractAndAddress,
+    Address,
+}
+
+fn counted(profile: &Profile, situation: &Situation, of: CountedOf, now: Timestamp) -> Change {
     let mut contract = situation.contract.clone();
-    contract.wrong_tries = contract.wrong_tries.after_wrong(&profile.tries.contract, now);
+    if of == CountedOf::ContractAndAddress {
+        contract.wrong_tries = contract.wrong_tries.after_wrong(&profile.tries.contract, now);
+    }
     let address = situation.address.map(|counter| counter.after_wrong(&profile.tries.address, now));
-    Change { contract: Some(contract), user, address, effects, refusal: Some(reason) }
+    Change { contract: Some(contract), address, ..Change::default() }
 }
 
 fn unthrottled(profile: &Profile, situation: &Situation, now: Timestamp) -> Result<(), Reason> {
@@ -153,7 +202,7 @@ fn intent(profile: &Profile, user: &mut User, issuing: &Issuing, now: Timestamp)
         common_name: profile.common_name(&user.role).render(&values),
         organizational_unit: rule.organizational_unit.as_ref().map(|template| template.render(&values)),
         organization: rule.organization.as_ref().map(|template| template.render(&values)),
-        not_before: now,
+        not_before: now.plus_seconds(-BACKDATED).max(issuing.earliest).min(now),
         not_after: match rule.rounding {
             Rounding::Second => year_later,
             Rounding::EndOfDayUtc => year_later.end_of_day(),

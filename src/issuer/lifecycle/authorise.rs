@@ -5,7 +5,7 @@ use super::actor::{Actor, Proof, Shown};
 use super::command::Command;
 use super::decision::Reason;
 use super::offer;
-use super::state::{Contract, ContractOneTimePassword, Feature, Lock, Situation, Standing, User};
+use super::state::{Contract, ContractOneTimePassword, Feature, Lock, LockedBy, Next, Situation, Standing, User};
 use crate::issuer::profile::{Cell, Factor, OneTimePasswordRule, Permit, Profile, Whose};
 use crate::pki::time::Timestamp;
 
@@ -25,6 +25,10 @@ pub(super) fn permit<'p>(
         (Some(_), _) => Some(in_matrix(profile, situation, actor, command)?),
     };
     if let (Some(permit), Actor::User { user, proofs }) = (permit, actor) {
+        // A lock is about acquiring; who proves their certificate acts.
+        if user.lock != Lock::Open && !permit.proofs.contains(&Factor::CurrentCertificate) {
+            return Err(barred(situation, user, command, Reason::Locked));
+        }
         let repeats = offer::repeats(profile, situation, actor, command, now);
         for factor in asked(profile, &situation.contract, permit) {
             // One-time passwords are used up by the first request; its repeat shows what that one made, and no more.
@@ -95,13 +99,19 @@ fn whose_record(actor: &User, situation: &Situation, command: &Command) -> Resul
     }
 }
 
-/// Suspended, deleted and locked users do nothing, to themselves or others.
+/// Why the actor may not act: of themselves exactly, of others not.
+fn barred(situation: &Situation, actor: &User, command: &Command, why: Reason) -> Reason {
+    let own = whose_record(actor, situation, command) == Ok(Whose::Own);
+    if own { why } else { Reason::ActorMayNotAct }
+}
+
+/// Suspended and deleted users do nothing, to themselves or others; nor do those whose certificate may be in other hands.
 fn may_act(user: &User, whose: Whose) -> Result<(), Reason> {
     let why = match (user.standing, user.lock) {
-        (Standing::Active, Lock::Open) => return Ok(()),
         (Standing::Deleted, _) => Reason::UserDeleted,
         (Standing::Suspended, _) => Reason::UserSuspended,
-        (Standing::Active, Lock::Locked { .. }) => Reason::Locked,
+        (Standing::Active, Lock::Locked { by: LockedBy::WrongActs, .. }) => Reason::Locked,
+        (Standing::Active, _) => return Ok(()),
     };
     Err(if whose == Whose::Own { why } else { Reason::ActorMayNotAct })
 }
@@ -130,6 +140,21 @@ fn is_live(shown: &Shown, actor: &User, now: Timestamp) -> bool {
     }
 }
 
+/// Whether the lock bars this step towards a certificate. Strangers' wrong tries do not bar a renewal, which takes the
+/// certificate that lives.
+fn is_locked_for(user: &User, command: &Command) -> bool {
+    let renews = match command {
+        Command::Renew { .. } => true,
+        Command::Complete { .. } => matches!(user.next, Next::Renewing(_)),
+        _ => false,
+    };
+    match user.lock {
+        Lock::Open => false,
+        Lock::Locked { by: LockedBy::WrongTries, .. } => !renews,
+        Lock::Locked { .. } => true,
+    }
+}
+
 /// Whether the contract and the target are in a standing for it.
 fn target_allows(situation: &Situation, command: &Command) -> Result<(), Reason> {
     if command.needs_the_feature() && situation.contract.feature == Feature::Off {
@@ -138,14 +163,14 @@ fn target_allows(situation: &Situation, command: &Command) -> Result<(), Reason>
     let Some(user) = &situation.user else { return Ok(()) };
     // What ends a user who is no more, or counts against one, is decided where it is done.
     let for_the_deleted = matches!(command, Command::Register { .. } | Command::SwitchOn | Command::SwitchOff);
-    if user.standing == Standing::Deleted && !for_the_deleted && *command != Command::WrongFactor {
+    if user.standing == Standing::Deleted && !for_the_deleted && !matches!(command, Command::WrongFactor(_)) {
         return Err(Reason::UserDeleted);
     }
     if command.leads_to_a_certificate() {
         if user.standing == Standing::Suspended {
             return Err(Reason::UserSuspended);
         }
-        if user.lock != Lock::Open {
+        if is_locked_for(user, command) {
             return Err(Reason::Locked);
         }
     }

@@ -4,6 +4,7 @@ use super::identifiers::UserId;
 use crate::issuer::profile::{Operation, RoleName};
 use crate::pki::crl::RevocationReason;
 use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ pub enum Command {
         /// The keyed hash of the secret as the user typed it, where the profile has one.
         secret: Option<SecretDigest>,
     },
-    /// Counts a wrong first factor at an acquisition or renewal; by the service.
-    WrongFactor,
+    /// Counts a wrong factor; by the service.
+    WrongFactor(Against),
     /// Renews 更新.
     Renew {
         /// For the new certificate.
@@ -67,6 +68,20 @@ pub enum Command {
     SwitchOff,
 }
 
+/// Against whom a wrong factor counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Against {
+    /// The user's acquisitions, the contract's and the address's: of somebody who showed no certificate.
+    User,
+    /// The contract's and the address's: of a user who is there, whose factors were not all given.
+    Contract,
+    /// The address's alone: of a user who is not there, or for whom even right factors open nothing now. They must not keep
+    /// the contract's other users out.
+    Address,
+    /// The user's acts alone: of somebody who showed the certificate that lives.
+    Holder,
+}
+
 /// A request for an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OfferRequest {
@@ -87,6 +102,8 @@ pub struct Issuing {
     pub serial: SerialNumber,
     /// Microseconds of the moment, below 1,000,000: part of `{issued_at}`.
     pub microseconds: u32,
+    /// First second at which the authority is valid: no certificate begins before it.
+    pub earliest: Timestamp,
 }
 
 /// A keyed hash of an acquisition secret. Comparing takes the same time whatever is in it.
@@ -127,14 +144,14 @@ impl Command {
             Self::Delete => Some(Operation::Delete),
             Self::SwitchOn => Some(Operation::SwitchOn),
             Self::SwitchOff => Some(Operation::SwitchOff),
-            Self::WrongFactor | Self::Complete { .. } | Self::Interrupt => None,
+            Self::WrongFactor(_) | Self::Complete { .. } | Self::Interrupt => None,
         }
     }
 
     /// The name in audit records.
     pub fn word(&self) -> &'static str {
         match self {
-            Self::WrongFactor => "wrong-factor",
+            Self::WrongFactor(_) => "wrong-factor",
             Self::Complete { .. } => "complete",
             Self::Interrupt => "interrupt",
             other => other.operation().map_or("", Operation::word),

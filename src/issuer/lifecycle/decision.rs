@@ -8,6 +8,7 @@ use super::tries::Counter;
 use crate::issuer::profile::{Channel, Factor, Label, NoticeEvent, Permit, SecretDelivery};
 use crate::pki::crl::RevocationReason;
 use crate::pki::serial::SerialNumber;
+use crate::pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub struct Decision {
     pub contract: Contract,
     /// The user as they are now; `None` only for a contract's commands.
     pub user: Option<User>,
+    /// The acting user as they are now, where that changed and they are not the target.
+    pub actor: Option<User>,
     /// Wrong tries from the address as they are now.
     pub address: Option<Counter>,
     /// What follows, in this order.
@@ -44,6 +47,8 @@ pub enum Effect {
     ShowSecret {
         /// The offer's number.
         offer: u32,
+        /// When it was made.
+        made_at: Timestamp,
         /// For the first time, or to the repeat of the same request.
         showing: Showing,
         /// To whom.
@@ -228,7 +233,7 @@ impl PublicReason {
 impl Reason {
     /// What the client of this command may know.
     pub fn public(&self, command: &Command) -> PublicReason {
-        if matches!(command, Command::Acquire { .. } | Command::WrongFactor) {
+        if matches!(command, Command::Acquire { .. } | Command::WrongFactor(_)) {
             return PublicReason::AcquisitionRefused;
         }
         match self {
@@ -289,6 +294,7 @@ impl Decision {
             audit: AuditEvent::new(situation, actor, command, permit, outcome),
             contract: change.contract.unwrap_or_else(|| situation.contract.clone()),
             user: change.user.or_else(|| situation.user.clone()),
+            actor: None,
             address: change.address.or(situation.address),
             effects: change.effects,
             refusal: change.refusal,

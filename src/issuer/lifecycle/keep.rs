@@ -65,7 +65,8 @@ pub(super) fn unlock(user: &User) -> Result<Change, Reason> {
     if user.lock == Lock::Open {
         return Err(Reason::AlreadySo);
     }
-    let user = User { lock: Lock::Open, wrong_tries: Counter::default(), ..user.clone() };
+    let (wrong_tries, wrong_acts) = (Counter::default(), Counter::default());
+    let user = User { lock: Lock::Open, wrong_tries, wrong_acts, ..user.clone() };
     Ok(Change::of(user, Vec::new()))
 }
 

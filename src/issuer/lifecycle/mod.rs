@@ -41,7 +41,7 @@ mod withdraw;
 
 pub use actor::{Actor, Proof, SamePerson, StaffChannel, StaffId, StaffPair};
 pub use authorise::required_proofs;
-pub use command::{Command, Issuing, OfferRequest, RequestId, SecretDigest};
+pub use command::{Against, Command, Issuing, OfferRequest, RequestId, SecretDigest};
 pub use decision::{AuditEvent, Decision, Denial, Effect, Notice, Outcome, PublicReason, Reason, Showing, Target};
 pub use identifiers::{ContractId, UserId, UserKey};
 pub use state::{
@@ -73,9 +73,21 @@ pub fn decide(
     let permit = authorise::permit(profile, situation, actor, command, now);
     let judged = permit.and_then(|permit| Ok((permit, change(profile, situation, actor, command, now)?)));
     match judged {
-        Ok((permit, change)) => Ok(Decision::new(situation, actor, command, permit, change)),
+        Ok((permit, change)) => Ok(forget_slips(Decision::new(situation, actor, command, permit, change), actor)),
         Err(reason) => Err(Denial::new(situation, actor, command, reason)),
     }
+}
+
+/// An act that was done with everything that it takes ends the count of the wrong tries before it.
+fn forget_slips(mut decision: Decision, actor: &Actor<'_>) -> Decision {
+    let Actor::User { user: actor, .. } = actor else { return decision };
+    if decision.refusal.is_none() && actor.wrong_acts != Counter::default() {
+        match &mut decision.user {
+            Some(user) if user.key == actor.key => user.wrong_acts = Counter::default(),
+            _ => decision.actor = Some(User { wrong_acts: Counter::default(), ..(*actor).clone() }),
+        }
+    }
+    decision
 }
 
 /// What an authorised command does to the situation.
@@ -90,7 +102,7 @@ fn change(
         Command::Register { user, role, offer } => keep::register(profile, situation, actor, (user, role), offer, now),
         Command::SwitchOn => keep::switch(profile, situation, Feature::On),
         Command::SwitchOff => keep::switch(profile, situation, Feature::Off),
-        Command::WrongFactor => acquire::wrong_factor(profile, situation, now),
+        Command::WrongFactor(against) => acquire::wrong_factor(profile, situation, *against, now),
         on_user => {
             let user = situation.user.as_ref().ok_or(Reason::NoSuchUser)?;
             match on_user {
@@ -109,7 +121,7 @@ fn change(
                 Command::Suspend => keep::suspend(profile, user),
                 Command::Resume => keep::resume(user),
                 Command::Delete => withdraw::delete(user, now),
-                Command::Register { .. } | Command::SwitchOn | Command::SwitchOff | Command::WrongFactor => {
+                Command::Register { .. } | Command::SwitchOn | Command::SwitchOff | Command::WrongFactor(_) => {
                     Err(Reason::NoSuchUser)
                 }
             }

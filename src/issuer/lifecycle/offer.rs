@@ -135,7 +135,7 @@ fn show(profile: &Profile, actor: &Actor<'_>, offer: &Offer, showing: Showing) -
     if showing == Showing::Repeat && to == SecretDelivery::RegisteredMail {
         return Vec::new();
     }
-    vec![Effect::ShowSecret { offer: offer.number, showing, to }]
+    vec![Effect::ShowSecret { offer: offer.number, made_at: offer.made_at, showing, to }]
 }
 
 /// Withdraws an offer whose secret was guessed at: an unlocking must not give the guesser more tries at it.

@@ -76,8 +76,10 @@ pub struct User {
     pub standing: Standing,
     /// Whether they may acquire.
     pub lock: Lock,
-    /// Wrong secrets and first factors since the last right one.
+    /// Wrong secrets and factors of acquisitions since the last right one: of anybody who knows the user's ID.
     pub wrong_tries: Counter,
+    /// Wrong factors since the last right ones, of acts with the certificate that lives.
+    pub wrong_acts: Counter,
     /// The last certificate: the only one that can live.
     pub certificate: Certificate,
     /// What is under way towards the next one.
@@ -116,9 +118,12 @@ pub enum Lock {
 /// What locked an acquisition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LockedBy {
-    /// Too many wrong tries.
+    /// Too many wrong tries of somebody who showed no certificate: it bars acquisitions, and whoever shows the certificate
+    /// that lives acts and renews all the same.
     WrongTries,
-    /// Somebody with the right to.
+    /// Too many wrong tries with the certificate that lives: it bars acts too, for the certificate may be in other hands.
+    WrongActs,
+    /// Somebody with the right to: it bars acquisitions and renewals.
     Operator,
 }
 
@@ -237,6 +242,7 @@ impl User {
             standing: Standing::Active,
             lock: Lock::Open,
             wrong_tries: Counter::default(),
+            wrong_acts: Counter::default(),
             certificate: Certificate::None,
             next: Next::Nothing,
             issues: 0,

@@ -5,8 +5,8 @@ use super::write::{self, Context};
 use super::{Act, By, Refused, Request, Service, entry, refusal};
 use crate::issuer::authenticate::Checked;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Contract, ContractId, Lock, Names, Proof, PublicReason, Situation, Standing, UserKey,
-    required_proofs,
+    self, Actor, Against, Command, Contract, ContractId, Lock, LockedBy, Names, Proof, PublicReason, Situation,
+    Standing, UserKey, required_proofs,
 };
 use crate::issuer::profile::{ActorRole, Cell, Channel, Factor, Profile, Whose};
 use crate::issuer::store::{Ask, ContractRow, Everyone, Found, UserRow, Write};
@@ -36,12 +36,14 @@ impl Service {
         let checked = checked.map_err(|error| Refused::Unavailable(error.to_string().into()))?;
         if let Some(why) = barred(request, profile, found, now) {
             // Not against the user: an honest one who tries while strangers are being throttled must not be locked.
-            self.count_wrong(request, profile, found, (Against::Others, why), now).await?;
+            self.count_wrong(request, profile, found, (Against::Address, why), now).await?;
             return Err(refused());
         }
         if let Some(wrong) = checked.wrong.first() {
             let why = format!("{} is wrong", wrong.word());
-            self.count_wrong(request, profile, found, (Against::User, &why), now).await?;
+            let holder = shows_live_certificate(request, found, now);
+            let against = if holder { Against::Holder } else { Against::User };
+            self.count_wrong(request, profile, found, (against, &why), now).await?;
             return Err(refused());
         }
         let proofs = proofs(&checked, key, now);
@@ -52,7 +54,7 @@ impl Service {
             if request.factors.0.is_empty() {
                 self.record(entry(request, now, refusal(&why))).await?;
             } else {
-                self.count_wrong(request, profile, found, (Against::Others, &why), now).await?;
+                self.count_wrong(request, profile, found, (Against::Contract, &why), now).await?;
             }
             return Err(refused());
         }
@@ -119,7 +121,7 @@ impl Service {
             let Some(contract) = &found.contract else {
                 return told(Write { audit: vec![entry], ..Write::default() });
             };
-            let user = found.user.as_ref().filter(|_| against == Against::User).map(|row| row.user.clone());
+            let user = found.user.as_ref().map(|row| row.user.clone());
             let situation = Situation {
                 contract: contract.contract.clone(),
                 user,
@@ -127,7 +129,7 @@ impl Service {
                 names: Names::Free,
             };
             let context = Context { profile: &profile, authority: &name, reference: &entry.reference, now };
-            let decided = lifecycle::decide(&profile, &situation, &Actor::Service, &Command::WrongFactor, now);
+            let decided = lifecycle::decide(&profile, &situation, &Actor::Service, &Command::WrongFactor(against), now);
             let mut write = Write::default();
             if let Ok(decision) = decided {
                 write = write::effects(&context, found, &decision);
@@ -145,13 +147,6 @@ impl Service {
             Counted::No => Err(Refused::InProgress),
         }
     }
-}
-
-/// Against whom a wrong try counts, beside contract and address.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Against {
-    User,
-    Others,
 }
 
 enum Counted {
@@ -185,13 +180,18 @@ pub(super) fn barred(request: &Request, profile: &Profile, found: &Found, now: T
         return None;
     }
     let Some(user) = found.actor.as_ref().map(|row| &row.user) else { return Some("there is no such user") };
+    let holder = shows_live_certificate(request, found, now);
     match (user.standing, user.lock) {
         (Standing::Active, Lock::Open) => {}
-        (Standing::Active, Lock::Locked { .. }) => return Some("the acting user is locked"),
+        (Standing::Active, Lock::Locked { by, .. }) if !holder || by == LockedBy::WrongActs => {
+            return Some("the acting user is locked");
+        }
+        // A lock is about acquiring: who shows the certificate that lives acts.
+        (Standing::Active, Lock::Locked { .. }) => {}
         (Standing::Suspended | Standing::Deleted, _) => return Some("the acting user is suspended or deleted"),
     }
     // Strangers' guesses must not keep those out who come with their certificate.
-    if shows_live_certificate(request, found, now) {
+    if holder {
         return None;
     }
     let tries = &profile.tries;

@@ -44,6 +44,7 @@ enum What {
     AcquireRight,
     AcquireWrong,
     WrongFactor,
+    WrongAct,
     Renew,
     Complete,
     Interrupt,
@@ -78,7 +79,7 @@ fn act() -> impl Strategy<Value = Act> {
     ];
     let what = prop_oneof![
         3 => Just(Register), 3 => Just(Offer), 8 => Just(Reissue), 3 => Just(RepeatReissue),
-        14 => Just(AcquireRight), 4 => Just(AcquireWrong), 3 => Just(WrongFactor), 8 => Just(Renew),
+        14 => Just(AcquireRight), 4 => Just(AcquireWrong), 3 => Just(WrongFactor), 2 => Just(WrongAct), 8 => Just(Renew),
         20 => Just(Complete), 8 => Just(Interrupt), 4 => Just(Revoke), 1 => Just(Hold), 6 => Just(Continue),
         1 => Just(Lock), 10 => Just(Unlock), 2 => Just(Suspend), 10 => Just(Resume), 1 => Just(Delete),
         10 => Just(SwitchOn), 1 => Just(SwitchOff),
@@ -112,7 +113,7 @@ fn likely_actor(what: What, anybody: Who) -> Who {
         Who::User(_) | Who::Target => Who::User(1),
     };
     match what {
-        Complete | Interrupt | WrongFactor => Who::Service,
+        Complete | Interrupt | WrongFactor | WrongAct => Who::Service,
         AcquireRight | AcquireWrong | Renew => Who::Target,
         Lock => Who::Desk,
         SwitchOn | SwitchOff => Who::Form,
@@ -221,7 +222,8 @@ impl Life {
                 Command::Acquire { issuing: self.world.issuing(), secret: self.world.right_secret(target) }
             }
             What::AcquireWrong => Command::Acquire { issuing: self.world.issuing(), secret: wrong },
-            What::WrongFactor => Command::WrongFactor,
+            What::WrongFactor => Command::WrongFactor(Against::User),
+            What::WrongAct => Command::WrongFactor(Against::Holder),
             What::Renew => Command::Renew { issuing: self.world.issuing() },
             What::Complete => {
                 let under_way = self.world.users.get(target).and_then(|user| user.next.intent());
@@ -383,8 +385,11 @@ impl Life {
         let signs = decision.effects.iter().any(|effect| matches!(effect, Effect::Sign(_)));
         if let Some(user) = user_before {
             // No path past a lock, a suspension, the end of the feature or a deletion.
-            let stopped =
-                user.lock != Lock::Open || user.standing != Standing::Active || before.contract.feature == Feature::Off;
+            // Who renews has shown their certificate: strangers' tries do not stop it.
+            let renews = matches!(command, Command::Renew { .. }) || matches!(user.next, Next::Renewing(_));
+            let by_strangers = matches!(user.lock, Lock::Locked { by: LockedBy::WrongTries, .. });
+            let locked = user.lock != Lock::Open && !(renews && by_strangers);
+            let stopped = locked || user.standing != Standing::Active || before.contract.feature == Feature::Off;
             let towards = matches!(
                 command,
                 Command::Offer(_)
@@ -395,7 +400,7 @@ impl Life {
             );
             assert!(!(stopped && (towards || signs)), "{command:?} on {user:?}");
             if user.lock != Lock::Open && *command != Command::Unlock {
-                assert_eq!(decision.user.as_ref().unwrap().lock, user.lock, "only an unlocking unlocks");
+                assert_ne!(decision.user.as_ref().unwrap().lock, Lock::Open, "only an unlocking unlocks");
             }
             if user.standing == Standing::Deleted {
                 assert_eq!(decision.user.as_ref(), Some(user), "a deleted user changes no more: {command:?}");

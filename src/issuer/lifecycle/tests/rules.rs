@@ -62,12 +62,10 @@ fn a_stale_record_of_the_actor_is_refused() {
 }
 
 #[test]
-fn suspended_deleted_and_locked_actors_do_nothing_to_others() {
-    for command in [Command::Suspend, Command::Lock] {
-        let mut world = shinkin();
-        world.at_the_desk("kanri", command).unwrap();
-        assert_eq!(world.revoke("kanri", "riyousya").unwrap_err(), Reason::ActorMayNotAct);
-    }
+fn suspended_and_deleted_actors_do_nothing_to_others() {
+    let mut world = shinkin();
+    world.at_the_desk("kanri", Command::Suspend).unwrap();
+    assert_eq!(world.revoke("kanri", "riyousya").unwrap_err(), Reason::ActorMayNotAct);
     let mut world = shinkin();
     let proofs = world.every_proof("kanri");
     world.on_paper("kanri", Command::Delete).unwrap();
@@ -79,7 +77,8 @@ fn suspended_deleted_and_locked_actors_do_nothing_to_others() {
 fn only_the_service_completes_and_it_does_nothing_else() {
     let mut world = shinkin();
     let begun = world.begin("riyousya").unwrap();
-    for command in [Command::Complete { serial: begun.serial }, Command::Interrupt, Command::WrongFactor] {
+    for command in [Command::Complete { serial: begun.serial }, Command::Interrupt, Command::WrongFactor(Against::User)]
+    {
         assert_eq!(world.by("riyousya", "riyousya", command.clone()).unwrap_err(), Reason::NotForThisActor);
         assert_eq!(world.on_paper("riyousya", command).unwrap_err(), Reason::NotForThisActor);
     }
@@ -163,13 +162,14 @@ fn wrong_tries_of_many_users_lock_the_contract_and_of_one_address_the_address_fo
     let mut world = shinkin();
     for _ in 0..20 {
         // Of users who are not there, too.
-        world.service("nobody", Command::WrongFactor).unwrap();
+        world.service("nobody", Command::WrongFactor(Against::User)).unwrap();
     }
+    assert_eq!(world.contract.wrong_tries, Counter::default(), "made-up IDs keep no user of the contract out");
     assert_eq!(world.begin("riyousya").unwrap_err(), Reason::AddressLocked);
     world.address = Counter::default();
     assert!(world.clone().begin("riyousya").is_ok(), "from another address");
-    for _ in 0..30 {
-        world.service("nobody", Command::WrongFactor).unwrap();
+    for _ in 0..50 {
+        world.service("kanri", Command::WrongFactor(Against::Contract)).unwrap();
     }
     world.address = Counter::default();
     assert_eq!(world.begin("riyousya").unwrap_err(), Reason::ContractLocked);
@@ -219,4 +219,76 @@ fn the_last_issue_number_that_fits_is_the_last_certificate() {
     world.service("riyousya", Command::Interrupt).unwrap();
     world.reissue("kanri", "riyousya").unwrap();
     assert_eq!(world.begin("riyousya").unwrap_err(), Reason::IssueNumbersUsedUp);
+}
+
+#[test]
+fn a_lock_by_strangers_is_about_acquiring_and_who_proves_their_certificate_acts() {
+    let mut world = shinkin();
+    world.acquire("riyousya").unwrap();
+    for _ in 0..5 {
+        world.service("kanri", Command::WrongFactor(Against::User)).unwrap();
+    }
+    assert!(matches!(world.user("kanri").lock, Lock::Locked { by: LockedBy::WrongTries, .. }));
+    assert_eq!(world.begin("kanri").unwrap_err(), Reason::Locked);
+    world.revoke("kanri", "riyousya").unwrap();
+    // Without the certificate among what the act takes, nothing is proven that strangers could not try.
+    let proofs = world.proofs("kanri", &[Factor::ContractConfirmationPin]);
+    let denied = world.by_with("kanri", "riyousya", Command::Suspend, &proofs).unwrap_err();
+    assert_eq!(denied, Reason::ProofMissing(Factor::CurrentCertificate));
+    // An operator's lock is about acquiring too.
+    let mut world = shinkin();
+    world.at_the_desk("kanri", Command::Lock).unwrap();
+    world.by("kanri", "riyousya", Command::Suspend).unwrap();
+}
+
+#[test]
+fn wrong_tries_with_the_certificate_lock_acts_and_right_ones_forget_them() {
+    let mut world = shinkin();
+    let slip = |world: &mut World| world.service("kanri", Command::WrongFactor(Against::Holder)).unwrap();
+    for _ in 0..3 {
+        (0..4).for_each(|_| drop(slip(&mut world)));
+        assert_eq!(world.user("kanri").wrong_acts.wrong, 4);
+        let decision = world.by("kanri", "riyousya", Command::Suspend).unwrap();
+        world.users.insert("kanri".to_owned(), decision.actor.expect("the slips are forgotten"));
+        world.by("kanri", "riyousya", Command::Resume).unwrap();
+        assert_eq!(world.user("kanri").wrong_acts, Counter::default());
+    }
+    assert_eq!(world.contract.wrong_tries, Counter::default(), "slips of one who holds a certificate bar nobody else");
+    let locked = (0..5).map(|_| slip(&mut world)).last().unwrap();
+    assert!(locked.effects.iter().any(|effect| matches!(effect, Effect::Notify(_))));
+    assert!(matches!(world.user("kanri").lock, Lock::Locked { by: LockedBy::WrongActs, .. }));
+    assert_eq!(world.by("kanri", "riyousya", Command::Suspend).unwrap_err(), Reason::ActorMayNotAct);
+    assert_eq!(world.begin("kanri").unwrap_err(), Reason::Locked);
+    world.on_paper("kanri", Command::Unlock).unwrap();
+    assert_eq!(world.user("kanri").wrong_acts, Counter::default());
+    world.by("kanri", "riyousya", Command::Suspend).unwrap();
+}
+
+#[test]
+fn a_renewal_goes_on_under_strangers_wrong_tries() {
+    let mut world = World::new("anser-bizsol", "A1234567", &[("logid031", "general")]);
+    world.acquire("logid031").unwrap();
+    world.now = world.now.plus_seconds(330 * DAY);
+    let issuing = world.issuing();
+    world.by("logid031", "logid031", Command::Renew { issuing }).unwrap();
+    for _ in 0..5 {
+        world.service("logid031", Command::WrongFactor(Against::User)).unwrap();
+    }
+    assert!(matches!(world.user("logid031").lock, Lock::Locked { .. }));
+    world.service("logid031", Command::Complete { serial: issuing.serial }).unwrap();
+    assert_eq!(world.live_serial("logid031"), Some(issuing.serial));
+    world.now = world.now.plus_seconds(350 * DAY);
+    let issuing = world.issuing();
+    world.by("logid031", "logid031", Command::Renew { issuing }).unwrap();
+}
+
+#[test]
+fn a_certificate_begins_a_little_before_it_is_made_and_never_before_its_authority() {
+    let mut world = shinkin();
+    assert_eq!(world.clone().begin("riyousya").unwrap().not_before, world.now.plus_seconds(-300));
+    let issuing = Issuing { earliest: world.now.plus_seconds(-10), ..world.issuing() };
+    let decision = world.by("riyousya", "riyousya", Command::Acquire { issuing, secret: None }).unwrap();
+    let intent = decision.user.unwrap().next.intent().unwrap().clone();
+    assert_eq!(intent.not_before, world.now.plus_seconds(-10));
+    assert_eq!(intent.not_after, world.now.plus_years(1).end_of_day());
 }

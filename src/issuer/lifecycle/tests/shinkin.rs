@@ -113,11 +113,11 @@ fn a_locked_user_is_unlocked_by_the_administrator() {
     let mut world = world();
     world.acquire("kanri").unwrap();
     for _ in 0..5 {
-        let counted = world.service("riyousya", Command::WrongFactor).unwrap();
+        let counted = world.service("riyousya", Command::WrongFactor(Against::User)).unwrap();
         assert_eq!(counted.refusal, Some(Reason::WrongFactor));
     }
     assert_eq!(world.begin("riyousya").unwrap_err(), Reason::Locked);
-    assert_eq!(world.by("riyousya", "riyousya", Command::Unlock).unwrap_err(), Reason::Locked);
+    assert_eq!(world.by("riyousya", "riyousya", Command::Unlock).unwrap_err(), Reason::NotPermitted);
     assert_eq!(world.by("S0001", "riyousya", Command::Unlock).unwrap_err(), Reason::NotPermitted);
     // 利用者のロック解除: 管理者ログイン内のメニュー
     world.by("kanri", "riyousya", Command::Unlock).unwrap();

@@ -105,7 +105,11 @@ impl World {
         self.serials += 1;
         let mut content = vec![0x11; 16];
         content[12..].copy_from_slice(&self.serials.to_be_bytes());
-        Issuing { serial: SerialNumber::from_der_content(&content).unwrap(), microseconds: 560_435 }
+        Issuing {
+            serial: SerialNumber::from_der_content(&content).unwrap(),
+            microseconds: 560_435,
+            earliest: Timestamp::from_unix(0),
+        }
     }
 
     pub(super) fn user(&self, name: &str) -> &User {
