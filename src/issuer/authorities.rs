@@ -161,7 +161,18 @@ impl IssuingAuthority {
         if chain.first().is_some_and(|first| first.der() == certificate.der()) {
             chain.remove(0);
         }
-        check_validity(&certificate, now).map_err(|message| at(&config.certificate, message))?;
+        if certificate.is_self_issued() && chain.is_empty() && !config.profiles.is_empty() {
+            let message = format!(
+                "{} is a root: a root's key stays offline; make an authority below it (sekisho ca issue-intermediate)",
+                certificate.subject()
+            );
+            return Err(at(&config.certificate, message));
+        }
+        check_begin(&certificate, now).map_err(|message| at(&config.certificate, message))?;
+        if let Err(expired) = check_validity(&certificate, now) {
+            // The others must start: it signs no certificate any more, and goes on publishing what it revoked.
+            tracing::error!(authority = %config.name, "authority is over, it signs no more certificates: {expired}");
+        }
         check_chain(&certificate, &chain, now).map_err(|message| at(&config.chain, message))?;
         let points = points(&config)?;
         check_times(&config)?;
@@ -256,10 +267,15 @@ fn read_key(config: &AuthorityConfig) -> Result<Arc<dyn SigningKey>, ConfigError
 }
 
 fn check_validity(certificate: &Certificate, now: Timestamp) -> Result<(), String> {
-    let (begin, end) = (certificate.not_before(), certificate.not_after());
+    let end = certificate.not_after();
     if now > end {
         return Err(format!("{} expired: it was valid until {end}", certificate.subject()));
     }
+    check_begin(certificate, now)
+}
+
+fn check_begin(certificate: &Certificate, now: Timestamp) -> Result<(), String> {
+    let begin = certificate.not_before();
     if now < begin {
         return Err(format!("{} is not valid before {begin}", certificate.subject()));
     }
@@ -282,7 +298,7 @@ fn check_chain(certificate: &Certificate, above: &[Certificate], now: Timestamp)
         {
             return Err(format!("{name} may not sign certificates"));
         }
-        check_validity(issuer, now)?;
+        check_begin(issuer, now)?;
         signed_by(below, issuer)?;
         below = issuer;
     }

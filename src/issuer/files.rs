@@ -8,7 +8,7 @@ use super::outbox;
 use super::profiles::Profiles;
 use super::secret::ServiceSecret;
 use crate::clock;
-use crate::config::issuer::{CredentialsConfig, IssuerConfig};
+use crate::config::issuer::{AuthorityConfig, CredentialsConfig, IssuerConfig};
 use crate::config::{ConfigError, Placed};
 use rustls::ServerConfig;
 use std::fmt::Display;
@@ -52,6 +52,7 @@ impl Files {
             let place = config.profiles.first().map(|file| file.place.clone()).unwrap_or_default();
             let names = profiles.names().map(|name| &**name);
             keep(&mut errors, authorities.check_profiles(names, &place));
+            keep(&mut errors, check_names(&config.authorities, profiles));
         }
         match (profiles, authorities, secret, tls, feed_key, delegated) {
             (Some(profiles), Some(authorities), Some(secret), Some(tls), Some(feed_key), Some(delegated))
@@ -69,6 +70,24 @@ impl Files {
             _ => Err(errors),
         }
     }
+}
+
+/// A gateway reads the names of an authority's certificates by one pattern, so that all its profiles must write them alike.
+fn check_names(authorities: &[AuthorityConfig], profiles: &Profiles) -> Result<(), Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    for authority in authorities {
+        let mut known = authority.profiles.iter().filter_map(|name| Some((name, profiles.get(&name.value)?)));
+        let Some((first, one)) = known.next() else { continue };
+        for (name, _) in known.filter(|(_, other)| !one.shares_names_with(other)) {
+            let message = format!(
+                "names users in another way than {:?}: no pattern of a gateway tells the certificates of both apart; give it \
+                 an authority of its own",
+                first.value
+            );
+            errors.push(ConfigError { place: name.place.clone(), message: format!("{:?} {message}", name.value) });
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
 fn delegated(config: &IssuerConfig) -> Result<Option<Delegated>, Vec<ConfigError>> {

@@ -3,7 +3,7 @@
 use super::access::{Access, observed};
 use super::admin::{self, Admin};
 use super::api::{self, ApiState};
-use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated};
+use super::authenticate::{Authenticator, BuiltIn, Credentials, Delegated, PasswordCost};
 use super::background::{log_audit_head, recover, recover_always, wake_publisher};
 use super::counted::{CountedCredentials, CountedStore};
 use super::feed::{Feed, FeedParts};
@@ -16,12 +16,14 @@ use super::publish::{self, Publisher};
 use super::secret::ServiceSecret;
 use super::service::{Service, ServiceParts, Wakes};
 use super::store::{self, Store};
-use crate::config::issuer::IssuerConfig;
-use crate::config::{ConfigError, Place};
+use crate::config::issuer::{IssuerConfig, IssuerLimits, StoreUrl};
+use crate::config::{ConfigError, Place, Placed};
 use crate::telemetry::log::RecordLog;
 use axum::Router;
 use rustls::ServerConfig;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -107,19 +109,22 @@ struct Issuer {
     /// Ends what works in the background, once the listeners have drained.
     rest: watch::Sender<bool>,
     background: Vec<JoinHandle<()>>,
+    /// Held while it runs.
+    _alone: Option<File>,
 }
 
 impl Issuer {
     /// Opens the store, ends what a crash left, publishes what is revoked, and starts what works in the background.
     async fn start(config: IssuerConfig, files: Files, records: Arc<RecordLog>) -> Result<Self, Vec<ConfigError>> {
         let metrics = Arc::new(Metrics::new().map_err(|error| at_start(&error.to_string()))?);
+        let alone = alone(&config.store.url)?;
         let opened = store::open(&config.store, Arc::clone(&files.secret)).await;
         let opened = opened.map_err(|error| at(&config.store.url.place, &error))?;
         let store: Arc<dyn Store> = Arc::new(CountedStore { store: opened, metrics: Arc::clone(&metrics) });
         claim_names(&*store, &files.profiles).await.map_err(|why| at(&config.store.url.place, &why))?;
         let authenticator = Authenticator::new(Arc::clone(&store), &config.services, config.gateway.as_ref());
         let authenticator = authenticator.map_err(|error| vec![error])?;
-        let (credentials, built_in) = credentials(files.delegated, &config, &store, &files.secret);
+        let (credentials, built_in) = credentials(files.delegated, &config, &store, &files.secret)?;
         let wakes = Arc::new(Wakes::default());
         let service = Arc::new(Service::new(ServiceParts {
             store: Arc::clone(&store),
@@ -166,7 +171,20 @@ impl Issuer {
         let heads = log_audit_head(Arc::clone(&store), rest.subscribe());
         let background = vec![tokio::spawn(outbox), tokio::spawn(recovery), tokio::spawn(others), tokio::spawn(heads)];
         let authenticator = Arc::new(authenticator);
-        Ok(Self { config, store, service, authenticator, publisher, feed, metrics, records, stop, rest, background })
+        Ok(Self {
+            config,
+            store,
+            service,
+            authenticator,
+            publisher,
+            feed,
+            metrics,
+            records,
+            stop,
+            rest,
+            background,
+            _alone: alone,
+        })
     }
 
     /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
@@ -249,6 +267,24 @@ impl Issuer {
     }
 }
 
+/// The lock by which one issuer at a time uses a SQLite file: two would each publish lists of their own, which contradict
+/// each other. It ends with the process, however that ends.
+fn alone(url: &Placed<StoreUrl>) -> Result<Option<File>, Vec<ConfigError>> {
+    let StoreUrl::Sqlite(path) = &url.value else { return Ok(None) };
+    let mut name = path.clone().into_os_string();
+    name.push(".lock");
+    let cannot = |error: &dyn std::fmt::Display| at(&url.place, &format!("{}: {error}", name.display()));
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&name);
+    let file = file.map_err(|error| cannot(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => {
+            Err(cannot(&"another issuer uses this file; stop it, or use PostgreSQL for several issuers"))
+        }
+        Err(TryLockError::Error(error)) => Err(cannot(&error)),
+    }
+}
+
 /// Sees to it that no two users of a product can have one name in their certificates.
 async fn claim_names(store: &dyn Store, profiles: &Profiles) -> Result<(), String> {
     for profile in profiles.iter() {
@@ -274,13 +310,16 @@ fn credentials(
     config: &IssuerConfig,
     store: &Arc<dyn Store>,
     secret: &Arc<ServiceSecret>,
-) -> CheckedBy {
+) -> Result<CheckedBy, Vec<ConfigError>> {
     if let Some(delegated) = delegated {
-        return (Arc::new(delegated), None);
+        return Ok((Arc::new(delegated), None));
     }
-    let checks = config.limits.password_checks;
-    let built_in = Arc::new(BuiltIn::new(Arc::clone(store), Arc::clone(secret), checks));
-    (Arc::clone(&built_in) as Arc<dyn Credentials>, Some(built_in))
+    let IssuerLimits { password_checks, password_memory, password_passes, .. } = config.limits;
+    let memory_kib = u32::try_from(password_memory >> 10).unwrap_or(u32::MAX);
+    let built_in = BuiltIn::new(Arc::clone(store), Arc::clone(secret), password_checks);
+    let built_in = built_in.with_cost(PasswordCost { memory_kib, passes: password_passes });
+    let built_in = Arc::new(built_in.map_err(|why| at_start(&format!("limits.password_memory: {why}")))?);
+    Ok((Arc::clone(&built_in) as Arc<dyn Credentials>, Some(built_in)))
 }
 
 /// SIGTERM and SIGINT.

@@ -50,6 +50,17 @@ fn a_check_says_ok_and_opens_no_store_and_no_port() {
 }
 
 #[test]
+fn profiles_that_name_users_in_different_ways_are_refused_under_one_authority() {
+    for (one, other) in [("bizstation", "shinkin"), ("anser-bizsol", "hokugin")] {
+        let own = format!("profiles = [{other:?}]");
+        let plan = Plan::new(&[one, other]).with(&own, "profiles = []");
+        let plan = plan.with(&format!("profiles = [{one:?}]"), &format!("profiles = [{one:?}, {other:?}]"));
+        let named = format!("\"{other}\" names users in another way than \"{one}\"");
+        refused_by_check_too(&plan, &["issuer.toml:", "authority[0].profiles", &named, "an authority of its own"]);
+    }
+}
+
+#[test]
 fn a_missing_key_is_one_line() {
     let plan = Plan::new(&["bizstation"]);
     plan.own_authorities();
@@ -198,4 +209,34 @@ fn a_list_that_cannot_be_published_is_one_line() {
     refused_with(&plan, &["authority[0].publish_folder", "lists", "is not a folder"]);
     let (status, _, errors) = plan.check();
     assert!(!status.success() && errors.contains("authority[0].publish_folder"), "{errors}");
+}
+
+#[test]
+fn a_second_issuer_on_one_file_is_one_line_and_the_first_goes_on() {
+    let first = Plan::new(&["bizstation"]).start();
+    let database = format!("url = \"sqlite:{}\"", first.plan.path("issuer.db").display());
+    let second = Plan::new(&["bizstation"]).with("url = \"sqlite:issuer.db\"", &database);
+    refused_with(&second, &["store.url", "issuer.db.lock", "another issuer uses this file"]);
+    assert_eq!(first.admin_get("/readyz").0, 200);
+    // However the first ends.
+    let plan = first.kill();
+    plan.start();
+}
+
+#[test]
+fn a_root_as_an_authority_that_signs_is_one_line() {
+    let plan = Plan::new(&["bizstation"]);
+    plan.own_authorities();
+    let root = |file: &str| format!("{file} = \"ca/made/root/root");
+    let plan = plan.with("certificate = \"ca/biz/issuing", &root("certificate"));
+    let plan = plan.with("chain = \"ca/biz/chain", &root("chain"));
+    refused_with(&plan, &["authority[0].certificate", "is a root", "offline"]);
+}
+
+#[test]
+fn a_secret_of_zeros_is_one_line() {
+    let plan = Plan::new(&["bizstation"]);
+    with_mode(&plan, "issuer.secret", 0o600);
+    plan.write("issuer.secret", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=");
+    refused_by_check_too(&plan, &["issuer.secret_file", "not random", "openssl rand"]);
 }

@@ -152,6 +152,14 @@ async fn nobody_and_nothing_cost_what_everybody_does() {
             assert_eq!(world.cost(id, &typed).await, 3, "{id} {typed:?}");
         }
         assert_eq!(world.cost(id, &[(OneTimePassword, "123456")]).await, 0, "{id}");
+        // Whichever of them the product of the contract asks for.
+        let typed = [(Pin, "4711"), (OneTimePassword, "123456")];
+        for wanted in [&[Pin, OneTimePassword][..], &[LoginPassword], &[]] {
+            let before = world.built_in.computations();
+            let (right, wrong) = world.check(id, &typed, wanted).await;
+            assert_eq!(world.built_in.computations() - before, 1, "{id} {wanted:?}");
+            assert!(right.iter().chain(&wrong).all(|factor| wanted.contains(factor)), "{id} {wanted:?}");
+        }
     }
 }
 

@@ -64,6 +64,7 @@ async fn with_one_user(store: &dyn Store) {
         standing: Standing::Active,
         lock: Lock::Open,
         wrong_tries: Counter::default(),
+        wrong_acts: Counter::default(),
         certificate: Certificate::None,
         next: Next::Nothing,
         issues: 0,

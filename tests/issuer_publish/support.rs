@@ -141,6 +141,8 @@ impl World {
             public_requests_per_second: 10_000,
             connections: 64,
             password_checks: 1,
+            password_memory: 19 << 20,
+            password_passes: 2,
         };
         let store = Arc::new(Switch::open(folder.path()).await);
         let wake = Arc::new(Notify::new());

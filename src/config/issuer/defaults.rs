@@ -74,6 +74,8 @@ impl Default for IssuerLimits {
             connections: 1_024,
             // 76 MiB, and two cores are busy with it.
             password_checks: 4,
+            password_memory: 19 << 20,
+            password_passes: 2,
         }
     }
 }

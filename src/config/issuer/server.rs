@@ -128,6 +128,10 @@ pub(super) fn limits(mut section: Section<'_>) -> IssuerLimits {
         connections: section.or("connections", default.connections, |item| integer(item, 1..=1_000_000)),
         // 256 are 5 GiB.
         password_checks: section.or("password_checks", default.password_checks, |item| integer(item, 1..=256)),
+        // What is kept and asks for more than the upper ends is not computed.
+        password_memory: section
+            .or("password_memory", default.password_memory, |item| memory(item, 7 << 20..=256 << 20)),
+        password_passes: section.or("password_passes", default.password_passes, |item| integer(item, 1..=16)),
     };
     section.finish();
     limits

@@ -251,8 +251,12 @@ pub struct IssuerLimits {
     pub public_requests_per_second: u32,
     /// `connections` to each address.
     pub connections: usize,
-    /// `password_checks`: Argon2 computations at a time; each takes 19 MiB.
+    /// `password_checks`: Argon2 computations at a time; each takes `password_memory`.
     pub password_checks: usize,
+    /// `password_memory`: octets of a computation.
+    pub password_memory: usize,
+    /// `password_passes` over it.
+    pub password_passes: u32,
 }
 
 /// Not its password.

@@ -2,7 +2,7 @@
 
 use super::credentials::{Checked, Credentials, CredentialsUnavailable, Factors};
 use super::one_time_password;
-use super::password::{self, Matches};
+use super::password::{self, Matches, PasswordCost};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
 use crate::issuer::secret::ServiceSecret;
@@ -28,6 +28,9 @@ pub struct BuiltIn {
     store: Arc<dyn Store>,
     secret: Arc<ServiceSecret>,
     turns: Arc<Semaphore>,
+    cost: PasswordCost,
+    /// What a text is compared with where nothing is kept: it costs the same.
+    nobodys: Arc<str>,
     computations: Arc<AtomicU64>,
 }
 
@@ -50,7 +53,21 @@ impl BuiltIn {
     /// Over the store; at most so many Argon2 computations at a time.
     pub fn new(store: Arc<dyn Store>, secret: Arc<ServiceSecret>, checks_at_a_time: usize) -> Self {
         let turns = Arc::new(Semaphore::new(checks_at_a_time.clamp(1, Semaphore::MAX_PERMITS)));
-        Self { store, secret, turns, computations: Arc::default() }
+        let (cost, nobodys) = (PasswordCost::default(), password::NOBODYS.into());
+        Self { store, secret, turns, cost, nobodys, computations: Arc::default() }
+    }
+
+    /// With another cost of the passwords that are set from now on; those that are kept cost what they did.
+    ///
+    /// # Errors
+    /// No such computation is possible. One line.
+    pub fn with_cost(self, cost: PasswordCost) -> Result<Self, String> {
+        if cost == self.cost {
+            return Ok(self);
+        }
+        let mut nobodys = Zeroizing::new([0; 32]);
+        aws_lc_rs::rand::fill(&mut *nobodys).map_err(|_| "there is no randomness".to_owned())?;
+        Ok(Self { nobodys: password::hash(&*nobodys, cost)?.into(), cost, ..self })
     }
 
     /// What is to be kept of a factor as it was typed, or of a seed in base32: for [`CredentialRow::verifier`]. Blocks for
@@ -86,7 +103,7 @@ impl BuiltIn {
             return Err(CannotKeep::Length);
         }
         self.computations.fetch_add(1, Ordering::Relaxed);
-        password::hash(text.as_bytes()).map_err(|why| CannotKeep::Unavailable(why.into()))
+        password::hash(text.as_bytes(), self.cost).map_err(|why| CannotKeep::Unavailable(why.into()))
     }
 
     /// Computes on a thread that may block, when it is its turn. The turn lasts until it is done, also when nobody waits
@@ -120,6 +137,7 @@ impl BuiltIn {
         if typed.is_empty() {
             return Ok(Vec::new());
         }
+        let nobodys = Arc::clone(&self.nobodys);
         let all = self.in_turn(move |count| {
             let each = typed.into_iter().map(|(factor, text, kept)| {
                 count.fetch_add(1, Ordering::Relaxed);
@@ -127,7 +145,7 @@ impl BuiltIn {
                 let text = text.as_bytes().get(..LONGEST_TEXT).unwrap_or(text.as_bytes());
                 let matches = match kept {
                     Some(kept) => password::matches(text, kept),
-                    None => password::matches(text, password::NOBODYS).map(|_| Matches::No),
+                    None => password::matches(text, &nobodys).map(|_| Matches::No),
                 };
                 matches.map(|matches| (factor, matches))
             });
@@ -184,7 +202,16 @@ impl Credentials for BuiltIn {
                 _ => passwords.push((factor, Zeroizing::new(text.to_owned()), kept.map(str::to_owned))),
             }
         }
+        // What is typed and not wanted costs the same: which factors a product asks for, and so of which product a contract
+        // is, or that there is none, must not show in the time.
+        let unwanted = |factor: &Factor| {
+            !wanted.contains(factor) && !matches!(factor, Factor::OneTimePassword | Factor::CurrentCertificate)
+        };
+        for (factor, text) in factors.0.iter().filter(|(factor, _)| unwanted(factor)) {
+            passwords.push((*factor, text.clone(), None));
+        }
         let mut found = self.passwords(passwords).await?;
+        found.retain(|(factor, _)| !unwanted(factor));
         if let Some((text, kept)) = one_time_password {
             found.push((Factor::OneTimePassword, self.one_time_password(user, text, kept, now).await?));
         }

@@ -23,3 +23,4 @@ pub use built_in::{BuiltIn, CannotKeep};
 pub use caller::{Caller, Right, Rights, ShownCertificate};
 pub use credentials::{Checked, Credentials, CredentialsUnavailable, Factors};
 pub use delegated::Delegated;
+pub use password::PasswordCost;

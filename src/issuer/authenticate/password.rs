@@ -9,6 +9,21 @@ const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
+/// What a computation costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PasswordCost {
+    /// KiB of memory.
+    pub memory_kib: u32,
+    /// Passes over it.
+    pub passes: u32,
+}
+
+impl Default for PasswordCost {
+    fn default() -> Self {
+        Self { memory_kib: MEMORY_KIB, passes: PASSES }
+    }
+}
+
 /// The most that a kept string may ask for: more than ever was or will be written here in one step, so that a changed
 /// row cannot take all memory.
 const MOST_MEMORY_KIB: u32 = 256 * 1024;
@@ -32,8 +47,8 @@ pub(super) enum Matches {
 ///
 /// # Errors
 /// There is no memory or no randomness. One line.
-pub(super) fn hash(text: &[u8]) -> Result<String, String> {
-    let parameters = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|error| error.to_string())?;
+pub(super) fn hash(text: &[u8], cost: PasswordCost) -> Result<String, String> {
+    let parameters = Params::new(cost.memory_kib, cost.passes, LANES, None).map_err(|error| error.to_string())?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, parameters);
     argon2.hash_password(text).map(|hash| hash.to_string()).map_err(|error| error.to_string())
 }
@@ -66,9 +81,9 @@ mod tests {
 
     #[test]
     fn a_kept_password_matches_itself_alone_and_has_the_recommended_parameters() {
-        let kept = hash(b"correct horse").unwrap();
+        let kept = hash(b"correct horse", PasswordCost::default()).unwrap();
         assert!(kept.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{kept}");
-        assert_ne!(kept, hash(b"correct horse").unwrap(), "a salt came twice");
+        assert_ne!(kept, hash(b"correct horse", PasswordCost::default()).unwrap(), "a salt came twice");
         assert_eq!(matches(b"correct horse", &kept), Ok(Matches::Yes));
         for wrong in [&b"correct horsf"[..], b"", b"correct horse ", b"Correct horse"] {
             assert_eq!(matches(wrong, &kept), Ok(Matches::No));
@@ -83,13 +98,13 @@ mod tests {
             let lengths = (kept.salt.unwrap().len(), kept.hash.unwrap().len());
             (kept.algorithm, parameters.m_cost(), parameters.t_cost(), parameters.p_cost(), lengths)
         };
-        assert_eq!(cost(NOBODYS), cost(&hash(b"x").unwrap()));
+        assert_eq!(cost(NOBODYS), cost(&hash(b"x", PasswordCost::default()).unwrap()));
         assert_eq!(matches(b"", NOBODYS), Ok(Matches::No));
     }
 
     #[test]
     fn what_was_not_kept_here_is_an_error_and_not_a_wrong_password() {
-        let kept = hash(b"x").unwrap();
+        let kept = hash(b"x", PasswordCost::default()).unwrap();
         for other in [
             "",
             "x",

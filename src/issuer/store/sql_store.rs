@@ -312,7 +312,11 @@ impl Store for SqlStore {
         if self.writer.is_closed() || self.readers.is_closed() {
             return Err(StoreError::Unavailable("the store is closed".into()));
         }
-        Ok(self.database.reading().await?.ping().await?)
+        self.database.reading().await?.ping().await?;
+        // An act that changes nothing: it takes the writers' lock and writes the head as it was, durably, so that a database
+        // that is locked, full, read-only or a standby shows.
+        let nothing = Ask::about(words::identifier(ContractId::new("readiness"))?);
+        self.writer.change(nothing, Box::new(|_| super::Write::default())).await.map(drop)
     }
 
     async fn close(&self) {
