@@ -59,7 +59,7 @@ fn the_issuers_configuration_is_one() {
     let text = block(issuers, "toml");
     let parsed = config::issuer::parse(text, "README.md", Path::new("/etc/sekisho"));
     let config = parsed.unwrap_or_else(|errors| panic!("{errors:#?}"));
-    assert_eq!((config.authorities.len(), config.profiles.len(), config.services.len()), (1, 1, 1));
+    assert_eq!((config.authorities.len(), config.profiles.len(), config.services.len()), (1, 1, 2));
 }
 
 /// In a fresh folder, as somebody who has read no more than this.
@@ -94,6 +94,7 @@ fn the_lines_of_the_issuer_make_what_its_configuration_names() {
     run("sekisho issuer --config issuer.toml --check");
     let openssl = "openssl verify -CAfile services-ca.pem";
     run(&format!("{openssl} -purpose sslserver issuer.pem && {openssl} -purpose sslclient ib-service.pem"));
+    run(&format!("{openssl} -purpose sslclient desk-service.pem"));
 }
 
 #[test]

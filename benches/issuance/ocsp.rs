@@ -157,5 +157,7 @@ fn limits() -> IssuerLimits {
         public_requests_per_second: 10_000_000,
         connections: 64,
         password_checks: 2,
+        password_memory: 19 << 20,
+        password_passes: 2,
     }
 }

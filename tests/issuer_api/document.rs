@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 /// Every operation, as callers may rely on it.
-const OPERATIONS: [(&str, &str); 30] = [
+const OPERATIONS: [(&str, &str); 31] = [
     ("GET", "/v1/openapi.json"),
     ("GET", "/v1/contracts"),
     ("POST", "/v1/contracts"),
@@ -34,6 +34,7 @@ const OPERATIONS: [(&str, &str); 30] = [
     ("POST", "/v1/contracts/{contract}/users/{user}/suspend"),
     ("POST", "/v1/contracts/{contract}/users/{user}/resume"),
     ("POST", "/v1/contracts/{contract}/users/{user}/delete"),
+    ("GET", "/v1/profiles/{profile}/users/{user}"),
     ("GET", "/v1/revocations/{serial}"),
     ("GET", "/v1/feed"),
     ("POST", "/v1/feed/acknowledgements"),

@@ -140,6 +140,7 @@ async fn who_has_replaced_the_certificate_is_not_told_that_the_old_one_expires()
     let bank = Bank::open().await;
     let end = clock::now().plus_seconds(100 * DAY);
     let notice = |to: &str, number: u8| NewNotice {
+        mail: None,
         serial: Some(serial(number)),
         ..new_notice(to, NoticeAbout::Expiry(40), &format!("expiry/{to}/40"))
     };

@@ -303,6 +303,7 @@ pub fn held(number: u8, not_after: Timestamp) -> Certificate {
 
 pub fn new_notice(to: &str, about: NoticeAbout, once: &str) -> NewNotice {
     NewNotice {
+        mail: None,
         to: key(to),
         about,
         once: once.into(),

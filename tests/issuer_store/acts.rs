@@ -56,6 +56,7 @@ async fn every_state_of_a_user_reads_back_as_it_was_written(database: Database) 
     let locks = [
         Lock::Open,
         Lock::Locked { at: NOW, by: LockedBy::WrongTries },
+        Lock::Locked { at: NOW, by: LockedBy::WrongActs },
         Lock::Locked { at: NOW, by: LockedBy::Operator },
     ];
     let counter = Counter { wrong: u32::MAX, first_at: Some(NOW), locked_at: Some(NOW.plus_seconds(1)) };

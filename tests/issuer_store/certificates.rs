@@ -247,6 +247,7 @@ async fn a_time_step_is_used_once_and_only_upwards(database: Database) {
 
 fn notice(user: &str, once: &str) -> NewNotice {
     NewNotice {
+        mail: None,
         to: key("C1", user),
         about: NoticeAbout::Event(NoticeEvent::Issued),
         once: once.into(),

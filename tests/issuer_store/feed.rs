@@ -44,7 +44,8 @@ async fn a_store_of_before_the_feed_keeps_what_it_has(database: Database) {
     store.take_list_number("issuing", 0, NOW).await.unwrap();
     store.close().await;
     database.sql(
-        "DROP TABLE feed; DROP TABLE feed_gateways; DROP TABLE feed_acknowledgements;
+        "DROP TABLE unique_names; ALTER TABLE outbox DROP COLUMN mail; ALTER TABLE users DROP COLUMN wrong_acts;
+         ALTER TABLE users DROP COLUMN wrong_acts_first_at; ALTER TABLE users DROP COLUMN wrong_acts_locked_at; DROP TABLE feed; DROP TABLE feed_gateways; DROP TABLE feed_acknowledgements;
          ALTER TABLE statuses DROP COLUMN written_ms;
          ALTER TABLE lists DROP COLUMN settled_number; ALTER TABLE lists DROP COLUMN settled_sequence;
          DELETE FROM schema_versions WHERE version >= 2",

@@ -2,9 +2,12 @@
 
 use crate::support::*;
 use sekisho::issuer::profile::UniqueName;
-use sekisho::issuer::store::{Ask, Store, StoreError, Write};
+use sekisho::issuer::store::{Ask, NewNotice, NoticeAbout, StoreError, Write};
 
-on_both!(a_name_that_is_another_users_is_not_written_whatever_was_decided,);
+on_both!(
+    a_name_that_is_another_users_is_not_written_whatever_was_decided,
+    a_notice_goes_to_the_address_that_it_says_and_otherwise_to_the_users,
+);
 
 async fn a_name_that_is_another_users_is_not_written_whatever_was_decided(database: Database) {
     let store = database.with_users(2).await;
@@ -26,4 +29,24 @@ async fn a_name_that_is_another_users_is_not_written_whatever_was_decided(databa
     put(&*store, ask("C1", Some("u1")), Write { users: vec![deleted], ..Write::default() }).await;
     assert!(try_put(&*store, asks("u2"), takes("u2")).await.is_err());
     assert_eq!(database.sql("SELECT count(*) FROM unique_names WHERE name = 'hanako'"), "1");
+}
+
+async fn a_notice_goes_to_the_address_that_it_says_and_otherwise_to_the_users(database: Database) {
+    let store = database.with_users(1).await;
+    let notice = |about: NoticeAbout, mail: Option<&str>| NewNotice {
+        to: key("C1", "u1"),
+        about,
+        once: format!("{about:?}").into(),
+        serial: None,
+        not_after: None,
+        at: NOW,
+        mail: mail.map(Into::into),
+    };
+    let notices = vec![notice(NoticeAbout::Contact, Some("old@example.jp")), notice(NoticeAbout::Credentials, None)];
+    put(&*store, ask("C1", Some("u1")), Write { notices: notices.clone(), ..Write::default() }).await;
+    let mut taken = store.take_notices(NOW, NOW.plus_seconds(60), 10).await.unwrap();
+    taken.sort_by_key(|row| row.id);
+    assert_eq!(taken.iter().map(|row| row.notice.clone()).collect::<Vec<_>>(), notices);
+    let addresses: Vec<_> = taken.iter().map(|row| row.contact.mail.as_deref()).collect();
+    assert_eq!(addresses, [Some("old@example.jp"), Some("u1@example.jp")]);
 }

@@ -154,7 +154,8 @@ pub(super) struct UserView {
     /// Whether the acquisition is locked.
     #[schema(value_type = LockWord)]
     lock: &'static str,
-    /// `wrong-tries` or `operator`, where it is locked.
+    /// `wrong-tries` (of an acquisition), `wrong-acts` (with the certificate; acts are locked too) or `operator`, where it is
+    /// locked.
     locked_by: Option<&'static str>,
     /// Since when it is locked.
     #[schema(format = DateTime)]
@@ -184,6 +185,7 @@ impl UserView {
         let (lock, locked_by, locked_at) = match shown.lock {
             Lock::Open => ("open", None, None),
             Lock::Locked { at, by: LockedBy::WrongTries } => ("locked", Some("wrong-tries"), Some(at.to_string())),
+            Lock::Locked { at, by: LockedBy::WrongActs } => ("locked", Some("wrong-acts"), Some(at.to_string())),
             Lock::Locked { at, by: LockedBy::Operator } => ("locked", Some("operator"), Some(at.to_string())),
         };
         Self {

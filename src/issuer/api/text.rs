@@ -97,8 +97,9 @@ texts! {
     RoleText("role", 1..=64, Some("^[A-Za-z0-9._-]{1,64}$"), PLAIN, Some("user"));
     /// ID of a member of the bank's staff.
     StaffText("staff", 1..=64, Some("^[!-~]{1,64}$"), PLAIN, Some("t0123"));
-    /// A person's name, as they are addressed; no control characters.
-    PersonText("name", 1..=64, Some(r"^[^\u0000-\u001f\u007f-\u009f]{1,64}$"), PLAIN, Some("山田 太郎"));
+    /// A person's name, as they are addressed: in mails of the bank. No control characters, none that are invisible or turn
+    /// the direction of writing, and nothing that makes a web or mail address.
+    PersonText("name", 1..=64, Some(PERSON), PLAIN, Some("山田 太郎"));
     /// A mail address in ASCII: a dot-atom, `@` and a domain name (RFC 5321 section 4.1.2).
     MailText("mail", 3..=254, Some(MAIL), PLAIN, Some("taro.yamada@example.co.jp"));
     /// A password, PIN or one-time password, as it was typed.
@@ -114,6 +115,13 @@ texts! {
     /// A certification request (PKCS#10, RFC 2986) in PEM.
     RequestText("csr", 1..=16_384, ANY, PLAIN, None);
 }
+
+/// What is left out: controls, default-ignorable and bidirectional characters, line and paragraph separators, the braille blank,
+/// private use and noncharacters; `/`, `:`, `@`, `<`, `>` and `\\`.
+const PERSON: &str = concat!(
+    r"^[^\u0000-\u001f\u007f-\u009f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f",
+    r"\u2800\u3164\ue000-\uf8ff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff/:@<>\\]{1,64}$"
+);
 
 /// Labels of letters, digits and inner hyphens; no dots side by side, none at an end.
 const MAIL: &str = concat!(

@@ -143,7 +143,7 @@ impl ActorView {
 pub(super) struct NoticeView {
     #[schema(minimum = 1)]
     id: u64,
-    /// `issued`, `reissued`, `revoked`, `locked`, `expiry`.
+    /// `issued`, `reissued`, `revoked`, `locked`, `expiry`, `contact`, `credentials`.
     about: &'static str,
     /// Of `expiry`: the step of the profile's ladder, in days before the end.
     days: Option<u16>,
@@ -169,6 +169,8 @@ impl From<NoticeRow> for NoticeView {
             NoticeAbout::Event(NoticeEvent::Revoked) => ("revoked", None),
             NoticeAbout::Event(NoticeEvent::Locked) => ("locked", None),
             NoticeAbout::Expiry(days) => ("expiry", Some(days)),
+            NoticeAbout::Contact => ("contact", None),
+            NoticeAbout::Credentials => ("credentials", None),
         };
         Self {
             id: row.id,

@@ -117,6 +117,7 @@ impl Scan<'_> {
     async fn notice(&mut self, row: &UserRow) -> Result<Option<NewNotice>, StoreError> {
         let Some(profile) = self.profile(&row.user.key.contract).await? else { return Ok(None) };
         Ok(expiry_notice(&profile, &row.user, self.now).map(|notice| NewNotice {
+            mail: None,
             to: row.user.key.clone(),
             about: NoticeAbout::Expiry(notice.step_days),
             once: format!("expiry/{}/{}", notice.serial, notice.step_days).into(),

@@ -105,6 +105,7 @@ mod tests {
         NoticeRow {
             id: 7,
             notice: NewNotice {
+                mail: None,
                 to: UserKey { contract: ContractId::new("C1").unwrap(), user: UserId::new("u1").unwrap() },
                 about: NoticeAbout::Event(NoticeEvent::Issued),
                 once: "issued/8001".into(),

@@ -62,6 +62,13 @@ fn japanese(product: &str, notice: &NewNotice, name: Option<&str>, portal_url: &
                  有効期限を過ぎると、この電子証明書ではログインできません。\nお早めにお手続きください。"
             ),
         ),
+        NoticeAbout::Contact => (
+            "メールアドレス変更のお知らせ",
+            "ご登録のメールアドレスを変更しました。\n今後のお知らせは新しいメールアドレスへお送りします。".to_owned(),
+        ),
+        NoticeAbout::Credentials => {
+            ("パスワード等変更のお知らせ", "ログイン等に使うパスワードまたは暗証番号を変更しました。".to_owned())
+        }
     };
     let name = name.map_or_else(|| "お客さま".to_owned(), |name| format!("{name} 様"));
     let mut facts = String::new();
@@ -73,8 +80,8 @@ fn japanese(product: &str, notice: &NewNotice, name: Option<&str>, portal_url: &
         facts.push_str(&format!("有効期限: {date} {time}（日本時間）\n"));
     }
     let unexpected = match notice.about {
-        NoticeAbout::Event(_) => "お心当たりのない場合は、至急、お取引の金融機関へご連絡ください。\n",
         NoticeAbout::Expiry(_) => "",
+        _ => "お心当たりのない場合は、至急、お取引の金融機関へご連絡ください。\n",
     };
     let body = format!(
         "{name}\n\n{product}をご利用いただき、ありがとうございます。\n{told}\n\n{}お手続き・ご照会: {portal_url}\n\n{unexpected}\
@@ -110,6 +117,13 @@ fn english(product: &str, notice: &NewNotice, name: Option<&str>, portal_url: &s
                 if days == 1 { "day" } else { "days" }
             ),
         ),
+        NoticeAbout::Contact => (
+            "Mail address changed",
+            "Your mail address has been changed.\nFurther notices go to the new address.".to_owned(),
+        ),
+        NoticeAbout::Credentials => {
+            ("Passwords changed", "A password or PIN that you use to log in or to confirm has been changed.".to_owned())
+        }
     };
     let name = name.unwrap_or("customer");
     let mut facts = String::new();
@@ -121,8 +135,8 @@ fn english(product: &str, notice: &NewNotice, name: Option<&str>, portal_url: &s
         facts.push_str(&format!("Valid until: {date} {time} UTC\n"));
     }
     let unexpected = match notice.about {
-        NoticeAbout::Event(_) => "If you did not expect this, please contact your bank at once.\n",
         NoticeAbout::Expiry(_) => "",
+        _ => "If you did not expect this, please contact your bank at once.\n",
     };
     let body = format!(
         "Dear {name},\n\nThank you for using {product}.\n{told}\n\n{}Procedures and enquiries: {portal_url}\n\n{unexpected}\
@@ -150,7 +164,9 @@ mod tests {
     use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
     use crate::pki::serial::SerialNumber;
 
-    const EVERY: [NoticeAbout; 6] = [
+    const EVERY: [NoticeAbout; 8] = [
+        NoticeAbout::Contact,
+        NoticeAbout::Credentials,
         NoticeAbout::Event(NoticeEvent::Issued),
         NoticeAbout::Event(NoticeEvent::Reissued),
         NoticeAbout::Event(NoticeEvent::Revoked),
@@ -161,6 +177,7 @@ mod tests {
 
     fn notice(about: NoticeAbout) -> NewNotice {
         NewNotice {
+            mail: None,
             to: UserKey { contract: ContractId::new("contract-7").unwrap(), user: UserId::new("logid031").unwrap() },
             about,
             once: "issued/8001".into(),

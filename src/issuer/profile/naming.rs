@@ -62,6 +62,21 @@ impl Profile {
         self.identifiers.user_id.accepts(text) && !self.reserved().contains(text)
     }
 
+    /// Returns `true` if one pattern reads the names of both profiles and no user of the one can have a name of the other:
+    /// then one authority may sign for both.
+    pub fn shares_names_with(&self, other: &Self) -> bool {
+        let forms = |profile: &Self| -> Vec<Vec<Token>> {
+            let mut forms: Vec<_> = profile.roles.iter().map(|role| profile.common_name(&role.name)).collect();
+            forms.dedup();
+            let mut forms: Vec<_> = forms.into_iter().map(|form| tokens(form, &profile.identifiers)).collect();
+            forms.sort_by_key(Vec::len);
+            forms
+        };
+        // Contract IDs are unique in the bank, login IDs in one product only.
+        let by_contract = |profile: &Self| profile.identifiers.unique == UniqueIn::Contract;
+        by_contract(self) && by_contract(other) && forms(self) == forms(other)
+    }
+
     /// Identifiers that are fixed words of a CN: `1635` in `{contract_id} 1635`. A pattern that reads the CN could take such
     /// an ID for the word, or the word for an ID.
     fn reserved(&self) -> BTreeSet<String> {

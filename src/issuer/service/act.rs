@@ -37,7 +37,7 @@ impl Service {
         // A key is costly, and the time it takes would tell that everything before was right: only for a decision that
         // will use it.
         let key = match plan.would_sign(&found, &self.parts.secret) {
-            true => self.make_key(asked, &plan.profile).await?,
+            true => self.make_key(asked, &plan.request, &plan.profile, now).await?,
             false => None,
         };
         plan.certify(key.as_ref().map(Key::request));
@@ -51,13 +51,13 @@ impl Service {
                 let mut done = Done { changed, ..plan.done(&found, &decision) };
                 for effect in &decision.effects {
                     match (effect, &plan.target) {
-                        (Effect::ShowSecret { offer, to, .. }, Some(user)) => {
+                        (Effect::ShowSecret { offer, made_at, to, .. }, Some(user)) => {
                             let digits = plan.profile.acquisition.secret.as_ref().map_or(0, |secret| secret.digits);
-                            let secret = self.parts.secret.acquisition_secret(user, *offer, digits);
+                            let secret = self.parts.secret.acquisition_secret(user, (*offer, *made_at), digits);
                             done.secret = Some(ShownSecret { secret, to: *to });
                         }
                         (Effect::Sign(intent), Some(user)) => {
-                            let Some(key) = key else { return Err(Refused::Key) };
+                            let Some(key) = key else { return Err(Refused::Key("there is none".into())) };
                             return self.make(&plan, user, intent, key, done).await;
                         }
                         _ => {}
@@ -66,7 +66,7 @@ impl Service {
                 Ok(done)
             }
             Outcome::Denied(reason, command) => Err(Refused::Rules(reason.public(&command))),
-            Outcome::NotAKey => Err(Refused::Key),
+            Outcome::NotAKey(why) => Err(Refused::Key(why.into())),
             Outcome::Barred => Err(opaque(&plan.request, &plan.profile, &found, plan.now())),
             Outcome::Unavailable(why) => Err(Refused::Unavailable(why.into())),
             Outcome::KeyReused => Err(Refused::IdempotencyKeyReused),

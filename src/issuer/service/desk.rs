@@ -6,7 +6,9 @@ use crate::clock;
 use crate::issuer::audit::ActResult;
 use crate::issuer::authenticate::CannotKeep;
 use crate::issuer::lifecycle::{PublicReason, UserKey};
-use crate::issuer::store::{ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, UserRow, Write};
+use crate::issuer::store::{
+    ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, NewNotice, NoticeAbout, UserRow, Write,
+};
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
 
@@ -102,11 +104,27 @@ fn keep(request: &Request, credentials: Vec<CredentialRow>, found: &Found, now: 
         (_, Some(_), None) if request.user.is_some() => refused("there is no such user", not_there),
         (Act::Reach(contact), Some(contract), Some(user)) => {
             let row = UserRow { contact: contact.clone(), ..user.clone() };
+            // To the address of before: whoever changes it must not hide that from its owner.
+            let before = user.contact.mail.clone().filter(|mail| Some(mail) != contact.mail.as_ref());
+            write.notices.extend(before.map(|mail| notice(request, user, NoticeAbout::Contact, Some(mail), now)));
             write.users.push(row.clone());
             (write, Kept::Done(Box::new(done(contract.clone(), Some(row)))))
         }
-        (_, Some(contract), user) => (write, Kept::Done(Box::new(done(contract.clone(), user.clone())))),
+        (_, Some(contract), user) => {
+            // Of one who has nothing yet, it is the beginning and no change.
+            let known = user.iter().filter(|row| row.user.issues > 0 && matches!(request.act, Act::Equip(_)));
+            write.notices.extend(known.map(|row| notice(request, row, NoticeAbout::Credentials, None, now)));
+            (write, Kept::Done(Box::new(done(contract.clone(), user.clone()))))
+        }
     }
+}
+
+/// A notice that is sent whatever the profile has told.
+fn notice(request: &Request, to: &UserRow, about: NoticeAbout, mail: Option<Arc<str>>, now: Timestamp) -> NewNotice {
+    let to = to.user.key.clone();
+    let word = if about == NoticeAbout::Contact { "contact" } else { "credentials" };
+    let once = format!("{word}/{}/{}/{}", to.contract, to.user, request.reference).into();
+    NewNotice { to, about, once, serial: None, not_after: None, at: now, mail }
 }
 
 fn done(contract: ContractRow, user: Option<UserRow>) -> Done {

@@ -12,7 +12,7 @@ use crate::issuer::ca::public_key::SubjectKey;
 use crate::issuer::ca::request::ProvenRequest;
 use crate::issuer::ca::serial;
 use crate::issuer::lifecycle::{
-    self, Actor, Command, Decision, Denial, Effect, Intent, Issuing, Names, Next, OfferRequest, Proof, Reason,
+    self, Actor, Against, Command, Decision, Denial, Effect, Intent, Issuing, Names, Next, OfferRequest, Proof, Reason,
     RequestId, Situation, Standing, UserKey,
 };
 use crate::issuer::profile::{Profile, UniqueName};
@@ -41,7 +41,7 @@ pub(super) enum Outcome {
     Decided(Box<Decision>),
     Denied(Reason, Box<Command>),
     /// The key was certified before, or the request is in another's name.
-    NotAKey,
+    NotAKey(&'static str),
     /// The acting user may not act now, however right the factors were.
     Barred,
     /// It cannot be done here and now; why, for the log.
@@ -88,7 +88,8 @@ impl Plan {
             return Ok(None);
         }
         let serial = serial::random().map_err(|_| Refused::Unavailable("no serial number could be made".into()))?;
-        Ok(Some(Issuing { serial, microseconds: clock::now_with_microseconds().1 }))
+        let earliest = self.authority.authority.certificate().not_before();
+        Ok(Some(Issuing { serial, microseconds: clock::now_with_microseconds().1, earliest }))
     }
 
     pub(super) fn wants_p12(&self) -> bool {
@@ -97,7 +98,7 @@ impl Plan {
 
     /// The lifecycle's command, for what its refusals may say; values that need chance are stand-ins.
     pub(super) fn command(&self, found: &Found) -> Command {
-        self.full_command(found, stand_in(), None).unwrap_or(Command::WrongFactor)
+        self.full_command(found, stand_in(), None).unwrap_or(Command::WrongFactor(Against::Address))
     }
 
     /// Decides, and says what is to be written.
@@ -248,12 +249,15 @@ impl Plan {
             return Some((why, Outcome::Unavailable(why)));
         }
         if found.public_key == Fresh::No {
-            return Some(("the key was certified before", Outcome::NotAKey));
+            return Some(("the key was certified before", Outcome::NotAKey("the key was certified before")));
         }
         match (name(intent), &self.csr) {
-            (Err(_), _) => Some(("the profile's name does not fit into a certificate", Outcome::NotAKey)),
+            (Err(_), _) => Some((
+                "the profile's name does not fit into a certificate",
+                Outcome::NotAKey("the profile's name does not fit into a certificate"),
+            )),
             (Ok(name), Some(csr)) if csr.key_for(&name).is_err() => {
-                Some(("the request names another user", Outcome::NotAKey))
+                Some(("the request names another user", Outcome::NotAKey("the request names another user")))
             }
             (Ok(_), _) => None,
         }
@@ -292,7 +296,7 @@ impl Plan {
         let digest = self.profile.acquisition.secret.as_ref().and_then(|rule| {
             let (secret, target) = (secret?, self.target.as_ref()?);
             let number = user.map_or(0, |row| row.user.offers).saturating_add(1);
-            Some(secret.secret_digest(target, &secret.acquisition_secret(target, number, rule.digits)))
+            Some(secret.secret_digest(target, &secret.acquisition_secret(target, (number, self.now), rule.digits)))
         });
         OfferRequest { request: self.request_id(), secret: digest }
     }
@@ -308,7 +312,11 @@ fn signs(decision: &Decision) -> Option<&Intent> {
 
 /// In the place of a serial number, where only what is decided matters.
 fn stand_in() -> Option<Issuing> {
-    SerialNumber::from_der_content(&[1]).ok().map(|serial| Issuing { serial, microseconds: 0 })
+    SerialNumber::from_der_content(&[1]).ok().map(|serial| Issuing {
+        serial,
+        microseconds: 0,
+        earliest: Timestamp::from_unix(0),
+    })
 }
 
 /// The subject's name of a certificate, the most general attribute first.

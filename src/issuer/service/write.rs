@@ -57,6 +57,8 @@ pub(super) fn of(plan: &Plan, found: &Found, decision: &Decision) -> Write {
         let names = plan.unique_names().into_iter();
         write.names = names.map(|name| (name, user.key.clone())).collect();
     }
+    let actor = decision.actor.as_ref().zip(found.actor.as_ref());
+    write.users.extend(actor.map(|(user, row)| UserRow { user: user.clone(), ..row.clone() }));
     write.address = decision.address.filter(|counter| *counter != found.address);
     let intent = decision.effects.iter().find_map(|effect| match effect {
         Effect::Sign(intent) => Some(intent.clone()),
@@ -105,7 +107,8 @@ pub(super) fn effects(context: &Context<'_>, found: &Found, decision: &Decision)
 /// The record of a lock that a wrong try brought about, beside that of the try.
 pub(super) fn locked(found: &Found, decision: &Decision, entry: &Entry) -> Option<Entry> {
     let (before, after) = (found.user.as_ref()?, decision.user.as_ref()?);
-    let is_new = before.user.lock == Lock::Open && matches!(after.lock, Lock::Locked { by: LockedBy::WrongTries, .. });
+    let by_tries = |lock: Lock| matches!(lock, Lock::Locked { by: LockedBy::WrongTries | LockedBy::WrongActs, .. });
+    let is_new = before.user.lock != after.lock && by_tries(after.lock);
     is_new.then(|| Entry {
         actor: Some(ActorName::Service),
         command: "lock".into(),
@@ -190,6 +193,7 @@ fn new_notice(context: &Context<'_>, before: Option<&User>, notice: &Notice) -> 
         _ => format!("{word}/{}/{}", named(&notice.to), context.reference),
     };
     Some(NewNotice {
+        mail: None,
         to: notice.to.clone(),
         about: NoticeAbout::Event(notice.event),
         once: once.into(),

@@ -150,6 +150,8 @@ pub(super) fn notice(id: u64, notice: &NewNotice) -> Vec<Value> {
     let (about, days) = match notice.about {
         NoticeAbout::Event(event) => (words::of(&words::NOTICE, event), None),
         NoticeAbout::Expiry(days) => ("expiry", Some(i64::from(days))),
+        NoticeAbout::Contact => ("contact", None),
+        NoticeAbout::Credentials => ("credentials", None),
     };
     vec![
         int(id).into(),
@@ -164,6 +166,7 @@ pub(super) fn notice(id: u64, notice: &NewNotice) -> Vec<Value> {
         notice.at.unix().into(),
         0.into(),
         Value::Null,
+        notice.mail.as_deref().into(),
     ]
 }
 
@@ -177,18 +180,22 @@ pub(super) fn read_notice(columns: &mut Columns) -> Result<NoticeRow, Corrupt> {
     };
     let about = match (columns.text()?.as_str(), columns.maybe_int()?) {
         ("expiry", Some(days)) => NoticeAbout::Expiry(u16::try_from(days).map_err(|_| Corrupt("not days"))?),
+        ("contact", None) => NoticeAbout::Contact,
+        ("credentials", None) => NoticeAbout::Credentials,
         (event, None) => NoticeAbout::Event(words::read(&words::NOTICE, event)?),
         _ => return Err(Corrupt("an unknown notice")),
     };
     let serial = maybe_serial(columns)?;
     let not_after = columns.maybe_int()?.map(super::Timestamp::from_unix);
     let at = seconds(columns)?;
-    let notice = NewNotice { to, about, once, serial, not_after, at };
     let _due = columns.maybe_int()?;
     let attempts = words::u32(columns.int()?)?;
     let sent_at = columns.maybe_int()?.map(super::Timestamp::from_unix);
+    let mail: Option<std::sync::Arc<str>> = columns.maybe_text()?.map(Into::into);
     let profile = columns.text()?.into();
-    let contact = super::user_columns::contact(columns)?;
+    let mut contact = super::user_columns::contact(columns)?;
+    contact.mail = mail.clone().or(contact.mail);
+    let notice = NewNotice { to, about, once, serial, not_after, at, mail };
     Ok(NoticeRow { id, notice, profile, contact, attempts, sent_at })
 }
 

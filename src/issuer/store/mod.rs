@@ -152,7 +152,7 @@ pub trait Store: Send + Sync {
     /// The newest notices of a user, for the screen.
     async fn notices(&self, user: &UserKey, limit: u32) -> Result<Vec<NoticeRow>, StoreError>;
 
-    /// Whether it answers.
+    /// Whether it answers, and can be written.
     async fn ping(&self) -> Result<(), StoreError>;
     /// Ends the writer once what waits is written.
     async fn close(&self);

@@ -194,6 +194,8 @@ pub struct NewNotice {
     pub not_after: Option<Timestamp>,
     /// When it was put in.
     pub at: Timestamp,
+    /// Where it goes, if not to the address that the user has: to the one they had.
+    pub mail: Option<Arc<str>>,
 }
 
 /// What a notice tells.
@@ -203,6 +205,10 @@ pub enum NoticeAbout {
     Event(NoticeEvent),
     /// The certificate ends in at most so many days.
     Expiry(u16),
+    /// The user's mail address was changed.
+    Contact,
+    /// The user's passwords, PINs or one-time passwords were set anew.
+    Credentials,
 }
 
 /// A notice in the outbox, with what is needed to send it.

@@ -31,6 +31,9 @@ pub(super) const USERS: Table = Table {
         ("wrong", Int),
         ("wrong_first_at", Int),
         ("wrong_locked_at", Int),
+        ("wrong_acts", Int),
+        ("wrong_acts_first_at", Int),
+        ("wrong_acts_locked_at", Int),
         ("certificate", Text),
         ("serial", Bytes),
         ("not_before", Int),
@@ -119,6 +122,7 @@ pub(super) const OUTBOX: Table = Table {
         ("due", Int),
         ("attempts", Int),
         ("sent_at", Int),
+        ("mail", Text),
     ],
 };
 

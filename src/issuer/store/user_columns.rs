@@ -29,6 +29,7 @@ pub(super) fn encode(row: &UserRow) -> Vec<Value> {
         locked_by.into(),
     ];
     columns.extend(words::counter_columns(&user.wrong_tries));
+    columns.extend(words::counter_columns(&user.wrong_acts));
     columns.extend(slot(&user.certificate));
     columns.extend([
         next_json(&user.next).into(),
@@ -56,7 +57,7 @@ pub(super) fn decode(columns: &mut Columns) -> Result<UserRow, Corrupt> {
         (Some(at), Some(by)) => Lock::Locked { at: Timestamp::from_unix(at), by: words::read(&words::LOCKED_BY, &by)? },
         _ => return Err(Corrupt("a lock in part")),
     };
-    let wrong_tries = counter(columns)?;
+    let (wrong_tries, wrong_acts) = (counter(columns)?, counter(columns)?);
     let certificate = read_slot(columns)?;
     let next = read_next(columns.maybe_text()?.as_deref())?;
     let _next_serial = columns.maybe_bytes()?;
@@ -66,6 +67,7 @@ pub(super) fn decode(columns: &mut Columns) -> Result<UserRow, Corrupt> {
         standing,
         lock,
         wrong_tries,
+        wrong_acts,
         certificate,
         next,
         issues: words::u32(columns.int()?)?,

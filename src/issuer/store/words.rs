@@ -16,8 +16,8 @@ pub(super) const ONE_TIME_PASSWORD: [(&str, ContractOneTimePassword); 2] =
 pub(super) const STANDING: [(&str, Standing); 3] =
     [("active", Standing::Active), ("suspended", Standing::Suspended), ("deleted", Standing::Deleted)];
 
-pub(super) const LOCKED_BY: [(&str, LockedBy); 2] =
-    [("wrong-tries", LockedBy::WrongTries), ("operator", LockedBy::Operator)];
+pub(super) const LOCKED_BY: [(&str, LockedBy); 3] =
+    [("wrong-tries", LockedBy::WrongTries), ("wrong-acts", LockedBy::WrongActs), ("operator", LockedBy::Operator)];
 
 pub(super) const LANGUAGE: [(&str, Language); 2] = [("ja", Language::Japanese), ("en", Language::English)];
 

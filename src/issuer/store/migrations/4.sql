@@ -8,3 +8,11 @@ CREATE TABLE unique_names (
     user_id TEXT NOT NULL,
     PRIMARY KEY (scope, name)
 ) {sqlite STRICT, WITHOUT ROWID};
+
+-- Wrong factors of acts with the certificate that lives, apart from those of acquisitions, which anybody can try.
+ALTER TABLE users ADD COLUMN wrong_acts BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE users ADD COLUMN wrong_acts_first_at BIGINT;
+ALTER TABLE users ADD COLUMN wrong_acts_locked_at BIGINT;
+
+-- Where a notice goes, if not to the address that the user has now.
+ALTER TABLE outbox ADD COLUMN mail TEXT;
