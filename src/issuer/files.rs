@@ -38,7 +38,7 @@ impl Files {
         let profiles = keep(&mut errors, Profiles::load(&config.profiles));
         let authorities = keep(&mut errors, Authorities::load(&config.authorities, clock::now()));
         let secret_file = &config.issuer.secret_file;
-        let secret = ServiceSecret::load(&secret_file.value).map_err(|error| unusable(secret_file, &error));
+        let secret = ServiceSecret::load_random(&secret_file.value).map_err(|error| unusable(secret_file, &error));
         let secret = keep(&mut errors, secret);
         let tls = keep(&mut errors, config.issuer.tls.as_ref().map(listen::server_config).transpose());
         let feed_key = config.feed.as_ref().map(|feed| &feed.key);

@@ -45,6 +45,18 @@ pub enum SecretError {
     NotRandom,
 }
 
+/// Its octets.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+    let file = File::open(path).map_err(SecretError::Unreadable)?;
+    let mode = file.metadata().map_err(SecretError::Unreadable)?.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(SecretError::TooOpen(mode));
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(MOST_FILE_BYTES).read_to_string(&mut text).map_err(SecretError::Unreadable)?;
+    Ok(Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| SecretError::NotASecret)?))
+}
+
 /// Different octets that 32 random ones have at least: they have fewer once in 10^14 files.
 const LEAST_DIFFERENT: usize = 17;
 
@@ -59,23 +71,21 @@ fn looks_random(octets: &[u8]) -> bool {
 pub struct NotSealedHere;
 
 impl ServiceSecret {
-    /// From its file.
+    /// From its file, for an issuer: only if it looks drawn by chance.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub fn load_random(path: &Path) -> Result<Self, SecretError> {
+        let octets = read(path)?;
+        if looks_random(&octets) { Self::new(&octets) } else { Err(SecretError::NotRandom) }
+    }
+
+    /// From its file, whatever it is: an audit log of an earlier release can be verified.
     ///
     /// # Errors
     /// [`SecretError`].
     pub fn load(path: &Path) -> Result<Self, SecretError> {
-        let file = File::open(path).map_err(SecretError::Unreadable)?;
-        let mode = file.metadata().map_err(SecretError::Unreadable)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SecretError::TooOpen(mode));
-        }
-        let mut text = Zeroizing::new(String::new());
-        file.take(MOST_FILE_BYTES).read_to_string(&mut text).map_err(SecretError::Unreadable)?;
-        let octets = Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| SecretError::NotASecret)?);
-        if !looks_random(&octets) {
-            return Err(SecretError::NotRandom);
-        }
-        Self::new(&octets)
+        Self::new(&*read(path)?)
     }
 
     /// From its octets.
@@ -245,7 +255,7 @@ mod tests {
             let mut options = std::fs::OpenOptions::new();
             let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path).unwrap();
             file.write_all(BASE64_STANDARD.encode(octets).as_bytes()).unwrap();
-            ServiceSecret::load(&path)
+            ServiceSecret::load_random(&path)
         };
         for octets in [[0; 32], [0xff; 32], *b"passwordpasswordpasswordpassword"] {
             assert!(matches!(load(&octets), Err(SecretError::NotRandom)), "{octets:?}");
