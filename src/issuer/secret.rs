@@ -85,7 +85,7 @@ impl ServiceSecret {
     /// # Errors
     /// [`SecretError`].
     pub fn load(path: &Path) -> Result<Self, SecretError> {
-        Self::new(&*read(path)?)
+        Self::new(&read(path)?)
     }
 
     /// From its octets.
