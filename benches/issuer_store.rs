@@ -126,6 +126,7 @@ async fn certificate(store: &dyn Store, user: UserKey) {
             registered_at: NOW,
         });
         let notice = NewNotice {
+            mail: None,
             to: of.clone(),
             about: NoticeAbout::Event(NoticeEvent::Issued),
             once: format!("issued/{serial}").into(),
@@ -179,6 +180,7 @@ fn ask(user: &UserKey, public_key: Option<[u8; 32]>) -> Ask {
         public_key,
         idempotency: None,
         everyone: Everyone::No,
+        names: Vec::new(),
     }
 }
 
