@@ -6,7 +6,7 @@ use sekisho::config::issuer::{AuthorityConfig, PassphraseSource};
 use sekisho::config::{ConfigError, Place};
 use sekisho::issuer::authorities::Authorities;
 use sekisho::issuer::ca::key_file::{Passphrase, to_pem};
-use sekisho::issuer::ca::{FileKey, KeyKind, SigningKey as _, download};
+use sekisho::issuer::ca::{FileKey, KeyKind, download};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::LazyLock;
