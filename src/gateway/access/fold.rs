@@ -18,7 +18,7 @@ use unicode_normalization::char::is_combining_mark;
 /// - `\`, and the signs that code pages 932 and 949 have in its place, separate segments.
 /// - A segment ends at a parameter (`;`), a stream of NTFS (`:`), what would begin a query or fragment if it were decoded
 ///   again (`?`, `#`), or its first dot: `users.json` and `users.tar.gz` are `users`.
-/// - Blanks around a segment are dropped.
+/// - Blanks and dots around a segment are dropped.
 ///
 /// # Errors
 /// [`PathError::DotSegment`] where a segment is nothing but dots and blanks, which would have it name a folder above;
@@ -31,12 +31,11 @@ pub(super) fn folded(path: &str) -> Result<String, PathError> {
     let mut folded = String::with_capacity(text.len());
     for segment in text.split(['/', '\\']) {
         let whole = segment.split([';', ':', '?', '#']).next().unwrap_or_default().trim();
-        let stem = whole.split('.').next().unwrap_or_default().trim();
-        if stem.is_empty() && whole.bytes().all(|byte| byte == b'.' || byte == b' ') && !whole.is_empty() {
+        let dotless = whole.trim_matches([' ', '.']);
+        if dotless.is_empty() && !whole.is_empty() {
             return Err(PathError::DotSegment);
         }
-        // A hidden file's name begins with a dot: it has no other stem.
-        let stem = if stem.is_empty() { whole } else { stem };
+        let stem = dotless.split('.').next().unwrap_or_default().trim();
         if !stem.is_empty() {
             folded.push('/');
             folded.push_str(stem);
@@ -106,7 +105,8 @@ mod tests {
         assert_eq!(folded("/admın/KELVIN\u{212a}"), Ok("/admin/kelvink".to_owned()));
         assert_eq!(folded("/"), Ok(String::new()));
         assert_eq!(folded("/a/B.c/d;e=f/"), Ok("/a/b/d".to_owned()));
-        assert_eq!(folded("/.well-known/x"), Ok("/.well-known/x".to_owned()));
+        assert_eq!(folded("/.well-known/x"), Ok("/well-known/x".to_owned()));
+        assert_eq!(folded("/．users/.users.json"), Ok("/users/users".to_owned()));
         assert_eq!(folded("/振込／一覧"), Ok("/振込/一覧".to_owned()));
     }
 
