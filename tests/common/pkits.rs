@@ -97,7 +97,8 @@ pub fn true_reasons(id: &str) -> &'static [Reason] {
         // A leaf of this section is a CA certificate, too.
         "12" if id.starts_with("4.12.10:") => &[Reason::WrongUsage],
         "9" | "10" | "11" | "12" => &[Reason::BadCertificate],
-        "14" => &[Reason::Revoked, Reason::RevocationUnavailable, Reason::WrongUsage],
+        // One of its certificates is on hold.
+        "14" => &[Reason::Revoked, Reason::Suspended, Reason::RevocationUnavailable, Reason::WrongUsage],
         other => panic!("section {other} of {id}"),
     }
 }
