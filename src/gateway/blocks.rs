@@ -7,6 +7,7 @@ use super::Gateway;
 use super::publish;
 use crate::clock;
 use crate::pki::time::Timestamp;
+use crate::telemetry::log::{Record, Weight};
 use crate::trust::blocks::{Block, BlockId, BlockList, MAX_BLOCKS, TooMany, Written, file};
 use serde::Serialize;
 use std::fmt;
@@ -97,6 +98,12 @@ pub(super) fn begin(state_folder: &Path) {
     }
     if let Err(error) = file::write(state_folder, &BlockList::default()) {
         tracing::error!(%error, file = %file.display(), "the block list cannot be kept");
+    }
+}
+
+impl Record for BlockRecord<'_> {
+    fn weight(&self) -> Weight {
+        if self.act == Act::Denied.name() { Weight::Refusal } else { Weight::Decision }
     }
 }
 

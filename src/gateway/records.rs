@@ -4,6 +4,7 @@ use super::connection::{Connection, Cut};
 use super::handshake::{Client, Failure, FailureCause, Unsettled};
 use super::verify::{Refusal, Unenforced, VerifiedClient};
 use crate::pki::time::Timestamp;
+use crate::telemetry::log::{Record, Weight};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -161,6 +162,25 @@ impl<'a> AuthenticationRecord<'a> {
             draining_ca: None,
             microseconds: took.as_micros(),
         }
+    }
+}
+
+impl Record for AuthenticationRecord<'_> {
+    fn weight(&self) -> Weight {
+        if self.outcome == "accepted" { Weight::Decision } else { Weight::Refusal }
+    }
+}
+
+impl Record for AccessRecord<'_> {
+    /// A client's own, unless it was refused as one that is none any more.
+    fn weight(&self) -> Weight {
+        if self.serial.is_some() { Weight::Access } else { Weight::Refusal }
+    }
+}
+
+impl Record for CutRecord<'_> {
+    fn weight(&self) -> Weight {
+        Weight::Decision
     }
 }
 

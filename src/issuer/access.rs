@@ -4,7 +4,7 @@ use super::listen::Peer;
 use super::metrics::Metrics;
 use crate::clock;
 use crate::pki::time::Timestamp;
-use crate::telemetry::log::RecordLog;
+use crate::telemetry::log::{Record, RecordLog, Weight};
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -16,9 +16,6 @@ use std::time::Instant;
 
 /// The header of an answer with its request's reference number.
 const REFERENCE: &str = "sekisho-reference";
-
-/// Octets of a path in a record: contract and user IDs fit many times.
-const PATH_OCTETS: usize = 512;
 
 /// Which requests are observed, and by whom.
 pub(super) struct Access {
@@ -44,6 +41,13 @@ struct AccessRecord<'a> {
     microseconds: u128,
 }
 
+impl Record for AccessRecord<'_> {
+    /// The public address is anybody's, and so is a refusal.
+    fn weight(&self) -> Weight {
+        if self.listener == "api" && self.status < 400 { Weight::Access } else { Weight::Refusal }
+    }
+}
+
 /// The router with every request recorded and counted, those to no route too.
 pub(super) fn observed(router: Router, access: Access) -> Router {
     router.layer(from_fn_with_state(Arc::new(access), observe))
@@ -67,7 +71,7 @@ async fn observe(State(access): State<Arc<Access>>, request: Request, next: Next
             listener: access.listener,
             client,
             method,
-            path: uri.path().get(..PATH_OCTETS).unwrap_or(uri.path()),
+            path: uri.path(),
             status,
             reference: response.headers().get(REFERENCE).and_then(|reference| reference.to_str().ok()),
             microseconds: took.as_micros(),

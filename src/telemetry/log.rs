@@ -2,6 +2,7 @@
 
 mod writer;
 
+use super::bounded;
 use crate::config::LogTarget;
 use serde::Serialize;
 use std::io;
@@ -10,11 +11,29 @@ use std::time::Duration;
 use writer::{Shared, Sink, file_sink, stdout_sink};
 
 /// Octets that may wait for the writer: half a minute of records at 1,000 requests a second. Over this a record is
-/// dropped and counted, since a gateway that waits for its log is a gateway that is down.
+/// dropped and counted, since a gateway that waits for its log is a gateway that is down: of those that wait and of the
+/// new one, what weighs least.
 const QUEUE_OCTETS: usize = 16 << 20;
 
 /// How long [`RecordLog::flush`] waits for a disk or a pipe that does not take anything.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How much it matters that a record is kept while the output does not take what it is given. Lighter ones make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Weight {
+    /// What a stranger can make any number of: handshakes and requests that were refused.
+    Refusal,
+    /// What a verified client did.
+    Access,
+    /// Who was accepted, blocked or cut.
+    Decision,
+}
+
+/// One line of a log.
+pub trait Record: Serialize {
+    /// What it weighs.
+    fn weight(&self) -> Weight;
+}
 
 /// A log of records, one JSON object a line. A thread of its own writes; everyone else only leaves the octets there.
 #[derive(Debug)]
@@ -43,13 +62,17 @@ impl RecordLog {
 
     /// Queues a record. Never waits: a record that finds the queue full, or that does not serialise, is counted in
     /// [`RecordLog::dropped`].
-    pub fn write<T: Serialize>(&self, record: &T) {
+    pub fn write(&self, record: &impl Record) {
+        self.queue(record.weight(), record);
+    }
+
+    fn queue<T: Serialize>(&self, weight: Weight, record: &T) {
         let Some(shared) = &self.shared else { return };
-        match serde_json::to_vec(record) {
+        match bounded::to_json(record) {
             Ok(mut line) => {
                 // JSON has no raw line feed, so this is the only one.
                 line.push(b'\n');
-                shared.queue(&line);
+                shared.queue(weight, &line);
             }
             Err(_) => shared.count_dropped(1),
         }

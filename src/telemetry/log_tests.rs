@@ -22,7 +22,7 @@ fn a_record_is_one_line_whatever_it_holds() {
         json!({ "cn": "a\nb\r\u{0}\u{1b}[31m\"\\", "name": "利用者\u{2028}" }),
         json!({ "path": "/\n{\"reason\":\"forged\"}\n" }),
     ];
-    records.iter().for_each(|record| log.write(record));
+    records.iter().for_each(|record| log.queue(Weight::Access, record));
     log.flush();
     assert_eq!(lines_of(&path), records);
     assert_eq!(log.dropped(), 0);
@@ -36,7 +36,9 @@ fn records_of_many_threads_stay_whole() {
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let log = &log;
-            scope.spawn(move || (0..500).for_each(|number| log.write(&json!([thread, number, "x".repeat(number)]))));
+            scope.spawn(move || {
+                (0..500).for_each(|number| log.queue(Weight::Access, &json!([thread, number, "x".repeat(number)])))
+            });
         }
     });
     log.flush();
@@ -53,14 +55,14 @@ fn a_renamed_file_is_left_on_request_and_not_before() {
     let folder = tempfile::tempdir().unwrap();
     let (path, old) = (folder.path().join("access.log"), folder.path().join("access.log.1"));
     let log = open_file(&path);
-    log.write(&1);
+    log.queue(Weight::Access, &1);
     log.flush();
     std::fs::rename(&path, &old).unwrap();
-    log.write(&2);
+    log.queue(Weight::Access, &2);
     log.flush();
     log.reopen();
     log.flush();
-    log.write(&3);
+    log.queue(Weight::Access, &3);
     log.flush();
     assert_eq!(lines_of(&old), [1, 2]);
     assert_eq!(lines_of(&path), [3]);
@@ -75,7 +77,7 @@ fn a_file_that_cannot_be_opened_again_is_kept() {
     std::fs::create_dir(&path).unwrap();
     log.reopen();
     log.flush();
-    log.write(&1);
+    log.queue(Weight::Access, &1);
     log.flush();
     assert_eq!(lines_of(&old), [1]);
     assert_eq!(log.dropped(), 0);
@@ -87,7 +89,7 @@ fn dropping_the_log_writes_what_is_queued_and_appends_to_what_is_there() {
     let path = folder.path().join("access.log");
     for round in 0..2 {
         let log = open_file(&path);
-        (0..100).for_each(|number| log.write(&(round * 100 + number)));
+        (0..100).for_each(|number| log.queue(Weight::Access, &(round * 100 + number)));
     }
     assert_eq!(lines_of(&path), (0..200).collect::<Vec<_>>());
 }
@@ -104,7 +106,7 @@ fn a_log_file_is_not_for_every_user_of_the_machine() {
 #[test]
 fn a_log_that_is_off_takes_everything_and_does_nothing() {
     let log = RecordLog::open(&LogTarget::Off).unwrap();
-    log.write(&1);
+    log.queue(Weight::Access, &1);
     log.reopen();
     log.flush();
     assert_eq!(log.dropped(), 0);
@@ -120,10 +122,10 @@ fn a_file_in_a_folder_that_is_not_there_is_an_error_at_once() {
 #[test]
 fn a_full_disk_loses_records_that_are_counted() {
     let log = open_file(Path::new("/dev/full"));
-    log.write(&1);
-    log.write(&2);
+    log.queue(Weight::Access, &1);
+    log.queue(Weight::Access, &2);
     log.flush();
-    log.write(&3);
+    log.queue(Weight::Access, &3);
     log.flush();
     assert_eq!(log.dropped(), 3);
 }
@@ -132,7 +134,7 @@ fn a_full_disk_loses_records_that_are_counted() {
 fn a_record_that_is_not_json_is_counted() {
     let log = open_file(Path::new("/dev/null"));
     // JSON has no object whose keys are lists.
-    log.write(&std::collections::HashMap::from([(vec![1], 2)]));
+    log.queue(Weight::Access, &std::collections::HashMap::from([(vec![1], 2)]));
     log.flush();
     assert_eq!(log.dropped(), 1);
 }
@@ -179,17 +181,17 @@ fn text(written: &Mutex<Vec<u8>>) -> String {
 #[test]
 fn a_full_queue_drops_and_counts_and_nobody_waits() {
     let bench = slow(8);
-    bench.log.write(&1);
+    bench.log.queue(Weight::Access, &1);
     bench.asked.recv().unwrap();
     // The writer is stuck with the first; four records of two octets fill the queue. That this returns is the point.
-    (2..=9).for_each(|number| bench.log.write(&number));
+    (2..=9).for_each(|number| bench.log.queue(Weight::Access, &number));
     assert_eq!(bench.log.dropped(), 4);
     bench.answer.send(Ok(100)).unwrap();
     bench.answer.send(Ok(100)).unwrap();
     bench.log.flush();
     assert_eq!(text(&bench.written), "1\n2\n3\n4\n5\n");
     // There is room again.
-    bench.log.write(&6);
+    bench.log.queue(Weight::Access, &6);
     bench.answer.send(Ok(100)).unwrap();
     bench.log.flush();
     assert!(text(&bench.written).ends_with("5\n6\n"));
@@ -199,7 +201,7 @@ fn a_full_queue_drops_and_counts_and_nobody_waits() {
 #[test]
 fn short_writes_go_on_where_they_stopped() {
     let bench = slow(100);
-    bench.log.write(&"abc");
+    bench.log.queue(Weight::Access, &"abc");
     for _ in 0..6 {
         bench.answer.send(Ok(1)).unwrap();
     }
@@ -211,15 +213,133 @@ fn short_writes_go_on_where_they_stopped() {
 #[test]
 fn a_line_that_was_cut_is_not_joined_to_the_next() {
     let bench = slow(100);
-    bench.log.write(&"abc");
+    bench.log.queue(Weight::Access, &"abc");
     bench.answer.send(Ok(2)).unwrap();
     bench.answer.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
     bench.log.flush();
     assert_eq!(bench.log.dropped(), 1);
-    bench.log.write(&"def");
+    bench.log.queue(Weight::Access, &"def");
     bench.answer.send(Ok(1)).unwrap();
     bench.answer.send(Ok(100)).unwrap();
     bench.log.flush();
     assert_eq!(text(&bench.written), "\"a\n\"def\"\n");
     assert_eq!(bench.log.dropped(), 1);
+}
+
+#[test]
+fn who_was_accepted_blocked_or_cut_is_never_dropped_before_what_strangers_do() {
+    let bench = slow(12);
+    bench.log.queue(Weight::Refusal, &0);
+    bench.asked.recv().unwrap();
+    // The writer is stuck with the first; six records of two octets fill the queue.
+    (1..=3).for_each(|number| bench.log.queue(Weight::Refusal, &number));
+    (4..=5).for_each(|number| bench.log.queue(Weight::Access, &number));
+    bench.log.queue(Weight::Decision, &6);
+    // No room for what weighs as little; three refusals make room for what weighs more.
+    bench.log.queue(Weight::Refusal, &7);
+    assert_eq!(bench.log.dropped(), 1);
+    bench.log.queue(Weight::Access, &8);
+    assert_eq!(bench.log.dropped(), 4);
+    [7, 9].iter().for_each(|number| bench.log.queue(Weight::Decision, number));
+    // Now accesses do.
+    bench.log.queue(Weight::Decision, &1);
+    assert_eq!(bench.log.dropped(), 7);
+    for _ in 0..2 {
+        bench.answer.send(Ok(100)).unwrap();
+    }
+    bench.log.flush();
+    assert_eq!(text(&bench.written), "0\n6\n7\n9\n1\n", "and the order is kept");
+}
+
+/// The other end of a pipe that nobody reads until it is told to.
+struct Pipe(io::PipeWriter);
+
+impl Sink for Pipe {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        io::Write::write(&mut self.0, octets)
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn behind_a_reader_that_does_not_read_every_decision_is_kept() {
+    let (mut reader, writer) = io::pipe().unwrap();
+    let log = RecordLog::start(Box::new(Pipe(writer)), 1 << 20).unwrap();
+    let refusal = json!({ "kind": "authentication", "evidence": "x".repeat(1000) });
+    // The pipe, what the writer has in its hands, and the queue are full of refusals many times over.
+    for number in 0..10_000 {
+        log.queue(Weight::Refusal, &refusal);
+        if number % 100 == 0 {
+            log.queue(Weight::Decision, &json!({ "kind": "cut", "number": number }));
+        }
+    }
+    assert!(log.dropped() > 5_000);
+    let read = std::thread::spawn(move || {
+        let mut read = String::new();
+        io::Read::read_to_string(&mut reader, &mut read).unwrap();
+        read
+    });
+    drop(log);
+    let read = read.join().unwrap();
+    let cuts = read.lines().filter(|line| line.contains("cut"));
+    let numbers = cuts.map(|line| serde_json::from_str::<Value>(line).unwrap()["number"].as_u64().unwrap());
+    assert!(numbers.eq((0..10_000).step_by(100)));
+}
+
+/// A file on a disk that is full after some octets.
+struct Filling {
+    file: Box<dyn Sink>,
+    left: Arc<Mutex<usize>>,
+}
+
+impl Sink for Filling {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        let mut left = self.left.lock().unwrap();
+        let count = octets.len().min(*left);
+        *left -= count;
+        if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { self.file.write(&octets[..count]) }
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.file.reopen()
+    }
+
+    fn take_back(&mut self, octets: usize) -> bool {
+        self.file.take_back(octets)
+    }
+}
+
+#[test]
+fn half_a_record_on_a_full_disk_is_taken_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let left = Arc::new(Mutex::new(8));
+    let log = RecordLog::start(Box::new(Filling { file: file_sink(&path).unwrap(), left: left.clone() }), 100).unwrap();
+    for text in ["abc", "def"] {
+        log.queue(Weight::Access, &text);
+        log.flush();
+    }
+    assert_eq!((std::fs::read_to_string(&path).unwrap().as_str(), log.dropped()), ("\"abc\"\n", 1));
+    *left.lock().unwrap() = 100;
+    log.queue(Weight::Access, &"ghi");
+    log.flush();
+    assert_eq!(lines_of(&path), ["abc", "ghi"]);
+}
+
+#[test]
+fn nothing_is_glued_to_what_an_earlier_process_left_half_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    std::fs::write(&path, "{\"kind\":\"acc").unwrap();
+    let log = open_file(&path);
+    log.queue(Weight::Access, &1);
+    drop(log);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{\"kind\":\"acc\n1\n");
+    let log = open_file(&path);
+    log.queue(Weight::Access, &2);
+    drop(log);
+    assert!(std::fs::read_to_string(&path).unwrap().ends_with("\n1\n2\n"), "and no empty line after a whole one");
 }

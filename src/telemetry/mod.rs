@@ -1,5 +1,7 @@
 //! Logs: diagnostics on standard error, records where the configuration says.
 
+pub mod bounded;
+mod diagnostics;
 pub mod log;
 pub mod outbound;
 
@@ -7,10 +9,11 @@ use tracing_subscriber::EnvFilter;
 
 /// Writes diagnostics as JSON lines to standard error, from `info` up; `RUST_LOG` says otherwise.
 ///
-/// pingora's own lines are kept from `warn` up: what happens to a request is in the access record.
+/// pingora's own lines are kept from `warn` up: what happens to a request is in the access record. rustls's from `error`
+/// up: it warns of what any stranger may send, and what a handshake comes to is in its authentication record.
 pub fn install_diagnostics() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,pingora=warn"));
-    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_env_filter(filter);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,pingora=warn,rustls=error"));
+    let subscriber = tracing_subscriber::fmt().event_format(diagnostics::JsonLines).with_env_filter(filter);
     // A second installation (tests) leaves the first in place.
-    let _ = subscriber.with_writer(std::io::stderr).with_current_span(false).try_init();
+    let _ = subscriber.with_writer(std::io::stderr).try_init();
 }

@@ -199,3 +199,52 @@ fn the_access_record_of_a_request_names_its_client_and_the_reference_number_that
     // A query may hold what no log should (account numbers).
     assert_eq!(record["path"], "/echo", "{record}");
 }
+
+/// As many bytes as a record of one handshake may have, whatever the stranger sent.
+const MOST_OF_A_LINE: usize = 16 << 10;
+
+/// The longest line that the gateway has written.
+fn longest_line(setup: &Setup) -> usize {
+    setup.gateway.output().lines().map(str::len).max().unwrap_or(0)
+}
+
+#[test]
+fn a_handshake_with_names_without_end_writes_a_line_with_an_end() {
+    let setup = Setup::new();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+    let name = format!("{}\u{202e}\u{2028}{}", "n".repeat(100), "m".repeat(10_000));
+    parameters.distinguished_name.push(rcgen::DnType::CommonName, name.as_str());
+    parameters.distinguished_name.push(rcgen::DnType::OrganizationName, name.as_str());
+    let certificate = parameters.self_signed(&key).unwrap().der().clone();
+    let identity = Some((vec![certificate], rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap()));
+    let client = TlsClient::with_chain(&setup.pki, identity, Version::Tls13);
+    assert!(client.get(&setup.gateway, "ib.localhost", "/").is_err());
+    let record = setup.gateway.record("the refusal", |record| {
+        is_authentication(record) && record["outcome"] == "refused" && record["certificate"].is_object()
+    });
+    assert!(record["certificate"]["subject"].as_str().unwrap().contains("nnn"), "{record}");
+    assert!(longest_line(&setup) < MOST_OF_A_LINE, "{}", longest_line(&setup));
+    let hidden = ['\u{202e}', '\u{2028}'];
+    assert!(!setup.gateway.output().contains(hidden), "they stand in the log as they came");
+}
+
+#[test]
+fn a_server_name_that_is_none_is_no_warning() {
+    let setup = Setup::new();
+    let name = vec![0xff; 15_000];
+    let length = |bytes: &[u8]| u16::try_from(bytes.len()).unwrap().to_be_bytes();
+    let entry = [&[0][..], &length(&name), &name].concat();
+    let list = [&length(&entry)[..], &entry].concat();
+    let extensions = [&[0, 0][..], &length(&list), &list].concat();
+    let hello = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0], &length(&extensions), &extensions].concat();
+    let [_, high, middle, low] = u32::try_from(hello.len()).unwrap().to_be_bytes();
+    let handshake = [&[1, high, middle, low][..], &hello].concat();
+    let record = [&[22, 3, 1][..], &length(&handshake), &handshake].concat();
+    let mut tcp = TcpStream::connect(setup.gateway.tls()).unwrap();
+    tcp.write_all(&record).unwrap();
+    setup.gateway.record("the failure", |record| is_authentication(record) && record["outcome"] != "accepted");
+    let output = setup.gateway.output();
+    assert!(!output.contains("\"level\":\"WARN\""), "{}", &output[..output.len().min(4000)]);
+    assert!(longest_line(&setup) < MOST_OF_A_LINE);
+}

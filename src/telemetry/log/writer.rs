@@ -1,8 +1,9 @@
 //! The queue and the thread that empties it.
 
+use super::Weight;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,14 @@ pub(super) trait Sink: Send {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize>;
     /// Opens the output again, where that means something.
     fn reopen(&mut self) -> io::Result<()>;
+    /// Takes back the last octets that were written, where that can be done.
+    fn take_back(&mut self, _octets: usize) -> bool {
+        false
+    }
+    /// Whether what is there ends within a line.
+    fn is_torn(&self) -> bool {
+        false
+    }
 }
 
 /// Standard output.
@@ -46,6 +55,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 struct State {
     queue: Vec<u8>,
+    /// What its lines weigh, and where those of one weight end.
+    runs: Vec<(usize, Weight)>,
     reopen: bool,
     closed: bool,
     /// Records and requests given to the writer so far, and how many of them it has dealt with.
@@ -64,15 +75,19 @@ impl Shared {
         }
     }
 
-    /// Queues a line, or counts it as dropped.
-    pub(super) fn queue(&self, line: &[u8]) {
+    /// Queues a line, or counts it as dropped; in its place, lighter ones that wait.
+    pub(super) fn queue(&self, weight: Weight, line: &[u8]) {
         let mut state = self.state();
-        if state.queue.len().saturating_add(line.len()) > self.capacity {
+        let is_full = |state: &State| state.queue.len().saturating_add(line.len()) > self.capacity;
+        if is_full(&state) {
+            self.count_dropped(state.drop_lighter_than(weight));
+        }
+        if is_full(&state) {
             drop(state);
             self.count_dropped(1);
             return;
         }
-        state.queue.extend_from_slice(line);
+        state.push(weight, line);
         state.given += 1;
         drop(state);
         self.something_to_do.notify_one();
@@ -112,7 +127,7 @@ impl Shared {
     pub(super) fn run(&self, mut sink: Box<dyn Sink>) {
         // Two buffers take turns, so that a busy log allocates nothing.
         let mut batch = Vec::new();
-        let mut output = Output::default();
+        let mut output = Output { torn: sink.is_torn(), failing: false };
         loop {
             let idle = |state: &mut State| state.queue.is_empty() && !state.reopen && !state.closed;
             let waited = self.something_to_do.wait_while(self.state(), idle);
@@ -121,14 +136,20 @@ impl Shared {
                 return;
             }
             std::mem::swap(&mut state.queue, &mut batch);
+            state.runs.clear();
             let reopen = std::mem::take(&mut state.reopen);
             let given = state.given;
             drop(state);
             self.count_dropped(output.write(sink.as_mut(), &batch));
             batch.clear();
             batch.shrink_to(KEPT_OCTETS);
-            if reopen && let Err(error) = sink.reopen() {
-                tracing::error!(%error, "the record log cannot be opened again; the old file is kept");
+            if reopen {
+                match sink.reopen() {
+                    Ok(()) => output.torn = sink.is_torn(),
+                    Err(error) => {
+                        tracing::error!(%error, "the record log cannot be opened again; the old file is kept");
+                    }
+                }
             }
             self.state().done = given;
             self.something_done.notify_all();
@@ -141,8 +162,38 @@ impl Shared {
     }
 }
 
+impl State {
+    fn push(&mut self, weight: Weight, line: &[u8]) {
+        self.queue.extend_from_slice(line);
+        let end = self.queue.len();
+        match self.runs.last_mut() {
+            Some((last, same)) if *same == weight => *last = end,
+            _ => self.runs.push((end, weight)),
+        }
+    }
+
+    /// Makes room; says how many lines that were.
+    fn drop_lighter_than(&mut self, weight: Weight) -> u64 {
+        if self.runs.iter().all(|(_, other)| *other >= weight) {
+            return 0;
+        }
+        let (queue, runs) = (std::mem::take(&mut self.queue), std::mem::take(&mut self.runs));
+        self.queue.reserve(queue.len());
+        let (mut begin, mut dropped) = (0, 0);
+        for (end, other) in runs {
+            let run = queue.get(begin..end).unwrap_or_default();
+            if other < weight {
+                dropped += lines(run);
+            } else {
+                self.push(other, run);
+            }
+            begin = end;
+        }
+        dropped
+    }
+}
+
 /// How the last write ended.
-#[derive(Default)]
 struct Output {
     /// A line was cut: the next one must not be joined to it.
     torn: bool,
@@ -174,7 +225,9 @@ impl Output {
                     tracing::error!(%error, "the record log cannot be written; records are lost and counted");
                 }
                 let (before, rest) = batch.split_at(written.min(batch.len()));
-                self.torn = before.last().is_some_and(|last| *last != b'\n');
+                let torn = before.iter().rev().take_while(|octet| **octet != b'\n').count();
+                // Half a line is nothing that could be read.
+                self.torn = torn > 0 && !sink.take_back(torn);
                 lines(rest)
             }
         }
@@ -227,6 +280,28 @@ impl Sink for Appended {
     fn reopen(&mut self) -> io::Result<()> {
         self.file = append(&self.path)?;
         Ok(())
+    }
+
+    /// On a full disk nobody else has appended meanwhile.
+    fn take_back(&mut self, octets: usize) -> bool {
+        let whole = self.file.metadata().ok().filter(std::fs::Metadata::is_file);
+        let whole = whole.and_then(|file| file.len().checked_sub(octets as u64));
+        whole.is_some_and(|length| self.file.set_len(length).is_ok())
+    }
+
+    /// Of an earlier process, which a full disk or the machine's end left no time for more.
+    fn is_torn(&self) -> bool {
+        let last = || {
+            let file = File::open(&self.path)?;
+            let metadata = file.metadata()?;
+            let mut last = [b'\n'];
+            if metadata.is_file() && metadata.len() > 0 {
+                file.read_exact_at(&mut last, metadata.len() - 1)?;
+            }
+            io::Result::Ok(last != [b'\n'])
+        };
+        // A pipe is not opened a second time.
+        std::fs::metadata(&self.path).is_ok_and(|metadata| metadata.is_file()) && last().unwrap_or(false)
     }
 }
 
