@@ -25,6 +25,12 @@ use std::time::Duration;
 /// How long the gateway may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Below the PKI's folder: the processes' logs, and everything there is to try.
+const LOG_FOLDER: &str = "log";
+
+/// Commands on the screen; all of them are in a file.
+const SHOWN_LINES: usize = 3;
+
 /// How long the gateway may drain at the end.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -47,23 +53,8 @@ pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
     // 9443 beside 8443, as in the reference configuration; 0 takes any.
     let admin_port = if port == 0 { 0 } else { port.checked_add(1000).unwrap_or(0) };
     let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
-    let demo = Demo::start(folder, listen, admin, Output::Show)?;
-    let target = demo.target();
-    println!("\n関所デモ / Sekisho demo\n\nTry (each with what it should answer):\n");
-    for line in check::lines() {
-        println!("# {}\n#   -> {}\n{}\n", line.claim, line.expectation, line.command(target));
-    }
-    println!(
-        "In a browser: import {}/client-good.p12 (password {}) and server-ca.pem, then open https://ib.localhost:{}/",
-        folder.display(),
-        pki::P12_PASSWORD,
-        target.gateway.port()
-    );
-    #[cfg(feature = "issuer")]
-    demo.show_issuer(folder)?;
-    println!("Metrics and readiness: http://{}/metrics, /livez, /readyz", demo.gateway.admin());
-    println!("Access and authentication records: {}/access.log", folder.display());
-    println!("Ctrl-C ends it.");
+    let demo = Demo::start(folder, listen, admin, Logs::InFiles)?;
+    demo.show(folder)?;
     demo.runtime.block_on(told_to_stop())?;
     demo.stop();
     Ok(())
@@ -99,7 +90,7 @@ pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
     let scratch = if folder.is_none() { Some(Scratch::make()?) } else { None };
     let folder = folder.or(scratch.as_ref().map(|scratch| scratch.0.as_path())).unwrap_or(Path::new("certs/dev"));
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let mut demo = Demo::start(folder, any, any, Output::Keep)?;
+    let mut demo = Demo::start(folder, any, any, Logs::Kept)?;
     // The target borrows the folder, not the PKI, which the last check changes.
     let target = Target { gateway: demo.gateway.tls(), certificates: folder };
     let mut results: Vec<_> = check::lines()
@@ -134,6 +125,28 @@ pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
     Ok(if failed == 0 { Passed::All } else { Passed::Some })
 }
 
+/// What becomes of what gateway and issuer log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Logs {
+    /// It is shown if something fails.
+    Kept,
+    /// It goes to files below the PKI's folder, made anew at each start.
+    InFiles,
+}
+
+impl Logs {
+    fn output(self, folder: &Path, name: &str) -> std::io::Result<Output> {
+        if self == Self::Kept {
+            return Ok(Output::Keep);
+        }
+        let folder = folder.join(LOG_FOLDER);
+        std::fs::create_dir_all(&folder)?;
+        let path = folder.join(name);
+        std::fs::write(&path, "")?;
+        Ok(Output::File(path))
+    }
+}
+
 /// How many lines passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passed {
@@ -144,9 +157,9 @@ pub enum Passed {
 }
 
 impl Demo {
-    fn start(folder: &Path, listen: SocketAddr, admin: SocketAddr, output: Output) -> Result<Self, Box<dyn Error>> {
+    fn start(folder: &Path, listen: SocketAddr, admin: SocketAddr, logs: Logs) -> Result<Self, Box<dyn Error>> {
         let (pki, made) = PkiDir::ensure(folder, clock::now())?;
-        if output == Output::Show {
+        if logs == Logs::InFiles {
             let verb = if made == Made::Anew { "made" } else { "found" };
             println!("development PKI {verb} in {}", folder.display());
         }
@@ -155,6 +168,7 @@ impl Demo {
         let upstream = application.address().ok_or("the application has no address")?;
         #[cfg(feature = "issuer")]
         let (issuer, part) = {
+            let output = logs.output(folder, "issuer.log")?;
             let issuer = issuer::Issuer::start(&pki, issuer_addresses(listen), output)?;
             let part = issuer.of_gateway();
             (issuer, part)
@@ -162,6 +176,7 @@ impl Demo {
         #[cfg(not(feature = "issuer"))]
         let part = configuration::IssuerPart::default();
         let config = configuration::write(folder, &Addresses { listen, admin, upstream }, &part)?;
+        let output = logs.output(folder, "gateway.log")?;
         let gateway = GatewayProcess::start(&std::env::current_exe()?, &config, output, PATIENCE)?;
         Ok(Self {
             pki,
@@ -177,27 +192,54 @@ impl Demo {
         Target { gateway: self.gateway.tls(), certificates: self.pki.folder() }
     }
 
-    /// The contracts, a walk through a certificate's life, and where to go on by oneself.
+    /// One screen of what there is; everything there is to try goes to a file.
+    fn show(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
+        let (target, shown) = (self.target(), folder.display());
+        let tries: Vec<_> = check::lines()
+            .into_iter()
+            .map(|line| format!("# {}\n#   -> {}\n{}\n", line.claim, line.expectation, line.command(target)))
+            .collect();
+        let mut all = tries.join("\n");
+        println!("\n関所デモ / Sekisho demo\n");
+        #[cfg(feature = "issuer")]
+        {
+            all += &self.walk()?;
+        }
+        let file = folder.join(LOG_FOLDER).join("try.txt");
+        std::fs::write(&file, all)?;
+        println!(
+            "Try, each with what it should answer ({} more, and every user, in {}):\n",
+            tries.len().saturating_sub(SHOWN_LINES),
+            file.display()
+        );
+        tries.iter().take(SHOWN_LINES).for_each(|line| println!("{line}"));
+        let (password, port) = (pki::P12_PASSWORD, target.gateway.port());
+        println!(
+            "Browser   import {shown}/client-good.p12 (password {password}) and server-ca.pem, open https://ib.localhost:{port}/"
+        );
+        #[cfg(feature = "issuer")]
+        println!("Issuer    http://{}/ca/hokugin.cer, /crl/hokugin/0.crl, OCSP", self.issuer.public());
+        println!("Admin     http://{}/metrics, /livez, /readyz", self.gateway.admin());
+        println!("Logs      {shown}/{LOG_FOLDER}/gateway.log, issuer.log; records: {shown}/access.log");
+        println!("\nCtrl-C ends it.");
+        Ok(())
+    }
+
+    /// Walks through a certificate's life in each product; prints how that went, and gives every step and every user.
     #[cfg(feature = "issuer")]
-    fn show_issuer(&self, folder: &Path) -> Result<(), Box<dyn Error>> {
-        println!("\n電子証明書の一生 / A certificate's life, once for each product:\n");
-        for step in self.issuer.walk(self.gateway.tls()) {
+    fn walk(&self) -> Result<String, Box<dyn Error>> {
+        let mut all = "\n# 電子証明書の一生 / A certificate's life, once for each product\n\n".to_owned();
+        let steps = self.issuer.walk(self.gateway.tls());
+        for step in &steps {
             let verdict = if step.result.is_ok() { "ok" } else { "FAILED" };
-            println!("# {} ... {verdict}", step.claim);
-            if !step.command.is_empty() {
-                println!("{}", step.command);
-            }
-            if let Err(seen) = step.result {
-                println!("#   {seen}");
+            all += &format!("# {} ... {verdict}\n{}\n", step.claim, step.command);
+            if let Err(seen) = &step.result {
+                println!("FAILED {}\n     {seen}", step.claim);
             }
         }
-        println!("\n利用者一覧 / Every contract's users:\n\n{}", self.issuer.table()?);
-        println!("Their certificates, where the walk or the demo acquired one: {}/issuer/users/", folder.display());
-        println!(
-            "CA certificates, revocation lists, OCSP: http://{}/ca/hokugin.cer, /crl/hokugin/0.crl",
-            self.issuer.public()
-        );
-        Ok(())
+        let failed = steps.iter().filter(|step| step.result.is_err()).count();
+        println!("A certificate's life in each product: {} steps walked, {failed} failed", steps.len());
+        Ok(format!("{all}\n# 利用者一覧 / Every contract's users\n\n{}\n", self.issuer.table()?))
     }
 
     /// Lets gateway and issuer end by themselves; one that does not is killed when it is dropped.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::{Deref, DerefMut};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -16,13 +16,13 @@ const KEPT_LINES: usize = 100_000;
 /// Between two looks at something that cannot tell us by itself.
 const POLL: Duration = Duration::from_millis(10);
 
-/// Whether the child's output is also shown on our standard error.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where the child's output goes beside our memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
-    /// Only kept.
+    /// Nowhere.
     Keep,
-    /// Shown, and kept.
-    Show,
+    /// To a file's end.
+    File(PathBuf),
 }
 
 /// Signals a server understands, and one that it does not.
@@ -32,6 +32,8 @@ pub enum Signal {
     Reload,
     /// SIGTERM: drain and end.
     Terminate,
+    /// Another one, by its name without SIG, or its number.
+    Other(&'static str),
     /// SIGKILL: no more time for anything.
     Kill,
 }
@@ -108,8 +110,8 @@ impl ServerProcess {
         let piped = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = piped.spawn().map_err(failed)?;
         let lines = Arc::new(Lines::default());
-        Lines::follow(&lines, child.stdout.take(), output);
-        Lines::follow(&lines, child.stderr.take(), output);
+        Lines::follow(&lines, child.stdout.take(), &output).map_err(failed)?;
+        Lines::follow(&lines, child.stderr.take(), &output).map_err(failed)?;
         let mut started = Self { child, lines, addresses: Vec::new() };
         let listens = |kind: &&str| {
             let address_of_kind = |line: &str| listening_address(line).filter(|(known, _)| known == kind);
@@ -153,6 +155,7 @@ impl ServerProcess {
         let name = match signal {
             Signal::Reload => "HUP",
             Signal::Terminate => "TERM",
+            Signal::Other(name) => name,
             Signal::Kill => "KILL",
         };
         // The shell's own `kill`: a machine without procps has it too.
@@ -269,14 +272,19 @@ fn listening_address(line: &str) -> Option<(String, SocketAddr)> {
 }
 
 impl Lines {
-    fn follow(lines: &Arc<Self>, stream: Option<impl Read + Send + 'static>, output: Output) {
-        let Some(stream) = stream else { return };
+    fn follow(lines: &Arc<Self>, stream: Option<impl Read + Send + 'static>, output: &Output) -> std::io::Result<()> {
+        let Some(stream) = stream else { return Ok(()) };
+        let mut file = match output {
+            Output::Keep => None,
+            Output::File(path) => Some(std::fs::OpenOptions::new().create(true).append(true).open(path)?),
+        };
         lines.lock().open_streams += 1;
         let lines = Arc::clone(lines);
         thread::spawn(move || {
             for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                if output == Output::Show {
-                    eprintln!("{line}");
+                if let Some(file) = &mut file {
+                    // In one piece: both streams are written to one file. A full disk loses what memory still keeps.
+                    let _ = file.write_all(format!("{line}\n").as_bytes());
                 }
                 let mut written = lines.lock();
                 if written.lines.len() == KEPT_LINES {
@@ -288,6 +296,7 @@ impl Lines {
             lines.lock().open_streams -= 1;
             lines.grown.notify_all();
         });
+        Ok(())
     }
 
     /// Looks at every line, and at each new one, until `find` makes something of one; `None` at the end of the

@@ -92,7 +92,7 @@ impl Layout {
             folder: wanted.folder.to_owned(),
             postgres,
             port: wanted.port,
-            output: wanted.output,
+            output: wanted.output.clone(),
             upstream,
             change: wanted.change,
             services,
@@ -104,7 +104,7 @@ impl Layout {
     }
 
     pub(super) fn output(&self) -> Output {
-        self.output
+        self.output.clone()
     }
 
     pub(super) fn postgres(&self) -> PathBuf {

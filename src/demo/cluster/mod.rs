@@ -35,7 +35,7 @@ pub const GATEWAYS: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What `sekisho demo --cluster` is started with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// The program: `sekisho` itself.
     pub binary: &'a Path,

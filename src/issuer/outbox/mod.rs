@@ -79,6 +79,9 @@ pub fn check(mail: &MailConfig) -> Result<(), Vec<ConfigError>> {
 /// The CA file, the password file or the sender cannot be used.
 pub fn run(parts: OutboxParts) -> Result<impl Future<Output = ()> + Send, Vec<ConfigError>> {
     let mailer = parts.mail.as_ref().map(Mailer::load).transpose()?;
+    if mailer.is_none() {
+        tracing::info!("no mail server is configured: notices are not mailed, and stay on the screen");
+    }
     let (attempts, retry) = parts.mail.as_ref().map_or((1, POLL.1), |mail| (mail.attempts, mail.retry));
     let delivery = Delivery {
         store: Arc::clone(&parts.store),
