@@ -131,11 +131,12 @@ fn a_list_shows_the_products_own_words_and_an_expiry_only_where_a_certificate_li
     assert!(items[0]["expiry"].is_string() && items[1]["expiry"].is_null() && items[2]["expiry"].is_null());
     assert_eq!(items[0]["serial"].as_str().unwrap(), people[0].1.serial());
     assert_eq!(items[0]["contact"]["mail"], "taro@example.co.jp");
-    // A user who may see the list sees their own address and nobody else's.
+    // A user who may see the list sees everybody's name 利用者名, their own address and nobody else's.
     let as_user = issuer.client(None).with_certificate(&people[0].1.fingerprint(), &issuer.plan.gateway);
     let listed = as_user.get("/v1/contracts/C1/users").done();
-    let contacts: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| item["contact"].is_null()).collect();
-    assert_eq!(contacts, [false, true, true]);
+    let contacts: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| &item["contact"]).collect();
+    assert!(contacts.iter().all(|contact| contact["name"] == "試験 太郎"), "{contacts:?}");
+    assert_eq!(contacts.iter().map(|contact| contact["mail"].is_null()).collect::<Vec<_>>(), [false, true, true]);
 }
 
 #[test]

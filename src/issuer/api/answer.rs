@@ -163,8 +163,9 @@ pub(super) struct UserView {
     /// When they were registered.
     #[schema(format = DateTime)]
     since: String,
-    /// How to reach them; only to services and to the user.
-    contact: Option<ContactView>,
+    /// What they are called and how to reach them. Their address only to services and to the user: whoever manages users
+    /// knows them by name.
+    contact: ContactView,
 }
 
 /// How to reach a user.
@@ -210,12 +211,12 @@ impl UserView {
             locked_by,
             locked_at,
             since: row.since.to_string(),
-            contact: may_see_contact(caller, &row.user.key).then(|| (&row.contact).into()),
+            contact: ContactView::new(&row.contact, may_see_mail(caller, &row.user.key)),
         }
     }
 }
 
-fn may_see_contact(caller: &Caller, of: &UserKey) -> bool {
+fn may_see_mail(caller: &Caller, of: &UserKey) -> bool {
     match caller {
         Caller::Service { .. } => true,
         Caller::User(shown) => shown.of == *of,
@@ -226,11 +227,11 @@ fn word(state: ShownState) -> &'static str {
     ShownState::ALL.iter().find(|(_, known)| *known == state).map_or("", |(word, _)| word)
 }
 
-impl From<&Contact> for ContactView {
-    fn from(contact: &Contact) -> Self {
+impl ContactView {
+    fn new(contact: &Contact, with_mail: bool) -> Self {
         Self {
             name: contact.name.as_deref().map(str::to_owned),
-            mail: contact.mail.as_deref().map(str::to_owned),
+            mail: contact.mail.as_deref().filter(|_| with_mail).map(str::to_owned),
             language: match contact.language {
                 Language::Japanese => "ja",
                 Language::English => "en",
