@@ -1,7 +1,7 @@
 //! `[gateway.feed]` with the files it names read: where the feed is, who we are there, and whose signature counts.
 
 use crate::config::{self, Config, ConfigError, Followed, Placed, RevocationSource};
-use crate::gateway::site::{read, unusable};
+use crate::gateway::site::{read, read_secret, unusable};
 use crate::pki::es256::PublicKey;
 use crate::pki::fingerprint::sha256;
 use crate::pki::pem;
@@ -46,10 +46,11 @@ impl Source {
     ) -> Result<Option<Arc<Self>>, Vec<ConfigError>> {
         let Some(feed) = &config.feed else { return Ok(None) };
         let mut errors = Vec::new();
-        let files: Vec<_> = [&feed.ca, &feed.certificate, &feed.key]
+        let key = read_secret(&feed.key).map(|key| key.to_vec());
+        let files: Vec<_> = [read(&feed.ca), read(&feed.certificate), key]
             .into_iter()
-            .chain(&feed.public_keys)
-            .filter_map(|file| read(file).map_err(|error| errors.push(error)).ok())
+            .chain(feed.public_keys.iter().map(read))
+            .filter_map(|file| file.map_err(|error| errors.push(error)).ok())
             .collect();
         if !errors.is_empty() {
             return Err(errors);

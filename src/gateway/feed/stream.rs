@@ -1,6 +1,6 @@
 //! One connection to one node of the issuer, from the request to its end.
 
-use super::apply::{Applied, apply};
+use super::apply::{Applied, ApplyError, apply};
 use super::source::Source;
 use crate::clock;
 use crate::gateway::Gateway;
@@ -44,6 +44,8 @@ pub(super) enum End {
     Join(JoinError),
     /// There is no room for more changes.
     Full(FeedFull),
+    /// A message could not be put in force: why.
+    Failed(String),
     /// Nothing that counts came for too long.
     Silent,
     /// The node ended it.
@@ -172,7 +174,7 @@ impl<'a> Stream<'a> {
         }
         let outcome = if message.changes.is_empty() { "heartbeat" } else { "applied" };
         let (signed, is_complete, advances) = (message.at, message.is_complete(), message.to > message.from);
-        let applied = apply(self.gateway, message, step).await.map_err(End::Full)?;
+        let applied = apply(self.gateway, message, step).await?;
         metrics.messages.with_label_values(&[outcome]).inc();
         if self.applied == 0 {
             metrics.connected.set(1);
@@ -261,8 +263,18 @@ impl End {
             Self::Message(error) => error.name(),
             Self::Join(error) => error.name(),
             Self::Full(_) => "full",
+            Self::Failed(_) => "failed",
             Self::Silent => "silent",
             Self::Ended(_) => "ended",
+        }
+    }
+}
+
+impl From<ApplyError> for End {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Full(full) => Self::Full(full),
+            ApplyError::Failed(why) => Self::Failed(why),
         }
     }
 }
@@ -277,6 +289,7 @@ impl fmt::Display for End {
             Self::Message(error) => write!(f, "a message is refused: {error}"),
             Self::Join(error) => write!(f, "a message is refused: {error}"),
             Self::Full(error) => error.fmt(f),
+            Self::Failed(why) => write!(f, "a message cannot be put in force: {why}"),
             Self::Silent => f.write_str("nothing was heard for half of lost_after"),
             Self::Ended(why) => write!(f, "the stream ended: {why}"),
         }

@@ -9,7 +9,7 @@ use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, 
 const MESSAGES: [&str; 4] = ["applied", "heartbeat", "outdated", "repeated"];
 
 /// Why streams end.
-const ENDS: [&str; 19] = [
+const ENDS: [&str; 20] = [
     "algorithm",
     "another-feed",
     "another-history",
@@ -17,6 +17,7 @@ const ENDS: [&str; 19] = [
     "connect",
     "ended",
     "events",
+    "failed",
     "feed-ahead",
     "form",
     "full",

@@ -5,6 +5,7 @@ use crate::issuer::profile::{Operation, RoleName};
 use crate::pki::crl::RevocationReason;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::fmt;
 use std::sync::Arc;
 
@@ -112,8 +113,8 @@ pub struct SecretDigest(pub [u8; 32]);
 
 impl PartialEq for SecretDigest {
     fn eq(&self, other: &Self) -> bool {
-        // Every octet is looked at: where they differ does not show in the time. The hash is keyed besides.
-        self.0.iter().zip(&other.0).fold(0, |differing, (left, right)| differing | (left ^ right)) == 0
+        // Where they differ does not show in the time. The hash is keyed besides.
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
     }
 }
 
