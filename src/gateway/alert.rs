@@ -9,7 +9,7 @@ use std::sync::Arc;
 ///
 /// | reason | alert |
 /// |---|---|
-/// | no-certificate | certificate_required |
+/// | no-certificate | certificate_required; with TLS 1.2 handshake_failure ([`of_tls_1_2`]) |
 /// | expired, not-yet-valid | certificate_expired ("has expired or is not currently valid") |
 /// | revoked | certificate_revoked |
 /// | suspended | access_denied: it is not revoked, and a client that is told so would throw it away |
@@ -36,4 +36,16 @@ pub(super) fn for_refusal(reason: Reason) -> Error {
             CertificateError::Other(OtherError(Arc::new(io::Error::other("revocation status unavailable")))).into()
         }
     }
+}
+
+/// `certificate_required` as rustls sends it with TLS 1.2, which does not have it: in clear, since it comes before the
+/// client's Finished.
+const CERTIFICATE_REQUIRED: [u8; 7] = [21, 3, 3, 0, 2, 2, 116];
+/// What a TLS 1.2 server sends in its place (RFC 5246 section 7.4.6): `handshake_failure`.
+const HANDSHAKE_FAILURE: [u8; 7] = [21, 3, 3, 0, 2, 2, 40];
+
+/// What is to be sent in place of an alert that TLS 1.2 does not have. Alerts of TLS 1.3 are encrypted, so that none looks
+/// like it.
+pub(super) fn of_tls_1_2(record: &[u8]) -> &[u8] {
+    if record == CERTIFICATE_REQUIRED { &HANDSHAKE_FAILURE } else { record }
 }

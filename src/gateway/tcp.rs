@@ -1,5 +1,6 @@
 //! The connection below TLS.
 
+use super::alert::of_tls_1_2;
 use super::session::Session;
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -54,7 +55,7 @@ impl AsyncRead for BufferedTcp {
 
 impl AsyncWrite for BufferedTcp {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, buf)
+        Pin::new(&mut self.tcp).poll_write(cx, of_tls_1_2(buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -73,7 +74,10 @@ impl AsyncWrite for BufferedTcp {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs)
+        match bufs {
+            [alone] => self.poll_write(cx, alone),
+            bufs => Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
