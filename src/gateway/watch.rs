@@ -7,6 +7,7 @@ use crate::config::{self, Config, LogTarget};
 use crate::pki::time::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
@@ -79,15 +80,12 @@ struct Stamp {
 type Stamps = BTreeMap<PathBuf, Option<Stamp>>;
 
 impl FileWatch {
-    /// The log may lie beside a watched file: its lines are no changes.
+    /// Our logs may lie beside a watched file: their lines are no changes.
     pub(super) fn new(wake: &Sender<Cause>, log: &LogTarget) -> Self {
         let wake = wake.clone();
         let touched = Touched::default();
         let notes = Arc::clone(&touched);
-        let log = match log {
-            LogTarget::File(path) => path.file_name().map(std::ffi::OsStr::to_owned),
-            LogTarget::Stdout | LogTarget::Off => None,
-        };
+        let logs = file_names_of_logs(log);
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             // An error may stand for lost events.
             let Ok(event) = event else {
@@ -184,6 +182,19 @@ impl Stamp {
             changed: (metadata.ctime(), metadata.ctime_nsec()),
         })
     }
+}
+
+/// The names of the files that we write to: the records' and, where they are files, standard output and error.
+fn file_names_of_logs(log: &LogTarget) -> Vec<OsString> {
+    let records = match log {
+        LogTarget::File(path) => Some(path.clone()),
+        LogTarget::Stdout | LogTarget::Off => None,
+    };
+    // A pipe's or a socket's is no path.
+    let streams =
+        ["/proc/self/fd/1", "/proc/self/fd/2"].into_iter().filter_map(|stream| std::fs::read_link(stream).ok());
+    let paths = records.into_iter().chain(streams.filter(|path| path.is_absolute()));
+    paths.filter_map(|path| path.file_name().map(OsString::from)).collect()
 }
 
 /// A file's own, and of a folder also what is in it.

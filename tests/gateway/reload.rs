@@ -1,6 +1,6 @@
 //! New files are taken up without dropping a connection; bad ones change nothing (requirements G10, R2).
 
-use crate::common::{Setup, Signal, TlsClient, Version, curl, wait_until};
+use crate::common::{Setup, Signal, TestApp, TestPki, TlsClient, Version, curl, wait_until};
 use crate::lists::{ListBuilder, pem};
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
@@ -137,4 +137,25 @@ fn the_gateway_ends_in_order_when_told_to() {
     let mut setup = Setup::new();
     setup.gateway.signal(Signal::Terminate);
     assert!(setup.gateway.wait_for_end().success(), "{}", setup.gateway.output());
+}
+
+#[test]
+fn what_the_gateway_logs_beside_its_configuration_is_no_change() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    let (config, log) = (pki.path("sekisho.toml"), pki.path("stderr.log"));
+    std::fs::write(&config, Setup::configuration(&app)).unwrap();
+    let mut command = std::process::Command::new(crate::common::binary());
+    command.args(["gateway", "--config"]).arg(&config).stdout(std::process::Stdio::null());
+    let mut gateway = command.stderr(std::fs::File::create(&log).unwrap()).spawn().unwrap();
+    let count = |message: &str| std::fs::read_to_string(&log).unwrap().matches(message).count();
+    wait_until("it listens", || count("\"kind\":\"tls\"") > 0);
+    std::fs::write(&config, Setup::configuration(&app) + "\n# changed\n").unwrap();
+    wait_until("it is reloaded", || count("\"reloaded\"") > 0);
+    // As long as a file that was just changed counts as changing still.
+    let over = sekisho::clock::now().plus_seconds(4);
+    wait_until("the change is over", || sekisho::clock::now() > over);
+    let reloads = count("\"reloaded\"");
+    gateway.kill().unwrap();
+    gateway.wait().unwrap();
+    assert!(reloads < 8, "{reloads} reloads of one change");
 }
