@@ -16,5 +16,6 @@ pub mod gateway;
 pub mod issuer;
 pub mod load;
 pub mod pki;
+pub mod process;
 pub mod telemetry;
 pub mod trust;

@@ -69,7 +69,6 @@ fn every_source_of_revocation_is_told() {
     let key = rcgen::KeyPair::generate().unwrap();
     std::fs::write(certs.join("feed.pub.pem"), key.public_key_pem()).unwrap();
     std::fs::copy(certs.join("ib.localhost.key"), certs.join("gateway.key")).unwrap();
-    std::fs::set_permissions(certs.join("gateway.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let path = folder.path().join("config/sekisho.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let all = "crl_urls = [\"http://crl.example.jp/biz.crl\"]\ndistribution_points = [\"cdp.example.jp\"]\n\
@@ -88,7 +87,6 @@ fn every_source_of_revocation_is_told() {
         "follows the issuer's feed at https://issuer-1:8445\n",
         "  revocation: config/../certs/dev/crl.pem, http://crl.example.jp/biz.crl, distribution points at cdp.example.jp, \
          OCSP responder http://ocsp.example.jp/biz, the issuer's feed; when stale: refuse\n",
-        "gateway.feed.key: config/../certs/dev/gateway.key is open to every user of this machine; chmod o= it\n",
     ] {
         assert!(told.contains(line), "{line:?} is not in\n{told}");
     }
@@ -156,15 +154,15 @@ fn missing_and_empty_files_are_errors_of_the_keys_that_name_them() {
 }
 
 #[test]
-fn a_private_key_that_everybody_can_read_is_warned_of() {
+fn a_private_key_that_others_can_read_is_refused_with_the_cure() {
     let folder = reference_folder();
     let key = folder.path().join("certs/dev/ib.localhost.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let output = check(folder.path(), &[]);
-    assert_eq!(output.status.code(), Some(0));
-    let warning =
-        "site[0].key: config/../certs/dev/ib.localhost.key is open to every user of this machine; chmod o= it";
-    assert!(stdout(&output).contains(warning), "{}", stdout(&output));
+    assert_eq!(output.status.code(), Some(1));
+    let cure = "its mode is 0644: others can read it; make it 0600: chmod 600 config/../certs/dev/ib.localhost.key\n";
+    let told = stdout(&output);
+    assert!(told.contains("site[0].key: ") && told.contains(cure), "{told}");
 }
 
 #[test]
@@ -179,10 +177,21 @@ fn a_ticket_secret_is_there_and_long_enough() {
     assert_eq!(stdout(&check(folder.path(), &[])), missing);
     let secret = folder.path().join("config/ticket.secret");
     std::fs::write(&secret, [7; 31]).unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     let output = check(folder.path(), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(stdout(&output), format!("{place}a ticket secret has at least 32 octets, this one 31\n"));
-    std::fs::write(&secret, [7; 32]).unwrap();
+    for (content, mode, why) in [
+        (vec![0; 32], 0o600, "all its bytes are alike"),
+        ((0..32).collect(), 0o666, "its mode is 0666: others can read it"),
+    ] {
+        std::fs::write(&secret, content).unwrap();
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        let output = check(folder.path(), &[]);
+        assert!(stdout(&output).starts_with(&format!("{place}{why}")), "{}", stdout(&output));
+        assert_eq!(output.status.code(), Some(1));
+    }
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
     assert_eq!(check(folder.path(), &[]).status.code(), Some(0));
 }
 

@@ -9,16 +9,20 @@ use std::path::{Path, PathBuf};
 /// Which top modules each top module may name beside itself: `cli -> gateway -> trust -> pki`, and what both use.
 const MAY_NAME: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["demo", "gateway", "issuer", "load", "trust", "pki", "config", "telemetry", "clock", "shutdown"]),
+    (
+        "cli",
+        &["demo", "gateway", "issuer", "load", "trust", "pki", "config", "telemetry", "clock", "shutdown", "process"],
+    ),
     ("demo", &["pki", "clock"]),
     ("load", &["pki"]),
-    ("issuer", &["pki", "config", "telemetry", "clock", "shutdown"]),
-    ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown"]),
-    ("trust", &["pki", "config", "telemetry", "clock"]),
+    ("issuer", &["pki", "config", "telemetry", "clock", "shutdown", "process"]),
+    ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown", "process"]),
+    ("trust", &["pki", "config", "telemetry", "clock", "process"]),
     ("config", &["pki"]),
     ("telemetry", &["pki", "config", "clock"]),
     ("shutdown", &["telemetry"]),
     ("clock", &["pki"]),
+    ("process", &[]),
     ("pki", &[]),
     ("lib", &[]),
 ];
@@ -70,6 +74,7 @@ const IMPURE: &[&str] = &[
     "std::time::SystemTime",
     "std::time::Instant",
     "crate::clock",
+    "crate::process",
     "crate::telemetry",
 ];
 
@@ -85,12 +90,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli"]),
     ("notify", &["trust", "gateway/watch"]),
     ("mimalloc", &["main"]),
-    ("rustix", &["trust/background", "gateway/descriptors"]),
+    ("rustix", &["process", "trust/background", "gateway/descriptors"]),
     ("tracing_subscriber", &["telemetry"]),
     // The certification authority writes its own DER: what is to be signed must exist before the signature.
     ("rcgen", &["demo"]),
     ("p12_keystore", &["demo", "issuer/ca/p12"]),
-    ("zeroize", &["issuer", "cli"]),
+    ("zeroize", &["issuer", "cli", "process", "gateway/site"]),
     // The gateway's HTTP is pingora's.
     ("hyper", &["demo", "issuer", "load"]),
     ("hyper_util", &["demo", "issuer", "load"]),

@@ -19,6 +19,7 @@ use super::watch::FileWatch;
 use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics, withdrawn};
 use crate::clock;
 use crate::config::{CaState, Config, ConfigError, Place};
+use crate::process::signals::{self, Heard, Signals};
 use crate::telemetry::log::RecordLog;
 use crate::trust::Live;
 use crate::trust::sources::Fetcher;
@@ -31,7 +32,6 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -53,9 +53,12 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     watch.follow(&config, config_path);
     watch.look(&config, config_path, clock::now(), Instant::now());
     let (gateway, runtime) = build(config)?;
-    let listeners = {
+    let (listeners, signals) = {
         let _entered = runtime.enter();
-        bind(&gateway)?
+        (
+            bind(&gateway)?,
+            Signals::listen().map_err(|error| at_start(&format!("cannot install signal handlers: {error}")))?,
+        )
     };
     // Only now that nothing stands in the way any more: a start that is refused disturbs nobody.
     gateway.snapshot().pools.check_health(runtime.handle());
@@ -65,7 +68,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
             (gateway.clone(), config_path.to_owned(), wake.clone(), runtime.handle().clone());
         std::thread::spawn(move || reload::run(&gateway, &path, &causes, &wake, &handle, watch))
     };
-    runtime.block_on(serve(&gateway, listeners, &wake));
+    runtime.block_on(serve(&gateway, listeners, signals, &wake));
     // The reloader ends by itself when it hears of it; if it panicked, there is nothing left to save.
     let _ = wake.send(Cause::Stop);
     let _ = reloader.join();
@@ -90,6 +93,10 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
     // Before anything else is put into the folder.
     if let Some(folder) = &config.gateway.state_folder {
         blocks::begin(&folder.value);
+    }
+    {
+        let _entered = runtime.enter();
+        signals::survive().map_err(|error| at_start(&format!("cannot install signal handlers: {error}")))?;
     }
     let provider = crypto_provider();
     // pingora would install ring's otherwise. A second installation (tests) finds the same one in place.
@@ -177,7 +184,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
-async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender<Cause>) {
+async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, signals: Signals, wake: &mpsc::Sender<Cause>) {
     let (stop, stopping) = watch::channel(false);
     let proxy = Arc::new(Proxy::service(gateway.clone()));
     let threads = gateway.snapshot().config.gateway.threads;
@@ -193,8 +200,7 @@ async fn serve(gateway: &Arc<Gateway>, listeners: Listeners, wake: &mpsc::Sender
     tokio::spawn(watch_connections(gateway.clone()));
     tokio::spawn(feed::follow(gateway.clone()));
     tokio::spawn(answers::keep_fresh(gateway.clone()));
-    tokio::spawn(hang_up_signals(wake.clone()));
-    stop_signal().await;
+    obey(signals, gateway, wake).await;
     tracing::info!(connections = gateway.registry.len(), "stopping: no new connections, requests under way may finish");
     // Whoever listens has a receiver; none left means that everything has stopped.
     let _ = stop.send(true);
@@ -208,27 +214,15 @@ fn announce(kind: &str, listener: &TcpListener) {
     }
 }
 
-async fn hang_up_signals(wake: mpsc::Sender<Cause>) {
-    let Ok(mut signals) = signal(SignalKind::hangup()) else {
-        tracing::error!("SIGHUP cannot be heard; only file watch reloads");
-        return;
-    };
-    while signals.recv().await.is_some() {
-        if wake.send(Cause::Signal).is_err() {
-            return;
+/// Does what signals ask for, until one says stop.
+async fn obey(mut signals: Signals, gateway: &Gateway, wake: &mpsc::Sender<Cause>) {
+    loop {
+        match signals.next().await {
+            Heard::Stop => return,
+            Heard::ReopenLogs => gateway.records.reopen(),
+            Heard::Reload if wake.send(Cause::Signal).is_ok() => {}
+            Heard::Reload => tracing::error!("nothing reloads any more: the reloader has ended"),
         }
-    }
-}
-
-async fn stop_signal() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be heard; stop the process with SIGKILL");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
 }
 

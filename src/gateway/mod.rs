@@ -57,6 +57,7 @@ pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
 use crate::config::{Config, ConfigError};
+use crate::process;
 use crate::telemetry::log::RecordLog;
 use crate::trust::sources::Fetcher;
 use crate::trust::{self, Alarm};
@@ -108,6 +109,7 @@ impl fmt::Debug for Gateway {
 /// # Errors
 /// Every error of the configuration and of the files it names, at start; the gateway then has served nobody.
 pub fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
+    process::keep_secrets_in_memory();
     trust::usual_pages();
     listener::run(config, config_path)
 }

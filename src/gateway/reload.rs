@@ -11,12 +11,13 @@ use super::fetch;
 use super::headers::StripSet;
 use super::outstanding;
 use super::publish;
-use super::site::{self, SiteTable, Snapshot, read, unusable};
+use super::site::{self, SiteTable, Snapshot, read, read_secret, unusable};
 use super::upstream::Pools;
 use super::watch::{FileWatch, Follow, Since};
 use super::withdrawn;
 use crate::clock;
 use crate::config::{self, Config, ConfigError, Placed};
+use crate::process::secret_file;
 use crate::trust::blocks::file;
 use crate::trust::{self, Alarm, Live, Remembered};
 use rustls::crypto::CryptoProvider;
@@ -140,7 +141,7 @@ fn signer(config: &Config) -> Result<Option<Arc<Signer>>, ConfigError> {
     let Some(assertion) = &config.assertion else {
         return Ok(None);
     };
-    let key = read(&assertion.key_file)?;
+    let key = read_secret(&assertion.key_file)?;
     let previous = assertion.previous_key_files.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let signer = Signer::from_pem(&key, &previous, &assertion.issuer, assertion.lifetime).map_err(|error| {
         let file = match &error {
@@ -173,12 +174,13 @@ pub(super) fn ticket_secret(config: &Config) -> Result<Option<Vec<u8>>, ConfigEr
     let Some(file) = &config.tickets.secret_file else {
         return Ok(None);
     };
-    let secret = read(file)?;
+    let secret = read_secret(file)?;
     if secret.len() < super::tickets::MIN_SECRET_LEN {
         let need = super::tickets::MIN_SECRET_LEN;
         return Err(unusable(file, &format!("a ticket secret has at least {need} octets, this one {}", secret.len())));
     }
-    Ok(Some(secret))
+    secret_file::refuse_without_entropy(&secret).map_err(|error| unusable(file, &error))?;
+    Ok(Some(secret.to_vec()))
 }
 
 /// Waits for causes and reloads, until told to stop.

@@ -11,6 +11,7 @@ use super::verify::{ChainLimits, SitePolicy};
 use crate::config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, RefusalStyle};
 use crate::pki::certificate::Certificate;
 use crate::pki::pem;
+use crate::process::secret_file;
 use crate::trust::{self, Authority, Role, TrustSnapshot};
 use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;
@@ -18,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::path::PathBuf;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Everything a connection or request is judged by, immutable (invariant 2).
 ///
@@ -119,6 +121,9 @@ impl Snapshot {
         self.pools.get(name)
     }
 }
+
+/// Bytes of a file with a private key or another secret: RSA keys of 16,384 bits have 13 KiB in PEM.
+const MAX_SECRET_BYTES: u64 = 64 << 10;
 
 /// Every site's certificate chain and key, in the order of the configuration; all errors at once.
 pub(super) fn certified_keys(
@@ -230,7 +235,12 @@ pub(super) fn certificates(path: &Placed<PathBuf>) -> Result<Vec<CertificateDer<
 
 /// The private key of a PEM file.
 pub(super) fn private_key(path: &Placed<PathBuf>) -> Result<PrivateKeyDer<'static>, ConfigError> {
-    pem::private_key(&read(path)?).map_err(|error| unusable(path, &error))
+    pem::private_key(&read_secret(path)?).map_err(|error| unusable(path, &error))
+}
+
+/// Reads a file that the configuration names and only we may read.
+pub(super) fn read_secret(path: &Placed<PathBuf>) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
+    secret_file::read(&path.value, MAX_SECRET_BYTES).map_err(|error| unusable(path, &error))
 }
 
 /// Reads a file that the configuration names.

@@ -18,6 +18,8 @@ use super::service::{Service, ServiceParts, Wakes};
 use super::store::{self, Store};
 use crate::config::issuer::{IssuerConfig, IssuerLimits, StoreUrl};
 use crate::config::{ConfigError, Place, Placed};
+use crate::process;
+use crate::process::signals::{self, Heard, Signals};
 use crate::telemetry::log::RecordLog;
 use axum::Router;
 use rustls::ServerConfig;
@@ -26,7 +28,6 @@ use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -42,6 +43,7 @@ const TASK_WAIT: Duration = Duration::from_secs(5);
 /// Every error of the files that the configuration names, or the first of the machine and the store, at start; the
 /// issuer then has served nobody.
 pub fn run(config: IssuerConfig) -> Result<(), Vec<ConfigError>> {
+    process::keep_secrets_in_memory();
     let files = Files::load(&config)?;
     let records = RecordLog::open(&config.issuer.log).map_err(|error| at_start(&format!("issuer.log: {error}")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -116,6 +118,7 @@ struct Issuer {
 impl Issuer {
     /// Opens the store, ends what a crash left, publishes what is revoked, and starts what works in the background.
     async fn start(config: IssuerConfig, files: Files, records: Arc<RecordLog>) -> Result<Self, Vec<ConfigError>> {
+        signals::survive().map_err(|error| at_start(&format!("cannot install signal handlers: {error}")))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| at_start(&error.to_string()))?);
         let alone = alone(&config.store.url)?;
         let opened = store::open(&config.store, Arc::clone(&files.secret)).await;
@@ -189,8 +192,8 @@ impl Issuer {
 
     /// Serves until a signal says stop and the last request is done, or `drain_timeout` has passed.
     async fn serve(self, bound: Bound) -> Result<(), Vec<ConfigError>> {
-        let signals = signal(SignalKind::terminate()).and_then(|term| Ok((term, signal(SignalKind::interrupt())?)));
-        let signals = signals.map_err(|error| at_start(&format!("signals cannot be heard: {error}")))?;
+        let signals =
+            Signals::listen().map_err(|error| at_start(&format!("cannot install signal handlers: {error}")))?;
         let drain = self.config.issuer.drain_timeout;
         for (kind, listener) in [("api", &bound.api), ("public", &bound.public), ("admin", &bound.admin)] {
             tracing::info!(kind, address = %listener.local_address(), "listening");
@@ -200,7 +203,7 @@ impl Issuer {
         // It answers to the end: a load balancer has to be told that we are draining.
         let admin = tokio::spawn(listen::serve(bound.admin, self.admin(), self.rest.subscribe(), Duration::ZERO));
         let outcome = tokio::select! {
-            () = stop_signal(signals) => Ok(()),
+            () = obey(signals, &self.records) => Ok(()),
             () = self.publisher.went_back() => Err(at_start(
                 "the store is not the one that was read before: it was restored from a backup, or a standby took its \
                  place that had not everything. This node has ended, to be started anew",
@@ -322,11 +325,13 @@ fn credentials(
     Ok((Arc::clone(&built_in) as Arc<dyn Credentials>, Some(built_in)))
 }
 
-/// SIGTERM and SIGINT.
-async fn stop_signal((mut terminate, mut interrupt): (Signal, Signal)) {
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// Does what signals ask for, until one says stop. What the configuration names is read at a start only.
+async fn obey(mut signals: Signals, records: &RecordLog) {
+    loop {
+        match signals.next().await {
+            Heard::Stop => return,
+            Heard::Reload | Heard::ReopenLogs => records.reopen(),
+        }
     }
 }
 

@@ -5,15 +5,13 @@
 //! unverifiable; it never protects a certification authority's key.
 
 use crate::issuer::lifecycle::{SecretDigest, UserKey};
+use crate::process::secret_file::{self, SecretFileError};
 use crate::pki::time::Timestamp;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -35,10 +33,8 @@ pub struct ServiceSecret {
 /// Why the secret cannot be used. One line, nothing of the secret.
 #[derive(Debug)]
 pub enum SecretError {
-    /// It cannot be opened or read.
-    Unreadable(std::io::Error),
-    /// Others than its owner may read or write it; its mode.
-    TooOpen(u32),
+    /// It cannot be read, is open to others, or is no secret.
+    File(SecretFileError),
     /// Not base64 of at least 32 octets.
     NotASecret,
     /// The octets are not random: one or few of them come again and again.
@@ -47,14 +43,8 @@ pub enum SecretError {
 
 /// Its octets.
 fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-    let file = File::open(path).map_err(SecretError::Unreadable)?;
-    let mode = file.metadata().map_err(SecretError::Unreadable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(SecretError::TooOpen(mode));
-    }
-    let mut text = Zeroizing::new(String::new());
-    file.take(MOST_FILE_BYTES).read_to_string(&mut text).map_err(SecretError::Unreadable)?;
-    Ok(Zeroizing::new(BASE64_STANDARD.decode(text.trim()).map_err(|_| SecretError::NotASecret)?))
+    let text = secret_file::read(path, MOST_FILE_BYTES).map_err(SecretError::File)?;
+    Ok(Zeroizing::new(BASE64_STANDARD.decode(text.trim_ascii()).map_err(|_| SecretError::NotASecret)?))
 }
 
 /// Different octets that 32 random ones have at least: they have fewer once in 10^14 files.
@@ -218,8 +208,7 @@ impl fmt::Debug for ServiceSecret {
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(error) => error.fmt(f),
-            Self::TooOpen(mode) => write!(f, "its mode is {mode:04o}: others can read it; make it 0600"),
+            Self::File(error) => error.fmt(f),
             Self::NotRandom => f.write_str(
                 "its octets are not random: a few come again and again; make one with: openssl rand -base64 32",
             ),

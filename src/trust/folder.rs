@@ -1,5 +1,6 @@
 //! Folders whose contents decide who is let in after a restart: ours alone to write to.
 
+use crate::process::secret_file;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
@@ -28,5 +29,5 @@ pub(super) fn check(folder: &Path) -> Result<(), String> {
     if metadata.mode() & WRITABLE_BY_OTHERS != 0 {
         return Err(format!("others may write to it (mode {:o}); chmod 700", metadata.mode() & 0o777));
     }
-    Ok(())
+    secret_file::refuse_foreign(&metadata, folder).map_err(|error| error.to_string())
 }

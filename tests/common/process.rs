@@ -227,6 +227,13 @@ pub fn binary() -> &'static Path {
 }
 
 fn write(pki: &TestPki, config: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    // What a test has written there is as secret as it is to be.
+    for entry in std::fs::read_dir(pki.folder()).unwrap().map(Result::unwrap) {
+        if entry.path().extension().is_some_and(|extension| extension == "key" || extension == "secret") {
+            std::fs::set_permissions(entry.path(), std::fs::Permissions::from_mode(0o600)).unwrap();
+        }
+    }
     let path = pki.path(configuration::FILE);
     std::fs::write(&path, config).unwrap();
     path

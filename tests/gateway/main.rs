@@ -44,6 +44,7 @@ mod reload;
 mod resets;
 mod resumption;
 mod rotation;
+mod signals;
 mod start;
 mod strict;
 mod suites;

@@ -110,7 +110,8 @@ fn two_gateways(secrets: [u8; 2]) -> (Setup, Gateway, TestPki) {
     let with_secret =
         |file: &str| config.replacen("[[ca]]", &format!("[gateway.tickets]\nsecret_file = \"{file}\"\n\n[[ca]]"), 1);
     for (file, secret) in ["one.secret", "two.secret"].into_iter().zip(secrets) {
-        std::fs::write(pki.path(file), [secret; 48]).unwrap();
+        let secret: Vec<u8> = (0..48).map(|byte| byte ^ secret).collect();
+        std::fs::write(pki.path(file), secret).unwrap();
     }
     let first = Gateway::start(&pki, &with_secret("one.secret"));
     // Its configuration file is the first one's, written over; neither reloads it before the test is over.

@@ -21,4 +21,5 @@ mod operation;
 mod overtaken;
 mod readiness;
 mod restored;
+mod signals;
 mod start;

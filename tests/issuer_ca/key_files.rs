@@ -2,6 +2,7 @@ use crate::support::{fails, succeeds};
 use sekisho::issuer::ca::key::SigningKey as _;
 use sekisho::issuer::ca::key_file::{self, KeyFileError, Passphrase};
 use sekisho::issuer::ca::{FileKey, KeyKind};
+use sekisho::process::secret_file::SecretFileError;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -52,10 +53,16 @@ fn a_key_file_that_others_can_reach_is_refused() {
     for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o601, 0o644, 0o666, 0o777] {
         write(&path, &pem, mode);
         let refused = key_file::load(&path, &passphrase(PASSPHRASE)).unwrap_err();
-        assert!(matches!(refused, KeyFileError::TooOpen(found) if found == mode), "{mode:o}: {refused}");
+        assert!(
+            matches!(refused, KeyFileError::File(SecretFileError::TooOpen { mode: found, .. }) if found == mode),
+            "{mode:o}: {refused}"
+        );
         let secret = folder.path().join("passphrase");
         write(&secret, PASSPHRASE, mode);
-        assert!(matches!(Passphrase::from_file(&secret).unwrap_err(), KeyFileError::TooOpen(_)), "{mode:o}");
+        assert!(
+            matches!(Passphrase::from_file(&secret).unwrap_err(), KeyFileError::File(SecretFileError::TooOpen { .. })),
+            "{mode:o}"
+        );
     }
     for mode in [0o600, 0o400] {
         write(&path, &pem, mode);
@@ -78,9 +85,9 @@ fn what_is_not_a_well_encrypted_key_is_refused_in_one_line() {
     assert!(matches!(load("", PASSPHRASE), KeyFileError::NotEncryptedPem));
     assert!(matches!(load(&pem.replace("ENCRYPTED ", ""), PASSPHRASE), KeyFileError::NotEncryptedPem));
     assert!(matches!(load(&(pem.clone() + &pem), PASSPHRASE), KeyFileError::NotEncryptedPem));
-    assert!(matches!(load(&"x".repeat(20_000), PASSPHRASE), KeyFileError::TooLong));
+    assert!(matches!(load(&"x".repeat(20_000), PASSPHRASE), KeyFileError::File(SecretFileError::TooLong { .. })));
     let missing = key_file::load(&folder.path().join("none"), &passphrase(PASSPHRASE)).unwrap_err();
-    assert!(matches!(missing, KeyFileError::Unreadable(_)));
+    assert!(matches!(missing, KeyFileError::File(SecretFileError::Unreadable(_))));
 
     write(&folder.path().join("passphrase"), PASSPHRASE, 0o600);
     write(&folder.path().join("passphrase-again"), PASSPHRASE, 0o600);

@@ -1,5 +1,6 @@
 //! One question to several gateways, all at once.
 
+use crate::process::secret_file;
 use crate::telemetry::outbound::describe;
 use crate::trust::blocks::BlockId;
 use reqwest::redirect::Policy;
@@ -7,8 +8,6 @@ use reqwest::{Client, Method, Response, Url};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
 use serde_json::Value;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -156,15 +155,8 @@ fn address(text: &str) -> Result<Url, String> {
 }
 
 fn token(path: &Path) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(format!("its mode is {mode:04o}: others can read it; make it 0600"));
-    }
-    let mut text = String::new();
-    file.take(MAX_TOKEN_OCTETS).read_to_string(&mut text).map_err(unreadable)?;
-    let token = text.trim();
+    let octets = secret_file::read(path, MAX_TOKEN_OCTETS).map_err(|error| error.to_string())?;
+    let token = std::str::from_utf8(&octets).unwrap_or_default().trim();
     if token.is_empty() || !token.bytes().all(|octet| octet.is_ascii_graphic()) {
         return Err("is not a token: one line without spaces".to_owned());
     }

@@ -2,18 +2,18 @@
 
 use crate::config::{ConfigError, Placed, TokenFrom};
 use crate::gateway::site::unusable;
+use crate::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt;
-use std::io::Read as _;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 /// Characters of a token: 24 random octets in base64, beyond guessing however often one tries.
 const MIN_TOKEN_LEN: usize = 32;
 /// Octets of its file; a token that is longer than a header line may be is some other file.
 const MAX_FILE_OCTETS: u64 = 4096;
+const NOT_A_TOKEN: &str = "is not a token: one line of A-Z a-z 0-9 - . _ ~ + / =";
 
 /// The token; only its hash is kept.
 pub(in crate::gateway) struct AdminToken([u8; 32]);
@@ -24,22 +24,20 @@ impl AdminToken {
     /// # Errors
     /// A file that cannot be read, that others than its owner may read, or whose content can be no token.
     pub(in crate::gateway) fn load(path: &Placed<PathBuf>) -> Result<Self, ConfigError> {
-        let unreadable = |error: std::io::Error| unusable(path, &format!("cannot be read: {error}"));
-        let file = std::fs::File::open(&path.value).map_err(unreadable)?;
-        let mode = file.metadata().map_err(unreadable)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(unusable(path, &format!("its mode is {mode:04o}: others can read it; make it 0600")));
-        }
-        let mut octets = Vec::new();
-        file.take(MAX_FILE_OCTETS + 1).read_to_end(&mut octets).map_err(unreadable)?;
+        let octets = match secret_file::read(&path.value, MAX_FILE_OCTETS) {
+            // Some other file.
+            Err(SecretFileError::TooLong { .. }) => return Err(unusable(path, &NOT_A_TOKEN)),
+            read => read.map_err(|error| unusable(path, &error))?,
+        };
         let token = octets.trim_ascii();
-        if octets.len() as u64 > MAX_FILE_OCTETS || !token.iter().all(|octet| is_token_octet(*octet)) {
-            return Err(unusable(path, &"is not a token: one line of A-Z a-z 0-9 - . _ ~ + / ="));
+        if !token.iter().all(|octet| is_token_octet(*octet)) {
+            return Err(unusable(path, &NOT_A_TOKEN));
         }
         if token.len() < MIN_TOKEN_LEN {
             let length = token.len();
             return Err(unusable(path, &format!("a token has {MIN_TOKEN_LEN} characters or more, this one {length}")));
         }
+        secret_file::refuse_without_entropy(token).map_err(|error| unusable(path, &error))?;
         Ok(Self(hash(token)))
     }
 

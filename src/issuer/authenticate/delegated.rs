@@ -7,6 +7,7 @@ use crate::config::{ConfigError, Place, Placed};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
 use crate::pki::time::Timestamp;
+use crate::process::secret_file;
 use crate::telemetry::outbound::describe;
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -15,8 +16,6 @@ use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -154,15 +153,9 @@ impl Credentials for Delegated {
 fn authorization_of(file: &Placed<PathBuf>) -> Result<HeaderValue, ConfigError> {
     let refuse =
         |why: String| ConfigError { place: file.place.clone(), message: format!("{}: {why}", file.value.display()) };
-    let unreadable = |error: std::io::Error| refuse(format!("cannot be read: {error}"));
-    let opened = std::fs::File::open(&file.value).map_err(unreadable)?;
-    let mode = opened.metadata().map_err(unreadable)?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(refuse(format!("its mode is {mode:04o}: others can read it; make it 0600")));
-    }
-    let mut text = zeroize::Zeroizing::new(String::new());
-    opened.take(MOST_AUTHORIZATION_OCTETS).read_to_string(&mut text).map_err(unreadable)?;
-    let mut value = HeaderValue::from_str(text.trim()).map_err(|_| refuse("is not the text of a header".to_owned()))?;
+    let text = secret_file::read(&file.value, MOST_AUTHORIZATION_OCTETS).map_err(|error| refuse(error.to_string()))?;
+    let value = HeaderValue::from_bytes(text.trim_ascii()).ok().filter(|value| value.to_str().is_ok());
+    let mut value = value.ok_or_else(|| refuse("is not the text of a header".to_owned()))?;
     if value.is_empty() {
         return Err(refuse("is empty; write for example: Bearer …".to_owned()));
     }

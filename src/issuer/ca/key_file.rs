@@ -6,6 +6,7 @@
 use super::der::{DerError, Reader, build, more, tag};
 use super::key::FileKey;
 use super::oid;
+use crate::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
 };
@@ -13,10 +14,7 @@ use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{pbkdf2, rand};
 use base64::Engine as _;
 use std::fmt;
-use std::fs::File;
-use std::io::Read as _;
 use std::num::NonZeroU32;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -48,12 +46,8 @@ pub struct Passphrase(Zeroizing<Vec<u8>>);
 /// Why a key file or passphrase cannot be used. Its text is one line and has nothing of the secrets.
 #[derive(Debug)]
 pub enum KeyFileError {
-    /// It cannot be opened or read.
-    Unreadable(std::io::Error),
-    /// Others than its owner may read or write it; its mode.
-    TooOpen(u32),
-    /// More than [`MAX_KEY_FILE_BYTES`].
-    TooLong,
+    /// It cannot be read, or is open to others.
+    File(SecretFileError),
     /// Not one PEM block `ENCRYPTED PRIVATE KEY`.
     NotEncryptedPem,
     /// Not the DER of an EncryptedPrivateKeyInfo.
@@ -90,7 +84,7 @@ impl Passphrase {
     /// # Errors
     /// [`KeyFileError`] when it is missing, too open or too short.
     pub fn from_file(path: &Path) -> Result<Self, KeyFileError> {
-        Self::new(read_secret(path, MAX_PASSPHRASE_BYTES)?.to_vec())
+        Self::new(secret_file::read(path, MAX_PASSPHRASE_BYTES).map_err(KeyFileError::File)?.to_vec())
     }
 
     /// From the environment variable of this name.
@@ -110,7 +104,7 @@ impl Passphrase {
 /// # Errors
 /// [`KeyFileError`] says what is wrong with it.
 pub fn load(path: &Path, passphrase: &Passphrase) -> Result<FileKey, KeyFileError> {
-    let pem = read_secret(path, MAX_KEY_FILE_BYTES)?;
+    let pem = secret_file::read(path, MAX_KEY_FILE_BYTES).map_err(KeyFileError::File)?;
     let pkcs8 = decrypt(&unwrap_pem(&pem)?, passphrase)?;
     // Wrong keys give right padding once in 256.
     FileKey::from_pkcs8(&pkcs8).map_err(|_| KeyFileError::WrongPassphrase)
@@ -124,18 +118,6 @@ pub fn to_pem(key: &FileKey, passphrase: &Passphrase) -> Result<String, KeyFileE
     let pkcs8 = key.to_pkcs8().map_err(|_| KeyFileError::Cryptography)?;
     let der = encrypt(&pkcs8, passphrase, PBKDF2_ITERATIONS)?;
     Ok(super::download::pem(LABEL, &der))
-}
-
-/// Opens first and looks at what was opened, so that a file cannot be exchanged in between.
-fn read_secret(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, KeyFileError> {
-    let mut file = File::open(path).map_err(KeyFileError::Unreadable)?;
-    let metadata = file.metadata().map_err(KeyFileError::Unreadable)?;
-    if metadata.mode() & 0o077 != 0 {
-        return Err(KeyFileError::TooOpen(metadata.mode() & 0o7777));
-    }
-    let mut content = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or_default() + 1));
-    file.by_ref().take(limit + 1).read_to_end(&mut content).map_err(KeyFileError::Unreadable)?;
-    if content.len() as u64 > limit { Err(KeyFileError::TooLong) } else { Ok(content) }
 }
 
 fn unwrap_pem(pem: &[u8]) -> Result<Vec<u8>, KeyFileError> {
@@ -276,9 +258,7 @@ impl From<DerError> for KeyFileError {
 impl fmt::Display for KeyFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(error) => write!(f, "it cannot be read: {error}"),
-            Self::TooOpen(mode) => write!(f, "its mode {mode:04o} lets others than its owner at it; chmod 600"),
-            Self::TooLong => f.write_str("it is too long"),
+            Self::File(error) => error.fmt(f),
             Self::NotEncryptedPem => write!(f, "it is not one PEM block {LABEL}"),
             Self::Der(error) => write!(f, "it is not an encrypted private key: {error}"),
             Self::Algorithm => f.write_str("it is not encrypted with PBES2, PBKDF2-HMAC-SHA-256 and AES-256-CBC"),

@@ -2,15 +2,12 @@
 
 use crate::pki::fingerprint::sha256;
 use crate::pki::pem;
+use crate::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use zeroize::Zeroizing;
 
 /// Octets of the key's file that are read.
 const MOST_FILE_BYTES: u64 = 16 * 1_024;
@@ -29,10 +26,8 @@ pub struct FeedKey {
 /// Why there is no key. One line, nothing of the key.
 #[derive(Debug)]
 pub enum FeedKeyError {
-    /// It cannot be opened or read.
-    Unreadable(io::Error),
-    /// Others than its owner may read or write it; its mode.
-    TooOpen(u32),
+    /// It cannot be read, or is open to others.
+    File(SecretFileError),
     /// It is not one private key in PEM.
     Pem(String),
     /// It is of another kind.
@@ -45,14 +40,7 @@ impl FeedKey {
     /// # Errors
     /// [`FeedKeyError`].
     pub fn load(path: &Path) -> Result<Self, FeedKeyError> {
-        let file = File::open(path).map_err(FeedKeyError::Unreadable)?;
-        let mode = file.metadata().map_err(FeedKeyError::Unreadable)?.mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(FeedKeyError::TooOpen(mode));
-        }
-        let mut text = Zeroizing::new(Vec::new());
-        file.take(MOST_FILE_BYTES).read_to_end(&mut text).map_err(FeedKeyError::Unreadable)?;
-        Self::from_pem(&text)
+        Self::from_pem(&secret_file::read(path, MOST_FILE_BYTES).map_err(FeedKeyError::File)?)
     }
 
     /// From PEM, PKCS#8 or SEC 1.
@@ -106,8 +94,7 @@ impl fmt::Debug for FeedKey {
 impl fmt::Display for FeedKeyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreadable(error) => error.fmt(f),
-            Self::TooOpen(mode) => write!(f, "its mode {mode:04o} lets others than its owner at it; chmod 600"),
+            Self::File(error) => error.fmt(f),
             Self::Pem(error) => f.write_str(error),
             Self::NotP256 => f.write_str("not a P-256 private key"),
         }

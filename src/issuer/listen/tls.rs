@@ -3,6 +3,7 @@
 use crate::config::issuer::ApiTls;
 use crate::config::{ConfigError, Placed};
 use crate::pki::pem;
+use crate::process::secret_file;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -41,11 +42,15 @@ pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, Vec<ConfigError>
     Ok(Arc::new(config))
 }
 
+/// Bytes of the file with the private key: RSA keys of 16,384 bits have 13 KiB in PEM.
+const MAX_KEY_BYTES: u64 = 64 << 10;
+
 /// The service's own chain and key, which go together.
 fn certified_key(tls: &ApiTls, provider: &CryptoProvider) -> Result<CertifiedKey, Vec<ConfigError>> {
     let chain = read(&tls.certificate)
         .and_then(|pem| pem::certificates(&pem).map_err(|error| unusable(&tls.certificate, &error)));
-    let key = read(&tls.key).and_then(|pem| pem::private_key(&pem).map_err(|error| unusable(&tls.key, &error)));
+    let key = secret_file::read(&tls.key.value, MAX_KEY_BYTES).map_err(|error| unusable(&tls.key, &error));
+    let key = key.and_then(|pem| pem::private_key(&pem).map_err(|error| unusable(&tls.key, &error)));
     let (chain, key) = match (chain, key) {
         (Ok(chain), Ok(key)) => (chain, key),
         (chain, key) => return Err(chain.err().into_iter().chain(key.err()).collect()),

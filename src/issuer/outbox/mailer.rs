@@ -5,6 +5,7 @@ use super::message::{Sender, address};
 use crate::config::issuer::{MailConfig, MailTls};
 use crate::config::{ConfigError, Place, Placed};
 use crate::pki::pem;
+use crate::process::secret_file;
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -16,7 +17,6 @@ use lettre::transport::smtp::extension::ClientId;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -251,11 +251,7 @@ fn tls_parameters(config: &MailConfig) -> Result<TlsParameters, ConfigError> {
 
 fn password(file: &Placed<PathBuf>) -> Result<Zeroizing<String>, ConfigError> {
     let refuse = |why: &str| at(&file.place, &file.value, why);
-    let mode = std::fs::metadata(&file.value).map_err(|error| refuse(&error.to_string()))?.mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(refuse(&format!("its mode is {mode:04o}: others can read it; make it 0600")));
-    }
-    let octets = Zeroizing::new(read(&file.value, MOST_PASSWORD_BYTES).map_err(|why| refuse(&why))?);
+    let octets = secret_file::read(&file.value, MOST_PASSWORD_BYTES).map_err(|error| refuse(&error.to_string()))?;
     let text = std::str::from_utf8(&octets).map_err(|_| refuse("is not UTF-8"))?.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.contains(char::is_control) {
         return Err(refuse("is not a password on one line"));

@@ -110,7 +110,7 @@ impl Plan {
 
     /// Writes a file into its folder.
     pub fn write(&self, name: &str, content: &str) {
-        std::fs::write(self.path(name), content).unwrap();
+        pki::write_secret(&self.path(name), content);
     }
 
     /// The configuration, written down.
@@ -322,6 +322,11 @@ impl Issuer {
         self.process.signal(Signal::Terminate);
         let status = self.process.wait_for_end(PATIENCE).expect("it did not end");
         (status, self.plan)
+    }
+
+    /// Any signal.
+    pub fn signal(&self, signal: Signal) {
+        self.process.signal(signal);
     }
 
     /// SIGTERM, without waiting.
