@@ -21,6 +21,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::signal::unix::{Signal as Signals, SignalKind, signal};
 
 /// How long the gateway may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,8 +55,12 @@ pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
     let admin_port = if port == 0 { 0 } else { port.checked_add(1000).unwrap_or(0) };
     let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
     let demo = Demo::start(folder, listen, admin, Logs::InFiles)?;
+    let stop = {
+        let _entered = demo.runtime.enter();
+        StopSignals::listen()?
+    };
     demo.show(folder)?;
-    demo.runtime.block_on(told_to_stop())?;
+    demo.runtime.block_on(stop.one());
     demo.stop();
     Ok(())
 }
@@ -261,12 +266,22 @@ fn issuer_addresses(gateway: SocketAddr) -> issuer::Addresses {
     issuer::Addresses { api: beside(2), public: beside(3), admin: beside(1002) }
 }
 
-/// Waits for Ctrl-C or SIGTERM: by default the latter would end us and leave the gateway behind.
-async fn told_to_stop() -> std::io::Result<()> {
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminate.recv() => Ok(()),
+/// Ctrl-C and SIGTERM, which by default would end us and leave the servers behind.
+struct StopSignals([Signals; 2]);
+
+impl StopSignals {
+    /// From here on none ends us. To be called within a runtime, before anybody is told that it may be sent.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self([signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?]))
+    }
+
+    /// Waits for one.
+    async fn one(self) {
+        let Self([mut terminate, mut interrupt]) = self;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
     }
 }
 

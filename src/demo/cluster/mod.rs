@@ -234,9 +234,13 @@ impl Cluster {
 pub fn serve(binary: &Path, folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
     let wanted = Wanted { binary, folder, port, output: Output::Keep, change: |text| text };
     let cluster = Cluster::start(&wanted)?;
-    println!("{}", cluster.guide()?);
     let runtime = tokio::runtime::Runtime::new()?;
-    runtime.block_on(super::told_to_stop())?;
+    let stop = {
+        let _entered = runtime.enter();
+        super::StopSignals::listen()?
+    };
+    println!("{}", cluster.guide()?);
+    runtime.block_on(stop.one());
     cluster.stop();
     Ok(())
 }

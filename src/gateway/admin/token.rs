@@ -99,7 +99,7 @@ mod tests {
         assert!(load(TOKEN.as_bytes(), 0o400).is_ok());
         for mode in [0o644, 0o640, 0o602] {
             let why = format!("its mode is {mode:04o}: others can read it; make it 0600");
-            assert_eq!(load(TOKEN.as_bytes(), mode).err(), Some(why));
+            assert!(load(TOKEN.as_bytes(), mode).err().is_some_and(|told| told.starts_with(&why)), "{mode:04o}");
         }
         let short = "a token has 32 characters or more, this one 31".to_owned();
         assert_eq!(load(&TOKEN.as_bytes()[..31], 0o600).err(), Some(short));
