@@ -92,7 +92,7 @@ impl FileWatch {
                 let _ = wake.send(Cause::Files);
                 return;
             };
-            let is_log = |path: &&PathBuf| log.is_some() && path.file_name() == log.as_deref();
+            let is_log = |path: &&PathBuf| logs.iter().any(|log| path.file_name() == Some(log));
             if !event.kind.is_access() && (event.paths.is_empty() || !event.paths.iter().all(|path| is_log(&path))) {
                 let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
                 let room = MAX_TOUCHED.saturating_sub(notes.len());
