@@ -139,7 +139,7 @@ async fn files_and_senders_that_cannot_be_used_are_told_at_the_start() {
     for (wrong, words) in [
         (MailConfig { ca: Some(placed(missing.clone())), ..good.clone() }, "missing: No such file"),
         (MailConfig { ca: Some(placed(password.clone())), ..good.clone() }, "password: "),
-        (MailConfig { login: with_login(&missing), ..good.clone() }, "missing: No such file"),
+        (MailConfig { login: with_login(&missing), ..good.clone() }, "missing: cannot be read: No such file"),
         (MailConfig { login: with_login(&password), ..good.clone() }, "its mode is 0640"),
         (MailConfig { login: with_login(&pki.file("empty")), ..good.clone() }, "not a password on one line"),
         (MailConfig { from: "IB Center".to_owned(), ..good.clone() }, "is not a mail address"),
