@@ -180,9 +180,9 @@ fn lists_of_one_number_and_other_contents_both_revoke_whatever_their_times_and_t
         let second = snapshot(&parts, &lists[1..], Some(&first.snapshot));
         both(&second, "one after the other");
         both(&snapshot(&parts, &lists[1..], Some(&second.snapshot)), "a third load");
-        let next = ca.list().number(8).this_update(NOW).sign();
+        let next = ca.list().number(8).this_update(NOW).revoke(&[5]).revoke(&[6]).sign();
         let ended = snapshot(&parts, &[&next], Some(&second.snapshot));
-        assert_eq!((status(&ended.snapshot, &ca, 5), ended.alarms), (good("8"), vec![]), "a greater number ends it");
+        assert_eq!((status(&ended.snapshot, &ca, 5), ended.alarms), (revoked("8"), vec![]), "a greater number ends it");
     }
     // Signed again, with the same entries: no conflict. With more: nobody is let in again, and it is told.
     let again = snapshot(&parts, &[&list(0, &[5]), &list(60, &[5])], None);
