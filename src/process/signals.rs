@@ -62,9 +62,9 @@ async fn follow(name: String, mut signal: Signal, meaning: Option<Heard>, tell: 
     while signal.recv().await.is_some() {
         match meaning {
             Some(heard) => {
-                tracing::info!(signal = name, "signal received");
-                // One that is stopping listens no more.
+                // One that is stopping listens no more. Before it is logged: a log that cannot be written stops no stop.
                 let _ = tell.send(heard);
+                tracing::info!(signal = name, "signal received");
             }
             None => tracing::warn!(signal = name, "signal ignored"),
         }

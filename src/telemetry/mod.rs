@@ -13,7 +13,9 @@ use tracing_subscriber::EnvFilter;
 /// up: it warns of what any stranger may send, and what a handshake comes to is in its authentication record.
 pub fn install_diagnostics() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,pingora=warn,rustls=error"));
-    let subscriber = tracing_subscriber::fmt().event_format(diagnostics::JsonLines).with_env_filter(filter);
+    // Of a line that cannot be written it would tell on standard error, which is what cannot be written: a panic.
+    let subscriber = tracing_subscriber::fmt().log_internal_errors(false);
+    let subscriber = subscriber.event_format(diagnostics::JsonLines).with_env_filter(filter);
     // A second installation (tests) leaves the first in place.
     let _ = subscriber.with_writer(std::io::stderr).try_init();
 }

@@ -69,3 +69,29 @@ fn no_core_dump_has_the_keys_in_it() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
 }
+
+#[test]
+fn a_log_that_nobody_reads_any_more_keeps_no_gateway_from_its_end() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let (pki, app) = (crate::common::TestPki::new(), crate::common::TestApp::new());
+    let config = pki.path("sekisho.toml");
+    std::fs::write(&config, Setup::configuration(&app)).unwrap();
+    let mut command = Command::new(crate::common::binary());
+    command.args(["gateway", "--config"]).arg(&config).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut gateway = command.spawn().unwrap();
+    let mut lines = BufReader::new(gateway.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"kind\":\"admin\"")));
+    // From here on every line fails.
+    drop(lines);
+    let kill =
+        |name: &str| Command::new("sh").args(["-c", &format!("kill -{name} {}", gateway.id())]).status().unwrap();
+    // Installed once the gateway listens.
+    assert!(kill("USR1").success() && kill("TERM").success());
+    let mut ended = None;
+    wait_until("it ends", || {
+        ended = gateway.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert!(ended.unwrap().success(), "{ended:?}");
+}
