@@ -204,3 +204,14 @@ fn every_test_of_the_feature_table_is_there() {
         }
     }
 }
+
+#[test]
+fn every_test_file_of_the_threat_model_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = std::fs::read_to_string(root.join("docs/assurance/threat-model.md")).unwrap();
+    let files: Vec<_> = model.split('`').filter(|word| word.ends_with(".rs")).collect();
+    assert!(files.len() > 50, "{files:?}");
+    for file in files {
+        assert!(root.join("tests").join(file).is_file(), "{file}");
+    }
+}
