@@ -57,8 +57,9 @@ fn a_list_taken_by_a_setting_goes_with_the_setting() {
     let list = ca.list().number(None).revoke(&[5]).sign();
     let taken = load_with(&ca, accept_without_number(), &[&list], None, NOW);
     let refused = load(&ca, &[&list], Some(&taken));
-    assert_eq!(refused.of(5), unavailable("no revocation list was accepted"));
-    assert_eq!(refused.kinds(), [AlarmKind::NoNumber, AlarmKind::Missing]);
+    assert_eq!(refused.of(6), unavailable("no revocation list was accepted"));
+    assert_eq!(refused.of(5), revoked("?"), "what was in force stays revoked");
+    assert_eq!(refused.kinds(), [AlarmKind::NoNumber, AlarmKind::Withdrawn, AlarmKind::Missing]);
 }
 
 #[test]
