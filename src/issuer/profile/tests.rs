@@ -431,7 +431,7 @@ mod names {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 20_000, max_global_rejects: 1_000_000, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: 2_000, max_global_rejects: 100_000, ..ProptestConfig::default() })]
 
         /// Of any two users who may be registered beside each other, whichever of their certificates are looked at.
         #[test]
