@@ -104,7 +104,7 @@ impl Default for Limits {
             // Two requests under way on each of an address's connections.
             requests_in_flight_per_address: 512,
             // One person's browser has a hundred streams; a program's certificate has a connection or two more.
-            requests_in_flight_per_certificate: 256,
+            requests_in_flight_per_certificate: 128,
             // As many as a browser opens to one host, and some: each waits for a handshake inside one data centre.
             connections_opening_per_connection: 16,
             // A quarter of the smallest machine that 20,000 connections fit on.

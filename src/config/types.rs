@@ -190,7 +190,7 @@ pub struct Limits {
     pub requests_per_connection: u32,
     /// `requests_in_flight_per_address`: from one client address, or IPv6 /64.
     pub requests_in_flight_per_address: usize,
-    /// `requests_in_flight_per_certificate`.
+    /// `requests_in_flight_per_certificate`; all clients of an address without a certificate count as one.
     pub requests_in_flight_per_certificate: usize,
     /// `connections_opening_per_connection`: to upstreams, for one client's connection.
     pub connections_opening_per_connection: usize,

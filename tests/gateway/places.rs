@@ -36,6 +36,27 @@ fn requests_under_way_of_one_certificate_leave_room_for_others() {
 }
 
 #[test]
+fn clients_of_one_address_without_a_certificate_are_limited_as_one_certificate_is() {
+    let setup = Setup::with(|config| {
+        let config = config.replacen("client_auth = \"required\"", "client_auth = \"optional\"", 1);
+        let config = config.replacen("require = [\"certificate\"]", "", 1);
+        with_limits("requests_in_flight_per_certificate = 3")(config)
+    });
+    let stranger = |path: &'static str| {
+        let client = TlsClient::new(&setup.pki, None, Version::Tls13);
+        let mut connection = client.connect(&setup.gateway, HOST).unwrap();
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n").as_bytes()).unwrap();
+        connection
+    };
+    let waiting = [(); 3].map(|()| stranger("/slow?seconds=600"));
+    wait_until("three are under way", || reached(&setup.app, "/slow") == 3);
+    assert_eq!(stranger("/echo").receive().unwrap().status, 503);
+    assert_eq!(status(&setup.gateway, &setup.pki, "client-good").0, 200);
+    drop(waiting);
+    wait_until("a place left is free", || stranger("/echo").receive().is_ok_and(|answer| answer.status == 200));
+}
+
+#[test]
 fn requests_under_way_of_one_address_are_limited_whoever_makes_them() {
     let setup = Setup::with(with_limits("requests_in_flight_per_address = 3"));
     let under_way = || reached(&setup.app, "/slow");

@@ -12,11 +12,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Independent locks, so that requests seldom meet.
 const SHARDS: usize = 16;
 
+/// Whose request it is. All clients of an address that have no certificate are one: each of them is as easily made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Holder {
+    Certificate(Fingerprint),
+    WithoutCertificate(IpAddr),
+}
+
 /// The requests under way.
 #[derive(Debug, Default)]
 pub(super) struct Places {
     addresses: Counts<IpAddr>,
-    certificates: Counts<Fingerprint>,
+    holders: Counts<Holder>,
     held: AtomicU64,
 }
 
@@ -32,7 +39,7 @@ struct Counts<K> {
 pub(super) struct RequestPlace {
     places: Arc<Places>,
     address: IpAddr,
-    certificate: Option<Fingerprint>,
+    holder: Holder,
 }
 
 /// Bytes of a body that are held until this is dropped.
@@ -60,13 +67,12 @@ impl Places {
         if !self.addresses.enter(address, limits.requests_in_flight_per_address) {
             return Err("requests_in_flight_per_address");
         }
-        if let Some(certificate) = certificate
-            && !self.certificates.enter(certificate, limits.requests_in_flight_per_certificate)
-        {
+        let holder = certificate.map_or(Holder::WithoutCertificate(address), Holder::Certificate);
+        if !self.holders.enter(holder, limits.requests_in_flight_per_certificate) {
             self.addresses.leave(&address);
             return Err("requests_in_flight_per_certificate");
         }
-        Ok(RequestPlace { places: self.clone(), address, certificate })
+        Ok(RequestPlace { places: self.clone(), address, holder })
     }
 
     /// Counts bytes that are on their way.
@@ -86,9 +92,7 @@ impl Drop for Held<'_> {
 impl Drop for RequestPlace {
     fn drop(&mut self) {
         self.places.addresses.leave(&self.address);
-        if let Some(certificate) = &self.certificate {
-            self.places.certificates.leave(certificate);
-        }
+        self.places.holders.leave(&self.holder);
     }
 }
 
@@ -130,7 +134,7 @@ mod tests {
     #[test]
     fn one_address_and_one_certificate_leave_room_for_the_others_and_what_was_left_is_free() {
         let limits = Limits {
-            requests_in_flight_per_address: 2,
+            requests_in_flight_per_address: 3,
             requests_in_flight_per_certificate: 1,
             body_bytes_in_flight: 10,
             ..Limits::default()
@@ -141,11 +145,15 @@ mod tests {
         let first = places.enter(one, certificate, &limits).unwrap();
         assert_eq!(places.enter(other, certificate, &limits).unwrap_err(), "requests_in_flight_per_certificate");
         let second = places.enter(one, None, &limits).unwrap();
-        assert_eq!(places.enter(one, None, &limits).unwrap_err(), "requests_in_flight_per_address");
-        let others = places.enter(other, Some(Fingerprint::of(b"other")), &limits).unwrap();
-        drop((first, second, others));
+        assert_eq!(places.enter(one, None, &limits).unwrap_err(), "requests_in_flight_per_certificate");
+        let third = places.enter(one, Some(Fingerprint::of(b"third")), &limits).unwrap();
+        let fourth = Some(Fingerprint::of(b"fourth"));
+        assert_eq!(places.enter(one, fourth, &limits).unwrap_err(), "requests_in_flight_per_address");
+        let others = places.enter(other, fourth, &limits).unwrap();
+        let without = places.enter(other, None, &limits).unwrap();
+        drop((first, second, third, others, without));
         assert!(places.addresses.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
-        assert!(places.certificates.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
+        assert!(places.holders.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
         let held = places.hold(10);
         assert_eq!(places.enter(one, None, &limits).unwrap_err(), "body_bytes_in_flight");
         drop(held);
