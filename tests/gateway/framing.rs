@@ -158,7 +158,10 @@ impl Http2 {
             Shape::EndsInAnEmptyFrame => {
                 body.send_data("hello".into(), false).unwrap();
                 upstream_has(upstream, target).await;
-                body.send_data(Bytes::new(), true).unwrap();
+                // By its length the request is whole: the answer may have ended the stream before this frame does
+                // (RFC 9113 section 8.1).
+                let ended = body.send_data(Bytes::new(), true);
+                assert!(ended.is_ok() || !target.ends_with('1'), "{ended:?}");
             }
             Shape::Trailers => {
                 body.send_data("hello".into(), false).unwrap();

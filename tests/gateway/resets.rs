@@ -177,7 +177,7 @@ fn answers_that_no_client_takes_are_not_held() {
     const STREAMS: u32 = 100;
     let (upstream, stuck) = endless();
     let pki = TestPki::new();
-    let gateway = gateway(&pki, &format!("peers = [\"{upstream}\"]"), "");
+    let gateway = gateway(&pki, &format!("peers = [\"{upstream}\"]"), "requests_in_flight_per_certificate = 200");
     let connect = || {
         let mut frames = Frames::connect(&gateway, &pki);
         // All that a client may offer: INITIAL_WINDOW_SIZE, and as much for the connection.
