@@ -168,11 +168,16 @@ fn a_path_over_another_root_has_that_roots_limits_and_site() {
 
 #[test]
 fn many_cas_of_one_name_at_other_sites_lock_nobody_out() {
-    let (mut world, root, issuing) = World::bank();
+    let root = Ca::root("Bank Root");
+    let mut world = World::new();
+    world.ca("root", &root, "", &[root.list(1, &[])]);
     for index in 0..17 {
         let other = root.below("Bank Issuing CA");
         world.ca(&format!("other-{index}"), &other, &below("root"), &[]);
     }
+    // The last of them: nobody finds it first by the order of the configuration.
+    let issuing = root.below("Bank Issuing CA");
+    world.ca("issuing", &issuing, &below("root"), &[issuing.list(1, &[])]);
     world.trusts(&["issuing"]);
     assert!(world.verify(&[&issuing.leaf(CN).der]).is_ok());
     let mut params = crate::pki::leaf_params(CN);
