@@ -38,7 +38,7 @@ pub fn recalled_trust(config: &Config, now: Timestamp) -> Result<RecalledTrust, 
             unknown.push(format!("{} is not there yet: nothing was kept in it", state.value.display()));
         }
     }
-    let withdrawn = withdrawn::remembered(config, None).map_err(|error| vec![error])?;
+    let withdrawn = withdrawn::remembered(config).map_err(|error| vec![error])?;
     let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn };
     let loaded = trust::load_remembering(&config.cas, remembered, None, now)?;
     let mut live = reload::kept_live(config).map_err(|error| vec![error])?;

@@ -99,7 +99,7 @@ pub(super) fn compile(
     let mut errors = Vec::new();
     let mut keep = |found: Vec<ConfigError>| errors.extend(found);
     let keys = site::certified_keys(&config, provider).map_err(&mut keep).ok();
-    let withdrawn = withdrawn::remembered(&config, previous).map_err(|error| keep(vec![error])).ok();
+    let withdrawn = withdrawn::remembered(&config).map_err(|error| keep(vec![error])).ok();
     let kept = fetch::kept(&config);
     let loaded = withdrawn.and_then(|withdrawn| {
         let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn };

@@ -1,7 +1,6 @@
 //! Revocations that no CRL has any more, in the state folder: what was refused stays refused after a restart.
 
 use super::Gateway;
-use super::site::Snapshot;
 use crate::config::{Config, ConfigError};
 use crate::trust::withdrawn::{path, read, write};
 use crate::trust::{Withdrawn, WithdrawnBook};
@@ -11,15 +10,13 @@ use std::sync::{Mutex, PoisonError};
 #[derive(Debug, Default)]
 pub(super) struct KeptWithdrawn(Mutex<WithdrawnBook>);
 
-/// What the state folder has of CAs that the snapshot before does not know: all, at a start.
+/// What the state folder has. It counts for CAs whose lists the snapshot before does not have: all, at a start, and one
+/// that comes back with a key or a source of before.
 ///
 /// # Errors
 /// At `gateway.state_folder`: the file cannot be relied on, and who was revoked is not known.
-pub(super) fn remembered(config: &Config, previous: Option<&Snapshot>) -> Result<WithdrawnBook, ConfigError> {
-    let is_known = |old: &Snapshot| config.cas.iter().all(|ca| old.trust.authority_named(&ca.name).is_some());
-    let Some(folder) = config.gateway.state_folder.as_ref().filter(|_| !previous.is_some_and(is_known)) else {
-        return Ok(WithdrawnBook::new());
-    };
+pub(super) fn remembered(config: &Config) -> Result<WithdrawnBook, ConfigError> {
+    let Some(folder) = &config.gateway.state_folder else { return Ok(WithdrawnBook::new()) };
     read(&folder.value).map_err(|why| ConfigError {
         place: folder.place.clone(),
         message: format!("{}: {why}", path(&folder.value).display()),

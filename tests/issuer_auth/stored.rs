@@ -15,7 +15,7 @@ use sekisho::issuer::profile::RoleName;
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{
     Ask, CompletedRow, Contact, ContractRow, CredentialOwner, CredentialRow, Everyone, Store, UserRow, Write, change,
-    open,
+    init, open,
 };
 use sekisho::pki::fingerprint::sha256;
 use sekisho::pki::time::Timestamp;
@@ -31,6 +31,9 @@ async fn node(folder: &Path) -> (Arc<dyn Store>, BuiltIn) {
     let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
     let url = placed(StoreUrl::Sqlite(folder.join("issuer.db")));
     let config = StoreConfig { url, connections: 2, waiting: 100, together: 10 };
+    if !folder.join("issuer.db").exists() {
+        init(&config, secret.clone()).await.unwrap();
+    }
     let store = open(&config, secret.clone()).await.unwrap();
     (store.clone(), BuiltIn::new(store, secret, 2))
 }

@@ -130,7 +130,7 @@ fn an_intermediate_is_made_below_a_ca_whose_key_opens() {
     }
     std::fs::set_permissions(folder.join("pki/root/root.key"), Permissions::from_mode(0o640)).unwrap();
     let (made, shown) = issue("root-passphrase", &[]);
-    assert!(!made && shown.contains("0640 lets others than its owner at it"), "{shown}");
+    assert!(!made && shown.contains("its mode is 0640: others can read it"), "{shown}");
     std::fs::set_permissions(folder.join("pki/root/root.key"), Permissions::from_mode(0o400)).unwrap();
 
     let (made, shown) = issue("root-passphrase", &["--key", "p384"]);
@@ -150,7 +150,7 @@ fn an_init_that_fails_leaves_nothing() {
     std::fs::write(folder.join("file"), "").unwrap();
     let too_long = "x".repeat(65);
     for (line, expected) in [
-        (with("--root-passphrase-file", "open"), "0644 lets others"),
+        (with("--root-passphrase-file", "open"), "its mode is 0644: others can read it"),
         (with("--passphrase-variable", "SEKISHO_NO_SUCH_VARIABLE"), "is not set"),
         (with("--country", "Japan"), "Country"),
         (with("--root-name", " "), "CommonName is empty"),

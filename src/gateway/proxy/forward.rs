@@ -238,7 +238,8 @@ impl<'a> Forwarding<'a> {
                 writer.become_raw();
                 while let Some(piece) = body.next().await? {
                     self.still_connected()?;
-                    writer.piece(piece).await?;
+                    // An application that reads no more would otherwise hold the connection longer than its client.
+                    taken_in_time(self.admitted.pool.config().write_timeout, writer.piece(piece)).await?;
                 }
                 return Ok(());
             }

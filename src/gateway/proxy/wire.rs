@@ -109,7 +109,8 @@ pub(super) fn is_request_line(head: &[u8]) -> bool {
     !method.is_empty()
         && method.iter().all(is_token)
         && !target.is_empty()
-        && target.iter().all(u8::is_ascii_graphic)
+        // A fragment is never sent (RFC 9112 section 3.2).
+        && target.iter().all(|byte| byte.is_ascii_graphic() && *byte != b'#')
         && matches!(version, b"HTTP/1.1" | b"HTTP/1.0")
 }
 
@@ -142,7 +143,8 @@ pub(super) fn take_answer(head: &mut ResponseHeader, to_head: bool) -> Result<Bo
     let length = field(&head.headers, &header::CONTENT_LENGTH)?.map(content_length).transpose()?;
     take_hop_by_hop(head);
     let has_none = to_head || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    if head.status == StatusCode::NO_CONTENT || chunked {
+    // RFC 9110 section 8.6: neither of them has a length.
+    if head.status == StatusCode::NO_CONTENT || head.status.is_informational() || chunked {
         head.remove_header(&header::CONTENT_LENGTH);
     }
     Ok(match length {

@@ -36,6 +36,7 @@ fn a_request_line_has_three_parts_and_nothing_to_repair() {
         "GET /a HTTP/1.1 ",
         "GET /a",
         "GET /a\tb HTTP/1.1",
+        "GET /a#b HTTP/1.1",
         "GET /\u{e9} HTTP/1.1",
         "GET /a HTTP/2.0",
         "GET /a HTTP/1.2",

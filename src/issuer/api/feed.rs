@@ -53,7 +53,7 @@ pub(super) struct AcknowledgementBody {
     #[schema(max_length = 16)]
     mark: String,
     /// Which gateway it is of those with its certificate, as it said when it asked for the feed.
-    #[schema(pattern = "^[0-9a-f]{16}$")]
+    #[schema(pattern = "^[0-9a-f]{16}$", max_length = 16)]
     instance: Option<String>,
     /// The issuer IDs of the authorities for which the feed is in force there, as messages have them.
     #[schema(max_items = 256)]
