@@ -200,7 +200,9 @@ fn every_test_of_the_feature_table_is_there() {
             let of_tokio = source.contains(&format!("]\nasync fn {name}() {{")) && source.contains("#[tokio::test");
             // Named in a macro that runs it on both databases.
             let on_both = source.contains(&format!("    {name},\n")) && source.contains(&format!("\nasync fn {name}("));
-            assert!(plain || of_tokio || on_both, "{file}.rs has no test {name}");
+            // In proptest!.
+            let of_property = source.contains(&format!("    #[test]\n    fn {name}("));
+            assert!(plain || of_tokio || on_both || of_property, "{file}.rs has no test {name}");
         }
     }
 }

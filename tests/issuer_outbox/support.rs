@@ -159,6 +159,7 @@ impl Bank {
             together: 16,
         };
         let secret = Arc::new(ServiceSecret::new(&[7; 32]).unwrap());
+        store::init(&config, secret.clone()).await.unwrap();
         let store = store::open(&config, secret).await.unwrap();
         let bank = Self { store, profiles: Arc::new(profiles()), _folder: folder };
         let contract = ContractRow {

@@ -92,10 +92,12 @@ fn what_is_wrong_with_a_key_is_said_at_its_place_and_nothing_of_it() {
         assert_eq!(error(folder.path(), std::slice::from_ref(&config)), expected);
     };
     set_mode(&key, 0o640);
-    said("authority[0].key: issuing.key: its mode 0640 lets others than its owner at it; chmod 600");
+    said("authority[0].key: issuing.key: its mode is 0640: others can read it; make it 0600: chmod 600 issuing.key");
     set_mode(&key, 0o600);
     set_mode(&passphrase, 0o604);
-    said("authority[0].passphrase_file: passphrase: its mode 0604 lets others than its owner at it; chmod 600");
+    said(
+        "authority[0].passphrase_file: passphrase: its mode is 0604: others can read it; make it 0600: chmod 600 passphrase",
+    );
     secret(&passphrase, "another horse battery staple");
     set_mode(&passphrase, 0o600);
     said("authority[0].key: issuing.key: the passphrase is wrong or the file is damaged");
@@ -107,9 +109,9 @@ fn what_is_wrong_with_a_key_is_said_at_its_place_and_nothing_of_it() {
     secret(&key, "nothing");
     said("authority[0].key: issuing.key: it is not one PEM block ENCRYPTED PRIVATE KEY");
     std::fs::remove_file(&key).unwrap();
-    said("authority[0].key: issuing.key: it cannot be read: No such file or directory (os error 2)");
+    said("authority[0].key: issuing.key: cannot be read: No such file or directory (os error 2)");
     std::fs::remove_file(&passphrase).unwrap();
-    said("authority[0].passphrase_file: passphrase: it cannot be read: No such file or directory (os error 2)");
+    said("authority[0].passphrase_file: passphrase: cannot be read: No such file or directory (os error 2)");
 }
 
 #[test]
