@@ -4,6 +4,7 @@ use crate::stand::Client;
 use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf};
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::client::TlsStream;
 
 const DATA: u8 = 0;
@@ -18,6 +19,8 @@ const END_HEADERS: u8 = 4;
 pub struct Frames {
     write: WriteHalf<TlsStream<TcpStream>>,
     read: Option<ReadHalf<TlsStream<TcpStream>>>,
+    /// Takes what comes; ends with the connection.
+    taker: JoinSet<()>,
     site: &'static str,
     next: u32,
 }
@@ -27,7 +30,7 @@ impl Frames {
     pub async fn connect(client: &Client, window: u32) -> io::Result<Self> {
         let (read, mut write) = tokio::io::split(client.connect().await?);
         write.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
-        let mut frames = Self { write, read: Some(read), site: client.site(), next: 1 };
+        let mut frames = Self { write, read: Some(read), taker: JoinSet::new(), site: client.site(), next: 1 };
         let setting = [&[0, 4], &window.to_be_bytes()[..]].concat();
         frames.send(SETTINGS, 0, 0, &setting).await?;
         // The connection's own window opened as far as it goes.
@@ -35,10 +38,10 @@ impl Frames {
         Ok(frames)
     }
 
-    /// Reads and forgets whatever comes, in a task of its own, so that the gateway's writes are never what waits.
+    /// Reads and forgets whatever comes, in a task that ends with the connection, so that the gateway's writes are never what waits.
     pub fn take_everything(&mut self) {
         if let Some(mut read) = self.read.take() {
-            tokio::spawn(async move {
+            self.taker.spawn(async move {
                 let mut buffer = [0; 16 * 1024];
                 while read.read(&mut buffer).await.is_ok_and(|count| count > 0) {}
             });
