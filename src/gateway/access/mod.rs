@@ -109,7 +109,7 @@ impl RouteTable {
     /// refused everywhere: its answer would show the client what the gateway tells the application (RFC 9110 section
     /// 9.3.8).
     ///
-    /// Where the path in folded form ([`fold`]) leads to routes of other paths, the client must meet the requirements of
+    /// Where the path in folded form (`fold`) leads to routes of other paths, the client must meet the requirements of
     /// these too, and the method must be one of theirs: the application may take it for one of their pages.
     pub fn find(&self, path: &str, method: &Method) -> RouteMatch<'_> {
         let path = match RoutePath::parse(path) {
