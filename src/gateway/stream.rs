@@ -71,6 +71,11 @@ impl ClientStream {
 }
 
 impl ClientStream {
+    /// Whether the client has ended its side or the connection was reset, though octets before that are still unread.
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.tls.get_ref().0.has_hung_up()
+    }
+
     /// Keeps the limit that a write tells of, if it is the last of an HTTP/2 connection.
     fn listen(&self, octets: &[u8]) {
         if self.connection.tls.http2 {

@@ -5,10 +5,10 @@ use super::session::Session;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, RawFd};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite, BufWriter, ReadBuf};
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, BufWriter, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Octets of the write buffer: a ticket, a header and a short body in their TLS records. It is paid for by every idle
@@ -32,6 +32,16 @@ impl BufferedTcp {
     /// the server's first frame of HTTP/2. Sent by themselves they would wake the client for nothing.
     pub(super) fn let_tickets_wait(&mut self, handshake: Arc<Session>) {
         self.handshake = Some(handshake);
+    }
+
+    /// Whether the peer has ended its side or the connection was reset, whatever is still to be read before that: the
+    /// runtime keeps what the kernel told it last, so nothing is asked for and nothing is read.
+    pub(super) fn has_hung_up(&self) -> bool {
+        let ready = pin!(self.tcp.get_ref().ready(Interest::READABLE));
+        match ready.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(ready) => ready.is_ok_and(|ready| ready.is_read_closed()),
+            Poll::Pending => false,
+        }
     }
 }
 

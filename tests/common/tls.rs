@@ -137,6 +137,16 @@ impl TlsConnection {
         self.stream.sock.set_write_timeout(Some(timeout)).unwrap();
     }
 
+    /// Ends this side of TCP and goes on reading.
+    pub fn end_sending(&self) {
+        self.stream.sock.shutdown(std::net::Shutdown::Write).unwrap();
+    }
+
+    /// Goes away without a word: a reset.
+    pub fn reset(self) {
+        socket2::SockRef::from(&self.stream.sock).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    }
+
     /// Sends octets as they are.
     ///
     /// # Errors

@@ -119,6 +119,44 @@ fn a_request_whose_client_goes_away_before_the_answer_ends_in_both_versions() {
     wait_until("their connections are closed", || descriptors(&gateway) <= before + 1);
 }
 
+/// Far more is pipelined than may be read ahead: what is unread stands before the client's end.
+#[test]
+fn a_client_that_goes_behind_many_pipelined_requests_ends_the_one_under_way() {
+    let upstream = Strict::http1();
+    let pki = TestPki::new();
+    let pool = format!("peers = [\"{}\"]\nread_timeout = \"1h\"\nrequests_in_flight_per_peer = 1", upstream.address);
+    let gateway = gateway(&pki, &pool, "requests_in_flight_per_certificate = 1");
+    let client = TlsClient::new(&pki, Some("client-good"), Version::Tls13);
+    // The upstream's connection that is kept for it stays.
+    assert_eq!(client.get(&gateway, HOST, "/before").unwrap().0.status, 200);
+    let before = descriptors(&gateway);
+    let pipelined = format!("GET /behind HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let pipelined = pipelined.repeat(64 * 1024 / pipelined.len());
+    for end in ["reset", "end"] {
+        let path = format!("/mute/{end}");
+        let mut connection = client.connect(&gateway, HOST).unwrap();
+        connection.send(format!("GET {path} HTTP/1.1\r\nHost: {HOST}\r\n\r\n{pipelined}").as_bytes()).unwrap();
+        upstream.wait_for(&path);
+        let half = match end {
+            "reset" => {
+                connection.reset();
+                None
+            }
+            _ => {
+                connection.end_sending();
+                Some(connection)
+            }
+        };
+        gateway.record(&path, |record| record["path"] == path.as_str() && record["status"] == 0);
+        drop(half);
+        wait_until("its place is free, and its peer's", || {
+            client.get(&gateway, HOST, "/next").is_ok_and(|(answer, _)| answer.status == 200)
+        });
+        wait_until("its descriptors are free", || descriptors(&gateway) <= before);
+    }
+    assert!(upstream.requests("/behind").is_empty(), "nobody waits for their answers");
+}
+
 /// cloudflare/pingora#635.
 #[test]
 fn a_client_that_leaves_inside_a_chunk_ends_its_request() {

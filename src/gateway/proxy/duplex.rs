@@ -1,12 +1,13 @@
 //! One transport that is read and written at the same time, and given back bytes that were read too far.
 
+use crate::gateway::stream::ClientStream;
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
 use pingora_core::protocols::raw_connect::ProxyDigest;
 use pingora_core::protocols::tls::SslDigest;
 use pingora_core::protocols::{
-    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
+    ALPN, GetProxyDigest, GetSocketDigest, GetTimingDigest, IO, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
@@ -14,10 +15,16 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::sleep;
 
 /// Bytes read ahead of their time while a peer is watched for its end. What is more waits in the kernel.
 const MAX_AHEAD: usize = 4096;
+
+/// How often it is looked whether a peer is still there of which nothing more may be read ahead. What was not read hides
+/// its end from whoever waits for something to read, but not from who asks for the state of the socket.
+const LOOK_AFTER: Duration = Duration::from_millis(100);
 
 /// A handle to a transport; all of its handles belong to one task.
 ///
@@ -78,31 +85,45 @@ impl Duplex {
         .await
     }
 
-    /// Waits until the peer has ended its side or the transport is broken. Keeps what comes meanwhile, and waits for
-    /// ever once that is as much as may be kept.
+    /// Waits until the peer has ended its side or the transport is broken. Keeps what comes meanwhile; once that is as
+    /// much as may be kept, the end is seen by the state of the socket, wherever in the unread it stands.
     pub(super) async fn ended(&self) -> io::Error {
-        poll_fn(|cx| {
-            let mut transport = self.lock();
-            let transport = &mut *transport;
-            while transport.ahead.len() < MAX_AHEAD {
-                let mut room = [const { MaybeUninit::uninit() }; 1024];
-                let mut buffer = ReadBuf::uninit(&mut room);
-                if let Err(error) = ready!(Pin::new(&mut transport.stream).poll_read(cx, &mut buffer)) {
-                    return Poll::Ready(error);
-                }
-                if buffer.filled().is_empty() {
-                    transport.ended = true;
-                    return Poll::Ready(io::ErrorKind::UnexpectedEof.into());
-                }
-                transport.ahead.extend_from_slice(buffer.filled());
-            }
-            Poll::Pending
-        })
-        .await
+        if let Some(error) = poll_fn(|cx| self.lock().poll_end(cx)).await {
+            return error;
+        }
+        while !self.lock().has_hung_up() {
+            sleep(LOOK_AFTER).await;
+        }
+        io::ErrorKind::UnexpectedEof.into()
     }
 
     fn lock(&self) -> MutexGuard<'_, Transport> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport {
+    /// The peer's end; none once as much was read ahead as may be kept.
+    fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Error>> {
+        while self.ahead.len() < MAX_AHEAD {
+            let mut room = [const { MaybeUninit::uninit() }; 1024];
+            let mut buffer = ReadBuf::uninit(&mut room);
+            if let Err(error) = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer)) {
+                return Poll::Ready(Some(error));
+            }
+            if buffer.filled().is_empty() {
+                self.ended = true;
+                return Poll::Ready(Some(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.ahead.extend_from_slice(buffer.filled());
+        }
+        Poll::Ready(None)
+    }
+
+    /// Whether a client has ended its side, or its connection was reset, whatever of it is still to be read.
+    fn has_hung_up(&self) -> bool {
+        let stream: &dyn IO = &*self.stream;
+        stream.as_any().downcast_ref().is_some_and(ClientStream::has_hung_up)
     }
 }
 
