@@ -134,9 +134,17 @@ fn a_page_for_users_is_for_users_in_every_spelling_that_an_application_may_fold(
             TlsClient::new(&setup.pki, Some(client), Version::Tls13).connect(&setup.gateway, HOST).unwrap();
         connection.get(HOST, path).unwrap().status
     };
-    for path in
-        ["/users", "/USERS", "/users.json", "/users::$DATA", "/%EF%BD%95sers", "/us%C2%ADers", "/users%3a%3a$DATA"]
-    {
+    for path in [
+        "/users",
+        "/USERS",
+        "/users.json",
+        "/users::$DATA",
+        "/%EF%BD%95sers",
+        "/us%C2%ADers",
+        "/users%3a%3a$DATA",
+        "/(S(abc))/users",
+        "/%E2%88%95users",
+    ] {
         assert_eq!(status("client-no-user-id", path), 403, "{path}");
         let before = setup.app.requests().len();
         assert_ne!(status("client-good", path), 403, "{path}");
@@ -146,6 +154,15 @@ fn a_page_for_users_is_for_users_in_every_spelling_that_an_application_may_fold(
             "{path}"
         );
     }
+}
+
+#[test]
+fn what_could_be_the_short_name_of_a_page_for_users_is_refused_and_reaches_nobody() {
+    let setup = Setup::new();
+    for path in ["/users~1", "/USERS~1.ASP", "/(S(abc))users"] {
+        assert_eq!(connect(&setup).get(HOST, path).unwrap().status, 400, "{path}");
+    }
+    assert!(setup.app.requests().is_empty());
 }
 
 #[test]

@@ -110,7 +110,8 @@ impl RouteTable {
     /// 9.3.8).
     ///
     /// Where the path in folded form (`fold`) leads to routes of other paths, the client must meet the requirements of
-    /// these too, and the method must be one of theirs: the application may take it for one of their pages.
+    /// these too, and the method must be one of theirs: the application may take it for one of their pages. Where it could
+    /// be the DOS short name of such a page, nobody can tell which, and it is refused.
     pub fn find(&self, path: &str, method: &Method) -> RouteMatch<'_> {
         let path = match RoutePath::parse(path) {
             Ok(path) => path,
@@ -151,6 +152,9 @@ impl RouteTable {
             return Ok(Vec::new());
         }
         let folded = fold::folded(path)?;
+        if fold::before_short_name(&folded).is_some_and(|folder| self.guards_below(folder)) {
+            return Err(PathError::ShortName);
+        }
         let mut prefix = first_segments(&folded, self.deepest);
         let mut others = Vec::new();
         // Whoever wrote both `/users` and `/users.json` means them to differ: nothing is added to the one that is met.
@@ -163,6 +167,13 @@ impl RouteTable {
             }
         }
         Ok(others)
+    }
+
+    /// Whether a path below this one, folded like it, keeps any client or method out.
+    fn guards_below(&self, folder: &str) -> bool {
+        let guards = |at: &PathRoutes| at.routes.iter().any(CompiledRoute::is_guarded);
+        let below = |at: &PathRoutes| at.folded.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        self.paths.values().any(|at| below(at) && guards(at))
     }
 
     fn longest(&self, path: &str) -> Option<&PathRoutes> {
@@ -243,6 +254,10 @@ impl CompiledRoute {
     /// How long an answer may finish whose client's own certificate is revoked meanwhile.
     pub fn finish(&self) -> Option<Duration> {
         self.finish
+    }
+
+    fn is_guarded(&self) -> bool {
+        !self.require.is_empty() || !self.methods.is_empty()
     }
 
     /// Whether a client with this identity, or without one, may take the route.

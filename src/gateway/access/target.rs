@@ -50,6 +50,10 @@ pub enum PathError {
     Encoding,
     /// A path parameter that would lead to another route.
     Parameter,
+    /// `(S(…))` with more behind it in its segment.
+    Cookieless,
+    /// What could be the DOS short name of a page that is not everybody's.
+    ShortName,
 }
 
 impl<'a> Target<'a> {
@@ -191,6 +195,8 @@ impl fmt::Display for PathError {
             Self::Character => "the path has a character that must be encoded",
             Self::Encoding => "the path's percent-encoding is not UTF-8, or is double",
             Self::Parameter => "a path parameter would lead to another route",
+            Self::Cookieless => "a path segment begins with what ASP.NET leaves out",
+            Self::ShortName => "a path segment could be the DOS short name of a page with requirements",
         })
     }
 }

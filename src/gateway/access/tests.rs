@@ -128,6 +128,14 @@ fn a_path_that_an_application_may_fold_to_a_guarded_page_needs_what_that_page_ne
         "/%EF%BC%8Fusers",
         "/users%C2%A5x",
         "/USERS/other",
+        "/(S(abc))/users",
+        "/(S(abc))/USERS.aspx",
+        "/(A(b)S(c)F(d))/(S(e))/users/x",
+        "/users/(S(abc))",
+        "/%E2%88%95users",
+        "/users%E2%81%84x",
+        "/users%E2%88%96help.html",
+        "/u%CF%83ers",
     ] {
         assert_eq!(check(path, Some(&contract)), Err(Reason::NotPermitted), "{path}");
         assert_eq!(check(path, None), Err(Reason::NoCertificate), "{path}");
@@ -146,6 +154,26 @@ fn a_path_that_an_application_may_fold_to_a_guarded_page_needs_what_that_page_ne
     assert_eq!(&**matched.route.pool(), "/", "it goes where it is written");
     let evidence = matched.check(Some(&contract)).unwrap_err().evidence;
     assert!(evidence.starts_with("by another reading of its path, route /users requires"), "{evidence}");
+}
+
+#[test]
+fn what_could_be_the_short_name_of_a_guarded_page_is_refused() {
+    let of = |table: &RouteTable, path: &str| found(table, path, &Method::GET);
+    for path in ["/users~1", "/USERS~1.ASP/x", "/%75sers%7e2", "/a1b2c3~4", "/(S(x))/report~1"] {
+        assert_eq!(of(&guarded(), path), Err("ShortName".to_owned()), "{path}");
+    }
+    for path in ["/(S(x))users", "/a/(S(x))b"] {
+        assert_eq!(of(&guarded(), path), Err("Cookieless".to_owned()), "{path}");
+    }
+    // Nobody is kept out of what could be meant there.
+    for path in ["/~tanaka", "/x/report~1.pdf", "/users/x~1", "/users~", "/a~1b"] {
+        assert!(of(&guarded(), path).is_ok(), "{path}");
+    }
+    let open = RouteTable::new(&[route("/", &[], "root"), route("/users", &[], "users")]);
+    assert_eq!(of(&open, "/users~1"), Ok("root".to_owned()));
+    let deep = RouteTable::new(&[route("/", &[], "root"), route("/a/b", &[Method::GET], "b")]);
+    assert_eq!(of(&deep, "/A/b~1"), Err("ShortName".to_owned()));
+    assert_eq!(of(&deep, "/c/b~1"), Ok("root".to_owned()));
 }
 
 #[test]
@@ -345,8 +373,9 @@ proptest! {
         parts in proptest::collection::vec(proptest::sample::select(vec![
             "/", "/", "users", "USERS", "Users", "ｕｓｅｒｓ", "reports", "/Reports", "administrators", "adm\u{131}nistrators", ".json",
             ".HTML", ".html", "::$DATA", ":x", "\u{ad}", "\u{200b}", "\u{3000}", " ", "public", "Help", "help", "x", "…", "¥", "／", "．",
+            "/(S(x))", "/(A(b)F(c))", "(S(x))", "\u{2215}", "\u{2216}", "~1", "σ", "u", "ers",
         ]), 0..8),
-        folds in proptest::collection::vec(any::<bool>(), 6),
+        folds in proptest::collection::vec(any::<bool>(), 9),
     ) {
         let table = guarded();
         let plain = format!("/{}", parts.concat());
@@ -355,7 +384,7 @@ proptest! {
             _ => format!("%{byte:02X}"),
         }).collect();
         if let RouteMatch::Route(matched) = table.find(&encoded, &Method::GET) {
-            let folds: [bool; 6] = folds.try_into().unwrap();
+            let folds: [bool; 9] = folds.try_into().unwrap();
             let served = as_a_folding_application_reads(&plain, folds);
             // Its page: that of the longest route which it reads so.
             let pages = table.paths.values().flat_map(|at| &at.routes);
@@ -377,8 +406,12 @@ proptest! {
     }
 }
 
-/// An application that folds case, normalises (NFKC), drops what has no width, cuts extensions, cuts streams, trims.
-fn as_a_folding_application_reads(path: &str, [case, nfkc, invisible, extension, stream, trim]: [bool; 6]) -> String {
+/// An application that folds case, normalises (NFKC), drops what has no width, cuts extensions, cuts streams, trims, fits
+/// to a code page, leaves out ASP.NET's sessions, knows short names.
+fn as_a_folding_application_reads(
+    path: &str,
+    [case, nfkc, invisible, extension, stream, trim, fit, sessions, short]: [bool; 9],
+) -> String {
     use unicode_normalization::UnicodeNormalization as _;
     let mut path = path.to_owned();
     if invisible {
@@ -387,8 +420,17 @@ fn as_a_folding_application_reads(path: &str, [case, nfkc, invisible, extension,
     if nfkc {
         path = path.nfkc().collect();
     }
+    if fit {
+        path = path.replace(['\u{2215}', '\u{2216}'], "/").replace('σ', "s");
+    }
     if case {
         path = path.to_uppercase().to_lowercase();
+    }
+    if sessions {
+        // As a text, joining what stands around it.
+        for place in ["/(S(x))", "/(A(b)F(c))", "/(s(x))", "/(a(b)f(c))"] {
+            path = path.replace(place, "");
+        }
     }
     let mut segments: Vec<String> = path.split('/').map(str::to_owned).collect();
     for segment in &mut segments {
@@ -400,6 +442,9 @@ fn as_a_folding_application_reads(path: &str, [case, nfkc, invisible, extension,
         }
         if trim {
             *segment = segment.trim_matches([' ', '.']).to_owned();
+        }
+        if short && let Some(long) = segment.strip_suffix("~1") {
+            *segment = long.to_owned();
         }
     }
     segments.iter().filter(|segment| !segment.is_empty()).flat_map(|segment| ["/", segment]).collect()
