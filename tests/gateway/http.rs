@@ -161,8 +161,8 @@ fn what_could_be_the_short_name_of_a_page_for_users_is_refused_and_reaches_nobod
     let setup = Setup::new();
     for path in ["/users~1", "/USERS~1.ASP", "/(S(abc))users"] {
         assert_eq!(connect(&setup).get(HOST, path).unwrap().status, 400, "{path}");
+        assert_eq!(reached(&setup.app, path), 0, "{path}");
     }
-    assert!(setup.app.requests().is_empty());
 }
 
 #[test]
