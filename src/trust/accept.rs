@@ -5,7 +5,9 @@ use super::authority::AuthorityFacts;
 use super::background::make_way;
 use super::lists::{Content, RevocationList};
 use super::revoked::RevokedIndex;
-use crate::pki::crl::{CertificateList, CrlError, Scope, SignatureError};
+use crate::pki::crl::{
+    CertificateList, CrlError, MalformedList, NotUnderstood, RevocationListHeader, Scope, SignatureError, SignedList,
+};
 use crate::pki::name::DistinguishedName;
 use crate::pki::time::Timestamp;
 use std::sync::Arc;
@@ -27,43 +29,70 @@ pub(super) struct Rejection {
 /// Judges one list. Its signature is verified here, once.
 ///
 /// The order is that of trust: name, key, and only then what the list says. A list that is validly signed and not
-/// understood is accepted as that, for it must close its CA.
+/// understood, or malformed, is accepted as that, for it must close its CA. Whatever nobody signed is only rejected:
+/// anybody could have made it.
 pub(super) fn examine(
     der: &[u8],
     file: &Arc<str>,
     authorities: &[AuthorityFacts],
     now: Timestamp,
 ) -> Result<RevocationList, Rejection> {
-    let list = CertificateList::parse(der).map_err(|error| malformed(None, &error))?;
-    let signer = signer(&list, authorities)?;
-    let ca = &signer.name;
-    let header = list.header();
-    if header.this_update > now.plus_seconds(CLOCK_SKEW_SECONDS) {
-        return Err(Rejection {
-            kind: AlarmKind::FromTheFuture,
-            ca: Some(Arc::clone(ca)),
-            message: format!("its thisUpdate {} lies in the future: it is {now}", header.this_update),
-        });
-    }
-    let content = match &header.scope {
-        Scope::NotUnderstood(what) => Content::NotUnderstood(what.clone()),
-        Scope::Complete | Scope::Partial(_) => match RevokedIndex::build(&list) {
-            Ok(index) => Content::Index(index),
-            Err(CrlError::NotUnderstood(what)) => Content::NotUnderstood(what),
-            Err(error) => return Err(malformed(Some(ca), &error)),
-        },
-    };
-    Ok(RevocationList {
+    let accepted = |signer: &AuthorityFacts, header: &RevocationListHeader, content| RevocationList {
         number: header.number.map(|number| number.to_string().into()),
         header: header.clone(),
         signer: signer.key(),
         file: Arc::clone(file),
         content,
+    };
+    match CertificateList::parse(der) {
+        Ok(list) => {
+            let signer = signer(list.signed(), list.header(), authorities)?;
+            not_from_the_future(list.header(), signer, now)?;
+            Ok(accepted(signer, list.header(), content(&list)))
+        }
+        Err(error) => {
+            let list = MalformedList::parse(der, &error).ok_or_else(|| malformed(&error))?;
+            let signer = signer(list.signed(), list.header(), authorities).map_err(|_| malformed(&error))?;
+            not_from_the_future(list.header(), signer, now)?;
+            let content = Content::NotUnderstood(NotUnderstood::Malformed(Box::new(error)));
+            Ok(accepted(signer, list.header(), content))
+        }
+    }
+}
+
+fn content(list: &CertificateList<'_>) -> Content {
+    let built = match &list.header().scope {
+        Scope::NotUnderstood(what) => Err(CrlError::NotUnderstood(what.clone())),
+        Scope::Complete | Scope::Partial(_) => RevokedIndex::build(list),
+    };
+    match built {
+        Ok(index) => Content::Index(index),
+        Err(CrlError::NotUnderstood(what)) => Content::NotUnderstood(what),
+        Err(error) => Content::NotUnderstood(NotUnderstood::Malformed(Box::new(error))),
+    }
+}
+
+fn not_from_the_future(
+    header: &RevocationListHeader,
+    signer: &AuthorityFacts,
+    now: Timestamp,
+) -> Result<(), Rejection> {
+    if header.this_update <= now.plus_seconds(CLOCK_SKEW_SECONDS) {
+        return Ok(());
+    }
+    Err(Rejection {
+        kind: AlarmKind::FromTheFuture,
+        ca: Some(Arc::clone(&signer.name)),
+        message: format!("its thisUpdate {} lies in the future: it is {now}", header.this_update),
     })
 }
 
 /// The CA whose key signed a list: bound to the key, not only to the name.
-fn signer<'a>(list: &CertificateList<'_>, authorities: &'a [AuthorityFacts]) -> Result<&'a AuthorityFacts, Rejection> {
+fn signer<'a>(
+    list: &SignedList<'_>,
+    header: &RevocationListHeader,
+    authorities: &'a [AuthorityFacts],
+) -> Result<&'a AuthorityFacts, Rejection> {
     // RFC 5280 section 7.1: the same name may be spelled in other octets.
     let issuer = DistinguishedName::parse(list.issuer_der()).ok();
     let is_named = |one: &&AuthorityFacts| issuer.as_ref() == Some(one.certificate.subject());
@@ -77,7 +106,7 @@ fn signer<'a>(list: &CertificateList<'_>, authorities: &'a [AuthorityFacts]) -> 
         });
     };
     // The key identifier is only a hint, to hash a long list once and not once a key.
-    let hint = list.header().authority_key_identifier.as_deref();
+    let hint = header.authority_key_identifier.as_deref();
     named.sort_by_key(|one| hint.is_some() && one.certificate.subject_key_identifier() != hint);
     let mut failure = SignatureError::Invalid;
     for one in named {
@@ -98,6 +127,6 @@ fn signer<'a>(list: &CertificateList<'_>, authorities: &'a [AuthorityFacts]) -> 
     Err(Rejection { kind: AlarmKind::BadSignature, ca: Some(Arc::clone(&first.name)), message: failure.to_string() })
 }
 
-fn malformed(ca: Option<&Arc<str>>, error: &CrlError) -> Rejection {
-    Rejection { kind: AlarmKind::Malformed, ca: ca.map(Arc::clone), message: error.to_string() }
+fn malformed(error: &CrlError) -> Rejection {
+    Rejection { kind: AlarmKind::Malformed, ca: None, message: error.to_string() }
 }

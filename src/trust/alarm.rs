@@ -21,7 +21,7 @@ pub struct Alarm {
 pub enum AlarmKind {
     /// The file or folder cannot be read, or is beyond a limit.
     Unreadable,
-    /// Not a revocation list: garbage, truncated, or against the profile.
+    /// Not a revocation list: garbage, truncated, or against the profile. One that is validly signed closes its CA.
     Malformed,
     /// Its signature is not that of a CA of its issuer's name.
     BadSignature,

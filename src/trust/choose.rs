@@ -38,14 +38,14 @@ pub(super) struct Chosen {
 impl Candidates<'_> {
     /// The choice.
     pub(super) fn choose(mut self, alarms: &mut Vec<Alarm>) -> Chosen {
-        self.offered.retain(|list| match self.policy.admit(&list.header) {
+        self.offered.retain(|list| match list.admitted_by(self.policy) {
             Ok(()) => true,
             Err((kind, message)) => {
                 alarms.push(alarm(self.authority, list, kind, message.to_owned()));
                 false
             }
         });
-        self.before.retain(|list| self.policy.admit(&list.header).is_ok());
+        self.before.retain(|list| list.admitted_by(self.policy).is_ok());
         let mut scopes: Vec<&Scope> = Vec::new();
         for list in self.offered.iter().chain(&self.before) {
             if is_index(list) && !scopes.contains(&&list.header.scope) {
@@ -98,7 +98,7 @@ impl Candidates<'_> {
     fn not_understood(&self, lists: &[InForce], alarms: &mut Vec<Alarm>) -> Vec<Arc<RevocationList>> {
         let closes = |list: &&&Arc<RevocationList>| !is_index(list) && !superseded(list, lists);
         let mut closing: Vec<_> = self.offered.iter().filter(closes).map(|list| Arc::clone(list)).collect();
-        for list in self.before.iter().filter(closes) {
+        for list in self.before.iter().filter(closes).filter(|list| !self.is_succeeded(list, lists)) {
             if !closing.iter().any(|one| one.header.identity == list.header.identity) {
                 let message = "its source has no such list any more, nor a newer one; it is still not understood";
                 alarms.push(alarm(self.authority, list, AlarmKind::RolledBack, message.to_owned()));
@@ -110,6 +110,16 @@ impl Candidates<'_> {
         });
         closing.truncate(MAX_CLOSING);
         closing
+    }
+
+    /// Whether a list came since a malformed one that says nothing of its own time: one that is newer than all that was
+    /// in force with it.
+    fn is_succeeded(&self, list: &RevocationList, lists: &[InForce]) -> bool {
+        may_supersede(list, lists).filter(|one| !list.header.is_comparable_with(&one.newest().header)).any(|one| {
+            let of_scope = |old: &&&Arc<RevocationList>| is_index(old) && old.header.scope == one.list.header.scope;
+            let is_newer = |old: &Arc<RevocationList>| one.newest().header.order(&old.header) == Ordering::Greater;
+            self.before.iter().filter(of_scope).all(|old| is_newer(old))
+        })
     }
 
     fn in_force(
@@ -183,14 +193,19 @@ const fn is_index(list: &RevocationList) -> bool {
 ///
 /// A delta list with the number of a full one says the same (RFC 5280 section 5.2.3).
 fn superseded(list: &RevocationList, lists: &[InForce]) -> bool {
-    lists.iter().filter(|one| one.is_complete() || one.list.header.scope == list.header.scope).any(|one| {
-        match list.header.order(&one.newest().header) {
-            Ordering::Less if list.header.must_agree_with(&one.newest().header) => false,
-            Ordering::Less => true,
-            Ordering::Equal => list.header.kind() == ListKind::Delta,
-            Ordering::Greater => false,
+    may_supersede(list, lists).any(|one| match list.header.order(&one.newest().header) {
+        Ordering::Less if list.header.must_agree_with(&one.newest().header) => false,
+        Ordering::Less => true,
+        Ordering::Equal => {
+            list.header.kind() == ListKind::Delta && list.header.is_comparable_with(&one.newest().header)
         }
+        Ordering::Greater => false,
     })
+}
+
+/// The lists that speak of all certificates that one that is not understood may speak of.
+fn may_supersede<'a>(list: &RevocationList, lists: &'a [InForce]) -> impl Iterator<Item = &'a InForce> {
+    lists.iter().filter(|one| one.is_complete() || one.list.header.scope == list.header.scope)
 }
 
 /// Number and time of a list, for messages.

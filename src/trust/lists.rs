@@ -1,5 +1,7 @@
 //! Accepted lists, and a list in force with the delta that brings it up to date.
 
+use super::alarm::AlarmKind;
+use super::policy::ListPolicy;
 use super::question::{Question, Subject};
 use super::revoked::{Revoked, RevokedIndex};
 use crate::pki::crl::{CrlNumber, Holders, NotUnderstood, Part, RevocationListHeader, RevocationReason, Scope};
@@ -82,6 +84,11 @@ impl RevocationList {
         }
     }
 
+    /// Whether it was signed and is malformed all the same.
+    pub(super) const fn is_malformed(&self) -> bool {
+        matches!(self.content, Content::NotUnderstood(NotUnderstood::Malformed(_)))
+    }
+
     /// What is odd about the serial numbers of its entries.
     pub(super) fn odd_serials(&self) -> Option<String> {
         match &self.content {
@@ -114,6 +121,15 @@ impl RevocationList {
     /// The names of its distribution point, if it has one.
     pub fn points(&self) -> &[PointName] {
         self.part().map_or(&[], |part| &part.points)
+    }
+
+    /// Whether a CA's settings take it. They are about lists that say who is good: one that is not understood closes its
+    /// CA whatever it lacks.
+    pub(super) fn admitted_by(&self, policy: &ListPolicy) -> Result<(), (AlarmKind, &'static str)> {
+        match self.content {
+            Content::Index(_) => policy.admit(&self.header),
+            Content::NotUnderstood(_) => Ok(()),
+        }
     }
 
     /// Returns `true` if the other CRL revokes everything that this one revokes.

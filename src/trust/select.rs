@@ -204,7 +204,8 @@ impl Selection<'_> {
         if let Some(list) = lists.closed_by.first()
             && let Err(message) = lists.state(self.now)
         {
-            alarms.push(alarm(authority, list, AlarmKind::NotUnderstood, message));
+            let kind = if list.is_malformed() { AlarmKind::Malformed } else { AlarmKind::NotUnderstood };
+            alarms.push(alarm(authority, list, kind, message));
         }
         if !lists.can_tell() && authority.role == Role::Issuer {
             alarms.push(Alarm {

@@ -7,6 +7,7 @@ mod revocation;
 mod deltas;
 #[cfg(feature = "issuer")]
 mod issuer;
+mod malformed;
 mod memory;
 mod openssl;
 mod parts;

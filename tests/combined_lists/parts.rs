@@ -10,7 +10,7 @@ const ONE: &str = "http://crl.example.jp/1.crl";
 const TWO: &str = "http://crl.example.jp/2.crl";
 const NO_POINT: &str = "only revocation lists of a part of the certificates were accepted";
 
-fn at(uri: &str) -> Vec<DistributionPoint> {
+pub fn at(uri: &str) -> Vec<DistributionPoint> {
     vec![DistributionPoint::at_uri(uri)]
 }
 

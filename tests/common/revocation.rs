@@ -196,14 +196,19 @@ impl<'a> ListBuilder<'a> {
         self
     }
 
-    pub fn sign(&self) -> Vec<u8> {
-        let algorithm = match self.key.algorithm() {
+    fn algorithm(&self) -> &'static [u8] {
+        match self.key.algorithm() {
             algorithm if *algorithm == rcgen::PKCS_RSA_SHA256 => SHA256_WITH_RSA,
             algorithm if *algorithm == rcgen::PKCS_RSA_SHA512 => SHA512_WITH_RSA,
             algorithm if *algorithm == rcgen::PKCS_ECDSA_P384_SHA384 => ECDSA_WITH_SHA384,
             algorithm if *algorithm == rcgen::PKCS_ED25519 => ED25519,
             _ => ECDSA_WITH_SHA256,
-        };
+        }
+    }
+
+    /// What is signed: the tbsCertList.
+    pub fn tbs(&self) -> Vec<u8> {
+        let algorithm = self.algorithm();
         let mut tbs = Vec::with_capacity(self.entries.len() + 512);
         if let Some(version) = self.version {
             tbs.extend(element(0x02, &[version]));
@@ -223,10 +228,18 @@ impl<'a> ListBuilder<'a> {
         if !extensions.is_empty() {
             tbs.extend(element(0xa0, &element(0x30, &extensions)));
         }
-        let tbs = element(0x30, &tbs);
+        element(0x30, &tbs)
+    }
+
+    pub fn sign(&self) -> Vec<u8> {
+        self.sign_tbs(self.tbs())
+    }
+
+    /// A list of whatever is given for its tbsCertList.
+    pub fn sign_tbs(&self, tbs: Vec<u8>) -> Vec<u8> {
         let signature = self.key.sign(&tbs).unwrap();
         let mut list = tbs;
-        list.extend(self.outer_algorithm.unwrap_or(algorithm));
+        list.extend(self.outer_algorithm.unwrap_or_else(|| self.algorithm()));
         list.extend(element(0x03, &[&[0], signature.as_slice()].concat()));
         element(0x30, &list)
     }

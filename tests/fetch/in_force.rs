@@ -2,7 +2,8 @@
 
 use crate::common::neighbours::{NEIGHBOURS, with_broken};
 use crate::common::{Gateway, TestApp, TestPki, curl, wait_until};
-use crate::gateway::{HOST, configuration, list};
+use crate::gateway::{HOST, configuration, issuing, list};
+use crate::lists::ListBuilder;
 use crate::server::{Answer, RawServer};
 
 #[test]
@@ -24,6 +25,40 @@ fn a_fetched_crl_is_in_force_whatever_is_broken_beside_it() {
             assert_eq!(status("client-good"), 200, "{}", neighbour.what);
         });
     }
+}
+
+/// It may revoke whoever is not on the one before.
+#[test]
+fn a_fetched_crl_that_is_signed_and_malformed_lets_nobody_of_its_ca_in_until_the_next_one() {
+    let (pki, app) = (TestPki::new(), TestApp::new());
+    let server = RawServer::new(Answer::List(list(&pki, 1_000, &[])));
+    let gateway = Gateway::start(&pki, &configuration(&app, &server.url()));
+    let status = |client: &str| {
+        let answer = curl(&gateway, &pki, Some(client), &[&gateway.url(HOST, "/echo")]);
+        if answer.code == 0 { answer.status() } else { 0 }
+    };
+    assert_eq!(status("client-good"), 200);
+    let (key, issuer) = issuing(&pki);
+    let malformed = |number: u64| {
+        let now = sekisho::clock::now();
+        let list = ListBuilder::new(&key, &issuer).number(number).this_update(now).next_update(now.plus_seconds(3_600));
+        Answer::List(list.revoke(pki.serial("client-revoked").unwrap().as_bytes()).revoke(&[]).sign())
+    };
+    server.answer(malformed(1_001));
+    wait_until("it is told", || {
+        let (status, told) = gateway.admin_get("/readyz");
+        status == 503 && told.contains("state/lists/issuing-") && told.contains("an entry's serial number is empty")
+    });
+    assert!(gateway.metric("sekisho_crl_current{ca=\"issuing\"}").abs() < f64::EPSILON);
+    wait_until("nobody is let in", || ["client-good", "client-revoked"].map(status) == [0, 0]);
+    server.answer(Answer::List(list(&pki, 1_002, &["client-revoked"])));
+    wait_until("the next one ends it", || gateway.admin_get("/readyz").0 == 200);
+    assert_eq!(["client-good", "client-revoked"].map(status), [200, 0]);
+    // An older one takes nothing's place.
+    server.answer(malformed(1_001));
+    let refused = format!("sekisho_source_error{{ca=\"issuing\",reason=\"rolled-back\",source=\"{}\"}}", server.url());
+    wait_until("it is refused", || gateway.metric(&refused) > 0.5);
+    assert_eq!(status("client-good"), 200);
 }
 
 #[test]

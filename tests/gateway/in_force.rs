@@ -21,13 +21,19 @@ fn status(gateway: &Gateway, pki: &TestPki, client: &str) -> u16 {
 
 /// The CRL file with a further CRL of the issuing CA behind the others, which revokes these clients.
 fn with_next(pki: &TestPki, number: u64, clients: &[&str]) -> Vec<u8> {
+    let serials: Vec<_> = clients.iter().map(|client| pki.serial(client).unwrap().as_bytes().to_vec()).collect();
+    with_entries(pki, number, &serials)
+}
+
+/// The same of these serial numbers.
+fn with_entries(pki: &TestPki, number: u64, serials: &[Vec<u8>]) -> Vec<u8> {
     let key = KeyPair::from_pem(&fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
     let issuer = CertificateDer::from_pem_file(pki.path("issuing-ca.pem")).unwrap();
     let issuer = Certificate::parse(&issuer).unwrap();
     let now = sekisho::clock::now();
     let next = ListBuilder::new(&key, issuer.subject().der()).number(number);
     let next = next.this_update(now).next_update(now.plus_seconds(3_600));
-    let next = clients.iter().fold(next, |next, client| next.revoke(pki.serial(client).unwrap().as_bytes()));
+    let next = serials.iter().fold(next, |next, serial| next.revoke(serial));
     [fs::read(pki.path("crl.pem")).unwrap(), pem(&next.sign()).into_bytes()].concat()
 }
 
@@ -84,6 +90,37 @@ fn a_crl_that_cannot_be_read_is_not_ready_named_counted_and_taken_up_when_it_can
     joins(&gateway, &pki, "client-leaving");
     pki.revoke_client("client-leaving");
     wait_until("the next CRL is in force", || status(&gateway, &pki, "client-leaving") == 0);
+}
+
+/// It may revoke whoever is not on the one before.
+#[test]
+fn a_newer_crl_that_is_signed_and_malformed_lets_nobody_of_its_ca_in_until_the_next_one() {
+    let Setup { gateway, app: _app, pki } = Setup::new();
+    joins(&gateway, &pki, "client-leaving");
+    let serial = pki.serial("client-leaving").unwrap().as_bytes().to_vec();
+    let put = |content: Vec<u8>| {
+        fs::write(pki.path("crl.new"), content).unwrap();
+        fs::rename(pki.path("crl.new"), pki.path("crl.pem")).unwrap();
+    };
+    let good = fs::read(pki.path("crl.pem")).unwrap();
+    put(with_entries(&pki, 1_000, &[serial.clone(), vec![]]));
+    wait_until("it is told", || {
+        let (status, told) = gateway.admin_get("/readyz");
+        status == 503 && told.contains("crl.pem") && told.contains("an entry's serial number is empty")
+    });
+    assert!(gateway.metric("sekisho_crl_current{ca=\"issuing\"}").abs() < f64::EPSILON);
+    assert!(gateway.metric("sekisho_trust_alarms_total{ca=\"issuing\",kind=\"malformed\"}") > 0.5);
+    for client in ["client-leaving", "client-good", "client-revoked"] {
+        wait_until("nobody is let in", || status(&gateway, &pki, client) == 0);
+    }
+    // To go back to the one before is no cure.
+    put(good);
+    wait_until("it is told", || gateway.admin_get("/readyz").1.contains("still not understood"));
+    assert_eq!(status(&gateway, &pki, "client-good"), 0);
+    put(with_entries(&pki, 1_001, &[serial]));
+    wait_until("the next one ends it", || is_ready(&gateway));
+    let statuses = ["client-leaving", "client-good"].map(|client| status(&gateway, &pki, client));
+    assert_eq!(statuses, [0, 200]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Extensions of a revocation list and of its entries (RFC 5280 sections 5.2 and 5.3).
 
 use super::entries::RevocationReason;
+use super::malformed::unclear;
 use super::{CrlError, CrlNumber};
 use crate::pki::der::{self, DerError, Element, Reader, tag};
 use crate::pki::fingerprint::sha256;
@@ -66,6 +67,8 @@ pub enum NotUnderstood {
     CriticalExtension(String),
     /// A critical extension of an entry that is not known (section 5.3), as dotted numbers.
     CriticalEntryExtension(String),
+    /// Validly signed, and not as it has to be.
+    Malformed(Box<CrlError>),
 }
 
 /// What the extensions of a list say.
@@ -102,19 +105,13 @@ pub(super) fn list(explicit: &[u8], issuer: &[u8]) -> Result<ListExtensions, Crl
         let (oid, criticality, value) = extension(&mut extensions)?;
         seen.once(oid)?;
         match oid {
-            CRL_NUMBER => {
-                let number = whole(value, tag::INTEGER, "CRLNumber")?;
-                known.number = Some(CrlNumber::from_der_content(number.content)?);
-            }
+            CRL_NUMBER => known.number = Some(crl_number(value, "CRLNumber")?),
             AUTHORITY_KEY_IDENTIFIER => known.authority_key_identifier = key_identifier(value)?,
             ISSUING_DISTRIBUTION_POINT => match issuing_distribution_point(value, issuer)? {
                 Scope::NotUnderstood(what) => not_understood = not_understood.or(Some(what)),
                 scope => known.scope = scope,
             },
-            DELTA_CRL_INDICATOR => {
-                let base = whole(value, tag::INTEGER, "BaseCRLNumber")?;
-                known.base = Some(CrlNumber::from_der_content(base.content)?);
-            }
+            DELTA_CRL_INDICATOR => known.base = Some(crl_number(value, "BaseCRLNumber")?),
             _ if criticality == Criticality::Critical => {
                 not_understood = not_understood.or_else(|| Some(NotUnderstood::CriticalExtension(der::oid_text(oid))));
             }
@@ -125,6 +122,54 @@ pub(super) fn list(explicit: &[u8], issuer: &[u8]) -> Result<ListExtensions, Crl
         known.scope = Scope::NotUnderstood(what);
     }
     Ok(known)
+}
+
+/// The same of a list that is refused for `error`: what can be read of it, and once only.
+pub(super) fn readable(explicit: &[u8], issuer: &[u8], error: &CrlError) -> ListExtensions {
+    let (mut number, mut base, mut key, mut scope) = (Once::Absent, Once::Absent, Once::Absent, Once::Absent);
+    let mut extensions = Reader::new(explicit).inside(tag::SEQUENCE, "crlExtensions").ok();
+    let mut all_read = extensions.is_some();
+    while let Some(rest) = extensions.as_mut().filter(|rest| !rest.is_empty()) {
+        let Ok(whole) = rest.any("an extension") else {
+            all_read = false;
+            break;
+        };
+        match extension(&mut Reader::new(whole.whole)) {
+            Ok((CRL_NUMBER, _, value)) => number.found(crl_number(value, "CRLNumber").ok()),
+            Ok((DELTA_CRL_INDICATOR, _, value)) => base.found(crl_number(value, "BaseCRLNumber").ok()),
+            Ok((AUTHORITY_KEY_IDENTIFIER, _, value)) => key.found(key_identifier(value).ok().flatten()),
+            Ok((ISSUING_DISTRIBUTION_POINT, _, value)) => scope.found(issuing_distribution_point(value, issuer).ok()),
+            Ok(_) => {}
+            Err(_) => all_read = false,
+        }
+    }
+    let scope = match scope {
+        Once::Read(scope) => scope,
+        Once::Absent if all_read => Scope::Complete,
+        Once::Absent | Once::Unclear => unclear(error),
+    };
+    ListExtensions { number: number.read(), base: base.read(), authority_key_identifier: key.read(), scope }
+}
+
+/// An extension of a malformed list.
+enum Once<T> {
+    Absent,
+    Read(T),
+    /// It cannot be read, or stands there twice.
+    Unclear,
+}
+
+impl<T> Once<T> {
+    fn found(&mut self, value: Option<T>) {
+        *self = match (&self, value) {
+            (Self::Absent, Some(value)) => Self::Read(value),
+            _ => Self::Unclear,
+        };
+    }
+
+    fn read(self) -> Option<T> {
+        if let Self::Read(value) = self { Some(value) } else { None }
+    }
 }
 
 /// The reason in the content of crlEntryExtensions.
@@ -199,6 +244,10 @@ fn whole<'a>(value: &'a [u8], tag: u8, what: &'static str) -> Result<Element<'a>
     Ok(element)
 }
 
+fn crl_number(value: &[u8], what: &'static str) -> Result<CrlNumber, DerError> {
+    CrlNumber::from_der_content(whole(value, tag::INTEGER, what)?.content)
+}
+
 /// keyIdentifier `[0]` of an AuthorityKeyIdentifier.
 fn key_identifier(value: &[u8]) -> Result<Option<Vec<u8>>, DerError> {
     let mut fields = Reader::new(whole(value, tag::SEQUENCE, "authorityKeyIdentifier")?.content);
@@ -251,6 +300,10 @@ impl fmt::Display for NotUnderstood {
             Self::Indirect => f.write_str("it is an indirect list"),
             Self::CriticalExtension(oid) => write!(f, "it has the unknown critical extension {oid}"),
             Self::CriticalEntryExtension(oid) => write!(f, "an entry has the unknown critical extension {oid}"),
+            Self::Malformed(error) => match &**error {
+                CrlError::Der(error) => write!(f, "it is malformed: {error}"),
+                error => write!(f, "it is malformed: {error}"),
+            },
         }
     }
 }

@@ -2,18 +2,20 @@
 
 mod entries;
 mod extensions;
+mod malformed;
 mod number;
+mod signed;
 
 pub use super::signature::SignatureError;
 pub use entries::{Entries, Entry, ListKind, ListedSerial, RevocationReason};
 pub use extensions::{Holders, NotUnderstood, Part, Scope};
+pub use malformed::MalformedList;
 pub use number::CrlNumber;
+pub use signed::SignedList;
 
 pub use super::der::DerError;
 
 use super::der::{self, Reader, tag};
-use super::fingerprint::sha256;
-use super::signature;
 use super::time::Timestamp;
 use std::cmp::Ordering;
 use std::fmt;
@@ -22,19 +24,18 @@ use std::fmt;
 #[derive(Clone, Debug)]
 pub struct CertificateList<'a> {
     header: RevocationListHeader,
-    issuer: &'a [u8],
+    signed: SignedList<'a>,
     revoked: &'a [u8],
     extended: Extended,
-    tbs: &'a [u8],
-    algorithm: &'a [u8],
-    signature: &'a [u8],
 }
 
 /// What a list says of itself, without its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevocationListHeader {
-    /// thisUpdate: when the list was made.
+    /// thisUpdate: when the list was made; 1970 where it cannot be read.
     pub this_update: Timestamp,
+    /// Whether thisUpdate could be read. It is not read of some [`MalformedList`] only.
+    pub is_dated: bool,
     /// nextUpdate: when the next list comes at the latest. RFC 5280 section 5.1.2.5 requires it; some lists lack it.
     pub next_update: Option<Timestamp>,
     /// CRLNumber (section 5.2.3); some real CAs' lists lack it, and then thisUpdate alone orders them.
@@ -85,21 +86,9 @@ impl<'a> CertificateList<'a> {
     /// # Errors
     /// [`CrlError`] when the octets are anything but one DER CertificateList.
     pub fn parse(der: &'a [u8]) -> Result<Self, CrlError> {
-        let mut outer = Reader::new(der);
-        let mut list = outer.inside(tag::SEQUENCE, "CertificateList")?;
-        outer.end("CertificateList")?;
-        let tbs = list.element(tag::SEQUENCE, "tbsCertList")?;
-        let algorithm = list.element(tag::SEQUENCE, "signatureAlgorithm")?;
-        let signature = match list.element(tag::BIT_STRING, "signatureValue")?.content {
-            // A signature has whole octets: no unused bits.
-            [0, signature @ ..] => signature,
-            _ => return Err(DerError::Value("signatureValue").into()),
-        };
-        list.end("CertificateList")?;
-
-        let mut fields = Reader::new(tbs.content);
+        let (signed, mut fields) = SignedList::split(der)?;
         let extended = version(&mut fields)?;
-        if fields.element(tag::SEQUENCE, "signature")?.whole != algorithm.whole {
+        if fields.element(tag::SEQUENCE, "signature")?.whole != signed.whole_algorithm() {
             return Err(CrlError::AlgorithmsDiffer);
         }
         let issuer = fields.element(tag::SEQUENCE, "issuer")?;
@@ -121,19 +110,17 @@ impl<'a> CertificateList<'a> {
         Ok(Self {
             header: RevocationListHeader {
                 this_update,
+                is_dated: true,
                 next_update,
                 number: extensions.number,
                 base: extensions.base,
                 authority_key_identifier: extensions.authority_key_identifier,
                 scope: extensions.scope,
-                identity: sha256(&[signature]),
+                identity: signed.identity(),
             },
-            issuer: issuer.whole,
+            signed: signed.of(issuer.whole),
             revoked: revoked.map_or(&[], |revoked| revoked.content),
             extended,
-            tbs: tbs.whole,
-            algorithm: algorithm.content,
-            signature,
         })
     }
 
@@ -144,7 +131,12 @@ impl<'a> CertificateList<'a> {
 
     /// The issuer's name: the DER of a whole Name SEQUENCE.
     pub const fn issuer_der(&self) -> &'a [u8] {
-        self.issuer
+        self.signed.issuer_der()
+    }
+
+    /// What tells who made it.
+    pub const fn signed(&self) -> &SignedList<'a> {
+        &self.signed
     }
 
     /// The content of revokedCertificates, whose length bounds the entries.
@@ -167,7 +159,7 @@ impl<'a> CertificateList<'a> {
     /// # Errors
     /// [`SignatureError`] when it is not this key's, or its algorithm is not one that is relied on (SHA-1 is not).
     pub fn verify_signature(&self, subject_public_key_info: &[u8]) -> Result<(), SignatureError> {
-        self.verify_signature_in_pieces(subject_public_key_info, &|| ())
+        self.signed.verify_signature_in_pieces(subject_public_key_info, &|| ())
     }
 
     /// [`Self::verify_signature`], which calls `between` between the pieces of a list that takes long to hash.
@@ -175,7 +167,7 @@ impl<'a> CertificateList<'a> {
     /// # Errors
     /// As [`Self::verify_signature`].
     pub fn verify_signature_in_pieces(&self, key_info: &[u8], between: &dyn Fn()) -> Result<(), SignatureError> {
-        signature::verify_in_pieces(key_info, self.algorithm, self.tbs, self.signature, between)
+        self.signed.verify_signature_in_pieces(key_info, between)
     }
 }
 
@@ -191,7 +183,17 @@ impl RevocationListHeader {
             (Some(own), Some(other)) => own.cmp(&other),
             _ => Ordering::Equal,
         };
-        numbers.then(self.this_update.cmp(&other.this_update))
+        numbers.then(self.times(other))
+    }
+
+    /// Returns `true` if number or thisUpdate tells which of the two is the newer.
+    pub const fn is_comparable_with(&self, other: &Self) -> bool {
+        (self.number.is_some() && other.number.is_some()) || (self.is_dated && other.is_dated)
+    }
+
+    /// What cannot be read is neither earlier nor later.
+    fn times(&self, other: &Self) -> Ordering {
+        if self.is_dated && other.is_dated { self.this_update.cmp(&other.this_update) } else { Ordering::Equal }
     }
 
     /// Returns `true` if an issuer may not give these two CRLs other contents: they have one number (RFC 5280 section
@@ -199,13 +201,13 @@ impl RevocationListHeader {
     pub fn must_agree_with(&self, other: &Self) -> bool {
         match (self.number, other.number) {
             (Some(own), Some(other)) => own == other,
-            _ => self.this_update == other.this_update,
+            _ => self.times(other) == Ordering::Equal,
         }
     }
 
     /// Whether taking this list after `in_force` would be a step back: a lower number **or** an earlier thisUpdate.
     pub fn steps_back_from(&self, in_force: &Self) -> bool {
-        self.order(in_force) == Ordering::Less || self.this_update < in_force.this_update
+        self.order(in_force) == Ordering::Less || self.times(in_force) == Ordering::Less
     }
 }
 

@@ -88,7 +88,7 @@ pub(super) fn judge(asked: &Asked<'_>, octets: &[u8], before: &Judged, now: Time
         let signer = authorities.iter().find(|one| one.key() == list.signer());
         let is_own = signer.is_some_and(|signer| signer.key() == own.key() || signer.may_sign_lists_for(own));
         if is_own {
-            asked.ground.policy.admit(list.header()).map_err(|(kind, message)| refused(kind, message.to_owned()))?;
+            list.admitted_by(&asked.ground.policy).map_err(|(kind, message)| refused(kind, message.to_owned()))?;
         }
         judged.lists.push(Known::of(&list, is_own));
     }
