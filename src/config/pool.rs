@@ -4,7 +4,7 @@ use super::defaults;
 use super::reader::{Item, Section, Unique};
 use super::server_name::upstream_name;
 use super::types::{Balance, HealthCheck, Peer, PeerAddress, Pool, UpstreamTls};
-use super::values::{duration, integer, name, one_of, placed_path, some_of};
+use super::values::{boolean, duration, integer, name, one_of, placed_path, some_of};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ fn read_one(mut section: Section<'_>, names: &mut Unique) -> Pool {
             .or("write_timeout", defaults::POOL_WRITE_TIMEOUT, |item| duration(item, MILLISECOND..=HOUR)),
         idle_timeout: section
             .or("idle_timeout", defaults::POOL_IDLE_TIMEOUT, |item| duration(item, MILLISECOND..=HOUR)),
+        share_connections: section.or("share_connections", true, boolean),
         // Ten tries of one request are an outage made worse.
         retries: section.or("retries", defaults::POOL_RETRIES, |item| integer(item, 0..=10)),
         requests_in_flight: section

@@ -555,6 +555,8 @@ pub struct Pool {
     pub write_timeout: Duration,
     /// `idle_timeout`: of a pooled upstream connection.
     pub idle_timeout: Duration,
+    /// `share_connections`: whether a client's request may go over an upstream connection that another client's went over.
+    pub share_connections: bool,
     /// `retries`: further tries of a safe request (RFC 9110 section 9.2.1) on another peer.
     pub retries: usize,
     /// `requests_in_flight`: of all clients.

@@ -14,6 +14,8 @@ pub struct Seen {
     pub requests: Vec<SeenRequest>,
     /// What came that is no part of a request, and what of a request was wrong.
     pub strays: Vec<String>,
+    /// Connections that the gateway has ended.
+    pub ended: Vec<usize>,
 }
 
 /// A request as it came.
@@ -64,7 +66,8 @@ impl Strict {
                 };
                 std::thread::spawn(move || {
                     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                    Wire { stream, buffer: Vec::new(), this, connection: number }.serve();
+                    Wire { stream, buffer: Vec::new(), this: this.clone(), connection: number }.serve();
+                    this.seen().ended.push(number);
                 });
             }
         });
@@ -99,6 +102,7 @@ impl Strict {
                     while let Some(Ok((request, respond))) = http2.accept().await {
                         tokio::spawn(take(this.clone(), connection, request, respond));
                     }
+                    this.seen().ended.push(connection);
                 });
             }
         });

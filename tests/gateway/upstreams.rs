@@ -1,6 +1,7 @@
 //! Whatever an upstream does, the client gets a true answer, and a large body is nowhere held whole (G2, G9).
 
-use crate::common::{Setup, TlsClient, Version, curl, wait_until};
+use crate::common::{Setup, TestPki, TlsClient, Version, curl, wait_until};
+use crate::strict::Strict;
 use crate::support::{HOST, Pooled, canned, raw_upstream, reached};
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
@@ -179,4 +180,65 @@ fn an_upstream_that_answers_before_it_has_read_the_request_is_heard() {
     connection.send(b"POST / HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 1000000\r\n\r\nabc").unwrap();
     let response = connection.receive().unwrap();
     assert_eq!((response.status, response.text().as_str()), (413, "much"));
+}
+
+/// An upstream that keeps its connections. Once a connection's second request is there it sends an answer that nobody
+/// asked for and only then the true one: so late octets behind the first answer would come.
+fn poisoning() -> std::net::SocketAddr {
+    raw_upstream(|mut stream, _| {
+        let answer = |text: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        let _ = stream.write_all(answer("true").as_bytes());
+        if matches!(stream.read(&mut [0; 4096]), Ok(1..)) {
+            let _ = stream.write_all((answer("poison") + &answer("true")).as_bytes());
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    })
+}
+
+#[test]
+fn late_octets_of_an_application_reach_no_other_client_where_connections_are_not_shared() {
+    let pooled = Pooled::new(&format!("peers = [\"{}\"]\nshare_connections = false", poisoning()));
+    let mut first = pooled.connect();
+    assert_eq!(first.get(HOST, "/first").unwrap().text(), "true");
+    for number in 0..4 {
+        let mut other = pooled.connect_as("client-rsa");
+        assert_eq!(other.get(HOST, "/other").unwrap().text(), "true", "client {number}");
+    }
+    // Whom the application speaks to is who it harms.
+    assert_eq!(first.get(HOST, "/first").unwrap().text(), "poison");
+}
+
+#[test]
+fn a_connection_that_is_not_shared_serves_one_clients_requests_and_ends_with_it() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for http2 in [false, true] {
+        let pki = TestPki::new();
+        let upstream = if http2 { Strict::http2(&pki, &runtime) } else { Strict::http1() };
+        let tls = "tls = { server_name = \"ib.localhost\", ca = \"server-ca.pem\" }\nhttp = \"2\"";
+        let pool = format!(
+            "peers = [\"{}\"]\nidle_timeout = \"1h\"\nshare_connections = false\n{}",
+            upstream.address,
+            if http2 { tls } else { "" }
+        );
+        let pooled = Pooled::on(pki, &pool);
+        let mut clients = [pooled.connect(), pooled.connect(), pooled.connect_as("client-rsa")];
+        for round in 0..3 {
+            for (number, client) in clients.iter_mut().enumerate() {
+                assert_eq!(client.get(HOST, &format!("/{number}/{round}")).unwrap().status, 200);
+            }
+        }
+        let used: Vec<Vec<usize>> = (0..clients.len())
+            .map(|number| {
+                let rounds = (0..3).flat_map(|round| upstream.requests(&format!("/{number}/{round}")));
+                rounds.map(|request| request.connection).collect()
+            })
+            .collect();
+        assert!(used.iter().all(|used| used.len() == 3 && used.iter().all(|one| *one == used[0])), "{used:?}");
+        assert!(used[0][0] != used[1][0] && used[0][0] != used[2][0] && used[1][0] != used[2][0], "{used:?}");
+        let [first, second, third] = clients;
+        drop(first);
+        wait_until("its connection is closed", || upstream.seen().ended == [used[0][0]]);
+        drop((second, third));
+        wait_until("theirs are, too", || upstream.seen().ended.len() == 3);
+    }
 }

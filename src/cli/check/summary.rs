@@ -47,6 +47,7 @@ struct PoolSummary {
     protocol: String,
     balance: &'static str,
     health_check: bool,
+    share_connections: bool,
 }
 
 #[derive(Serialize)]
@@ -158,6 +159,7 @@ fn pool(pool: &Pool) -> PoolSummary {
             Balance::ConsistentHash => "consistent-hash",
         },
         health_check: pool.health_check.is_some(),
+        share_connections: pool.share_connections,
     }
 }
 
@@ -287,7 +289,8 @@ impl fmt::Display for Summary {
         for pool in &self.pools {
             let health = if pool.health_check { "health checked" } else { "no health check" };
             let peers = pool.peers.join(", ");
-            writeln!(f, "pool {}: {peers} ({}, {}, {health})", pool.name, pool.protocol, pool.balance)?;
+            let shared = if pool.share_connections { "" } else { ", connections not shared between clients" };
+            writeln!(f, "pool {}: {peers} ({}, {}, {health}{shared})", pool.name, pool.protocol, pool.balance)?;
         }
         for site in &self.sites {
             let default = if site.default { ", and clients without SNI" } else { "" };

@@ -141,7 +141,8 @@ impl<'a> Forwarding<'a> {
             NoPeer::Unhealthy => Failure::new(Cause::NoPeer, "no healthy peer"),
             NoPeer::Busy(limit) => Failure::new(Cause::Busy(limit), format!("{limit} of pool {}", pool.config().name)),
         })?;
-        let peer = if self.websocket { pool.upgrade_peer(&lease) } else { pool.peer(&lease) };
+        let client = self.served.connection.id;
+        let peer = if self.websocket { pool.upgrade_peer(&lease, client) } else { pool.peer(&lease, client) };
         ctx.lease = Some(lease);
         Ok((peer, pool.config().http2 && !self.websocket))
     }
@@ -159,7 +160,11 @@ impl<'a> Forwarding<'a> {
         };
         let _ours = turn(&self.served.opening, "connections_opening_per_connection").await?;
         let _theirs = turn(&lease.opening, "connections_opening_per_peer").await?;
-        upstreams.open(peer, http2).await.map_err(|error| Failure::of_connecting(&error))
+        let opened = upstreams.open(peer, http2).await.map_err(|error| Failure::of_connecting(&error))?;
+        if !self.admitted.pool.config().share_connections {
+            self.served.own.opened(peer, opened.is_http2());
+        }
+        Ok(opened)
     }
 
     async fn exchange(

@@ -15,6 +15,7 @@ mod forward;
 mod http1;
 mod http2;
 mod outgoing;
+mod own;
 mod pace;
 mod peer;
 mod places;
@@ -26,6 +27,7 @@ mod wire;
 use super::Gateway;
 use super::connection::Connection;
 use super::stream::ClientStream;
+use own::OwnConnections;
 use peer::Upstreams;
 use places::Places;
 use served::Served;
@@ -35,14 +37,14 @@ use tokio::sync::Semaphore;
 /// What the requests of all connections share.
 pub(super) struct Proxy {
     gateway: Arc<Gateway>,
-    upstreams: Upstreams,
+    upstreams: Arc<Upstreams>,
     places: Arc<Places>,
 }
 
 impl Proxy {
     /// A proxy for all connections of a gateway.
     pub(super) fn service(gateway: Arc<Gateway>) -> Self {
-        Self { gateway, upstreams: Upstreams::new(), places: Arc::default() }
+        Self { gateway, upstreams: Arc::default(), places: Arc::default() }
     }
 
     /// Serves the requests of a connection until it ends.
@@ -50,7 +52,8 @@ impl Proxy {
         let limits = &self.gateway.snapshot().config.limits;
         let http2 = connection.tls.http2;
         let opening = Arc::new(Semaphore::new(limits.connections_opening_per_connection));
-        let served = Arc::new(Served { connection, opening });
+        let own = OwnConnections::of(self.upstreams.clone());
+        let served = Arc::new(Served { connection, opening, own });
         if http2 {
             http2::serve(self, &served, stream, limits).await;
         } else {

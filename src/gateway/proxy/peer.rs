@@ -64,14 +64,16 @@ pub(super) enum Event {
     End(Option<HeaderMap>),
 }
 
-impl Upstreams {
-    pub(super) fn new() -> Self {
+impl Default for Upstreams {
+    fn default() -> Self {
         Self {
             http1: TransportConnector::new(Some(connector_options())),
             http2: Http2Connector::new(Some(connector_options())),
         }
     }
+}
 
+impl Upstreams {
     /// A connection to a peer that is kept from an earlier request, if there is one.
     pub(super) async fn kept(&self, peer: &HttpPeer, http2: bool) -> Result<Option<Taken>> {
         let line = if http2 {

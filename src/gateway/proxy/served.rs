@@ -1,5 +1,6 @@
 //! A client's connection as its requests share it.
 
+use super::own::OwnConnections;
 use crate::gateway::connection::Connection;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -9,4 +10,6 @@ pub(super) struct Served {
     pub(super) connection: Arc<Connection>,
     /// A permit for each upstream connection that may be in the making at once.
     pub(super) opening: Arc<Semaphore>,
+    /// Upstream connections that no other client's requests use.
+    pub(super) own: OwnConnections,
 }

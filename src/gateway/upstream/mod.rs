@@ -221,16 +221,17 @@ impl Pool {
             && (self.config.health_check.is_none() || self.backends.ready(&peer.backend))
     }
 
-    /// How to connect to a chosen peer.
-    pub(super) fn peer(&self, lease: &Lease) -> HttpPeer {
+    /// How to connect to a chosen peer for a request of the client's connection with this number.
+    pub(super) fn peer(&self, lease: &Lease, client: u64) -> HttpPeer {
         let mut peer = http_peer(&lease.address, &self.config, self.tls.as_ref());
-        peer.group_key = self.group;
+        // What a kept connection is found by.
+        peer.group_key = if self.config.share_connections { self.group } else { of_client(self.group, client) };
         peer
     }
 
     /// The same for a request that asks for an upgrade: HTTP/1.1, on a connection that no other request is given.
-    pub(super) fn upgrade_peer(&self, lease: &Lease) -> HttpPeer {
-        let mut peer = self.peer(lease);
+    pub(super) fn upgrade_peer(&self, lease: &Lease, client: u64) -> HttpPeer {
+        let mut peer = self.peer(lease, client);
         peer.options.alpn = ALPN::H1;
         peer
     }
@@ -365,6 +366,13 @@ pub(super) fn connector_options() -> ConnectorOptions {
     let mut options = ConnectorOptions::new(IDLE_UPSTREAM_CONNECTIONS);
     options.ca_file = Some(NO_ROOTS.to_owned());
     options
+}
+
+/// A pool's group as one client's connection has it.
+fn of_client(group: u64, client: u64) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (group, client).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What a pool is made of; another value means another pool, whose connections are not shared.
