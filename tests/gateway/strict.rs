@@ -257,7 +257,9 @@ impl Wire {
 
     fn answer(&mut self, status: &str, target: &str, bytes: usize) -> io::Result<()> {
         let text = format!("{target} {bytes}");
-        write!(self.stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len())
+        // In one piece: the kernel would keep a second small one back until the first is acknowledged.
+        let answer = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        self.stream.write_all(answer.as_bytes())
     }
 
     /// Keeps what should not have come, and answers as a server does that keeps its connection after a 400.

@@ -3,6 +3,7 @@
 use crate::common::{Setup, TestPki, TlsClient, Version, curl, wait_until};
 use crate::strict::Strict;
 use crate::support::{HOST, Pooled, canned, raw_upstream, reached};
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -241,4 +242,17 @@ fn a_connection_that_is_not_shared_serves_one_clients_requests_and_ends_with_it(
         drop((second, third));
         wait_until("theirs are, too", || upstream.seen().ended.len() == 3);
     }
+}
+
+#[test]
+fn requests_in_turn_go_over_the_same_few_connections() {
+    let upstream = Strict::http1();
+    let pooled = Pooled::new(&format!("peers = [\"{}\"]", upstream.address));
+    let mut client = pooled.connect();
+    for number in 0..500 {
+        assert_eq!(client.get(HOST, &format!("/{number}")).unwrap().status, 200);
+    }
+    let connections: BTreeSet<_> = upstream.seen().requests.iter().map(|request| request.connection).collect();
+    // One is kept a moment after its answer was told, when the next request may already be there; none is lost.
+    assert!(connections.len() <= 3, "{} connections", connections.len());
 }

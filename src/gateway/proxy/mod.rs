@@ -14,6 +14,7 @@ mod failure;
 mod forward;
 mod http1;
 mod http2;
+mod idle;
 mod outgoing;
 mod own;
 mod pace;

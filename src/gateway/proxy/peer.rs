@@ -2,8 +2,9 @@
 
 use super::duplex::Duplex;
 use super::failure::Failure;
+use super::idle::Idle;
 use super::wire::Framing;
-use crate::gateway::upstream::connector_options;
+use crate::gateway::upstream::{IDLE_UPSTREAM_CONNECTIONS, connector_options};
 use bytes::Bytes;
 use h2::SendStream;
 use http::HeaderMap;
@@ -13,7 +14,7 @@ use pingora_core::protocols::http::HttpTask;
 use pingora_core::protocols::http::client::HttpSession;
 use pingora_core::protocols::http::v1::client::HttpSession as Http1Session;
 use pingora_core::protocols::http::v2::client::Http2Session;
-use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
+use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::{Error, ErrorType, Result};
 use pingora_http::{RequestHeader, ResponseHeader};
 use std::future::poll_fn;
@@ -23,6 +24,7 @@ use tokio::io::AsyncWriteExt as _;
 /// Connections to all peers of all pools, the idle ones among them.
 pub(super) struct Upstreams {
     http1: TransportConnector,
+    idle: Idle,
     http2: Http2Connector,
 }
 
@@ -68,6 +70,7 @@ impl Default for Upstreams {
     fn default() -> Self {
         Self {
             http1: TransportConnector::new(Some(connector_options())),
+            idle: Idle::new(IDLE_UPSTREAM_CONNECTIONS),
             http2: Http2Connector::new(Some(connector_options())),
         }
     }
@@ -79,8 +82,7 @@ impl Upstreams {
         let line = if http2 {
             self.http2.reused_http_session(peer).await?.map(|session| Line::Http2(Box::new(session)))
         } else {
-            let kept = self.http1.reused_stream(peer).await;
-            kept.map(|stream| Line::Http1 { io: Duplex::new(stream), pooled: true })
+            self.idle.take(peer).map(|stream| Line::Http1 { io: Duplex::new(stream), pooled: true })
         };
         Ok(line.map(|line| Taken { line, reused: true }))
     }
@@ -111,7 +113,7 @@ impl Upstreams {
                     return;
                 }
                 if let Some(stream) = io.into_stream() {
-                    self.http1.release_stream(stream, peer.reuse_hash(), Some(idle));
+                    self.idle.put(peer, stream, idle);
                 }
             }
             (Reader::Http2(session), _) => self.http2.release_http_session(*session, peer, Some(idle)),
