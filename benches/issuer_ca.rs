@@ -5,9 +5,7 @@ use sekisho::issuer::ca::certificate::{Purpose, Template};
 use sekisho::issuer::ca::crl::{DistributionPoints, Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
 use sekisho::issuer::ca::hierarchy::{self, Wanted};
 use sekisho::issuer::ca::name::{AttributeType, Name};
-use sekisho::issuer::ca::ocsp::{
-    AnswerCache, CertificateStatus, NoncePolicy, Responder, Signer, StatusLookup, StatusUnavailable,
-};
+use sekisho::issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
 use sekisho::issuer::ca::p12::{DeliveredKey, UserKey};
 use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, serial};
@@ -126,7 +124,7 @@ fn ocsp(c: &mut Criterion) {
     let (authority, key) = authority(1);
     let signer = Signer::Authority(Box::new(key));
     let cache = AnswerCache::default();
-    let responder = Responder::new(authority.certificate(), signer, 86_400, NoncePolicy::Ignore, cache).unwrap();
+    let responder = Responder::new(authority.certificate(), signer, 86_400, cache).unwrap();
     let body = request(&authority);
     responder.post(&body, &Good, NOW).unwrap();
     c.bench_function("issuer_ca/ocsp_answer_from_the_cache", |bencher| {

@@ -169,6 +169,7 @@ pub fn authorities(folder: &Path, parts: NonZeroU16) -> Arc<Authorities> {
         crl_lifetime: Duration::from_secs(86_400),
         crl_interval: Duration::from_secs(3_600),
         ocsp_lifetime: Duration::from_secs(3_600),
+        ocsp_nonces: false,
         place: Place::default(),
     };
     let chain = vec![root.certificate().clone()];

@@ -5,9 +5,7 @@ use sekisho::issuer::ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
 };
 use sekisho::issuer::ca::hierarchy;
-use sekisho::issuer::ca::ocsp::{
-    AnswerCache, CertificateStatus, NoncePolicy, Responder, Signer, StatusLookup, StatusUnavailable,
-};
+use sekisho::issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
 use sekisho::issuer::ca::p12::DeliveredKey;
 use sekisho::issuer::ca::serial;
 use sekisho::issuer::ca::validity::{Rounding, Validity};
@@ -90,7 +88,7 @@ fn pkilint_finds_no_error_in_certificates_lists_and_ocsp_answers() {
 
         let signer = Signer::Delegate { certificate: responder.certificate, key: Box::new(responder.key) };
         let authority = hierarchy.issuing.certificate();
-        let responder = Responder::new(authority, signer, 3_600, NoncePolicy::Echo, AnswerCache::default()).unwrap();
+        let responder = Responder::new(authority, signer, 3_600, AnswerCache::default()).unwrap();
         crate::support::succeeds(folder, "openssl ocsp -issuer issuing.pem -cert user.pem -reqout request.der");
         let body = std::fs::read(folder.join("request.der")).unwrap();
         let answer = responder.post(&body, &Revocation, now()).unwrap();

@@ -3,7 +3,7 @@ use base64::Engine as _;
 use sekisho::issuer::ca::crl::Reason;
 use sekisho::issuer::ca::hierarchy;
 use sekisho::issuer::ca::ocsp::{
-    AnswerCache, CertificateStatus, NoncePolicy, Responder, ResponderError, ResponseError, Signer, StatusLookup,
+    AnswerCache, CertificateStatus, MAX_CERTIFICATES, Responder, ResponderError, ResponseError, Signer, StatusLookup,
     StatusUnavailable,
 };
 use sekisho::issuer::ca::p12::DeliveredKey;
@@ -49,11 +49,11 @@ fn revoked() -> CertificateStatus {
     CertificateStatus::Revoked { at: now().plus_seconds(-60), reason: Reason::KeyCompromise }
 }
 
-fn delegated(hierarchy: &Hierarchy, nonces: NoncePolicy) -> Responder {
+fn delegated(hierarchy: &Hierarchy) -> Responder {
     let validity = Validity::one_year(now(), Rounding::ToTheSecond);
     let made = hierarchy::ocsp_responder(&name("OCSP"), KeyKind::EcdsaP256, validity, &hierarchy.issuing).unwrap();
     let signer = Signer::Delegate { certificate: made.certificate, key: Box::new(made.key) };
-    Responder::new(hierarchy.issuing.certificate(), signer, DAY, nonces, AnswerCache::default()).unwrap()
+    Responder::new(hierarchy.issuing.certificate(), signer, DAY, AnswerCache::default()).unwrap()
 }
 
 /// A request of OpenSSL's about `user.pem`.
@@ -71,8 +71,8 @@ fn openssl_accepts_good_revoked_and_unknown_of_both_kinds_of_signer() {
     hierarchy.write(folder);
     let itself = Signer::Authority(Box::new(hierarchy.issuing_key()));
     let authority = hierarchy.issuing.certificate();
-    let itself = Responder::new(authority, itself, DAY, NoncePolicy::Echo, AnswerCache::default()).unwrap();
-    let responders = [delegated(&hierarchy, NoncePolicy::Echo), itself];
+    let itself = Responder::new(authority, itself, DAY, AnswerCache::default()).unwrap();
+    let responders = [delegated(&hierarchy), itself];
     let statuses = Statuses::default();
     let users: Vec<_> = ["good", "revoked", "unknown"]
         .into_iter()
@@ -113,15 +113,15 @@ fn answers_come_from_the_cache_until_they_are_over_or_the_status_changes() {
     let hierarchy = Hierarchy::new(points(1, false));
     let folder = tempfile::tempdir().unwrap();
     hierarchy.write(folder.path());
-    let responder = delegated(&hierarchy, NoncePolicy::Ignore);
+    let responder = delegated(&hierarchy);
     let statuses = Statuses::default();
     let (user, _) = hierarchy.user("a", DeliveredKey::EcdsaP256);
     statuses.set(&user, CertificateStatus::Good);
     let begin = now();
-    let body = request(folder.path(), &user, " -nonce");
+    let body = request(folder.path(), &user, " -no_nonce");
     let first = responder.post(&body, &statuses, begin).unwrap();
     let again = responder.post(&body, &statuses, begin.plus_seconds(i64::from(DAY) - 1)).unwrap();
-    assert_eq!((first.clone(), statuses.asked.get()), (again, 1), "the nonce is ignored, the answer kept");
+    assert_eq!((first.clone(), statuses.asked.get()), (again, 1), "the answer is kept");
     responder.post(&body, &statuses, begin.plus_seconds(i64::from(DAY))).unwrap();
     assert_eq!(statuses.asked.get(), 2, "it is over");
 
@@ -153,7 +153,7 @@ fn a_good_that_a_revocation_overtook_is_not_kept() {
     let hierarchy = Hierarchy::new(points(1, false));
     let folder = tempfile::tempdir().unwrap();
     hierarchy.write(folder.path());
-    let responder = delegated(&hierarchy, NoncePolicy::Ignore);
+    let responder = delegated(&hierarchy);
     let (user, _) = hierarchy.user("a", DeliveredKey::EcdsaP256);
     let body = request(folder.path(), &user, " -no_nonce");
     let then = Statuses::default();
@@ -172,7 +172,7 @@ fn serial_numbers_that_do_not_exist_fill_no_cache_and_a_full_one_takes_no_more()
     let made = hierarchy::ocsp_responder(&name("OCSP"), KeyKind::EcdsaP256, validity, &hierarchy.issuing).unwrap();
     let signer = Signer::Delegate { certificate: made.certificate, key: Box::new(made.key) };
     let cache = AnswerCache::with_limit(1);
-    let responder = Responder::new(hierarchy.issuing.certificate(), signer, 60, NoncePolicy::Ignore, cache).unwrap();
+    let responder = Responder::new(hierarchy.issuing.certificate(), signer, 60, cache).unwrap();
     let statuses = Statuses::default();
     let bodies: Vec<_> = (0..3)
         .map(|_| hierarchy.user("a", DeliveredKey::EcdsaP256).0)
@@ -204,8 +204,9 @@ fn what_cannot_be_told_is_never_good() {
     hierarchy.write(folder.path());
     let (user, _) = hierarchy.user("a", DeliveredKey::EcdsaP256);
     let body = request(folder.path(), &user, " -nonce");
-    for nonces in [NoncePolicy::Ignore, NoncePolicy::Echo] {
-        let responder = delegated(&hierarchy, nonces);
+    let responder = delegated(&hierarchy);
+    for options in [" -nonce", " -no_nonce"] {
+        let body = request(folder.path(), &user, options);
         assert_eq!(responder.post(&body, &Down, now()).unwrap_err(), ResponseError::TryLater);
         // After the delegate's end nothing is signed.
         let late = now().plus_seconds(2 * 366 * i64::from(DAY));
@@ -213,7 +214,7 @@ fn what_cannot_be_told_is_never_good() {
     }
     // Another authority of the same name: its key tells.
     let other = Hierarchy::new(points(1, false));
-    let responder = delegated(&other, NoncePolicy::Ignore);
+    let responder = delegated(&other);
     assert_eq!(responder.post(&body, &Statuses::default(), now()).unwrap_err(), ResponseError::Unauthorized);
 }
 
@@ -223,7 +224,7 @@ fn malformed_requests_are_refused_as_such() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     hierarchy.write(folder);
-    let responder = delegated(&hierarchy, NoncePolicy::Echo);
+    let responder = delegated(&hierarchy);
     let statuses = Statuses::default();
     let (user, _) = hierarchy.user("a", DeliveredKey::EcdsaP256);
     let good = request(folder, &user, " -nonce");
@@ -242,9 +243,8 @@ fn malformed_requests_are_refused_as_such() {
     }
     assert_eq!(post(&[&good[..], &[0]].concat()).unwrap_err(), ResponseError::MalformedRequest);
     assert_eq!(post(&[0x30; 2_049]).unwrap_err(), ResponseError::MalformedRequest);
-    succeeds(folder, "openssl ocsp -issuer issuing.pem -cert user.pem -serial 5 -reqout two.der");
-    let two = std::fs::read(folder.join("two.der")).unwrap();
-    assert_eq!(post(&two).unwrap_err(), ResponseError::MalformedRequest, "two certificates");
+    let none = [0x30, 4, 0x30, 2, 0x30, 0];
+    assert_eq!(post(&none).unwrap_err(), ResponseError::MalformedRequest, "no certificate");
     let sha512 = request(folder, &user, " -sha512");
     assert_eq!(post(&sha512).unwrap_err(), ResponseError::MalformedRequest, "SHA-512");
     for path in ["", "%", "%4", "%zz", "MF&", "ＭＦ", &"A".repeat(9_000)] {
@@ -275,8 +275,7 @@ fn with_nonce(octets: usize) -> Vec<u8> {
 }
 
 #[test]
-fn nonces_are_echoed_up_to_32_octets() {
-    use sekisho::issuer::ca::ocsp::OcspRequest;
+fn nonces_of_1_to_128_octets_are_echoed_and_their_answers_kept_by_nobody() {
     let hierarchy = Hierarchy::new(points(1, false));
     let folder = tempfile::tempdir().unwrap();
     hierarchy.write(folder.path());
@@ -287,16 +286,69 @@ fn nonces_are_echoed_up_to_32_octets() {
         long @ 128..256 => [&[tag, 0x81, long as u8], content].concat(),
         long => [&[tag, 0x82, (long >> 8) as u8, long as u8], content].concat(),
     };
-    for (octets, echoed) in
-        [(0, Err(())), (1, Ok(true)), (32, Ok(true)), (33, Ok(false)), (128, Ok(false)), (129, Err(()))]
-    {
+    let responder = delegated(&hierarchy);
+    let statuses = Statuses::default();
+    statuses.set(&user, CertificateStatus::Good);
+    for (octets, echoed) in [(0, false), (1, true), (32, true), (33, true), (128, true), (129, false)] {
         // plain: SEQUENCE { SEQUENCE { requestList } }
         let list = &plain[4..];
         let extensions = wrap(0xa2, &wrap(0x30, &wrap(0x30, &with_nonce(octets))));
         let body = wrap(0x30, &wrap(0x30, &[list, &extensions].concat()));
-        let read = OcspRequest::from_der(&body).map(|request| request.nonce.is_some()).map_err(|_| ());
-        assert_eq!(read, echoed, "{octets} octets");
+        match responder.post(&body, &statuses, now()) {
+            Ok(answer) => {
+                let nonce = with_nonce(octets);
+                assert!(answer.der.windows(nonce.len()).any(|window| window == nonce), "{octets} octets");
+                let asked = statuses.asked.get();
+                let again = responder.post(&body, &statuses, now()).unwrap();
+                assert_eq!((echoed, answer.has_nonce, again.has_nonce), (true, true, true), "{octets} octets");
+                assert_eq!(statuses.asked.get(), asked + 1, "it is not kept");
+            }
+            Err(error) => assert_eq!((error, echoed), (ResponseError::MalformedRequest, false), "{octets} octets"),
+        }
     }
+    assert!(responder.cache().is_empty());
+    let twice = wrap(0xa2, &wrap(0x30, &[wrap(0x30, &with_nonce(8)), wrap(0x30, &with_nonce(8))].concat()));
+    let body = wrap(0x30, &wrap(0x30, &[&plain[4..], &twice].concat()));
+    assert_eq!(responder.post(&body, &statuses, now()).unwrap_err(), ResponseError::MalformedRequest, "two nonces");
+}
+
+#[test]
+fn several_certificates_have_one_answer_up_to_a_limit() {
+    let hierarchy = Hierarchy::new(points(1, false));
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    hierarchy.write(folder);
+    let responder = delegated(&hierarchy);
+    let statuses = Statuses::default();
+    let several = |count: usize, options: &str| {
+        let serials: Vec<_> = (1..=count).map(|serial| format!(" -serial {serial}")).collect();
+        let line = format!("openssl ocsp{options} -issuer issuing.pem{} -reqout several.der", serials.concat());
+        succeeds(folder, &line);
+        std::fs::read(folder.join("several.der")).unwrap()
+    };
+    for options in [" -no_nonce", " -nonce", " -no_nonce -sha256", " -nonce -sha256"] {
+        for count in [2, MAX_CERTIFICATES] {
+            let asked = statuses.asked.get();
+            let answer = responder.post(&several(count, options), &statuses, now()).unwrap();
+            assert_eq!(statuses.asked.get(), asked + u32::try_from(count).unwrap());
+            std::fs::write(folder.join("answer.der"), &answer.der).unwrap();
+            let shown = succeeds(folder, "openssl ocsp -respin answer.der -noverify -text");
+            assert_eq!(shown.matches("Cert Status: unknown").count(), count, "{shown}");
+            assert_eq!(answer.has_nonce, options.starts_with(" -nonce"));
+        }
+        let more = several(MAX_CERTIFICATES + 1, options);
+        assert_eq!(responder.post(&more, &statuses, now()).unwrap_err(), ResponseError::MalformedRequest);
+    }
+    // With one of another authority among them nothing is told.
+    let (user, _) = hierarchy.user("a", DeliveredKey::EcdsaP256);
+    statuses.set(&user, CertificateStatus::Good);
+    let other = Hierarchy::new(points(1, false));
+    write_pem(&folder.join("other.pem"), other.issuing.certificate());
+    write_pem(&folder.join("user.pem"), &user);
+    succeeds(folder, "openssl ocsp -issuer issuing.pem -cert user.pem -issuer other.pem -serial 5 -reqout mixed.der");
+    let mixed = std::fs::read(folder.join("mixed.der")).unwrap();
+    assert_eq!(responder.post(&mixed, &statuses, now()).unwrap_err(), ResponseError::Unauthorized);
+    assert!(responder.cache().is_empty(), "lists are kept by nobody");
 }
 
 #[test]
@@ -305,7 +357,7 @@ fn only_a_certificate_for_ocsp_signing_of_the_same_authority_signs_answers() {
     let build = |certificate: Certificate, key: FileKey, holds| {
         let signer = Signer::Delegate { certificate, key: Box::new(key) };
         let authority = hierarchy.issuing.certificate();
-        Responder::new(authority, signer, holds, NoncePolicy::Ignore, AnswerCache::default()).map(|_| ())
+        Responder::new(authority, signer, holds, AnswerCache::default()).map(|_| ())
     };
     let validity = Validity::one_year(now(), Rounding::ToTheSecond);
     let made = |hierarchy: &Hierarchy| {
@@ -325,7 +377,6 @@ fn only_a_certificate_for_ocsp_signing_of_the_same_authority_signs_answers() {
     let key = FileKey::generate(KeyKind::EcdsaP256).unwrap();
     assert_eq!(build(user, key, 60), Err(ResponderError::Purpose), "a user's certificate");
     let signer = Signer::Authority(Box::new(FileKey::generate(KeyKind::EcdsaP256).unwrap()));
-    let wrong =
-        Responder::new(hierarchy.issuing.certificate(), signer, 60, NoncePolicy::Ignore, AnswerCache::default());
+    let wrong = Responder::new(hierarchy.issuing.certificate(), signer, 60, AnswerCache::default());
     assert_eq!(wrong.map(|_| ()), Err(ResponderError::OtherKey));
 }

@@ -2,17 +2,17 @@
 
 use crate::support::{Hierarchy, REVOKED, Response, Running, World, write_pem};
 use base64::Engine as _;
-use sekisho::issuer::ca::ocsp::ResponseError;
+use sekisho::issuer::ca::ocsp::{MAX_CERTIFICATES, ResponseError};
 use sekisho::issuer::store::Status;
 use sekisho::pki::certificate::Certificate;
 use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::ocsp::{CertificateStatus, IssuerId, NONCE_OCTETS, Question};
+use sekisho::pki::ocsp::{CertificateStatus, IssuerId, NONCE_OCTETS, NonceEcho, Question};
 
 /// What OpenSSL says of a certificate, asking by POST.
 fn asked(world: &World, running: &Running, certificate: &Certificate) -> String {
     write_pem(&world.path("user.pem"), certificate);
     let line = format!(
-        "openssl ocsp -issuer issuing.pem -CAfile root.pem -verify_other issuing.pem -cert user.pem \
+        "openssl ocsp -issuer issuing.pem -CAfile root.pem -verify_other issuing.pem -cert user.pem -no_nonce \
          -url http://{}/ocsp/hokugin",
         running.address
     );
@@ -34,8 +34,12 @@ async fn fetched(world: &World, running: &Running, certificate: &Certificate) ->
 }
 
 fn request(world: &World, certificate: &Certificate) -> Vec<u8> {
+    request_with(world, certificate, "-no_nonce")
+}
+
+fn request_with(world: &World, certificate: &Certificate, options: &str) -> Vec<u8> {
     write_pem(&world.path("user.pem"), certificate);
-    world.succeeds("openssl ocsp -issuer issuing.pem -cert user.pem -no_nonce -reqout request.der");
+    world.succeeds(&format!("openssl ocsp -issuer issuing.pem -cert user.pem {options} -reqout request.der"));
     std::fs::read(world.path("request.der")).unwrap()
 }
 
@@ -69,6 +73,93 @@ async fn openssl_is_told_what_the_store_says_at_every_step_of_a_certificate() {
         assert_eq!(response.header("content-type"), Some("application/ocsp-response"));
     }
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_s_nonce_comes_back_and_such_an_answer_is_cached_nowhere() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let certificate = world.issue(&running).await;
+    write_pem(&world.path("user.pem"), &certificate);
+    let ask = |options: &str| {
+        let shown = world.succeeds(&format!(
+            "openssl ocsp -issuer issuing.pem -CAfile root.pem -verify_other issuing.pem -cert user.pem {options} \
+             -url http://{}/ocsp/hokugin",
+            running.address
+        ));
+        assert!(shown.contains("Response verify OK") && shown.contains("user.pem: good"), "{options}: {shown}");
+        shown
+    };
+    assert!(!ask("-nonce").contains("WARNING"), "OpenSSL warns where its nonce does not come back");
+    ask("-no_nonce");
+    let (with, without) = (request_with(&world, &certificate, "-nonce"), request(&world, &certificate));
+    let posted = async |body: &[u8]| running.post("/ocsp/hokugin", "application/ocsp-request", body).await;
+    let (first, second) = (posted(&without).await, posted(&without).await);
+    assert_eq!(first.body, second.body, "an answer without nonce is kept");
+    assert!(first.header("cache-control").unwrap().starts_with("max-age=60, public"), "{first:?}");
+    let encoded = base64::engine::general_purpose::STANDARD.encode(&with).replace('/', "%2F").replace('+', "%2B");
+    let got = running.get(&format!("/ocsp/hokugin/{encoded}")).await;
+    for answer in [posted(&with).await, posted(&with).await, got] {
+        assert_eq!((answer.status, answer.header("cache-control")), (200, Some("no-store")), "{answer:?}");
+        assert_eq!((answer.header("etag"), answer.header("expires")), (None, None), "{answer:?}");
+        assert_ne!(answer.body, first.body);
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn openssl_is_told_of_several_certificates_in_one_answer() {
+    let world = World::new().await;
+    let running = world.start().await;
+    let (good, revoked) = (world.issue(&running).await, world.issue(&running).await);
+    world.set(revoked.serial(), REVOKED).await;
+    world.published(&running).await;
+    for (file, certificate) in [("good.pem", &good), ("revoked.pem", &revoked), ("unknown.pem", &world.sign(&running))]
+    {
+        write_pem(&world.path(file), certificate);
+    }
+    let ask = |certificates: &str, options: &str| {
+        world.tool(&format!(
+            "openssl ocsp -issuer issuing.pem -CAfile root.pem -verify_other issuing.pem{certificates} {options} \
+             -url http://{}/ocsp/hokugin",
+            running.address
+        ))
+    };
+    for options in ["-nonce", "-no_nonce"] {
+        let (_, shown) = ask(" -cert good.pem -cert revoked.pem -cert unknown.pem", options);
+        for expected in ["Response verify OK", "good.pem: good", "revoked.pem: revoked", "unknown.pem: unknown"] {
+            assert!(shown.contains(expected), "{options}: {shown}");
+        }
+        assert!(!shown.contains("WARNING"), "{options}: {shown}");
+        let (_, shown) = ask(&" -cert good.pem".repeat(MAX_CERTIFICATES), options);
+        assert_eq!(shown.matches("good.pem: good").count(), MAX_CERTIFICATES, "{shown}");
+        let (_, shown) = ask(&" -cert good.pem".repeat(MAX_CERTIFICATES + 1), options);
+        assert!(shown.contains("malformedrequest"), "{shown}");
+    }
+    running.stop().await;
+}
+
+/// A nonce costs a signature, and every certificate a look-up.
+#[tokio::test(flavor = "multi_thread")]
+async fn nonces_and_lists_of_certificates_are_behind_the_limit_of_an_address() {
+    let mut world = World::new().await;
+    world.limits.public_requests_per_second = 1;
+    for (options, most) in [("-nonce", 8), ("-no_nonce -serial 2 -serial 3 -serial 4", 3)] {
+        let running = world.start().await;
+        let certificate = world.sign(&running);
+        let body = request_with(&world, &certificate, options);
+        let mut answered = 0;
+        let refused = loop {
+            let response = running.post("/ocsp/hokugin", "application/ocsp-request", &body).await;
+            if response.status != 200 {
+                break response;
+            }
+            answered += 1;
+            assert!(answered <= most, "{options}");
+        };
+        assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true), "{options}");
+        running.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,9 +204,16 @@ async fn a_store_that_is_down_is_try_later_and_never_good() {
     assert_eq!(asked(&world, &running, &known), "user.pem: good");
     world.store.set_down(true);
     assert_eq!(asked(&world, &running, &known), "user.pem: good", "an answer that is kept holds");
-    let response = running.post("/ocsp/hokugin", "application/ocsp-request", &request(&world, &new)).await;
-    assert_eq!((response.status, response.body.as_slice()), (200, ResponseError::TryLater.der().as_slice()));
-    assert_eq!(response.header("cache-control"), Some("no-store"));
+    // With a nonce or others beside it, it would have to be looked up.
+    for body in [
+        request(&world, &new),
+        request_with(&world, &known, "-nonce"),
+        request_with(&world, &known, "-no_nonce -serial 5"),
+    ] {
+        let response = running.post("/ocsp/hokugin", "application/ocsp-request", &body).await;
+        assert_eq!((response.status, response.body.as_slice()), (200, ResponseError::TryLater.der().as_slice()));
+        assert_eq!(response.header("cache-control"), Some("no-store"));
+    }
     world.store.set_down(false);
     assert_eq!(asked(&world, &running, &new), "user.pem: good");
     running.stop().await;
@@ -211,6 +309,7 @@ async fn the_gateway_s_question_is_answered_and_the_answer_believed_at_every_ste
         }
         let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
         let answer = sekisho::pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
+        assert_eq!(answer.nonce, NonceEcho::Echoed);
         match (answer.status, expected) {
             (CertificateStatus::Good, None) => {}
             (CertificateStatus::Revoked { reason, .. }, Some(expected)) if reason == expected => {}
@@ -222,5 +321,20 @@ async fn the_gateway_s_question_is_answered_and_the_answer_believed_at_every_ste
     let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
     let answer = sekisho::pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
     assert_eq!(answer.status, CertificateStatus::Unknown);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_ocsp_nonces_the_answer_that_is_kept_serves_whoever_sends_one_also_while_the_store_is_down() {
+    let mut world = World::new().await;
+    world.config.ocsp_nonces = false;
+    let running = world.start().await;
+    let certificate = world.issue(&running).await;
+    let posted = async |body: &[u8]| running.post("/ocsp/hokugin", "application/ocsp-request", body).await;
+    let kept = posted(&request(&world, &certificate)).await;
+    world.store.set_down(true);
+    let with_nonce = posted(&request_with(&world, &certificate, "-nonce")).await;
+    assert_eq!((with_nonce.status, with_nonce.body), (200, kept.body));
+    world.store.set_down(false);
     running.stop().await;
 }

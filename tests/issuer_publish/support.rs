@@ -118,6 +118,7 @@ pub fn config(folder: &Path, parts: u16) -> AuthorityConfig {
         crl_lifetime: Duration::from_secs(86_400),
         crl_interval: Duration::from_secs(3_600),
         ocsp_lifetime: Duration::from_secs(3_600),
+        ocsp_nonces: true,
         place: Place { key: "authority[0]".to_owned(), ..placed((), "").place },
     }
 }

@@ -4,7 +4,7 @@ use super::defaults;
 use super::types::{AuthorityConfig, PassphraseSource};
 use crate::config::reader::{Document, Item, Section, Unique};
 use crate::config::types::Placed;
-use crate::config::values::{duration, integer, list, name, path, placed, placed_path, text};
+use crate::config::values::{boolean, duration, integer, list, name, path, placed, placed_path, text};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,6 +89,7 @@ fn read_one(document: &Document, mut section: Section<'_>, taken: &mut Taken) ->
             // Below a minute clocks that differ make answers old before they come.
             duration(item, Duration::from_secs(60)..=7 * DAY)
         }),
+        ocsp_nonces: section.or("ocsp_nonces", defaults::OCSP_NONCES, boolean),
         place,
     };
     section.finish();

@@ -32,6 +32,8 @@ pub const CRL_LIFETIME: Duration = seconds(72 * 3_600);
 pub const CRL_INTERVAL: Duration = seconds(3_600);
 /// `authority.ocsp_lifetime`: how long a client may believe an answer without asking again.
 pub const OCSP_LIFETIME: Duration = seconds(3_600);
+/// `authority.ocsp_nonces`: each nonce costs a signature, and an answer that is kept serves while the store is down.
+pub const OCSP_NONCES: bool = false;
 
 /// `gateway.header`: the gateway's own default.
 pub const ASSERTION_HEADER: &str = "x-sekisho-assertion";

@@ -118,6 +118,8 @@ pub struct AuthorityConfig {
     pub crl_interval: Duration,
     /// `ocsp_lifetime`.
     pub ocsp_lifetime: Duration,
+    /// `ocsp_nonces`: whether an answer carries the nonce of its request (RFC 9654).
+    pub ocsp_nonces: bool,
     /// The table itself, for errors that are of several keys.
     pub place: Place,
 }

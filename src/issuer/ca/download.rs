@@ -116,10 +116,13 @@ impl Download {
         Kept::revocation_list(list, max_age_seconds).at(now)
     }
 
-    /// An OCSP answer or the error that there is instead of one. Both have status 200: the error is in the body.
+    /// An OCSP answer or the error that there is instead of one. One with a nonce is not cached on the way either. Both have status 200: the error is in the body.
     pub fn ocsp(answer: Result<&Answer, ResponseError>, max_age_seconds: u32, now: Timestamp) -> Self {
         let media_type = MediaType::OcspResponse;
         match answer {
+            Ok(answer) if answer.has_nonce => {
+                Self { media_type, body: Arc::clone(&answer.der), cache: CacheHeaders::no_store() }
+            }
             Ok(answer) => {
                 let until = now.plus_seconds(i64::from(max_age_seconds)).min(answer.next_update);
                 let cache = CacheHeaders::until(etag(&answer.der), answer.this_update, until, now);
@@ -239,7 +242,8 @@ mod tests {
     #[test]
     fn nothing_is_cached_beyond_the_time_it_holds() {
         let now = Timestamp::from_unix(1_800_000_000);
-        let answer = Answer { der: Arc::from(&b"x"[..]), this_update: now, next_update: now.plus_seconds(60) };
+        let answer =
+            Answer { der: Arc::from(&b"x"[..]), this_update: now, next_update: now.plus_seconds(60), has_nonce: false };
         let fresh = Download::ocsp(Ok(&answer), 3_600, now.plus_seconds(20));
         assert!(fresh.cache.cache_control.starts_with("max-age=40,"), "{}", fresh.cache.cache_control);
         assert_eq!(fresh.media_type.as_str(), "application/ocsp-response");

@@ -4,8 +4,7 @@ use super::{Publisher, StartError, over};
 use crate::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
 use crate::issuer::ca::ocsp::{
-    Answer, AnswerCache, Asked, CertificateStatus, NoncePolicy, OcspRequest, Pending, RequestError, Responder,
-    ResponseError, Signer,
+    Answer, AnswerCache, Asked, CertificateStatus, OcspRequest, Pending, RequestError, Responder, ResponseError, Signer,
 };
 use crate::issuer::store::{Status, Store, StoreError};
 use crate::pki::serial::SerialNumber;
@@ -15,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-/// Look-ups at a time, each two short reads: a flood of questions leaves the store to those who act.
+/// Look-ups at a time, each two short reads a certificate: a flood of questions leaves the store to those who act.
 const LOOK_UPS: usize = 16;
 
 /// How long a question may wait for its look-up before it gets `tryLater`; clients wait some ten seconds.
@@ -39,6 +38,8 @@ pub(super) struct Answers {
 
 struct Desk {
     responder: Responder,
+    /// Without them an answer that is kept serves everybody (RFC 5019 section 4).
+    nonces: bool,
     lifetime: Duration,
 }
 
@@ -49,8 +50,10 @@ impl Answers {
             let seconds = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
             let signer = Signer::Authority(Box::new(authority.key()));
             let certificate = authority.authority.certificate();
-            Responder::new(certificate, signer, seconds, NoncePolicy::Ignore, AnswerCache::default())
-                .map(|responder| (Arc::clone(&authority.name), Desk { responder, lifetime }))
+            Responder::new(certificate, signer, seconds, AnswerCache::default())
+                .map(|responder| {
+                    (Arc::clone(&authority.name), Desk { responder, nonces: authority.config.ocsp_nonces, lifetime })
+                })
                 .map_err(|error| StartError::Responder { authority: Arc::clone(&authority.name), error })
         };
         let desks = authorities.iter().map(desk).collect::<Result<_, _>>()?;
@@ -64,6 +67,7 @@ impl Answers {
         request: Result<OcspRequest, RequestError>,
     ) -> Option<Result<Answer, ResponseError>> {
         let (authority, desk) = self.desks.get_key_value(authority)?;
+        let request = request.map(|request| OcspRequest { nonce: request.nonce.filter(|_| desk.nonces), ..request });
         Some(match desk.responder.ask(request, clock::now()) {
             Err(error) => Err(error),
             Ok(Asked::Answered(answer)) => Ok(answer),
@@ -96,13 +100,17 @@ impl Answers {
         let look_up = async {
             // Never closed.
             let _permit = self.look_ups.acquire().await.map_err(|_| ResponseError::InternalError)?;
-            self.status(authority, pending.serial()).await.map_err(|error| {
-                tracing::warn!(%authority, %error, "OCSP: a status cannot be told");
-                ResponseError::TryLater
-            })
+            let mut statuses = Vec::new();
+            for serial in pending.serials() {
+                statuses.push(self.status(authority, serial).await.map_err(|error| {
+                    tracing::warn!(%authority, %error, "OCSP: a status cannot be told");
+                    ResponseError::TryLater
+                })?);
+            }
+            Ok(statuses)
         };
-        let status = timeout(LOOK_UP_TIME, look_up).await.unwrap_or(Err(ResponseError::TryLater))?;
-        desk.responder.tell(pending, status, clock::now())
+        let statuses = timeout(LOOK_UP_TIME, look_up).await.unwrap_or(Err(ResponseError::TryLater))?;
+        desk.responder.tell(pending, &statuses, clock::now())
     }
 
     /// What the store says of a certificate under an authority. A certificate that was begun and never completed does

@@ -7,7 +7,7 @@ use crate::clock;
 use crate::config::issuer::IssuerLimits;
 use crate::issuer::buckets::Buckets;
 use crate::issuer::ca::download::{Download, http_date};
-use crate::issuer::ca::ocsp::{Answer, MAX_REQUEST_BYTES, OcspRequest, ResponseError};
+use crate::issuer::ca::ocsp::{Answer, MAX_REQUEST_BYTES, OcspRequest, RequestError, ResponseError};
 use crate::issuer::listen::{Peer, network};
 use axum::Router;
 use axum::body::Body;
@@ -66,9 +66,7 @@ impl Public {
         let peer = request.extensions().get::<ConnectInfo<Peer>>();
         let address = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.address.ip());
         if let Err(seconds) = self.rates.take(network(address), Instant::now()) {
-            let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-            return response;
+            return too_many(seconds);
         }
         let (parts, body) = request.into_parts();
         let shelf = &self.publisher.shelf;
@@ -76,10 +74,10 @@ impl Public {
             Ok(Route::List { authority, part, which }) => item(shelf.list(authority, part, which), &parts.headers),
             Ok(Route::Certificate { authority, place }) => item(shelf.certificate(authority, place), &parts.headers),
             Ok(Route::Get { authority, encoded }) => {
-                self.ocsp(authority, OcspRequest::from_path(encoded), &parts.headers).await
+                self.ocsp(authority, OcspRequest::from_path(encoded), &parts.headers, address).await
             }
             Ok(Route::Ask { authority }) => match self.body(&parts.headers, body).await {
-                Ok(body) => self.ocsp(authority, OcspRequest::from_der(&body), &HeaderMap::new()).await,
+                Ok(body) => self.ocsp(authority, OcspRequest::from_der(&body), &HeaderMap::new(), address).await,
                 Err((status, text)) => plain(status, text),
             },
             Err(NoRoute::NotFound) => plain(StatusCode::NOT_FOUND, "not found\n"),
@@ -94,9 +92,16 @@ impl Public {
     async fn ocsp(
         &self,
         authority: &str,
-        request: Result<OcspRequest, crate::issuer::ca::ocsp::RequestError>,
+        request: Result<OcspRequest, RequestError>,
         headers: &HeaderMap,
+        address: IpAddr,
     ) -> Response {
+        // As many as its certificates: the first was taken with the request.
+        for _ in request.iter().flat_map(|request| request.ids.iter().skip(1)) {
+            if let Err(seconds) = self.rates.take(network(address), Instant::now()) {
+                return too_many(seconds);
+            }
+        }
         let answer: Result<Answer, ResponseError> = match self.publisher.answers.answer(authority, request).await {
             Some(answer) => answer,
             None => return plain(StatusCode::NOT_FOUND, "not found\n"),
@@ -168,6 +173,12 @@ fn is_known(etag: Option<&str>, last_modified: Option<&str>, dated: Dated, heade
         (Some(since), Some(made), Dated::Alone) => made <= since,
         _ => false,
     }
+}
+
+fn too_many(seconds: u64) -> Response {
+    let mut response = plain(StatusCode::TOO_MANY_REQUESTS, "too many requests\n");
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    response
 }
 
 fn plain(status: StatusCode, text: &'static str) -> Response {

@@ -40,6 +40,8 @@ pub struct Answer {
     pub this_update: Timestamp,
     /// Until when it holds.
     pub next_update: Timestamp,
+    /// Whether it has the nonce of who asked: then it answers nobody else, and is not to be cached.
+    pub has_nonce: bool,
 }
 
 /// Answers without a signature (section 2.3). None of them tells anything, so they need none.
@@ -65,8 +67,7 @@ impl ResponseError {
 
 /// What goes into a basic response beside the key.
 pub(super) struct Basic<'a> {
-    pub(super) id: &'a CertificateId,
-    pub(super) status: CertificateStatus,
+    pub(super) certificates: &'a [(CertificateId, CertificateStatus)],
     pub(super) nonce: Option<&'a Nonce>,
     pub(super) this_update: Timestamp,
     pub(super) next_update: Timestamp,
@@ -102,7 +103,8 @@ impl Basic<'_> {
                 });
             });
         });
-        Ok(Answer { der: der.into(), this_update: self.this_update, next_update: self.next_update })
+        let Self { this_update, next_update, .. } = *self;
+        Ok(Answer { der: der.into(), this_update, next_update, has_nonce: self.nonce.is_some() })
     }
 
     fn write_data(&self, data: &mut Writer) {
@@ -110,12 +112,14 @@ impl Basic<'_> {
         // producedAt
         data.generalized_time(self.this_update);
         data.sequence(|responses| {
-            responses.sequence(|single| {
-                write_id(single, self.id);
-                write_status(single, self.status);
-                single.generalized_time(self.this_update);
-                single.nest(tag::CONTEXT_0, |next| next.generalized_time(self.next_update));
-            });
+            for (id, status) in self.certificates {
+                responses.sequence(|single| {
+                    write_id(single, id);
+                    write_status(single, *status);
+                    single.generalized_time(self.this_update);
+                    single.nest(tag::CONTEXT_0, |next| next.generalized_time(self.next_update));
+                });
+            }
         });
         if let Some(nonce) = self.nonce {
             data.nest(more::CONTEXT_1, |explicit| {

@@ -7,5 +7,7 @@ mod responder;
 
 pub use answer::{Answer, CertificateStatus, ResponseError};
 pub use cache::AnswerCache;
-pub use request::{CertificateId, HashAlgorithm, MAX_REQUEST_BYTES, Nonce, OcspRequest, RequestError};
-pub use responder::{Asked, NoncePolicy, Pending, Responder, ResponderError, Signer, StatusLookup, StatusUnavailable};
+pub use request::{
+    CertificateId, HashAlgorithm, MAX_CERTIFICATES, MAX_REQUEST_BYTES, Nonce, OcspRequest, RequestError,
+};
+pub use responder::{Asked, Pending, Responder, ResponderError, Signer, StatusLookup, StatusUnavailable};

@@ -1,4 +1,4 @@
-//! OCSP requests (RFC 6960 section 4.1): one certificate each, as RFC 5019 section 2.1.1 has it.
+//! OCSP requests (RFC 6960 section 4.1).
 
 use super::super::der::{self, DerError, Reader, more, tag};
 use super::super::oid;
@@ -6,14 +6,16 @@ use crate::pki::serial::SerialNumber;
 use base64::Engine as _;
 use std::fmt;
 
-/// Octets a request may have: one certificate and a nonce have 120; a signed one with its chain has no use here.
+/// Octets a request may have: as many certificates as one may ask about, and a nonce, have 1,200; a signed one with its
+/// chain has no use here.
 pub const MAX_REQUEST_BYTES: usize = 2_048;
 
-/// Octets of a nonce that are echoed (RFC 8954 section 2.1).
-const MAX_NONCE_OCTETS: usize = 32;
+/// Certificates that one request may ask about: a chain with its delegated responders, or those of one customer at hand.
+/// RFC 6960 allows any number; each is a look-up that answers nobody else.
+pub const MAX_CERTIFICATES: usize = 8;
 
-/// Octets of a nonce at which a request is refused (RFC 9654 section 2.1).
-const LONGEST_NONCE: usize = 128;
+/// Octets that a nonce may have (RFC 9654 section 2.1); it has one at least.
+const MAX_NONCE_OCTETS: usize = 128;
 
 /// Extensions a request may have; RFC 6960 defines four for it.
 const MAX_EXTENSIONS: usize = 8;
@@ -21,11 +23,11 @@ const MAX_EXTENSIONS: usize = 8;
 /// Characters of a request in a URL: base64, each one perhaps as `%XX`.
 const MAX_PATH_CHARACTERS: usize = MAX_REQUEST_BYTES * 4;
 
-/// A request for the status of one certificate.
+/// A request for the status of certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OcspRequest {
-    /// Whose.
-    pub id: CertificateId,
+    /// Whose: one at least, at most [`MAX_CERTIFICATES`].
+    pub ids: Vec<CertificateId>,
     /// What the answer is to carry, so that it cannot be an old one.
     pub nonce: Option<Nonce>,
 }
@@ -52,7 +54,7 @@ pub enum HashAlgorithm {
     Sha256,
 }
 
-/// A nonce of 1 to 32 octets.
+/// A nonce of 1 to 128 octets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nonce(pub(super) Vec<u8>);
 
@@ -65,11 +67,11 @@ pub enum RequestError {
     Base64,
     /// Not the DER of an OCSPRequest of version 1.
     Der(DerError),
-    /// It asks for several certificates.
-    Several,
+    /// It asks about no certificate, or about more than [`MAX_CERTIFICATES`].
+    Certificates,
     /// Its CertID uses another hash than SHA-1 and SHA-256.
     Hash,
-    /// An empty nonce, or one of more than 128 octets.
+    /// An empty nonce, one of more than 128 octets, or two.
     Nonce,
     /// A critical extension that is not known, or too many.
     Extension,
@@ -98,21 +100,22 @@ impl OcspRequest {
         }
         tbs.optional(more::CONTEXT_1, "requestorName")?;
         let mut list = tbs.inside(tag::SEQUENCE, "requestList")?;
-        let mut single = list.inside(tag::SEQUENCE, "Request")?;
-        if !list.is_empty() {
-            return Err(RequestError::Several);
+        let mut ids = Vec::new();
+        while !list.is_empty() {
+            if ids.len() == MAX_CERTIFICATES {
+                return Err(RequestError::Certificates);
+            }
+            ids.push(read_single(list.inside(tag::SEQUENCE, "Request")?)?);
         }
-        let id = CertificateId::read(&mut single)?;
-        if let Some(extensions) = single.optional(tag::CONTEXT_0, "singleRequestExtensions")? {
-            read_extensions(extensions.content)?;
+        if ids.is_empty() {
+            return Err(RequestError::Certificates);
         }
-        single.end("Request")?;
         let nonce = match tbs.optional(more::CONTEXT_2, "requestExtensions")? {
             Some(extensions) => read_extensions(extensions.content)?,
             None => None,
         };
         tbs.end("tbsRequest")?;
-        Ok(Self { id, nonce })
+        Ok(Self { ids, nonce })
     }
 
     /// From what follows the responder's path in a GET: base64 of the DER, percent-encoded (RFC 6960 appendix A.1).
@@ -151,7 +154,17 @@ impl CertificateId {
     }
 }
 
-/// The nonce, when there is one that is echoed. One of 33 to 128 octets is answered as if it were not there.
+/// Request: a certificate, and extensions of which none is known here.
+fn read_single(mut single: Reader<'_>) -> Result<CertificateId, RequestError> {
+    let id = CertificateId::read(&mut single)?;
+    if let Some(extensions) = single.optional(tag::CONTEXT_0, "singleRequestExtensions")? {
+        read_extensions(extensions.content)?;
+    }
+    single.end("Request")?;
+    Ok(id)
+}
+
+/// The nonce, when there is one.
 fn read_extensions(explicit: &[u8]) -> Result<Option<Nonce>, RequestError> {
     let mut outer = Reader::new(explicit);
     let mut extensions = outer.inside(tag::SEQUENCE, "extensions")?;
@@ -180,7 +193,6 @@ fn read_extensions(explicit: &[u8]) -> Result<Option<Nonce>, RequestError> {
         wrapped.end("nonce")?;
         match octets.len() {
             1..=MAX_NONCE_OCTETS if nonce.is_none() => nonce = Some(Nonce(octets.to_vec())),
-            33..=LONGEST_NONCE if nonce.is_none() => {}
             _ => return Err(RequestError::Nonce),
         }
     }
@@ -214,9 +226,11 @@ impl fmt::Display for RequestError {
             Self::TooLong => write!(f, "the request has more than {MAX_REQUEST_BYTES} octets"),
             Self::Base64 => f.write_str("the path is not base64"),
             Self::Der(error) => write!(f, "not an OCSP request: {error}"),
-            Self::Several => f.write_str("the request is for several certificates"),
+            Self::Certificates => {
+                write!(f, "the request is about no certificate, or about more than {MAX_CERTIFICATES}")
+            }
             Self::Hash => f.write_str("the CertID's hash is not SHA-1 or SHA-256"),
-            Self::Nonce => f.write_str("the nonce is empty or longer than 128 octets"),
+            Self::Nonce => write!(f, "the nonce is empty, longer than {MAX_NONCE_OCTETS} octets, or there twice"),
             Self::Extension => f.write_str("the request has a critical extension that is not known"),
         }
     }

@@ -38,38 +38,29 @@ pub enum Signer {
     },
 }
 
-/// Whether a nonce makes a new answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoncePolicy {
-    /// Answer from the cache without it (RFC 5019 section 2.2.1): a flood of requests costs no signatures.
-    #[default]
-    Ignore,
-    /// Echo it: each such request costs a signature. For use behind a rate limit.
-    Echo,
-}
-
 /// What a request comes to before anybody looked at a status.
 #[derive(Debug)]
 pub enum Asked {
     /// An answer that is kept.
     Answered(Answer),
-    /// The status is to be looked up and told to [`Responder::tell`].
+    /// The statuses are to be looked up and told to [`Responder::tell`].
     Pending(Pending),
 }
 
-/// A question whose answer is not there. It remembers which changes of status were known when it was asked.
+/// A question whose answer is not there: about several certificates, with a nonce (RFC 9654), or not asked for long. Each
+/// costs a signature, so that callers need a limit on how often one may ask. It remembers which changes of status were known when it was asked.
 #[derive(Debug)]
 pub struct Pending {
-    id: CertificateId,
+    ids: Vec<CertificateId>,
     nonce: Option<Nonce>,
     epoch: Epoch,
     demand: Demand,
 }
 
 impl Pending {
-    /// Whose status is asked for.
-    pub const fn serial(&self) -> &SerialNumber {
-        &self.id.serial
+    /// Whose statuses are asked for, in their order.
+    pub fn serials(&self) -> impl Iterator<Item = &SerialNumber> {
+        self.ids.iter().map(|id| &id.serial)
     }
 }
 
@@ -80,7 +71,6 @@ pub struct Responder {
     names: [(HashAlgorithm, Vec<u8>, Vec<u8>); 2],
     /// Seconds that an answer holds.
     holds: i64,
-    nonces: NoncePolicy,
     cache: AnswerCache,
 }
 
@@ -108,7 +98,6 @@ impl Responder {
         authority: &Certificate,
         signer: Signer,
         holds_seconds: u32,
-        nonces: NoncePolicy,
         cache: AnswerCache,
     ) -> Result<Self, ResponderError> {
         if holds_seconds == 0 {
@@ -130,7 +119,7 @@ impl Responder {
         let key = key_octets(authority.subject_public_key_info())?;
         let name = |algorithm| (algorithm, hash(algorithm, authority.subject().der()), hash(algorithm, key));
         let names = [name(HashAlgorithm::Sha1), name(HashAlgorithm::Sha256)];
-        Ok(Self { signer, signer_key_hash, names, holds: i64::from(holds_seconds), nonces, cache })
+        Ok(Self { signer, signer_key_hash, names, holds: i64::from(holds_seconds), cache })
     }
 
     /// Answers the body of a POST.
@@ -167,8 +156,7 @@ impl Responder {
     ) -> Result<usize, ResponseError> {
         let due = self.due(now, horizon, limit);
         for pending in &due {
-            let status = statuses.status(pending.serial()).map_err(|_| ResponseError::TryLater)?;
-            self.tell(pending, status, now)?;
+            self.tell(pending, &look_up(pending, statuses)?, now)?;
         }
         Ok(due.len())
     }
@@ -179,28 +167,40 @@ impl Responder {
     /// # Errors
     /// [`ResponseError`], which is an answer as well.
     pub fn ask(&self, request: Result<OcspRequest, RequestError>, now: Timestamp) -> Result<Asked, ResponseError> {
-        let OcspRequest { id, nonce } = request.map_err(|_| ResponseError::MalformedRequest)?;
-        if self.id(id.serial, id.algorithm) != id {
+        let OcspRequest { ids, nonce } = request.map_err(|_| ResponseError::MalformedRequest)?;
+        // Of a list with another authority's certificate nothing is told: there is one answer for all of it.
+        if ids.iter().any(|id| self.id(id.serial, id.algorithm) != *id) {
             return Err(ResponseError::Unauthorized);
         }
-        let nonce = nonce.filter(|_| self.nonces == NoncePolicy::Echo);
-        if nonce.is_none()
+        if let ([id], None) = (&ids[..], &nonce)
             && let Some(answer) = self.cache.get(&id.serial, id.algorithm, now)
         {
             return Ok(Asked::Answered(answer));
         }
-        Ok(Asked::Pending(Pending { id, nonce, epoch: self.cache.epoch(), demand: Demand::Asked }))
+        Ok(Asked::Pending(Pending { ids, nonce, epoch: self.cache.epoch(), demand: Demand::Asked }))
     }
 
-    /// Answers what was asked, with the status that was looked up since. It is kept unless a status changed meanwhile.
+    /// Answers what was asked, with the statuses that were looked up since, in the order of [`Pending::serials`]. An answer
+    /// about one certificate is kept unless a status changed meanwhile.
     ///
     /// # Errors
     /// [`ResponseError`], which is an answer as well.
-    pub fn tell(&self, pending: &Pending, status: CertificateStatus, now: Timestamp) -> Result<Answer, ResponseError> {
-        let Pending { id, nonce, epoch, demand } = pending;
-        let answer = self.sign(id, status, nonce.as_ref(), now)?;
-        // Of serial numbers that do not exist there is no end, and one may exist tomorrow.
-        if nonce.is_none() && status != CertificateStatus::Unknown {
+    pub fn tell(
+        &self,
+        pending: &Pending,
+        statuses: &[CertificateStatus],
+        now: Timestamp,
+    ) -> Result<Answer, ResponseError> {
+        let Pending { ids, nonce, epoch, demand } = pending;
+        if ids.len() != statuses.len() {
+            return Err(ResponseError::InternalError);
+        }
+        let certificates: Vec<_> = ids.iter().cloned().zip(statuses.iter().copied()).collect();
+        let answer = self.sign(&certificates, nonce.as_ref(), now)?;
+        // Of serial numbers that do not exist there is no end, and one may exist tomorrow; nor is there of nonces and lists.
+        if let ([(id, status)], None) = (&certificates[..], nonce)
+            && *status != CertificateStatus::Unknown
+        {
             self.cache.keep(*epoch, id.serial, id.algorithm, &answer, *demand);
         }
         Ok(answer)
@@ -209,8 +209,12 @@ impl Responder {
     /// What will soon be over and is asked for, to be told anew: for a background task.
     pub fn due(&self, now: Timestamp, horizon: Timestamp, limit: usize) -> Vec<Pending> {
         let epoch = self.cache.epoch();
-        let pending =
-            |(serial, algorithm)| Pending { id: self.id(serial, algorithm), nonce: None, epoch, demand: Demand::None };
+        let pending = |(serial, algorithm)| Pending {
+            ids: vec![self.id(serial, algorithm)],
+            nonce: None,
+            epoch,
+            demand: Demand::None,
+        };
         self.cache.due(now, horizon, limit).into_iter().map(pending).collect()
     }
 
@@ -222,17 +226,13 @@ impl Responder {
     ) -> Result<Answer, ResponseError> {
         match self.ask(request, now)? {
             Asked::Answered(answer) => Ok(answer),
-            Asked::Pending(pending) => {
-                let status = statuses.status(pending.serial()).map_err(|_| ResponseError::TryLater)?;
-                self.tell(&pending, status, now)
-            }
+            Asked::Pending(pending) => self.tell(&pending, &look_up(&pending, statuses)?, now),
         }
     }
 
     fn sign(
         &self,
-        id: &CertificateId,
-        status: CertificateStatus,
+        certificates: &[(CertificateId, CertificateStatus)],
         nonce: Option<&Nonce>,
         now: Timestamp,
     ) -> Result<Answer, ResponseError> {
@@ -247,7 +247,7 @@ impl Responder {
         let next_update = now.plus_seconds(self.holds);
         let next_update = delegate.map_or(next_update, |delegate| next_update.min(delegate.not_after()));
         let signer_key_hash = &self.signer_key_hash;
-        let basic = Basic { id, status, nonce, this_update: now, next_update, signer_key_hash, delegate };
+        let basic = Basic { certificates, nonce, this_update: now, next_update, signer_key_hash, delegate };
         basic.sign(&**key).map_err(|_| ResponseError::InternalError)
     }
 
@@ -257,6 +257,10 @@ impl Responder {
         let (_, name, key) = if algorithm == HashAlgorithm::Sha1 { sha1 } else { sha256 };
         CertificateId { algorithm, issuer_name_hash: name.clone(), issuer_key_hash: key.clone(), serial }
     }
+}
+
+fn look_up(pending: &Pending, statuses: &dyn StatusLookup) -> Result<Vec<CertificateStatus>, ResponseError> {
+    pending.serials().map(|serial| statuses.status(serial).map_err(|_| ResponseError::TryLater)).collect()
 }
 
 fn check_key<'a>(certificate: &'a Certificate, key: &dyn SigningKey) -> Result<&'a [u8], ResponderError> {
