@@ -263,6 +263,37 @@ fn with_every_descriptor_for_clients_taken_admin_answers_and_a_crl_is_taken_up()
     assert_eq!(status(&gateway, &pki, "client-leaving"), 0);
 }
 
+/// Sets how many files the gateway may open; those that it has stay open.
+fn limit_files(gateway: &Gateway, limit: u32) {
+    let limit = format!("--nofile={limit}:1024");
+    let done = std::process::Command::new("prlimit").args(["--pid", &gateway.pid().to_string(), &limit]).status();
+    assert!(done.unwrap().success(), "prlimit (util-linux) sets a limit of our own process");
+}
+
+/// The error of the system itself, where a reload opens its files: neither a list nor the configuration is lost by it.
+#[test]
+fn a_reload_without_descriptors_is_refused_with_its_cause_and_taken_up_once_there_are_some() {
+    let (mut pki, app) = (TestPki::new(), TestApp::new());
+    let config = Setup::configuration(&app);
+    let gateway = Gateway::start_with_shell(&pki, &config, "ulimit -n 1024");
+    joins(&gateway, &pki, "client-leaving");
+    let refused = || gateway.metric("sekisho_reloads_total{outcome=\"refused\"}");
+    let before = refused();
+    limit_files(&gateway, 3);
+    pki.revoke_client("client-leaving");
+    gateway.signal(Signal::Reload);
+    let told = gateway.record("the refused reload", |record| {
+        record["message"].to_string().contains("reload refused") && record["error"].is_string()
+    });
+    assert!(told["error"].as_str().unwrap().contains("Too many open files"), "{told}");
+    gateway.record("another try without any event", |record| record["attempt"].as_u64() > Some(1));
+    limit_files(&gateway, 1_024);
+    assert!(refused() > before + 1.5, "{} of {before}", refused());
+    wait_until("the CRL is in force", || status(&gateway, &pki, "client-leaving") == 0);
+    wait_until("it is ready", || is_ready(&gateway));
+    assert_eq!(status(&gateway, &pki, "client-good"), 200);
+}
+
 #[test]
 fn the_soft_limit_of_descriptors_is_raised_and_a_limit_too_low_is_refused() {
     let (pki, app) = (TestPki::new(), TestApp::new());

@@ -52,3 +52,4 @@ mod support;
 mod swaps;
 mod unenforced;
 mod upstreams;
+mod witness;
