@@ -179,6 +179,26 @@ fn a_body_that_stops_coming_is_408() {
     still_serves(&setup);
 }
 
+/// Whose fault it is: the application's time does not run while the client is waited for.
+#[test]
+fn a_client_that_stops_is_408_and_one_that_pauses_goes_on_however_short_the_upstreams_time() {
+    let limits = with_limits("body_idle_timeout = \"6s\"");
+    let setup = Setup::with(|config| limits(config).replacen("peers =", "read_timeout = \"500ms\"\npeers =", 1));
+    let head = "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 10\r\n\r\n";
+    let mut stops = connect(&setup);
+    stops.send(format!("{head}abc").as_bytes()).unwrap();
+    let mut pauses = connect(&setup);
+    pauses.send(format!("{head}abc").as_bytes()).unwrap();
+    // Longer than the application may be silent, and less than the client may.
+    std::thread::sleep(Duration::from_secs(1));
+    pauses.send(b"defghij").unwrap();
+    assert_eq!(pauses.receive().unwrap().status, 200);
+    assert_eq!(stops.receive().unwrap().status, 408);
+    counted(&setup, "body_idle_timeout");
+    let metric = "sekisho_upstream_errors_total{kind=\"timeout\",pool=\"ib\"}";
+    assert!(setup.gateway.metric(metric) < 0.5, "no fault of the application");
+}
+
 #[test]
 fn a_client_that_does_not_read_its_answer_is_given_up() {
     let setup = Setup::with(with_limits("body_idle_timeout = \"1s\""));

@@ -8,6 +8,7 @@ use super::failure::{Cause, Failure};
 use super::outgoing::{self, Outgoing};
 use super::pace::Pace;
 use super::peer::{Event, Reader, Taken, Writer};
+use super::progress::Progress;
 use super::served::Served;
 use super::wire::{self, Body};
 use crate::gateway::connection::InFlight;
@@ -16,8 +17,6 @@ use http::{Method, StatusCode};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_http::{RequestHeader, ResponseHeader};
 use std::future::pending;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, sleep_until, timeout};
@@ -37,18 +36,6 @@ pub(super) struct Forwarding<'a> {
     /// It asks for another protocol.
     websocket: bool,
     bodiless: bool,
-}
-
-/// How far the request has come, told by the one pipe and asked by the other.
-struct Progress {
-    /// When the upstream last took something.
-    moved: Mutex<Instant>,
-    /// All of it is with the upstream.
-    whole: AtomicBool,
-    /// The connection belongs to another protocol, whose time is its own.
-    upgraded: AtomicBool,
-    /// The upstream took no more of it: its answer may be there all the same.
-    refused: Mutex<Option<Failure>>,
 }
 
 impl<'a> Forwarding<'a> {
@@ -183,12 +170,7 @@ impl<'a> Forwarding<'a> {
         let (mut writer, mut reader) = sent
             .map_err(|_| Failure::new(Cause::UpstreamSlow, format!("peer {peer} takes no header")))?
             .map_err(|error| Failure::of_upstream(&error.more_context(format!("peer {peer}")), reused))?;
-        let progress = Progress {
-            moved: Mutex::new(Instant::now()),
-            whole: AtomicBool::new(self.bodiless),
-            upgraded: AtomicBool::new(false),
-            refused: Mutex::new(None),
-        };
+        let progress = Progress::new(self.bodiless);
         let (agree, agreed) = oneshot::channel();
         let deadline = ctx.deadline();
         let mut in_flight = ctx.in_flight.take();
@@ -201,7 +183,7 @@ impl<'a> Forwarding<'a> {
                 answered = &mut answering => answered,
                 // Ends by itself only when the client is gone or failed, or an upgraded connection ended.
                 sent = &mut sending => sent.map(|()| Answered { upgraded: true }),
-                () = progress.at(deadline) => Err(passed(!progress.whole.load(Ordering::Relaxed))),
+                () = progress.overdue(at(deadline)) => Err(passed(!progress.whole())),
             }
         };
         ctx.in_flight = in_flight;
@@ -211,7 +193,7 @@ impl<'a> Forwarding<'a> {
             // In good order, if the client is still there.
             let _ = answer.end(None).await;
         }
-        if !answered.upgraded && answer.ended && progress.whole.load(Ordering::Relaxed) {
+        if !answered.upgraded && answer.ended && progress.whole() {
             self.proxy.upstreams.keep(reader, writer, peer, config.idle_timeout).await;
         }
         Ok(())
@@ -228,7 +210,7 @@ impl<'a> Forwarding<'a> {
         agreed: oneshot::Receiver<()>,
     ) -> Result<(), Failure> {
         let whole = |in_flight: &mut Option<InFlight>| {
-            progress.whole.store(true, Ordering::Relaxed);
+            progress.is_whole();
             if let Some(in_flight) = in_flight {
                 in_flight.sent(self.admitted.finish);
             }
@@ -254,7 +236,7 @@ impl<'a> Forwarding<'a> {
             match self.send_body(body, writer, progress, ctx).await {
                 Ok(()) => whole(in_flight),
                 Err(failure) if matches!(failure.cause, Cause::UpstreamBroken { .. } | Cause::UpstreamSlow) => {
-                    *lock(&progress.refused) = Some(failure);
+                    progress.refuse(failure);
                 }
                 Err(failure) => return Err(failure),
             }
@@ -273,7 +255,7 @@ impl<'a> Forwarding<'a> {
         let mut pace = Pace::new(limits);
         let mut bytes = 0_u64;
         let patience = self.admitted.pool.config().write_timeout;
-        while let Some(piece) = pace.waiting_for(body.next()).await? {
+        while let Some(piece) = pace.waiting_for(progress.waiting_for_client(body.next())).await? {
             pace.moved(piece.len())?;
             bytes = bytes.saturating_add(u64::try_from(piece.len()).unwrap_or(u64::MAX));
             if bytes > limits.request_body_bytes {
@@ -285,15 +267,15 @@ impl<'a> Forwarding<'a> {
             self.still_connected()?;
             let _held = self.proxy.places.hold(piece.len());
             taken_in_time(patience, writer.piece(piece)).await?;
-            *lock(&progress.moved) = Instant::now();
+            progress.moved();
             // By its length: the client may tell its end later, and has no more to send.
             if writer.is_whole() {
-                progress.whole.store(true, Ordering::Relaxed);
+                progress.is_whole();
             }
         }
         self.still_connected()?;
         taken_in_time(patience, writer.end()).await?;
-        *lock(&progress.moved) = Instant::now();
+        progress.moved();
         Ok(())
     }
 
@@ -313,7 +295,7 @@ impl<'a> Forwarding<'a> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             wire::take_answer(&mut head, false).map_err(Failure::broken)?;
             pace.waiting_for(answer.switch(head)).await?;
-            progress.upgraded.store(true, Ordering::Relaxed);
+            progress.is_upgraded();
             // The other pipe may go on.
             let _ = agree.send(());
             self.answer_raw(reader, answer, ctx).await?;
@@ -329,12 +311,12 @@ impl<'a> Forwarding<'a> {
             // There is room: the answer has as many fields as came.
             let _ = head.insert_header(http::header::CONTENT_LENGTH, "0");
         }
-        if !progress.whole.load(Ordering::Relaxed) {
+        if !progress.whole() {
             answer.close();
         }
         pace.waiting_for(answer.head(head, body, end)).await?;
         while !answer.ended {
-            match self.next_of_body(reader, answer).await? {
+            match self.next_of_body(reader, answer, progress).await? {
                 Event::Piece(piece, last) => {
                     let (length, _held) = (piece.len(), self.proxy.places.hold(piece.len()));
                     pace.waiting_for(answer.piece(piece, last)).await?;
@@ -357,22 +339,12 @@ impl<'a> Forwarding<'a> {
         reused: bool,
     ) -> Result<(ResponseHeader, bool), Failure> {
         for interim in 0..=MAX_INTERIM {
-            let event = {
-                let next = reader.next();
-                tokio::pin!(next);
-                loop {
-                    let end = (*lock(&progress.moved) + self.admitted.timeout).into();
-                    tokio::select! {
-                        biased;
-                        event = &mut next => break event,
-                        failure = answer.gone() => return Err(failure),
-                        () = sleep_until(end) => {
-                            // Something may have moved since.
-                            if lock(&progress.moved).elapsed() >= self.admitted.timeout {
-                                return Err(Failure::new(Cause::UpstreamSlow, "no header of an answer in time"));
-                            }
-                        }
-                    }
+            let event = tokio::select! {
+                biased;
+                event = reader.next() => event,
+                failure = answer.gone() => return Err(failure),
+                () = progress.silence(None, self.admitted.timeout) => {
+                    return Err(Failure::new(Cause::UpstreamSlow, "no header of an answer in time"));
                 }
             };
             match event {
@@ -390,8 +362,9 @@ impl<'a> Forwarding<'a> {
                 Ok(_) => return Err(Failure::broken("a body without a header")),
                 Err(error) => {
                     // What it did not take is why it does not answer.
-                    let refused = lock(&progress.refused).take();
-                    return Err(refused.unwrap_or_else(|| Failure::of_upstream(&error, reused && interim == 0)));
+                    return Err(progress
+                        .refused()
+                        .unwrap_or_else(|| Failure::of_upstream(&error, reused && interim == 0)));
                 }
             }
         }
@@ -399,10 +372,15 @@ impl<'a> Forwarding<'a> {
     }
 
     /// What follows of the body; lets go what waits when nothing does.
-    async fn next_of_body(&self, reader: &mut Reader, answer: &mut ClientAnswer) -> Result<Event, Failure> {
-        let end = (Instant::now() + self.admitted.pool.config().read_timeout).into();
+    async fn next_of_body(
+        &self,
+        reader: &mut Reader,
+        answer: &mut ClientAnswer,
+        progress: &Progress,
+    ) -> Result<Event, Failure> {
+        let silence = progress.silence(Some(Instant::now()), self.admitted.pool.config().read_timeout);
         let next = reader.next();
-        tokio::pin!(next);
+        tokio::pin!(next, silence);
         loop {
             let waits = answer.waits();
             tokio::select! {
@@ -410,7 +388,7 @@ impl<'a> Forwarding<'a> {
                 event = &mut next => return event.map_err(|error| Failure::of_upstream(&error, false)),
                 failure = answer.gone() => return Err(failure),
                 () = sleep(FLUSH_AFTER), if waits => answer.flush().await?,
-                () = sleep_until(end) => return Err(Failure::new(Cause::UpstreamSlow, "the answer does not go on")),
+                () = &mut silence => return Err(Failure::new(Cause::UpstreamSlow, "the answer does not go on")),
             }
         }
     }
@@ -445,16 +423,6 @@ impl<'a> Forwarding<'a> {
     }
 }
 
-impl Progress {
-    /// The deadline of a request, which no upgraded connection has.
-    async fn at(&self, deadline: Option<Instant>) {
-        at(deadline).await;
-        if self.upgraded.load(Ordering::Relaxed) {
-            pending().await
-        }
-    }
-}
-
 /// How an exchange ended well.
 struct Answered {
     upgraded: bool,
@@ -482,8 +450,4 @@ fn passed(sending: bool) -> Failure {
 async fn taken_in_time(patience: Duration, write: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     let taken = timeout(patience, write).await;
     taken.map_err(|_| Failure::new(Cause::UpstreamSlow, "the upstream takes no more of the body"))?
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

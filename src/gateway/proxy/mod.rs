@@ -20,6 +20,7 @@ mod own;
 mod pace;
 mod peer;
 mod places;
+mod progress;
 mod request;
 mod respond;
 mod served;
