@@ -7,7 +7,7 @@
 
 use pingora_core::protocols::Stream;
 use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -29,7 +29,7 @@ pub(super) struct Idle {
 #[derive(Default)]
 struct Waiting {
     /// Of each peer in the order they came.
-    by_peer: HashMap<u64, Vec<One>>,
+    by_peer: HashMap<u64, VecDeque<One>>,
     count: usize,
     /// Somebody looks after them.
     watched: bool,
@@ -37,6 +37,7 @@ struct Waiting {
 
 struct One {
     stream: Stream,
+    since: Instant,
     until: Instant,
 }
 
@@ -57,15 +58,14 @@ impl Idle {
         }
     }
 
-    /// Keeps a connection for at most `idle`, if there is room.
+    /// Keeps a connection for at most `idle`, in the place of the one that waits longest where there is no room.
     pub(super) fn put(&self, peer: &HttpPeer, stream: Stream, idle: Duration) {
-        let Some(until) = Instant::now().checked_add(idle) else { return };
+        let since = Instant::now();
+        let Some(until) = since.checked_add(idle) else { return };
         let mut waiting = self.lock();
-        if waiting.count >= self.max {
-            return;
-        }
+        let _dropped = if waiting.count < self.max { None } else { waiting.take_longest() };
         waiting.count += 1;
-        waiting.by_peer.entry(peer.reuse_hash()).or_default().push(One { stream, until });
+        waiting.by_peer.entry(peer.reuse_hash()).or_default().push_back(One { stream, since, until });
         if !std::mem::replace(&mut waiting.watched, true) {
             tokio::spawn(watch(Arc::downgrade(&self.waiting)));
         }
@@ -77,9 +77,20 @@ impl Idle {
 }
 
 impl Waiting {
+    /// The one of a peer that came last.
     fn take(&mut self, key: u64) -> Option<One> {
+        self.take_by(key, VecDeque::pop_back)
+    }
+
+    /// The one that waits longest, of all peers.
+    fn take_longest(&mut self) -> Option<One> {
+        let longest = self.by_peer.iter().filter_map(|(key, of_peer)| Some((of_peer.front()?.since, *key))).min()?;
+        self.take_by(longest.1, VecDeque::pop_front)
+    }
+
+    fn take_by(&mut self, key: u64, take: impl FnOnce(&mut VecDeque<One>) -> Option<One>) -> Option<One> {
         let of_peer = self.by_peer.get_mut(&key)?;
-        let one = of_peer.pop();
+        let one = take(of_peer);
         if of_peer.is_empty() {
             self.by_peer.remove(&key);
         }
@@ -88,11 +99,16 @@ impl Waiting {
     }
 
     /// Those that are of no use any more.
-    fn take_ended(&mut self) -> Vec<One> {
+    fn take_ended(&mut self) -> VecDeque<One> {
         let now = Instant::now();
-        let mut ended = Vec::new();
+        let mut ended = VecDeque::new();
         for of_peer in self.by_peer.values_mut() {
-            ended.extend(of_peer.extract_if(.., |one| one.until <= now || !one.is_usable()));
+            // Once around, which leaves the others in their order.
+            for _ in 0..of_peer.len() {
+                let Some(mut one) = of_peer.pop_front() else { break };
+                let kept = if one.until > now && one.is_usable() { &mut *of_peer } else { &mut ended };
+                kept.push_back(one);
+            }
         }
         self.by_peer.retain(|_, of_peer| !of_peer.is_empty());
         self.count -= ended.len();

@@ -80,15 +80,18 @@ async fn all_end_by_themselves_and_the_task_that_looks_after_them_too() {
 }
 
 #[tokio::test]
-async fn no_more_are_kept_than_there_is_room_for() {
-    let server = Server::start().await;
-    let idle = Idle::new(1);
-    let ((kept, _far), (dropped, mut gone)) = (server.connect().await, server.connect().await);
-    let id = kept.id();
-    idle.put(&server.peer, kept, LONG);
-    idle.put(&server.peer, dropped, LONG);
+async fn where_there_is_no_room_the_one_that_waits_longest_ends_whoever_it_belongs_to() {
+    let (server, other) = (Server::start().await, Server::start().await);
+    let idle = Idle::new(2);
+    let (oldest, mut gone) = server.connect().await;
+    idle.put(&server.peer, oldest, LONG);
+    let ((older, _far), (newer, _further)) = (other.connect().await, other.connect().await);
+    idle.put(&other.peer, older, LONG);
+    idle.put(&other.peer, newer, LONG);
     assert_eq!(tokio::io::AsyncReadExt::read(&mut gone, &mut [0; 1]).await.unwrap(), 0);
-    assert_eq!(idle.take(&server.peer).unwrap().id(), id);
+    assert!(idle.take(&server.peer).is_none());
+    assert!(idle.take(&other.peer).is_some() && idle.take(&other.peer).is_some());
+    assert_eq!(idle.lock().count, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
