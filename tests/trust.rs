@@ -564,3 +564,26 @@ fn what_a_delta_list_revoked_stays_revoked_when_the_next_full_list_lacks_it() {
     assert!(matches!(status(&second.snapshot, &ca, 5), RevocationStatus::Revoked { .. }));
     assert_eq!(kinds(&second), [AlarmKind::Withdrawn]);
 }
+
+#[test]
+fn a_serial_that_moved_to_another_points_crl_stays_revoked_for_who_names_the_first() {
+    let (one, two) = ("http://crl.example.jp/1.crl", "http://crl.example.jp/2.crl");
+    let ca = TestCa::root("A");
+    let parts = [ca.parts("a", None)];
+    let first = [ca.list().number(1).at_point(one).revoke(&[5]).sign(), ca.list().number(1).at_point(two).sign()];
+    let first = snapshot(&parts, &first.each_ref().map(Vec::as_slice), None);
+    let of_one = [sekisho::pki::points::DistributionPoint::at_uri(one)];
+    let of = |loaded: &LoadOutcome, value: u8| {
+        let (key, serial) = (ca.certificate.authority_key(), serial(value));
+        let question = Question::client(&key, &serial).at(&of_one);
+        loaded.snapshot.revocation(&question, NOW)
+    };
+    assert_eq!((of(&first, 5), of(&first, 6)), (revoked("1"), good("1")));
+    let moved = [ca.list().number(2).at_point(one).sign(), ca.list().number(2).at_point(two).revoke(&[5]).sign()];
+    let moved = moved.each_ref().map(Vec::as_slice);
+    let second = snapshot(&parts, &moved, Some(&first.snapshot));
+    assert!(matches!(of(&second, 5), RevocationStatus::Revoked { .. }), "{:?}", of(&second, 5));
+    assert_eq!((of(&second, 6), kinds(&second)), (good("2"), vec![AlarmKind::Withdrawn]));
+    let third = snapshot(&parts, &moved, Some(&second.snapshot));
+    assert!(matches!(of(&third, 5), RevocationStatus::Revoked { .. }) && kinds(&third).is_empty());
+}

@@ -6,7 +6,8 @@
 //! was revoked for good stays revoked until an operator takes it back, who deletes its line in the state folder.
 //! Holds are another matter: to release one is the issuer's right.
 //!
-//! Old and new CRL are compared once, when the new one comes in force, and only the differences are kept.
+//! Old and new CRL are compared once, when the new one comes in force, and only the differences are kept. A CRL of another
+//! distribution point does not count for those of this one: their certificates are not looked up in it.
 
 use super::background::making_way;
 use super::feed::{from_hex, to_hex};
@@ -16,6 +17,7 @@ use super::lists::{Content, InForce, RevocationList, Says};
 use super::revoked::Revoked;
 use crate::pki::crl::RevocationReason;
 use crate::pki::fingerprint::AuthorityKey;
+use crate::pki::points::PointName;
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
 use std::collections::BTreeMap;
@@ -98,20 +100,21 @@ impl Withdrawn {
 
 /// Compares the CRLs that were in force with those that are about to be.
 ///
-/// `known` is what was withdrawn before; it leaves when a CRL has it again.
+/// `known` is what was withdrawn before; it leaves when a CRL has it again that is asked about every certificate. Of whose
+/// distribution point it was is not kept, so that of CAs with such CRLs only it stays, which refuses nobody else.
 pub(super) fn compare(before: Option<&RevocationLists>, known: &Withdrawn, after: &[InForce], max: usize) -> Compared {
     let is_in_force =
         |list: &Arc<RevocationList>| after.iter().flat_map(InForce::all).any(|one| Arc::ptr_eq(one, list));
     let mut entries: Vec<_> =
-        known.entries.iter().filter(|(serial, _)| !is_revoked(after.iter(), serial)).copied().collect();
+        known.entries.iter().filter(|(serial, _)| !is_revoked(asked_at(&[], after), serial)).copied().collect();
     let kept = entries.len();
     let mut compared =
         Compared { withdrawn: known.clone(), new: 0, examples: Vec::new(), retained: Vec::new(), too_many: None };
-    for one in before.into_iter().flat_map(RevocationLists::each) {
-        if one.says == Says::Retained {
-            compared.retained.push(one.retained());
-            continue;
-        }
+    let (retained, others): (Vec<_>, Vec<_>) =
+        before.into_iter().flat_map(RevocationLists::each).partition(|one| one.says == Says::Retained);
+    // First, so that what has to be retained beside it finds its place taken.
+    compared.retained.extend(retained.into_iter().map(InForce::retained));
+    for one in others {
         let gone: Vec<_> = one.all().filter(|list| !is_in_force(list)).collect();
         let room = max.saturating_sub(entries.len());
         let found: Option<Vec<_>> = gone.iter().try_fold(Vec::new(), |mut found, list| {
@@ -143,13 +146,23 @@ const MAX_EXAMPLES: usize = 3;
 fn missing(list: &RevocationList, of: &InForce, after: &[InForce], room: usize) -> Vec<(SerialNumber, Revoked)> {
     let Content::Index(index) = &list.content else { return Vec::new() };
     // Its successor first, which has nearly all of it.
-    let (same, others): (Vec<_>, Vec<_>) = after.iter().partition(|one| one.list.header.scope == of.list.header.scope);
+    let is_same = |one: &&InForce| one.list.header.scope == of.list.header.scope;
+    let (same, others): (Vec<_>, Vec<_>) = asked_at(list.points(), after).partition(is_same);
     let successors: Vec<&InForce> = same.into_iter().chain(others).collect();
     making_way(index.iter())
         .filter(|(_, revoked)| is_for_good(revoked.reason))
         .filter(|(serial, _)| !is_revoked(successors.iter().copied(), serial))
         .take(room.saturating_add(1))
         .collect()
+}
+
+/// The CRLs that every certificate is looked up in that names one of these points, or, where there is none, every
+/// certificate.
+fn asked_at<'a>(points: &'a [PointName], lists: &'a [InForce]) -> impl Iterator<Item = &'a InForce> {
+    lists.iter().filter(move |one| {
+        let own = one.list.points();
+        own.is_empty() || (!points.is_empty() && points.iter().all(|point| own.contains(point)))
+    })
 }
 
 fn is_revoked<'a>(mut lists: impl Iterator<Item = &'a InForce>, serial: &SerialNumber) -> bool {
