@@ -66,6 +66,23 @@ impl Files {
         load(&self.cas, previous, NOW)
     }
 
+    /// As a start of a gateway whose state folder is here.
+    fn restart(&self) -> Result<LoadOutcome, Vec<ConfigError>> {
+        let withdrawn = withdrawn::read(&self.path("state")).unwrap();
+        let remembered = Remembered { kept: None, withdrawn: &withdrawn, last: Some(&self.last()) };
+        load_remembering(&self.cas, remembered, None, NOW)
+    }
+
+    /// Keeps what a gateway would.
+    fn keep(&self, loaded: &LoadOutcome) {
+        withdrawn::write(&self.path("state"), &loaded.snapshot.withdrawn()).unwrap();
+        self.last().keep(&loaded.snapshot).unwrap();
+    }
+
+    fn last(&self) -> LastInForce {
+        LastInForce::at(&Placed { value: self.path("state"), ..Placed::default() })
+    }
+
     /// Each error as `key: message`, without the folder.
     fn errors(&self, previous: Option<&TrustSnapshot>) -> Vec<String> {
         let folder = format!("{}/", self.folder.path().display());
@@ -324,4 +341,120 @@ fn a_file_of_too_many_lists_is_not_taken_apart() {
     let files = one_ca(&ca);
     files.write("a.crl", ca.list().pem().repeat(1_025));
     assert!(files.errors(None)[0].contains("it holds 1025 lists; at most 1024 are accepted"));
+}
+
+/// Both bounds: what is kept one by one, and the CRL that stays in its place, over a restart too.
+#[test]
+fn a_ca_that_withdraws_more_than_can_be_kept_goes_on_by_its_old_crl_and_with_a_second_one_is_closed() {
+    const TOO_MANY: usize = 500_001;
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    let put = |number: u64, entries: Vec<u8>| {
+        files.write("a.crl", ca.list().number(number).entries(entries).sign());
+    };
+    let last = random_serial(TOO_MANY - 1);
+    let of = |loaded: &LoadOutcome, serial: &[u8]| {
+        let serial = SerialNumber::from_der_content(serial).unwrap();
+        loaded.snapshot.revocation(&Question::client(&ca.certificate.authority_key(), &serial), NOW)
+    };
+    put(1, many_entries(TOO_MANY, random_serial));
+    let first = files.load(None).unwrap();
+    files.keep(&first);
+    put(2, Vec::new());
+    let second = files.load(Some(&first.snapshot)).unwrap();
+    assert!(matches!(of(&second, &last), RevocationStatus::Revoked { .. }));
+    assert!(matches!(of(&second, &[5]), RevocationStatus::Good { .. }));
+    assert_eq!(kinds(&second), [AlarmKind::Withdrawn]);
+    assert!(second.alarms[0].message.contains("-retained.crl"), "{}", second.alarms[0].message);
+    // A start after a death before anything was kept comes to the same as one after it was.
+    assert!(matches!(of(&files.restart().unwrap(), &last), RevocationStatus::Revoked { .. }));
+    files.keep(&second);
+    let second = files.restart().unwrap();
+    assert!(matches!(of(&second, &last), RevocationStatus::Revoked { .. }) && kinds(&second).is_empty());
+    assert!(matches!(of(&second, &[5]), RevocationStatus::Good { .. }));
+    put(3, many_entries(TOO_MANY, sequential_serial));
+    let third = files.load(Some(&second.snapshot)).unwrap();
+    assert!(kinds(&third).is_empty(), "{:?}", third.alarms);
+    put(4, Vec::new());
+    let fourth = files.load(Some(&third.snapshot)).unwrap();
+    assert!(matches!(of(&fourth, &last), RevocationStatus::Revoked { .. }));
+    assert!(matches!(of(&fourth, &[5]), RevocationStatus::Unavailable { .. }));
+    assert!(fourth.alarms.iter().any(|alarm| alarm.message.contains("nobody is good")), "{:?}", fourth.alarms);
+}
+
+/// Kept under the key of the CA, whoever signed it, delta CRLs and parts too.
+#[test]
+fn every_kind_of_crl_that_was_in_force_is_compared_at_a_start() {
+    const POINT: &str = "http://crl.example.jp/1.crl";
+    let ca = TestCa::root("A");
+    let files = Files::new().ca("a", None, Some("crls"));
+    files.write("a.pem", &ca.pem);
+    fs::create_dir(files.path("crls")).unwrap();
+    files.write("crls/full", ca.list().number(1).sign());
+    files.write("crls/delta", ca.list().number(2).delta(1).revoke(&[5]).sign());
+    files.write("crls/part", ca.list().number(8).at_point(POINT).revoke(&[6]).sign());
+    files.keep(&files.load(None).unwrap());
+    fs::remove_file(files.path("crls/delta")).unwrap();
+    files.write("crls/part", ca.list().number(7).at_point(POINT).sign());
+    let started = files.restart().unwrap();
+    let at = [sekisho::pki::points::DistributionPoint::at_uri(POINT)];
+    let of = |serial: u8| {
+        let (key, serial) = (ca.certificate.authority_key(), SerialNumber::from_der_content(&[serial]).unwrap());
+        started.snapshot.revocation(&Question::client(&key, &serial).at(&at), NOW)
+    };
+    assert!([5, 6].iter().all(|serial| matches!(of(*serial), RevocationStatus::Revoked { .. })));
+    assert!(matches!(of(7), RevocationStatus::Good { .. }));
+    let mut told = kinds(&started);
+    told.sort_unstable();
+    assert_eq!(told, [AlarmKind::RolledBack, AlarmKind::Missing], "{:?}", started.alarms);
+}
+
+#[test]
+fn a_crl_that_left_its_file_before_it_was_kept_is_told_and_what_was_kept_before_stays() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(1).revoke(&[5]).sign());
+    let first = files.load(None).unwrap();
+    files.keep(&first);
+    files.write("a.crl", ca.list().number(2).revoke(&[5]).sign());
+    let second = files.load(Some(&first.snapshot)).unwrap();
+    files.write("a.crl", ca.list().number(3).sign());
+    let error = files.last().keep(&second.snapshot).unwrap_err();
+    assert!(error.contains("a.crl: a CRL that is in force is not in it any more"), "{error}");
+    assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::Withdrawn]);
+}
+
+#[test]
+fn a_kept_crl_whose_signer_is_configured_no_more_is_named_and_not_used_and_other_files_are_refused() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(2).revoke(&[5]).sign());
+    let first = files.load(None).unwrap();
+    files.keep(&first);
+    let kept = files.last().folder().to_owned();
+    let only = || fs::read_dir(&kept).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>();
+    let [file] = &only()[..] else { panic!("{:?}", only()) };
+    // What a death left is nobody's.
+    fs::write(kept.join(".unfinished-1"), "half").unwrap();
+    files.keep(&first);
+    assert_eq!(only(), std::slice::from_ref(file));
+    files.write("a.crl", ca.list().number(1).sign());
+    assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::RolledBack]);
+    let message = |files: &Files| files.restart().unwrap_err()[0].message.clone();
+    fs::write(kept.join("mine.crl"), "x").unwrap();
+    assert!(message(&files).contains("mine.crl: no CRL is kept under such a name"), "{}", message(&files));
+    fs::remove_file(kept.join("mine.crl")).unwrap();
+    fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    assert!(files.last().keep(&first.snapshot).unwrap_err().contains("others may write to it"));
+    fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    // Another CA's, signed and whole, under this CA's name.
+    let other = TestCa::root("A").list().number(9).sign();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    let sum = sekisho::pki::fingerprint::sha256(&[&other]);
+    let sum: String = sum.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
+    fs::remove_file(file).unwrap();
+    fs::write(kept.join(format!("{}{sum}.crl", &name[..2 * 65])), other).unwrap();
+    let started = files.restart().unwrap();
+    assert_eq!(kinds(&started), [AlarmKind::UnknownIssuer]);
+    assert_eq!(number(&started).as_deref(), Some("1"));
 }

@@ -16,7 +16,7 @@ use super::tcp::BufferedTcp;
 use super::tickets::TicketKeys;
 use super::verify::ChainCache;
 use super::watch::FileWatch;
-use super::{Gateway, admin, answers, crypto_provider, feed, fetch, metrics, withdrawn};
+use super::{Gateway, admin, answers, crypto_provider, feed, fetch, last_in_force, metrics, withdrawn};
 use crate::clock;
 use crate::config::{CaState, Config, ConfigError, Place};
 use crate::process::signals::{self, Heard, Signals};
@@ -72,6 +72,7 @@ pub(super) fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigEr
     // The reloader ends by itself when it hears of it; if it panicked, there is nothing left to save.
     let _ = wake.send(Cause::Stop);
     let _ = reloader.join();
+    gateway.last_in_force.settle();
     gateway.records.flush();
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
@@ -122,6 +123,7 @@ pub(super) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime), Vec<Confi
         feed,
         loads: publish::Loads::default(),
         withdrawn: withdrawn::KeptWithdrawn::default(),
+        last_in_force: last_in_force::KeptInForce::default(),
         fetcher,
         alarms: LastAlarms::default(),
         descriptors,

@@ -18,6 +18,7 @@ mod feed;
 mod fetch;
 mod frames;
 mod handshake;
+mod last_in_force;
 mod limits;
 mod linger;
 mod listener;
@@ -81,6 +82,7 @@ struct Gateway {
     feed: feed::Feed,
     loads: publish::Loads,
     withdrawn: withdrawn::KeptWithdrawn,
+    last_in_force: last_in_force::KeptInForce,
     fetcher: Fetcher,
     questions: settle::Questions,
     alarms: sources::LastAlarms,

@@ -1,7 +1,7 @@
 //! What a gateway would decide by if it started now, without network: its files, and what its state folder has kept. Nothing
 //! is written, made or locked, so that it may be asked beside the running gateway.
 
-use super::{feed, fetch, reload, withdrawn};
+use super::{feed, fetch, last_in_force, reload, withdrawn};
 use crate::config::{Config, ConfigError, Placed, RevocationSource};
 use crate::pki::time::Timestamp;
 use crate::trust::{self, Alarm, Remembered, TrustSnapshot};
@@ -34,12 +34,16 @@ pub fn recalled_trust(config: &Config, now: Timestamp) -> Result<RecalledTrust, 
         if let Some(kept) = &kept {
             can_be_read(state, kept.folder())?;
         }
+        if let Some(last) = last_in_force::at(config) {
+            can_be_read(state, last.folder())?;
+        }
         if !state.value.exists() {
             unknown.push(format!("{} is not there yet: nothing was kept in it", state.value.display()));
         }
     }
     let withdrawn = withdrawn::remembered(config).map_err(|error| vec![error])?;
-    let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn };
+    let last = last_in_force::at(config);
+    let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn, last: last.as_ref() };
     let loaded = trust::load_remembering(&config.cas, remembered, None, now)?;
     let mut live = reload::kept_live(config).map_err(|error| vec![error])?;
     if let (Some(_), Some(state)) = (&config.feed, state) {

@@ -9,6 +9,7 @@ use super::assertion::{Signer, SignerError};
 use super::feed;
 use super::fetch;
 use super::headers::StripSet;
+use super::last_in_force;
 use super::outstanding;
 use super::publish;
 use super::site::{self, SiteTable, Snapshot, read, read_secret, unusable};
@@ -102,7 +103,8 @@ pub(super) fn compile(
     let withdrawn = withdrawn::remembered(&config).map_err(|error| keep(vec![error])).ok();
     let kept = fetch::kept(&config);
     let loaded = withdrawn.and_then(|withdrawn| {
-        let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn };
+        let last = last_in_force::at(&config);
+        let remembered = Remembered { kept: kept.as_ref(), withdrawn: &withdrawn, last: last.as_ref() };
         let previous = previous.map(|old| &*old.trust);
         trust::load_remembering(&config.cas, remembered, previous, clock::now()).map_err(&mut keep).ok()
     });

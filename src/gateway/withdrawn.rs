@@ -1,6 +1,7 @@
 //! Revocations that no CRL has any more, in the state folder: what was refused stays refused after a restart.
 
 use super::Gateway;
+use super::site::Snapshot;
 use crate::config::{Config, ConfigError};
 use crate::trust::withdrawn::{path, read, write};
 use crate::trust::{Withdrawn, WithdrawnBook};
@@ -23,27 +24,39 @@ pub(super) fn remembered(config: &Config) -> Result<WithdrawnBook, ConfigError> 
     })
 }
 
-/// Writes what has changed. What cannot be written is in force all the same, and is tried again at the next load.
+/// Writes what has changed, and has the CRLs kept that are in force. What cannot be written is in force all the same, and
+/// is tried again at the next load; until then the CRLs of before stay on the disk, which have it.
 pub(super) fn keep(gateway: &Gateway) {
     let snapshot = gateway.snapshot();
-    let Some(folder) = &snapshot.config.gateway.state_folder else { return };
+    if write_changes(gateway, &snapshot) {
+        gateway.last_in_force.keep(snapshot);
+    }
+}
+
+/// Returns `true` when everything is on the disk.
+fn write_changes(gateway: &Gateway, snapshot: &Snapshot) -> bool {
+    let Some(folder) = &snapshot.config.gateway.state_folder else { return false };
     let now = snapshot.trust.withdrawn();
     let mut on_disk = gateway.withdrawn.0.lock().unwrap_or_else(PoisonError::into_inner);
     let nothing = Withdrawn::default();
     if now.iter().all(|(key, withdrawn)| withdrawn.is_same(on_disk.get(key).unwrap_or(&nothing))) {
-        return;
+        return true;
     }
     // Those of CAs that a reload took out stay, for when they come back.
     let kept = read(&folder.value).map(|before| before.into_iter().chain(now).collect::<WithdrawnBook>());
     let written = kept.and_then(|book| write(&folder.value, &book).map(|()| book).map_err(|error| error.to_string()));
     match written {
-        Ok(book) => *on_disk = book,
+        Ok(book) => {
+            *on_disk = book;
+            true
+        }
         Err(error) => {
             tracing::error!(
                 error,
                 file = %path(&folder.value).display(),
                 "revocations that no list has any more are in force and cannot be kept: a restart would forget them"
             );
+            false
         }
     }
 }

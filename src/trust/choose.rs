@@ -159,8 +159,9 @@ fn newest(
     };
     let in_force = before.first().filter(|in_force| best.header.steps_back_from(&in_force.header));
     if let Some(in_force) = in_force.filter(|in_force| !best.contradicts(in_force)) {
-        let message =
-            format!("it is older ({}) than the list in force ({}), which stays", describe(best), describe(in_force));
+        let (older, stays) = (describe(best), describe(in_force));
+        let from = if in_force.file == best.file { String::new() } else { format!(" (from {})", in_force.file) };
+        let message = format!("it is older ({older}) than the list in force ({stays}), which stays{from}");
         alarms.push(alarm(authority, best, AlarmKind::RolledBack, message));
     }
     let first = in_force.unwrap_or(best);

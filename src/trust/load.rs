@@ -3,6 +3,7 @@
 use super::alarm::{Alarm, AlarmKind};
 use super::authority::{Authority, AuthorityFacts, Candidate, ListsAt, Revocation, Role, check};
 use super::files::{self, FileMemory, ReadFile};
+use super::last_in_force::{self, LastInForce};
 use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
@@ -47,7 +48,7 @@ pub fn load_with_kept(
     previous: Option<&TrustSnapshot>,
     now: Timestamp,
 ) -> Result<LoadOutcome, Vec<ConfigError>> {
-    load_remembering(cas, Remembered { kept, withdrawn: &WithdrawnBook::new() }, previous, now)
+    load_remembering(cas, Remembered { kept, withdrawn: &WithdrawnBook::new(), last: None }, previous, now)
 }
 
 /// What a state folder has of revocation lists.
@@ -57,6 +58,8 @@ pub struct Remembered<'a> {
     pub kept: Option<&'a KeptLists>,
     /// What lists revoked and have no more, of CAs that are not in the snapshot before.
     pub withdrawn: &'a WithdrawnBook,
+    /// The lists that were last in force, which count for the same CAs.
+    pub last: Option<&'a LastInForce>,
 }
 
 /// [`load_with_kept`], with all that a state folder has.
@@ -85,7 +88,7 @@ pub fn load_lists(
     now: Timestamp,
 ) -> Result<LoadOutcome, Vec<ConfigError>> {
     let facts = in_force.authorities().iter().map(|authority| authority.facts.clone()).collect();
-    let remembered = Remembered { kept, withdrawn: &WithdrawnBook::new() };
+    let remembered = Remembered { kept, withdrawn: &WithdrawnBook::new(), last: None };
     assemble(cas, facts, remembered, Some(in_force), now, IfMissing::Report)
 }
 
@@ -101,7 +104,7 @@ enum IfMissing {
 fn assemble(
     cas: &[Ca],
     facts: Vec<AuthorityFacts>,
-    Remembered { kept, withdrawn: remembered }: Remembered<'_>,
+    Remembered { kept, withdrawn: remembered, last }: Remembered<'_>,
     previous: Option<&TrustSnapshot>,
     now: Timestamp,
     if_missing: IfMissing,
@@ -111,14 +114,16 @@ fn assemble(
     let (files, sources) = read_sources(cas, kept, unchanged.map(TrustSnapshot::files), &facts, now, &mut alarms);
     let offers = offers(&files, &sources, &mut alarms);
     let policies: Vec<_> = cas.iter().map(|ca| policy(&ca.revocation)).collect();
-    let selection = Selection { authorities: &facts, policies: &policies, offers: &offers, previous, remembered, now };
+    let loading = last_in_force::Loading { authorities: &facts, policies: &policies, offers: &offers, previous, now };
+    let recalled = last.map(|last| last.recall(&loading, &mut alarms)).transpose().map_err(|error| vec![error])?;
+    let (offers, recalled) = (&offers, &recalled.unwrap_or_default());
+    let selection = Selection { authorities: &facts, policies: &policies, offers, previous, recalled, remembered, now };
     let revocation = selection.run(&mut alarms);
     let asked_only = |alarm: &Alarm| alarm.kind == AlarmKind::Missing && is_asked_only(cas, alarm.ca.as_deref());
     alarms.retain(|alarm| !asked_only(alarm));
     if if_missing == IfMissing::Refuse {
         absent_is_not_empty(cas, &facts, &revocation, &alarms)?;
     }
-    drop(offers);
     let in_force = |list: &Arc<_>| {
         revocation.iter().any(|one| match one {
             Revocation::Lists(lists) => lists.all().any(|other| Arc::ptr_eq(other, list)),

@@ -12,6 +12,7 @@ use super::withdrawn::WithdrawnBook;
 use crate::config::AnchorExpiry;
 use crate::pki::certificate::Certificate;
 use crate::pki::time::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -118,8 +119,9 @@ impl TrustSnapshot {
                 }),
             }
         }
+        let (offers, recalled) = (&offers, &BTreeMap::new());
         let selection =
-            Selection { authorities: &facts, policies: &policies, offers: &offers, previous, remembered, now };
+            Selection { authorities: &facts, policies: &policies, offers, previous, recalled, remembered, now };
         let revocation = selection.run(&mut alarms);
         let authorities =
             facts.into_iter().zip(revocation).map(|(facts, revocation)| Authority { facts, revocation }).collect();

@@ -1,7 +1,7 @@
 //! Which of the accepted lists are in force, whatever order they came in (requirement R2).
 
 use super::alarm::{Alarm, AlarmKind};
-use super::authority::{AuthorityFacts, Revocation, Role};
+use super::authority::{Authority, AuthorityFacts, Revocation, Role};
 use super::choose::{Candidates, Chosen, alarm, newer};
 use super::in_force::RevocationLists;
 use super::lists::{InForce, RevocationList, Says};
@@ -10,6 +10,7 @@ use super::snapshot::TrustSnapshot;
 use super::withdrawn::{self, MAX_WITHDRAWN, Withdrawn, WithdrawnBook};
 use crate::pki::fingerprint::AuthorityKey;
 use crate::pki::time::Timestamp;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An accepted list and the CAs whose sources it was found in, by their places.
@@ -25,7 +26,9 @@ pub(super) struct Selection<'a> {
     pub(super) policies: &'a [Option<ListPolicy>],
     pub(super) offers: &'a [Offer],
     pub(super) previous: Option<&'a TrustSnapshot>,
-    /// What was withdrawn of CAs that `previous` does not know.
+    /// What was in force of CAs that `previous` does not know.
+    pub(super) recalled: &'a BTreeMap<AuthorityKey, RevocationLists>,
+    /// What was withdrawn of them.
     pub(super) remembered: &'a WithdrawnBook,
     pub(super) now: Timestamp,
 }
@@ -96,8 +99,8 @@ impl Selection<'_> {
         alarms: &mut Vec<Alarm>,
     ) -> (Withdrawn, Option<Arc<RevocationList>>) {
         let (before, key) = (self.lists_before(place), self.key(place));
-        let known = before.map(|before| before.withdrawn().clone());
-        let known = known.or_else(|| self.remembered.get(&key).cloned()).unwrap_or_default();
+        let known = before.filter(|_| !self.recalled.contains_key(&key)).map(|before| before.withdrawn());
+        let known = known.or_else(|| self.remembered.get(&key)).cloned().unwrap_or_default();
         let compared = withdrawn::compare(before, &known, lists, MAX_WITHDRAWN);
         let file = lists.first().map_or_else(|| "".into(), |one| Arc::clone(&one.newest().file));
         let ca = self.authorities.get(place).map(|authority| Arc::clone(&authority.name));
@@ -108,15 +111,18 @@ impl Selection<'_> {
             let examples: Vec<_> = compared.examples.iter().map(ToString::to_string).collect();
             let (new, examples) = (compared.new, examples.join(", "));
             report(format!(
-                "{new} revocations that were in force are on no list any more and stay in force ({examples}); that is \
-                 right where the certificates have ended, and else the issuer's store was set back"
+                "{new} revocations that were in force are on no CRL any more that is asked about them and stay in force \
+                 ({examples}): if the certificates have ended, nothing is to be done; if not, the issuer's store was set \
+                 back and has to be given what it lacks, and whoever is to be let in again has a line in the file \
+                 withdrawn of the state folder to delete"
             ));
         }
         let is_retained = |one: &InForce| before.is_some_and(|before| before.each().any(|old| old.says == one.says));
         if compared.retained.first().is_some_and(|one| !is_retained(one)) {
             report(format!(
-                "more than {MAX_WITHDRAWN} revocations that were in force are on no list any more; the list before stays \
-                 in force to revoke, until a restart"
+                "more than {MAX_WITHDRAWN} revocations that were in force are on no CRL any more; the CRL before stays in \
+                 force to revoke, over restarts too, until it is removed from in_force of the state folder (its name ends \
+                 in -retained.crl) while the gateway is stopped"
             ));
         }
         if let Some(list) = &compared.too_many {
@@ -162,9 +168,10 @@ impl Selection<'_> {
     }
 
     fn lists_before(&self, place: usize) -> Option<&RevocationLists> {
-        match self.previous.and_then(|previous| previous.authority(&self.key(place)))?.revocation() {
-            Revocation::Lists(lists) => Some(lists),
-            Revocation::NotChecked => None,
+        let key = self.key(place);
+        match self.previous.and_then(|previous| previous.authority(&key)).map(Authority::revocation) {
+            Some(Revocation::Lists(lists)) => Some(lists),
+            Some(Revocation::NotChecked) | None => self.recalled.get(&key),
         }
     }
 

@@ -20,7 +20,7 @@ fn status(gateway: &Gateway, pki: &TestPki, client: &str) -> u16 {
 }
 
 /// The CRL file with a further CRL of the issuing CA behind the others, which revokes these clients.
-fn with_next(pki: &TestPki, number: u64, clients: &[&str]) -> Vec<u8> {
+pub fn with_next(pki: &TestPki, number: u64, clients: &[&str]) -> Vec<u8> {
     let serials: Vec<_> = clients.iter().map(|client| pki.serial(client).unwrap().as_bytes().to_vec()).collect();
     with_entries(pki, number, &serials)
 }

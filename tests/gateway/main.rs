@@ -28,6 +28,7 @@ mod in_force;
 mod lapse;
 mod limits;
 mod live;
+mod memory;
 mod observed;
 mod ocsp;
 mod ocsp_sources;
