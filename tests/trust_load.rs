@@ -424,6 +424,24 @@ fn a_crl_that_left_its_file_before_it_was_kept_is_told_and_what_was_kept_before_
     assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::Withdrawn]);
 }
 
+/// It may have revoked anybody, and does not stop to when its source goes back while the gateway is stopped.
+#[test]
+fn a_malformed_crl_that_closed_its_ca_closes_it_after_a_start_too() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    let whole = ca.list().number(1).sign();
+    files.write("a.crl", &whole);
+    let first = files.load(None).unwrap();
+    files.keep(&first);
+    let twice = ca.list().number(2).extension(UNKNOWN, false, &[]).extension(UNKNOWN, false, &[]);
+    files.write("a.crl", twice.sign());
+    let second = files.load(Some(&first.snapshot)).unwrap();
+    assert!(!second.snapshot.is_ready(NOW));
+    files.keep(&second);
+    files.write("a.crl", whole);
+    assert!(!files.restart().unwrap().snapshot.is_ready(NOW));
+}
+
 #[test]
 fn a_kept_crl_whose_signer_is_configured_no_more_is_named_and_not_used_and_other_files_are_refused() {
     let ca = TestCa::root("A");

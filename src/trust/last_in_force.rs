@@ -21,7 +21,7 @@ use super::policy::ListPolicy;
 use super::select::Offer;
 use super::snapshot::TrustSnapshot;
 use crate::config::{ConfigError, Placed};
-use crate::pki::crl::CertificateList;
+use crate::pki::crl::{CertificateList, MalformedList};
 use crate::pki::fingerprint::{AuthorityKey, sha256};
 use crate::pki::pem;
 use crate::pki::time::Timestamp;
@@ -250,8 +250,7 @@ impl LastInForce {
         let octets = files::read(source, MAX_LIST_FILE_OCTETS)?;
         let lists = pem::revocation_lists(&octets).map_err(|error| error.to_string())?;
         for name in names {
-            let is_meant =
-                |der: &&[u8]| CertificateList::parse(der).is_ok_and(|list| list.header().identity == name.identity);
+            let is_meant = |der: &&[u8]| identity(der) == Some(name.identity);
             // It was replaced since. The load of what is there now is under way, and is compared with the one in memory.
             let der = lists.iter().map(|list| &**list).find(is_meant);
             let der = der.ok_or("a CRL that is in force is not in it any more")?;
@@ -419,6 +418,14 @@ const fn is_counted(role: Role) -> bool {
 /// It verified when it was kept, and its octets are the same: another signer is configured now.
 const fn is_of_the_signer(kind: AlarmKind) -> bool {
     matches!(kind, AlarmKind::BadSignature | AlarmKind::UnknownIssuer | AlarmKind::SignerNotAllowed)
+}
+
+/// One that closes its CA for being malformed has an identity too.
+fn identity(der: &[u8]) -> Option<[u8; 32]> {
+    match CertificateList::parse(der) {
+        Ok(list) => Some(list.header().identity),
+        Err(error) => MalformedList::parse(der, &error).map(|list| list.header().identity),
+    }
 }
 
 fn sum(octets: &[u8]) -> [u8; 8] {
