@@ -53,8 +53,6 @@ fn malformed(ca: &TestCa) -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let of_number = extension(CRL_NUMBER, false, &element(0x02, &[6]));
     let other_tag = [&[0x31], &of_number[1..]].concat();
     let many = (0..40).fold(list(), |list, last| list.extension(&[0x55, 0x1d, 100, last], false, &[5, 0]));
-    let mut other_algorithm = list();
-    other_algorithm.inner_algorithm = Some(SHA1_WITH_RSA);
     let behind = element(0x30, &[&list().tbs()[3..], &[5, 0]].concat());
     let twice = [extension(UNKNOWN, false, &[]), extension(UNKNOWN, false, &[])].concat();
     let negative = list().number(None).extension(CRL_NUMBER, false, &[0x02, 1, 0x80]);
@@ -81,7 +79,6 @@ fn malformed(ca: &TestCa) -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("a thisUpdate that is none", undated(&list()), "thisUpdate"),
         ("version 3", list().version(Some(2)).sign(), "version"),
         ("extensions in version 1", list().version(None).sign(), "version 1"),
-        ("another algorithm inside", other_algorithm.sign(), "differ"),
         ("octets behind the extensions", list().sign_tbs(behind), "tbsCertList"),
     ]
 }
@@ -147,6 +144,8 @@ fn what_anybody_could_have_made_closes_nothing() {
     let mut name = next(&ca).tbs();
     let place = name.windows(2).position(|window| window == [0x31, 0x0a]).unwrap();
     name[place] = 0x32;
+    let mut other_algorithm = next(&ca);
+    other_algorithm.inner_algorithm = Some(SHA1_WITH_RSA);
     for (what, list) in [
         ("a signature that is none", broken),
         ("octets behind it", [&malformed[..], &[0]].concat()),
@@ -155,11 +154,67 @@ fn what_anybody_could_have_made_closes_nothing() {
         ("no issuer", next(&ca).issuer(&element(0x31, &[])).sign()),
         ("a name that is none", next(&ca).revoke(&[]).sign_tbs(name)),
         ("half of it", malformed[..malformed.len() / 2].to_vec()),
+        ("another algorithm inside", other_algorithm.sign()),
     ] {
         let loaded = load(&ca, &[&before(&ca), &list], None);
         assert_eq!((loaded.of(9), loaded.of(5)), (good("5"), revoked("5")), "{what}: {:?}", loaded.alarms);
         let kinds = [AlarmKind::Malformed, AlarmKind::UnknownIssuer, AlarmKind::BadSignature];
         assert!(matches!(loaded.kinds()[..], [kind] if kinds.contains(&kind)), "{what}: {:?}", loaded.alarms);
+    }
+}
+
+/// A CA whose signatures verify under two AlgorithmIdentifiers (RFC 4055 section 5: with the NULL and without).
+fn rsa() -> TestCa {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    TestCa::with_key(key, "A", CA_USAGES, rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained), 1, None)
+}
+
+/// What can be made of a list without its CA's key: everything outside of tbsCertList.
+fn tampered(list: &ListBuilder<'_>) -> Vec<(&'static str, Vec<u8>)> {
+    const ALGORITHM: usize = 15;
+    let (tbs, whole) = (list.tbs(), list.sign());
+    let begin = whole.windows(tbs.len()).position(|window| window == tbs).unwrap();
+    let (algorithm, signature) = whole[begin + tbs.len()..].split_at(ALGORITHM);
+    let without_null = element(0x30, &algorithm[2..ALGORITHM - 2]);
+    let again = |algorithm: &[u8], signature: &[u8]| element(0x30, &[&tbs[..], algorithm, signature].concat());
+    assert_eq!(again(algorithm, signature), whole);
+    let unused = element(0x03, &[&[1], &signature[5..]].concat());
+    let longer = |element: &[u8]| [&[element[0], 0x83, 0], &element[2..]].concat();
+    let other_tag = [&[0x23], &signature[1..]].concat();
+    vec![
+        ("no NULL", again(&without_null, signature)),
+        ("no NULL, and the signature's length not minimal", again(&without_null, &longer(signature))),
+        ("unused bits", again(algorithm, &unused)),
+        ("a signature of another tag", again(algorithm, &other_tag)),
+        ("a signature's length that is not minimal", again(algorithm, &longer(signature))),
+        ("an algorithm's length that is not minimal", again(&[&[0x30, 0x81], &algorithm[1..]].concat(), signature)),
+        ("a length that is not minimal", longer(&whole)),
+        ("octets behind it", [&whole[..], &[5, 0]].concat()),
+        ("octets behind the signature", again(algorithm, &[signature, &[5, 0]].concat())),
+    ]
+}
+
+/// Nobody signed that part: whoever carries a list could close its CA with it.
+#[test]
+fn a_list_whose_unsigned_part_was_changed_on_its_way_closes_nothing_and_the_true_one_is_taken() {
+    let ca = rsa();
+    let genuine = next(&ca).sign();
+    let first = load(&ca, &[&before(&ca)], None);
+    for (what, tampered) in tampered(&next(&ca)) {
+        for source in [vec![&tampered[..]], vec![&tampered, &before(&ca)]] {
+            let loaded = load(&ca, &source, Some(&first));
+            assert_eq!((loaded.of(1), loaded.of(5)), (good("5"), revoked("5")), "{what}: {:?}", loaded.alarms);
+            assert_eq!(loaded.kinds()[0], AlarmKind::Malformed, "{what}");
+            let next = load(&ca, &[&genuine], Some(&loaded));
+            assert_eq!((next.of(1), next.of(9), next.alarms.len()), (good("6"), revoked("6"), 0), "{what}");
+        }
+        for source in [[&tampered, &genuine], [&genuine, &tampered]] {
+            for before in [None, Some(&first)] {
+                let loaded = load(&ca, &source.map(Vec::as_slice), before);
+                assert_eq!((loaded.of(1), loaded.of(9)), (good("6"), revoked("6")), "{what}: {:?}", loaded.alarms);
+                assert_eq!(loaded.kinds(), [AlarmKind::Malformed], "{what}");
+            }
+        }
     }
 }
 

@@ -17,11 +17,15 @@ pub struct MalformedList<'a> {
 
 impl<'a> MalformedList<'a> {
     /// Reads a list that [`super::CertificateList::parse`] refused for `error`. None where its signed part, its signature
-    /// or its issuer cannot be told: then nobody can say who made it.
+    /// or its issuer cannot be told: then nobody can say who made it. None too where the AlgorithmIdentifier outside of
+    /// the signed part is another one than inside: what is outside nobody signed, and one list may verify with several.
     pub fn parse(der: &'a [u8], error: &CrlError) -> Option<Self> {
         let (parts, mut fields) = SignedList::split(der).ok()?;
         fields.optional(tag::INTEGER, "version").ok()?;
-        fields.any("signature").ok()?;
+        let algorithm = fields.element(tag::SEQUENCE, "signature").ok()?;
+        if algorithm.whole != parts.whole_algorithm() {
+            return None;
+        }
         let issuer = fields.element(tag::SEQUENCE, "issuer").ok()?;
         let this_update = fields.any("thisUpdate").ok().and_then(|element| der::time(element, "thisUpdate").ok());
         let extensions = match explicit_extensions(fields) {
