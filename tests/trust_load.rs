@@ -442,6 +442,29 @@ fn a_malformed_crl_that_closed_its_ca_closes_it_after_a_start_too() {
     assert!(!files.restart().unwrap().snapshot.is_ready(NOW));
 }
 
+/// It was taken out for what it signed: the next start must not stop at that.
+#[test]
+fn a_malformed_crl_of_a_delegated_signer_goes_with_its_signer() {
+    let ca = TestCa::root("A");
+    let signer = TestCa::new("A", &[rcgen::KeyUsagePurpose::CrlSign], rcgen::IsCa::ExplicitNoCa, 2, Some(&ca));
+    let named = |files: Files| {
+        files.write("a.pem", &ca.pem).write("s.pem", &signer.pem);
+        files.write("a.crl", ca.list().number(1).revoke(&[5]).sign());
+        files
+    };
+    let files = named(Files::new().ca("a", None, Some("a.crl")).ca("s", Some("a"), Some("a.crl")));
+    let twice = signer.list().number(2).extension(UNKNOWN, false, &[]).extension(UNKNOWN, false, &[]);
+    files.write("a.crl", [ca.list().number(1).revoke(&[5]).pem(), twice.pem()].concat());
+    let first = files.load(None).unwrap();
+    assert!(!first.snapshot.is_ready(NOW), "{:?}", first.alarms);
+    files.keep(&first);
+    let alone = Files { folder: files.folder, cas: files.cas[..1].to_vec() };
+    alone.write("a.crl", ca.list().number(1).revoke(&[5]).sign());
+    let started = alone.restart().unwrap();
+    assert!(started.snapshot.is_ready(NOW) && is_revoked(&started, &ca, 5));
+    assert!(!kinds(&started).is_empty() && kinds(&started).iter().all(|kind| *kind == AlarmKind::UnknownIssuer));
+}
+
 #[test]
 fn a_kept_crl_whose_signer_is_configured_no_more_is_named_and_not_used_and_other_files_are_refused() {
     let ca = TestCa::root("A");

@@ -52,7 +52,9 @@ pub(super) fn examine(
         }
         Err(error) => {
             let list = MalformedList::parse(der, &error).ok_or_else(|| malformed(&error))?;
-            let signer = signer(list.signed(), list.header(), authorities).map_err(|_| malformed(&error))?;
+            // That its signer is not known is the reason; that it is malformed would be one only if it were.
+            let signer = signer(list.signed(), list.header(), authorities)
+                .map_err(|why| Rejection { message: format!("{}; {error}", why.message), ..why })?;
             not_from_the_future(list.header(), signer, now)?;
             let content = Content::NotUnderstood(NotUnderstood::Malformed(Box::new(error)));
             Ok(accepted(signer, list.header(), content))
