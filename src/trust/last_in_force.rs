@@ -293,15 +293,11 @@ impl LastInForce {
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry.map_err(|error| error.to_string())?;
-            let name = entry.file_name();
-            let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(CRL)) else { continue };
-            let (name, sum) = Name::parse(stem)
-                .ok_or_else(|| format!("{}: no CRL is kept under such a name; move it away", entry.path().display()))?;
+            let Some(file) = Kept::of(&entry)? else { continue };
             if found.len() == MAX_FILES {
                 return Err(format!("it holds more than {MAX_FILES} CRLs; {CURE}"));
             }
-            let octets = entry.metadata().map_err(|error| error.to_string())?.len();
-            found.push(Kept { name, sum, path: entry.path(), octets });
+            found.push(file);
         }
         // Whatever the order of the file system.
         found.sort_unstable_by_key(|file| file.name);
@@ -336,6 +332,21 @@ impl Room {
         })?;
         (self.files, self.octets) = (files, octets);
         Ok(())
+    }
+}
+
+impl Kept {
+    /// None where it is no CRL, or is gone since the folder was read: whoever runs beside has replaced it.
+    fn of(entry: &fs::DirEntry) -> Result<Option<Self>, String> {
+        let name = entry.file_name();
+        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(CRL)) else { return Ok(None) };
+        let (name, sum) = Name::parse(stem)
+            .ok_or_else(|| format!("{}: no CRL is kept under such a name; move it away", entry.path().display()))?;
+        match entry.metadata() {
+            Ok(metadata) => Ok(Some(Self { name, sum, path: entry.path(), octets: metadata.len() })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 

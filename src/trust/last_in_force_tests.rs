@@ -19,6 +19,16 @@ fn a_name_says_what_it_was_made_of_and_another_one_is_none() {
 }
 
 #[test]
+fn a_file_that_goes_while_the_folder_is_read_was_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name(1, false).file([9; 8])), "x").unwrap();
+    let entry = fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap();
+    assert_eq!(Kept::of(&entry).unwrap().map(|kept| kept.octets), Some(1));
+    fs::remove_file(entry.path()).unwrap();
+    assert!(Kept::of(&entry).unwrap().is_none());
+}
+
+#[test]
 fn as_many_crls_as_may_be_are_kept_and_no_more_in_number_and_octets() {
     let folder = tempfile::tempdir().unwrap();
     let last = LastInForce::at(&Placed { value: folder.path().to_owned(), ..Placed::default() });
