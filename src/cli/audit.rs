@@ -3,10 +3,11 @@
 use crate::clock;
 use crate::config::issuer as configuration;
 use crate::issuer::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
-use crate::issuer::consistency::{self, Contradiction};
+use crate::issuer::consistency::{self, Contradictions};
 use crate::issuer::lifecycle::ContractId;
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{self, OpenError, Store, StoreError};
+use crate::pki::time::Timestamp;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
@@ -18,9 +19,6 @@ use std::sync::Arc;
 const BROKEN: u8 = 1;
 /// Exit code of wrong usage, or of what cannot be read.
 const UNUSABLE: u8 = 2;
-
-/// Contradictions that are written out; how many there are is said of all.
-const MAX_TOLD: usize = 20;
 
 /// Records read at a time: some 300 KiB.
 const PAGE: u32 = 500;
@@ -42,10 +40,11 @@ enum Command {
 }
 
 /// Check that no record of the audit log was changed, removed, moved or put in, and that the store's state is what the
-/// log says: who was revoked is, and nobody has a certificate that the log does not know of.
+/// log says: who was revoked is, and every certificate, status and user has the records that made it.
 ///
 /// Prints how many records there are and the head, SEQUENCE:HASH. Keep the head elsewhere and give it back with --head:
-/// records that were cut off the end leave a chain that is whole.
+/// records that were cut off the end leave a chain that is whole, and where the rows that came of them were set back too,
+/// only the head tells.
 ///
 /// Exit code 0: whole; 1: broken, with the first record where it shows; 2: wrong usage or unreadable input.
 #[derive(Debug, clap::Args)]
@@ -100,7 +99,7 @@ enum Failure {
     /// The store does not go on with it: its end was changed, or cut off, or another secret made it.
     End(OpenError),
     /// The chain is whole, and the rows beside it are not what it says.
-    State(Vec<Contradiction>),
+    State(Contradictions),
     /// Something cannot be read or written.
     Unusable(String),
 }
@@ -160,23 +159,35 @@ fn export(arguments: &Export) -> Result<(), Failure> {
     output.flush().map_err(|error| Failure::Unusable(format!("standard output: {error}")))
 }
 
-/// Every record of a store, to the end, and then whether the rows beside them are what they say.
+/// Every record of a store, to the end, and whether the rows beside them are what they say: both ways.
 async fn verify_store(store: &dyn Store, mut verifier: Verifier<'_>) -> Result<Head, Failure> {
-    let (now, mut found) = (clock::now(), Vec::new());
+    let (now, mut found) = (clock::now(), Contradictions::default());
+    verify_records(store, &mut verifier, now, &mut found).await?;
+    consistency::of_state(store, now, &mut found).await.map_err(unreadable)?;
+    // What an issuer wrote meanwhile accounted for rows too.
+    verify_records(store, &mut verifier, now, &mut found).await?;
+    let head = verifier.finish().map_err(Failure::Broken)?;
+    if found.is_empty() { Ok(head) } else { Err(Failure::State(found)) }
+}
+
+/// The records from where the verifier is to the end.
+async fn verify_records(
+    store: &dyn Store,
+    verifier: &mut Verifier<'_>,
+    now: Timestamp,
+    found: &mut Contradictions,
+) -> Result<(), Failure> {
     loop {
         let next = verifier.head().sequence.saturating_add(1);
         let records = page(store, next).await?;
         if records.is_empty() {
-            break;
+            return Ok(());
         }
         records.iter().try_for_each(|record| verifier.push(record)).map_err(Failure::Broken)?;
         for record in &records {
             found.extend(consistency::of_record(store, record, now).await.map_err(unreadable)?);
         }
     }
-    let head = verifier.finish().map_err(Failure::Broken)?;
-    consistency::of_users(store, |one| found.push(one)).await.map_err(unreadable)?;
-    if found.is_empty() { Ok(head) } else { Err(Failure::State(found)) }
 }
 
 fn unreadable(error: StoreError) -> Failure {
@@ -278,8 +289,8 @@ impl fmt::Display for Failure {
             Self::NoRecord(sequence, why) => write!(f, "the log is broken: record {sequence} cannot be read: {why}"),
             Self::End(error) => write!(f, "the log is broken: {error}"),
             Self::State(found) => {
-                write!(f, "the log is whole and the state is not what it says, {} times", found.len())?;
-                found.iter().take(MAX_TOLD).try_for_each(|one| write!(f, "\nsekisho audit: {one}"))
+                write!(f, "the log is whole and the state is not what it says, {} times", found.count())?;
+                found.first().iter().try_for_each(|one| write!(f, "\nsekisho audit: {one}"))
             }
             Self::Unusable(why) => f.write_str(why),
         }

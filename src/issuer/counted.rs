@@ -101,6 +101,10 @@ impl Store for CountedStore {
         self.store.certificate(serial).await
     }
 
+    async fn certificates(&self, after: Option<&SerialNumber>, limit: u32) -> Result<Vec<CertificateRow>, StoreError> {
+        self.store.certificates(after, limit).await
+    }
+
     async fn certificate_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError> {
         self.store.certificate_by_fingerprint(fingerprint).await
     }

@@ -198,6 +198,7 @@ fn write(found: &Found, change: StatusChange, user: Option<UserKey>) -> Write {
     Write { users: users.into_iter().collect(), statuses: vec![change], audit: vec![entry], ..Write::default() }
 }
 
-fn no_contract() -> Result<ContractId, StoreError> {
+/// The contract of certificates that the store does not know.
+pub(super) fn no_contract() -> Result<ContractId, StoreError> {
     ContractId::new(NO_CONTRACT).ok_or_else(|| StoreError::Corrupt("no contract has such an ID".into()))
 }

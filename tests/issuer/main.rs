@@ -8,6 +8,7 @@ mod postgres;
 
 mod support;
 
+mod accounted;
 mod crash;
 mod flows_anser_bizsol;
 mod flows_bizstation;

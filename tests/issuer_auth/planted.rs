@@ -106,6 +106,9 @@ impl Store for Planted {
     async fn certificate(&self, _: &SerialNumber) -> Result<Option<CertificateRow>, StoreError> {
         unreachable!()
     }
+    async fn certificates(&self, _: Option<&SerialNumber>, _: u32) -> Result<Vec<CertificateRow>, StoreError> {
+        unreachable!()
+    }
     async fn holder(&self, _: &UniqueName) -> Result<Option<UserKey>, StoreError> {
         unreachable!()
     }

@@ -100,6 +100,9 @@ impl Store for Switch {
     async fn users(&self, _: &ContractId, _: Option<&UserId>, _: u32) -> Result<Vec<UserRow>, StoreError> {
         unused()
     }
+    async fn certificates(&self, _: Option<&SerialNumber>, _: u32) -> Result<Vec<CertificateRow>, StoreError> {
+        unused()
+    }
     async fn certificate_by_fingerprint(&self, _: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError> {
         unused()
     }

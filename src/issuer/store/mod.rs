@@ -67,6 +67,8 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<UserRow>, StoreError>;
     /// A certificate that was begun.
     async fn certificate(&self, serial: &SerialNumber) -> Result<Option<CertificateRow>, StoreError>;
+    /// Certificates that were begun, by serial, after `after`.
+    async fn certificates(&self, after: Option<&SerialNumber>, limit: u32) -> Result<Vec<CertificateRow>, StoreError>;
     /// The completed certificate of that SHA-256 fingerprint: whom a gateway's assertion names.
     async fn certificate_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError>;
     /// Users for whom a certificate was begun before `before` and neither completed nor interrupted: left by a crash.

@@ -24,6 +24,10 @@ pub(super) static USERS_AFTER: Lazy = LazyLock::new(|| {
 pub(super) static CERTIFICATE: Lazy = LazyLock::new(|| {
     statement(&format!("SELECT {} FROM certificates WHERE serial = $1", CERTIFICATES.columns()), &[Bytes])
 });
+pub(super) static CERTIFICATES_AFTER: Lazy = LazyLock::new(|| {
+    let columns = CERTIFICATES.columns();
+    statement(&format!("SELECT {columns} FROM certificates WHERE serial > $1 ORDER BY serial LIMIT $2"), &[Bytes, Int])
+});
 pub(super) static CERTIFICATE_BY_FINGERPRINT: Lazy = LazyLock::new(|| {
     let words = format!("SELECT {} FROM certificates WHERE fingerprint = $1 LIMIT 1", CERTIFICATES.columns());
     statement(&words, &[Bytes])
@@ -146,7 +150,7 @@ fn statement(words: &str, parameters: &'static [Kind]) -> Statement {
 }
 
 /// Every statement that looks for rows.
-pub(super) fn all() -> [(&'static str, &'static Statement); 36] {
+pub(super) fn all() -> [(&'static str, &'static Statement); 37] {
     [
         ("contracts by ID", &overlay::CONTRACTS_BY_ID),
         ("users by ID", &overlay::USERS_BY_ID),
@@ -169,6 +173,7 @@ pub(super) fn all() -> [(&'static str, &'static Statement); 36] {
         ("contracts after", &CONTRACTS_AFTER),
         ("users after", &USERS_AFTER),
         ("certificate", &CERTIFICATE),
+        ("certificates after", &CERTIFICATES_AFTER),
         ("certificate by fingerprint", &CERTIFICATE_BY_FINGERPRINT),
         ("under way", &UNDER_WAY),
         ("expiring", &EXPIRING),

@@ -132,6 +132,12 @@ impl Store for SqlStore {
         Ok(self.all(&sql::CERTIFICATE, vec![serial.as_bytes().into()], columns::read_certificate).await?.pop())
     }
 
+    async fn certificates(&self, after: Option<&SerialNumber>, limit: u32) -> Result<Vec<CertificateRow>, StoreError> {
+        // No serial number is empty.
+        let after = after.map_or(&[][..], SerialNumber::as_bytes);
+        self.all(&sql::CERTIFICATES_AFTER, vec![after.into(), at_most(limit)], columns::read_certificate).await
+    }
+
     async fn certificate_by_fingerprint(&self, fingerprint: &[u8; 32]) -> Result<Option<CertificateRow>, StoreError> {
         let parameters = vec![fingerprint.as_slice().into()];
         Ok(self.all(&sql::CERTIFICATE_BY_FINGERPRINT, parameters, columns::read_certificate).await?.pop())
