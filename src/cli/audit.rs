@@ -1,5 +1,6 @@
 //! `sekisho audit`: the audit log's chain checked, and its records written out (S15).
 
+use super::say::{Reader, say, take};
 use crate::clock;
 use crate::config::issuer as configuration;
 use crate::issuer::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
@@ -111,7 +112,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Command::Export(arguments) => export(arguments),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(said) => say(said, ExitCode::SUCCESS),
         Err(failure) => {
             eprintln!("sekisho audit: {failure}");
             let broken = !matches!(failure, Failure::Unusable(_));
@@ -120,7 +121,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn verify(arguments: &Verify) -> Result<(), Failure> {
+fn verify(arguments: &Verify) -> Result<String, Failure> {
     let start = arguments.after.unwrap_or(Head::START);
     // What comes before the first record that is read is not looked at: a head there would be believed unseen.
     if arguments.head.is_some_and(|known| known.sequence <= start.sequence && known != start) {
@@ -137,9 +138,8 @@ fn verify(arguments: &Verify) -> Result<(), Failure> {
         }
         _ => return Err(Failure::Unusable("give --config, or --file and --secret-file".to_owned())),
     };
-    println!("{} records, none of them changed, removed, moved or put in", head.sequence - start.sequence);
-    println!("head {head}");
-    Ok(())
+    let count = head.sequence - start.sequence;
+    Ok(format!("{count} records, none of them changed, removed, moved or put in\nhead {head}\n"))
 }
 
 fn verifier<'a>(arguments: &Verify, secret: &'a ServiceSecret) -> Verifier<'a> {
@@ -150,13 +150,19 @@ fn verifier<'a>(arguments: &Verify, secret: &'a ServiceSecret) -> Verifier<'a> {
     }
 }
 
-fn export(arguments: &Export) -> Result<(), Failure> {
+/// Writes them as they are read; there is nothing more to be said.
+fn export(arguments: &Export) -> Result<String, Failure> {
     let Format::Jsonl = arguments.format;
     let mut output = BufWriter::new(io::stdout().lock());
     with_store(&arguments.config, async |store, _| {
         export_store(store, arguments.from, arguments.contract.as_ref(), &mut output).await
     })?;
-    output.flush().map_err(|error| Failure::Unusable(format!("standard output: {error}")))
+    take(output.flush()).map_err(unwritten)?;
+    Ok(String::new())
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::Unusable(format!("standard output: {error}"))
 }
 
 /// Every record of a store, to the end, and whether the rows beside them are what they say: both ways.
@@ -225,8 +231,9 @@ async fn export_store(
         next = last.sequence.saturating_add(1);
         let wanted = |record: &&Record| contract.is_none_or(|contract| record.entry.target.contract() == contract);
         for record in records.iter().filter(wanted) {
-            writeln!(output, "{}", to_line(record))
-                .map_err(|error| Failure::Unusable(format!("standard output: {error}")))?;
+            if take(writeln!(output, "{}", to_line(record))).map_err(unwritten)? == Reader::WentAway {
+                return Ok(());
+            }
         }
     }
 }

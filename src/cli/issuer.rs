@@ -1,5 +1,6 @@
 //! `sekisho issuer`: the issuance service itself.
 
+use super::say::say;
 use crate::{config, issuer, telemetry};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -25,13 +26,13 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     }
     let outcome = if arguments.check {
         let checked = config::issuer::load(&arguments.config).and_then(|config| issuer::check(&config));
-        checked.map(|()| println!("{}: ok", arguments.config.display()))
+        checked.map(|()| format!("{}: ok\n", arguments.config.display()))
     } else {
         telemetry::install_diagnostics();
-        config::issuer::load(&arguments.config).and_then(issuer::run)
+        config::issuer::load(&arguments.config).and_then(issuer::run).map(|()| String::new())
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(said) => say(said, ExitCode::SUCCESS),
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("sekisho: {error}"));
             ExitCode::FAILURE
@@ -41,10 +42,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 
 fn print_openapi() -> ExitCode {
     match issuer::api::openapi().to_pretty_json() {
-        Ok(document) => {
-            println!("{document}");
-            ExitCode::SUCCESS
-        }
+        Ok(document) => say(format_args!("{document}\n"), ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("sekisho: the document cannot be written: {error}");
             ExitCode::FAILURE

@@ -1,5 +1,6 @@
 //! `sekisho load`: load for the handshake path of a mutual-TLS server (requirement O5).
 
+use super::say::say;
 use crate::load::{
     Group, HttpVersion, Identity, Kind, Mark, Pace, Plan, TlsVersion, read_folder, read_pair, run as run_load,
 };
@@ -146,18 +147,18 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     match runtime.block_on(run_load(plan, progress)) {
         Ok(report) => {
+            let code = if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_ASKED) };
             if arguments.json {
                 match serde_json::to_string(&report) {
-                    Ok(json) => println!("{json}"),
-                    Err(error) => return unusable(&error.to_string()),
+                    Ok(json) => say(format_args!("{json}\n"), code),
+                    Err(error) => unusable(&error.to_string()),
                 }
             } else {
                 if std::io::stderr().is_terminal() && !is_quiet {
                     eprintln!();
                 }
-                print!("{report}");
+                say(report, code)
             }
-            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(NOT_AS_ASKED) }
         }
         Err(error) => unusable(&error.to_string()),
     }

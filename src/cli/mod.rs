@@ -10,6 +10,7 @@ mod gateway;
 #[cfg(feature = "issuer")]
 mod issuer;
 mod load;
+mod say;
 #[cfg(feature = "issuer")]
 mod store;
 mod verify;

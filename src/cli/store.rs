@@ -1,5 +1,6 @@
 //! `sekisho store`: a new store, and the way back for one that was restored or set back.
 
+use super::say::say;
 use crate::config::issuer as configuration;
 use crate::issuer;
 use crate::issuer::publish::PublishedEntry;
@@ -73,10 +74,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
             .map(|count| format!("{count} CRLs were dated later than now and are dated by this clock from now on")),
     };
     match outcome {
-        Ok(said) => {
-            println!("{said}");
-            ExitCode::SUCCESS
-        }
+        Ok(said) => say(format_args!("{said}\n"), ExitCode::SUCCESS),
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("sekisho store: {error}"));
             ExitCode::FAILURE
@@ -85,16 +83,16 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn reconcile(arguments: &Reconcile) -> Result<String, Vec<String>> {
-    let mut gateways = Vec::new();
+    let (mut gateways, mut said) = (Vec::new(), String::new());
     for folder in &arguments.gateway_state {
         let found = kept(folder).map_err(|why| vec![format!("{}: {why}", folder.display())])?;
-        println!("{}: {} revocations and holds", folder.display(), found.len());
+        said += &format!("{}: {} revocations and holds\n", folder.display(), found.len());
         gateways.extend(found);
     }
     let sources = Sources { crls: arguments.crl.clone(), gateways };
     let done = with(&arguments.config, |config| issuer::reconcile_store(config, &sources))?;
     Ok(format!(
-        "{} revocations and {} holds were taken over, {} of them of certificates that the store does not know; {} are of \
+        "{said}{} revocations and {} holds were taken over, {} of them of certificates that the store does not know; {} are of \
          other authorities",
         done.revocations, done.holds, done.unknown, done.foreign
     ))

@@ -175,3 +175,40 @@ fn what_cannot_be_read_is_not_called_broken() {
     let output = log.verify(&[]);
     assert_eq!((output.code, output.stderr.contains("make it 0600")), (2, true), "{}", output.stderr);
 }
+
+#[test]
+fn a_reader_that_went_away_is_no_error_and_a_full_disk_is_one() {
+    let log = Log::new();
+    log.write_secret_file("token", "0123456789abcdef0123456789abcdef\n");
+    for (arguments, code) in [
+        (&["audit", "verify", "--config", "issuer.toml"][..], 0),
+        (&["audit", "export", "--config", "issuer.toml"], 0),
+        (&["issuer", "--openapi"], 0),
+        (&["check", "--config", "missing.toml"], 1),
+        (&["check", "--config", "missing.toml", "--json"], 1),
+        (&["block", "list", "--gateway", "http://127.0.0.1:1", "--token-file", "token"], 1),
+        (
+            &[
+                "block",
+                "remove",
+                "0123456789abcdef",
+                "--gateway",
+                "http://127.0.0.1:1",
+                "--token-file",
+                "token",
+                "--reason",
+                "r",
+                "--by",
+                "b",
+            ],
+            1,
+        ),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(log.command_into(arguments, writer), (code, String::new()), "{arguments:?}");
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, said) = log.command_into(arguments, full);
+        assert!(code == 2 && said.contains("standard output: ") && !said.contains("panicked"), "{arguments:?}: {said}");
+    }
+}

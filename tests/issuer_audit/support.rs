@@ -11,7 +11,7 @@ use sekisho::pki::time::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, LazyLock};
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| tokio::runtime::Runtime::new().unwrap());
@@ -61,8 +61,13 @@ impl Log {
 
     /// 32 octets in base64 without the last `=`.
     pub fn write_secret(&self, base64: &str) {
-        self.write("issuer.secret", &format!("{base64}=\n"));
-        std::fs::set_permissions(self.path("issuer.secret"), std::fs::Permissions::from_mode(0o600)).unwrap();
+        self.write_secret_file("issuer.secret", &format!("{base64}=\n"));
+    }
+
+    /// A file that is its owner's alone.
+    pub fn write_secret_file(&self, name: &str, text: &str) {
+        self.write(name, text);
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o600)).unwrap();
     }
 
     pub fn open_secret(&self) {
@@ -91,6 +96,13 @@ impl Log {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Any command of the program with that standard output: its exit code, and standard error.
+    pub fn command_into(&self, arguments: &[&str], stdout: impl Into<Stdio>) -> (i32, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        let output = command.args(arguments).current_dir(self.0.path()).stdout(stdout).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
     }
 
     pub fn verify(&self, arguments: &[&str]) -> Output {

@@ -3,6 +3,7 @@
 mod client;
 mod listing;
 
+use super::say::say;
 use crate::clock;
 use crate::trust::blocks::{BlockId, Written};
 use client::{Answer, Ask, Gateways};
@@ -115,8 +116,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         Command::Remove(remove) => remove.run(),
     };
     match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(NOT_ALL),
+        Ok((said, true)) => say(said, ExitCode::SUCCESS),
+        Ok((said, false)) => say(said, ExitCode::from(NOT_ALL)),
         Err(why) => {
             eprintln!("sekisho block: {why}");
             ExitCode::from(UNUSABLE)
@@ -125,7 +126,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
 }
 
 impl Add {
-    fn run(&self) -> Result<bool, String> {
+    fn run(&self) -> Result<(String, bool), String> {
         let expires = match self.lasting {
             None => self.expires.clone(),
             Some(lasting) => {
@@ -151,16 +152,14 @@ impl Add {
 }
 
 impl List {
-    fn run(&self) -> Result<bool, String> {
+    fn run(&self) -> Result<(String, bool), String> {
         let answers = self.at.gateways()?.ask(&Ask::List)?;
-        let (text, alike) = listing::of(&answers);
-        print!("{text}");
-        Ok(alike)
+        Ok(listing::of(&answers))
     }
 }
 
 impl Remove {
-    fn run(&self) -> Result<bool, String> {
+    fn run(&self) -> Result<(String, bool), String> {
         let ask = Ask::Remove(self.id, json!({ "reason": self.reason, "by": self.by }));
         self.at.gateways()?.ask(&ask).map(|answers| report(&answers))
     }
@@ -173,21 +172,21 @@ impl Where {
 }
 
 /// A line for each gateway and one in all; whether all have it.
-fn report(answers: &[Answer]) -> bool {
-    let mut have = 0;
+fn report(answers: &[Answer]) -> (String, bool) {
+    let (mut said, mut have) = (String::new(), 0);
     for Answer { gateway, outcome } in answers {
         match outcome {
             Ok(done) => {
                 have += 1;
                 let text = |value: &serde_json::Value| value.as_str().unwrap_or("?").to_owned();
                 let (act, id, cut) = (text(&done["act"]), text(&done["block"]["id"]), &done["cut"]);
-                println!("{gateway}: {act} {id}, connections cut: {cut}");
+                said += &format!("{gateway}: {act} {id}, connections cut: {cut}\n");
             }
-            Err(why) => println!("{gateway}: FAILED: {why}"),
+            Err(why) => said += &format!("{gateway}: FAILED: {why}\n"),
         }
     }
-    println!("{have} of {} gateways have it", answers.len());
-    have == answers.len()
+    said += &format!("{have} of {} gateways have it\n", answers.len());
+    (said, have == answers.len())
 }
 
 fn block_id(text: &str) -> Result<BlockId, String> {

@@ -3,9 +3,9 @@
 mod files;
 mod summary;
 
+use crate::cli::say::say;
 use crate::config::{self, ConfigError};
 use serde_json::json;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use summary::Summary;
@@ -30,9 +30,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         (Ok(summary), true) => format!("{:#}\n", json!({ "summary": summary })),
         (Err(errors), true) => format!("{:#}\n", json!({ "errors": errors.iter().map(as_json).collect::<Vec<_>>() })),
     };
-    // A reader that went away (a pager) has seen what it wanted.
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
-    if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    say(text, if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Reads the configuration and everything it names, as a starting gateway would.

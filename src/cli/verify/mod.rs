@@ -3,6 +3,7 @@
 mod ground;
 mod report;
 
+use crate::cli::say::say;
 use crate::clock;
 use crate::gateway::verify::verify_traced;
 use crate::pki::time::Timestamp;
@@ -75,12 +76,12 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     let mut steps = Vec::new();
     let decision = verify_traced(&ground.chain, &ground.policy, &ground.trust, now, &mut |step| steps.push(step));
+    let code = if decision.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) };
     if arguments.json {
-        println!("{}", report::json(&decision, &steps, &ground, now));
+        say(format_args!("{}\n", report::json(&decision, &steps, &ground, now)), code)
     } else {
-        print!("{}", report::text(&decision, &steps, &ground, now));
+        say(report::text(&decision, &steps, &ground, now), code)
     }
-    if decision.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) }
 }
 
 fn time(text: &str) -> Result<Timestamp, String> {

@@ -4,6 +4,7 @@ mod files;
 mod revocation_list;
 mod rotate;
 
+use crate::cli::say::say;
 use crate::clock;
 use crate::issuer::ca::authority::PublicUrl;
 use crate::issuer::ca::crl::DistributionPoints;
@@ -161,10 +162,7 @@ pub(super) fn run(command: &Command) -> ExitCode {
         Command::IssueCrl(issue) => issue.run(),
     };
     match outcome {
-        Ok(report) => {
-            println!("{report}");
-            ExitCode::SUCCESS
-        }
+        Ok(report) => say(format_args!("{report}\n"), ExitCode::SUCCESS),
         Err(error) => {
             eprintln!("sekisho ca: {error}");
             ExitCode::FAILURE

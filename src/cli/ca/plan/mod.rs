@@ -5,6 +5,7 @@ mod report;
 mod seen;
 mod side;
 
+use crate::cli::say::say;
 use crate::clock;
 use compare::Comparison;
 use report::Report;
@@ -49,18 +50,14 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match plan(arguments) {
         Ok(report) => {
-            if arguments.json {
-                println!("{}", report.json());
-            } else {
-                print!("{report}");
-            }
-            ExitCode::from(if report.says_nothing() {
+            let code = ExitCode::from(if report.says_nothing() {
                 UNUSABLE
             } else if report.locks_somebody_out() {
                 LOCKED_OUT
             } else {
                 0
-            })
+            });
+            if arguments.json { say(format_args!("{}\n", report.json()), code) } else { say(report, code) }
         }
         Err(errors) => {
             errors.iter().for_each(|error| eprintln!("sekisho ca plan: {error}"));
