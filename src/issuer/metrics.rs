@@ -245,6 +245,11 @@ impl FeedMetrics {
             "sekisho_issuer_feed_streams_ended_total",
             "Streams that ended, by why (left, stuck, displaced, stopping, unreadable).",
         );
+        let acknowledged = Opts::new(
+            "sekisho_issuer_feed_acknowledged_sequence",
+            "Sequence number up to which a gateway has every change of an authority's in force; 0 of one that it does not \
+             follow.",
+        );
         Ok(Self {
             streams: gauges("sekisho_issuer_feed_streams", "Streams of the feed on this node, by gateway.")?,
             ended: keep(registry, IntCounterVec::new(ended, &["why"])?)?,
@@ -262,10 +267,7 @@ impl FeedMetrics {
                     "Sequence number of the last change of status that the feed told.",
                 )?,
             )?,
-            acknowledged: gauges(
-                "sekisho_issuer_feed_acknowledged_sequence",
-                "Sequence number up to which a gateway has every change of status in force.",
-            )?,
+            acknowledged: keep(registry, IntGaugeVec::new(acknowledged, &["authority", "gateway"])?)?,
             spread_seconds: keep(registry, Histogram::with_opts(spread.buckets(SECONDS.to_vec()))?)?,
         })
     }
@@ -286,9 +288,9 @@ impl FeedMetrics {
         self.sequence.set(i64::try_from(to).unwrap_or(i64::MAX));
     }
 
-    /// What a gateway has.
-    pub(super) fn acknowledged(&self, gateway: &str, to: u64) {
-        self.acknowledged.with_label_values(&[gateway]).set(i64::try_from(to).unwrap_or(i64::MAX));
+    /// What a gateway has of an authority's.
+    pub(super) fn acknowledged(&self, gateway: &str, authority: &str, to: u64) {
+        self.acknowledged.with_label_values(&[authority, gateway]).set(i64::try_from(to).unwrap_or(i64::MAX));
     }
 
     /// A change that every gateway has.

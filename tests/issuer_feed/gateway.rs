@@ -246,4 +246,13 @@ fn a_gateway_that_does_not_follow_the_certificates_ca_is_not_said_to_have_its_re
     let shown = || issuer.service("reader").get(&format!("/v1/revocations/{}", held.serial())).done();
     wait_until("it has the message", || at.gateway.metric(r#"sekisho_feed_not_followed_total{ca="hkg"}"#) > 0.0);
     assert_eq!(shown()["propagation"]["nodes"][0]["acknowledged"], json!(false), "{}", shown());
+    // And so say the metrics.
+    let has = |authority: &str| {
+        let name = format!("sekisho_issuer_feed_acknowledged_sequence{{authority=\"{authority}\",gateway=\"gateway-1");
+        let (_, metrics) = issuer.admin_get("/metrics");
+        let line = metrics.lines().find(|line| line.starts_with(&name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
+        line.ends_with(" 1")
+    };
+    wait_until("it has acknowledged the change", || has("biz"));
+    assert!(!has("hkg"), "its clients are let in");
 }

@@ -44,9 +44,9 @@ fn an_answer_waits_for_gateways_of_the_other_node_and_tells_how_long_they_took()
     let feed = gateway.message().feed();
     // The first node has heard of it once its answer is told of it.
     wait_until("the other node's gateway is counted", || {
-        let metric = one.metric("sekisho_issuer_feed_acknowledged_sequence{gateway=\"g1\"}");
+        let metric = one.metric("sekisho_issuer_feed_acknowledged_sequence{authority=\"hkg\",gateway=\"g1\"}");
         acknowledge(&other, "g1", &feed, &(0, String::new())).0 == 204
-            && one.admin_get("/metrics").1.contains("{gateway=\"g1\"}")
+            && one.admin_get("/metrics").1.contains("{authority=\"hkg\",gateway=\"g1\"}")
             && metric == 0.0
     });
     let done = std::thread::scope(|scope| {

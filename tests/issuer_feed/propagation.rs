@@ -55,7 +55,7 @@ fn an_answer_says_that_every_connected_gateway_has_it_and_in_how_many_millisecon
     let slowest = nodes.iter().map(|node| node["milliseconds"].as_u64().unwrap()).max();
     assert_eq!(propagation["milliseconds"].as_u64(), slowest);
     assert!(nodes.iter().all(|node| node["seen"].as_str().is_some_and(|seen| seen.ends_with('Z'))), "{shown}");
-    assert_eq!(issuer.metric("sekisho_issuer_feed_acknowledged_sequence{gateway=\"g2\"}"), 3.0);
+    assert_eq!(issuer.metric("sekisho_issuer_feed_acknowledged_sequence{authority=\"hkg\",gateway=\"g2\"}"), 3.0);
     assert_eq!(issuer.metric("sekisho_issuer_feed_sequence"), 3.0);
     assert_eq!(issuer.metric("sekisho_issuer_feed_spread_seconds_count"), 3.0);
 }

@@ -25,6 +25,8 @@ pub(super) struct Gateways {
     known: Mutex<BTreeMap<Arc<str>, Known>>,
     /// Changes with anything that somebody could wait for.
     version: watch::Sender<u64>,
+    /// The configured authorities by name, and their issuer IDs in hex.
+    authorities: Vec<(Arc<str>, String)>,
     forget_after: Duration,
     metrics: Arc<FeedMetrics>,
 }
@@ -62,8 +64,8 @@ pub(super) struct Place {
 }
 
 impl Gateways {
-    pub(super) fn new(forget_after: Duration, metrics: Arc<FeedMetrics>) -> Self {
-        Self { known: Mutex::default(), version: watch::Sender::new(0), forget_after, metrics }
+    pub(super) fn new(authorities: Vec<(Arc<str>, String)>, forget_after: Duration, metrics: Arc<FeedMetrics>) -> Self {
+        Self { known: Mutex::default(), version: watch::Sender::new(0), authorities, forget_after, metrics }
     }
 
     /// A stream begins.
@@ -79,7 +81,7 @@ impl Gateways {
         }
         (entry.seen, entry.late_for) = (Instant::now(), None);
         self.metrics.streams(gateway, entry.streams.len());
-        self.metrics.acknowledged(gateway, entry.acknowledged.unwrap_or(0));
+        self.tell(gateway, entry);
         Place { gateways: Arc::clone(self), gateway: Arc::clone(gateway), displaced }
     }
 
@@ -90,7 +92,7 @@ impl Gateways {
         entry.seen = Instant::now();
         entry.have(to);
         entry.follows = following.cloned().or(entry.follows.take());
-        self.metrics.acknowledged(gateway, to);
+        self.tell(gateway, entry);
         drop(known);
         self.ring();
     }
@@ -150,9 +152,9 @@ impl Gateways {
             let entry = known.entry(Arc::clone(&row.name)).or_insert_with(Known::new);
             if let Some(to) = row.acknowledged {
                 entry.have(to);
-                self.metrics.acknowledged(&row.name, to);
             }
             entry.follows = row.follows.or(entry.follows.take());
+            self.tell(&row.name, entry);
             entry.seen = now;
             let left = u64::try_from(row.connected_ms).map(Duration::from_millis).unwrap_or_default();
             entry.elsewhere = now.checked_add(left.min(LEASE));
@@ -178,6 +180,14 @@ impl Gateways {
             if let Err(error) = self.refresh(&*store).await {
                 tracing::debug!(%error, "what gateways have cannot be read");
             }
+        }
+    }
+
+    /// What a gateway has, as `GET /v1/revocations` says it: nothing of an authority that it does not follow.
+    fn tell(&self, gateway: &str, known: &Known) {
+        for (name, issuer) in &self.authorities {
+            let has = known.acknowledged.filter(|_| follows(known.follows.as_deref(), issuer));
+            self.metrics.acknowledged(gateway, name, has.unwrap_or(0));
         }
     }
 

@@ -126,8 +126,10 @@ impl Feed {
         let feed = store.feed_id().await?;
         let Signals { statuses, gateways: others } = store.signals();
         let start = Place::at(&*store, start).await?.ok_or(StoreError::WentBack(start))?;
+        let names: Vec<Arc<str>> = authorities.keys().cloned().collect();
         let hub = Arc::new(Hub::new(feed, key, authorities, start, covered.borrow().clone()));
-        let gateways = Arc::new(Gateways::new(config.forget_after, Arc::clone(&metrics)));
+        let named = names.into_iter().filter_map(|name| hub.issuer(&name).map(|issuer| (name, issuer))).collect();
+        let gateways = Arc::new(Gateways::new(named, config.forget_after, Arc::clone(&metrics)));
         gateways.refresh(&*store).await?;
         let (notes, writing) = Notes::start(Arc::clone(&store), Arc::clone(&gateways), shutdown.clone());
         let following = Following {
