@@ -20,7 +20,9 @@ header that nobody signed proves nothing.
 
 A service says in the body who acts: `acting_user` with the factors that the user typed (right `online`; an assertion \
 that the service's own request from the user had is handed on in a header), or `staff`, two people of the bank's desk \
-(right `desk`). A user acts for themselves and says neither.
+(right `desk`). A user acts for themselves and says neither. With the acts of users who show no certificate, first of all \
+acquisitions, a service says `client_address`: without it the tries of strangers cannot be told from those of honest users, \
+and use up what is for both.
 
 Every refusal is `application/problem+json` (RFC 9457) with a stable `type`, a title in English and Japanese and a \
 reference number, which is also in the header `Sekisho-Reference` of every answer. Repeating a request with the same \

@@ -175,6 +175,13 @@ impl<'de> Deserialize<'de> for AddressText {
     }
 }
 
+/// What the document says of [`AddressText`].
+const ADDRESS: &str = "\
+The client's address, as the service sees it. A service whose screens strangers reach sends it with every acquisition: wrong \
+tries are counted against it, and tries of one address or of one provider's network take a part of the service's rate only. \
+All tries without an address share one such part (a quarter): strangers who use it up, from wherever they come, keep \
+everybody from a first acquisition.";
+
 impl PartialSchema for AddressText {
     fn schema() -> RefOr<Schema> {
         let of = |format| {
@@ -184,7 +191,7 @@ impl PartialSchema for AddressText {
         AnyOfBuilder::new()
             .item(of(KnownFormat::Ipv4))
             .item(of(KnownFormat::Ipv6))
-            .description(Some("The client's address, as the service sees it: wrong tries are counted against it."))
+            .description(Some(ADDRESS))
             .examples(["203.0.113.7"])
             .into()
     }
