@@ -112,7 +112,8 @@ const HOP_BY_HOP: &[&str] = &["http2-settings", "keep-alive", "proxy-connection"
 pub struct StripSet {
     /// Names, folded, at the index of their length: most request headers meet no name of their length.
     by_length: Vec<Vec<Box<[u8]>>>,
-    beginnings: Vec<Beginning>,
+    /// Beginnings at the index of their first byte, for the same reason.
+    by_first: Vec<Vec<Beginning>>,
 }
 
 /// How a name begins that is removed.
@@ -123,15 +124,38 @@ struct Beginning {
     separated: bool,
 }
 
+/// Bytes of a folded name that are kept. Longer ones, which an operator may strip, are compared the slow way; no beginning
+/// is longer.
+const MAX_FOLDED: usize = 64;
+
+/// A name as upstreams may fold it: its letters and digits, in lower case.
+struct Folded {
+    kept: [u8; MAX_FOLDED],
+    /// Of all of the name.
+    length: usize,
+    /// Bit `n`: a separator follows the letter or digit of that index.
+    separated: u64,
+}
+
+/// What a byte of a name is folded to; 0: a separator. Field names are ASCII (RFC 9110 section 5.1).
+const FOLD: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let folded = (byte as u8).to_ascii_lowercase();
+        table[byte] = if folded.is_ascii_alphanumeric() { folded } else { 0 };
+        byte += 1;
+    }
+    table
+};
+
 impl StripSet {
     /// Every header that the configuration gives a meaning to, its `strip` list, and the names no client may ever set.
     pub fn new(names: &HeaderNames) -> Self {
-        let mut set = Self { by_length: Vec::new(), beginnings: Vec::new() };
+        let mut set = Self { by_length: Vec::new(), by_first: vec![Vec::new(); 256] };
         for claim in CLAIMS {
             match claim.strip_suffix('*') {
-                Some(beginning) => set
-                    .beginnings
-                    .push(Beginning { folded: folded(beginning).collect(), separated: beginning.ends_with('-') }),
+                Some(beginning) => set.add_beginning(beginning),
                 None => set.add(claim),
             }
         }
@@ -145,15 +169,18 @@ impl StripSet {
     /// A field that frames the message or names its target stays in its own spelling and in no other: `Content_Length`
     /// would be a second length to an upstream that folds it.
     pub fn contains(&self, name: &str) -> bool {
-        let length = folded(name).count();
-        let known = self.by_length.get(length).is_some_and(|names| {
-            names.iter().any(|known| folded(name).eq(known.iter().copied())) && !is_message_field(name)
-        });
-        known || self.beginnings.iter().any(|beginning| beginning.fits(name))
+        let folded = Folded::of(name);
+        let (length, kept) = (folded.length, folded.kept());
+        let known = self.by_length.get(length).is_some_and(|names| names.iter().any(|known| folded.is(name, known)));
+        if known && !is_message_field(name) {
+            return true;
+        }
+        let beginnings = kept.first().and_then(|first| self.by_first.get(usize::from(*first)));
+        beginnings.is_some_and(|beginnings| beginnings.iter().any(|beginning| beginning.fits(&folded)))
     }
 
     fn add(&mut self, name: &str) {
-        let name: Box<[u8]> = folded(name).collect();
+        let name: Box<[u8]> = fold(name).collect();
         if self.by_length.len() <= name.len() {
             self.by_length.resize(name.len() + 1, Vec::new());
         }
@@ -163,23 +190,52 @@ impl StripSet {
             names.push(name);
         }
     }
-}
 
-impl Beginning {
-    fn fits(&self, name: &str) -> bool {
-        let mut rest = name.bytes();
-        for wanted in &self.folded {
-            if rest.by_ref().map(|byte| byte.to_ascii_lowercase()).find(u8::is_ascii_alphanumeric) != Some(*wanted) {
-                return false;
-            }
+    fn add_beginning(&mut self, beginning: &str) {
+        let folded: Box<[u8]> = fold(beginning).collect();
+        let first = folded.first().map_or(0, |first| usize::from(*first));
+        if let Some(beginnings) = self.by_first.get_mut(first) {
+            beginnings.push(Beginning { folded, separated: beginning.ends_with('-') });
         }
-        !self.separated || rest.next().is_some_and(|byte| !byte.is_ascii_alphanumeric())
     }
 }
 
-/// The one fold. Field names are ASCII (RFC 9110 section 5.1).
-fn folded(name: &str) -> impl Iterator<Item = u8> {
-    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
+impl Beginning {
+    fn fits(&self, name: &Folded) -> bool {
+        let last = self.folded.len().saturating_sub(1);
+        name.kept().starts_with(&self.folded) && (!self.separated || name.separated >> last & 1 == 1)
+    }
+}
+
+impl Folded {
+    fn of(name: &str) -> Self {
+        let mut folded = Self { kept: [0; MAX_FOLDED], length: 0, separated: 0 };
+        for byte in name.bytes() {
+            let byte = FOLD[usize::from(byte)];
+            if byte != 0 {
+                if let Some(place) = folded.kept.get_mut(folded.length) {
+                    *place = byte;
+                }
+                folded.length += 1;
+            } else if (1..=MAX_FOLDED).contains(&folded.length) {
+                folded.separated |= 1 << (folded.length - 1);
+            }
+        }
+        folded
+    }
+
+    fn kept(&self) -> &[u8] {
+        self.kept.get(..self.length).unwrap_or(&self.kept)
+    }
+
+    /// Whether it is a known one of its length; `name`: what it was made of.
+    fn is(&self, name: &str, known: &[u8]) -> bool {
+        if self.length <= MAX_FOLDED { self.kept() == known } else { fold(name).eq(known.iter().copied()) }
+    }
+}
+
+fn fold(name: &str) -> impl Iterator<Item = u8> {
+    name.bytes().map(|byte| FOLD[usize::from(byte)]).filter(|byte| *byte != 0)
 }
 
 /// Returns `true` for a field that frames a message or names its target, in its own spelling but for case.

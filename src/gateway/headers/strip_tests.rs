@@ -107,6 +107,21 @@ fn a_name_of_the_strip_list_and_those_of_other_gateways_are_removed() {
 }
 
 #[test]
+fn a_name_of_any_length_is_compared_to_its_end() {
+    for length in [63, 64, 65, 128] {
+        let name = "x-".to_owned() + &"long".repeat(length)[..length - 1];
+        let mut names = every_name();
+        names.strip = vec![HeaderName::try_from(&*name).unwrap()];
+        let set = StripSet::new(&names);
+        assert!(set.contains(&name) && set.contains(&name.replace('-', "_")), "{length}");
+        let (longer, other) = (format!("{name}z"), format!("{}z", &name[..name.len() - 1]));
+        assert!(!set.contains(&longer) && !set.contains(&other) && !set.contains(&name[..name.len() - 1]), "{length}");
+        assert!(set.contains(&format!("x-sekisho-{name}")) && set.contains(&format!("sm-{name}")), "{length}");
+        assert!(!set.contains(&format!("sm{name}")), "{length}");
+    }
+}
+
+#[test]
 fn headers_that_claim_nothing_stay() {
     let harmless = [
         ("accept", "text/html"),
