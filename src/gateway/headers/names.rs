@@ -114,6 +114,8 @@ pub struct StripSet {
     by_length: Vec<Vec<Box<[u8]>>>,
     /// Beginnings at the index of their first byte, for the same reason.
     by_first: Vec<Vec<Beginning>>,
+    /// At the index of a first byte, a bit for each second one: a name that begins otherwise is not folded any further.
+    seconds: Vec<u64>,
 }
 
 /// How a name begins that is removed.
@@ -152,7 +154,7 @@ const FOLD: [u8; 256] = {
 impl StripSet {
     /// Every header that the configuration gives a meaning to, its `strip` list, and the names no client may ever set.
     pub fn new(names: &HeaderNames) -> Self {
-        let mut set = Self { by_length: Vec::new(), by_first: vec![Vec::new(); 256] };
+        let mut set = Self { by_length: Vec::new(), by_first: vec![Vec::new(); 256], seconds: vec![0; 256] };
         for claim in CLAIMS {
             match claim.strip_suffix('*') {
                 Some(beginning) => set.add_beginning(beginning),
@@ -169,6 +171,9 @@ impl StripSet {
     /// A field that frames the message or names its target stays in its own spelling and in no other: `Content_Length`
     /// would be a second length to an upstream that folds it.
     pub fn contains(&self, name: &str) -> bool {
+        if !self.may_begin(name) {
+            return false;
+        }
         let folded = Folded::of(name);
         let (length, kept) = (folded.length, folded.kept());
         let known = self.by_length.get(length).is_some_and(|names| names.iter().any(|known| folded.is(name, known)));
@@ -179,8 +184,25 @@ impl StripSet {
         beginnings.is_some_and(|beginnings| beginnings.iter().any(|beginning| beginning.fits(&folded)))
     }
 
+    /// Whether some name that is removed begins with the same two letters or digits.
+    fn may_begin(&self, name: &str) -> bool {
+        let mut bytes = fold(name);
+        let first = bytes.next().unwrap_or(0);
+        let seconds = self.seconds.get(usize::from(first)).copied().unwrap_or(0);
+        bytes.next().map_or(seconds != 0, |second| seconds & bit(second) != 0)
+    }
+
+    fn add_start(&mut self, folded: &[u8]) {
+        let first = folded.first().copied().unwrap_or(0);
+        if let Some(seconds) = self.seconds.get_mut(usize::from(first)) {
+            // After a name of one letter anything may follow, which is for the lookup to see.
+            *seconds |= folded.get(1).map_or(u64::MAX, |second| bit(*second));
+        }
+    }
+
     fn add(&mut self, name: &str) {
         let name: Box<[u8]> = fold(name).collect();
+        self.add_start(&name);
         if self.by_length.len() <= name.len() {
             self.by_length.resize(name.len() + 1, Vec::new());
         }
@@ -193,6 +215,7 @@ impl StripSet {
 
     fn add_beginning(&mut self, beginning: &str) {
         let folded: Box<[u8]> = fold(beginning).collect();
+        self.add_start(&folded);
         let first = folded.first().map_or(0, |first| usize::from(*first));
         if let Some(beginnings) = self.by_first.get_mut(first) {
             beginnings.push(Beginning { folded, separated: beginning.ends_with('-') });
@@ -232,6 +255,11 @@ impl Folded {
     fn is(&self, name: &str, known: &[u8]) -> bool {
         if self.length <= MAX_FOLDED { self.kept() == known } else { fold(name).eq(known.iter().copied()) }
     }
+}
+
+/// Letters have bits of their own; some digits share them, which makes a name be folded and no more.
+const fn bit(folded: u8) -> u64 {
+    1 << (folded & 63)
 }
 
 fn fold(name: &str) -> impl Iterator<Item = u8> {
