@@ -24,27 +24,39 @@ use unicode_normalization::char::is_combining_mark;
 ///
 /// # Errors
 /// [`PathError::DotSegment`] where a segment is nothing but dots and blanks, which would have it name a folder above;
-/// [`PathError::Encoding`] where a percent-encoding appears; [`PathError::EncodedSeparator`] for a slash that is a
-/// combining mark, which one reader drops and another splits at; [`PathError::Cookieless`] where more follows `(S(…))`
+/// [`PathError::Encoding`] where a percent-encoding appears; [`PathError::EncodedSeparator`] for a slash or underscore that is
+/// a combining mark, which one reader drops and another fits to ASCII, and for a slash of another kind behind what ends a
+/// segment; [`PathError::Cookieless`] where more follows `(S(…))`
 /// in its segment, which ASP.NET would join to what stands before.
 pub(super) fn folded(path: &str) -> Result<String, PathError> {
-    if path.contains(COMBINING_SLASHES) {
+    if path.contains(COMBINING_SIGNS) {
         return Err(PathError::EncodedSeparator);
     }
-    let text = if path.is_ascii() { path.to_ascii_lowercase() } else { ascii_reading(path) };
+    let mut folded = String::with_capacity(path.len());
+    for part in path.split('/') {
+        let text = if part.is_ascii() { part.to_ascii_lowercase() } else { ascii_reading(part) };
+        fold_part(&text, &mut folded)?;
+    }
+    Ok(folded)
+}
+
+/// Folds what stands between two slashes, where others may separate it further.
+fn fold_part(text: &str, folded: &mut String) -> Result<(), PathError> {
     if text.as_bytes().windows(3).any(|w| matches!(w, [b'%', rest @ ..] if rest.iter().all(u8::is_ascii_hexdigit))) {
         return Err(PathError::Encoding);
     }
-    let mut folded = String::with_capacity(text.len());
-    for segment in text.split(['/', '\\']) {
+    for segment in text.split(SEPARATORS) {
         let segment = match after_cookieless(segment.trim()) {
             None => segment,
             Some("") => continue,
             Some(_) => return Err(PathError::Cookieless),
         };
-        let whole = segment.split([';', ':', '?', '#']).next().unwrap_or_default().trim();
+        let untrimmed = segment.split(ENDS).next().unwrap_or_default();
+        let whole = untrimmed.trim();
         let dotless = whole.trim_matches([' ', '.']);
-        if dotless.is_empty() && !whole.is_empty() {
+        // ` .json`: one reader has json, another cuts it off as what a blank ends in, and the blank too.
+        let is_blank_before_dot = whole.starts_with('.') && !untrimmed.starts_with('.');
+        if dotless.is_empty() && !whole.is_empty() || is_blank_before_dot {
             return Err(PathError::DotSegment);
         }
         let stem = dotless.split('.').next().unwrap_or_default().trim();
@@ -53,8 +65,18 @@ pub(super) fn folded(path: &str) -> Result<String, PathError> {
             folded.push_str(stem);
         }
     }
-    Ok(folded)
+    // `a:x∕users`: one reader splits it and has the page users below a, another cuts all of that and has a.
+    let separated = text.rfind(SEPARATORS).and_then(|last| text.get(..last)).unwrap_or_default();
+    if separated.contains(ENDS) || separated.contains('.') {
+        return Err(PathError::EncodedSeparator);
+    }
+    Ok(())
 }
+
+const SEPARATORS: [char; 2] = ['/', '\\'];
+
+/// Where a segment ends for one reader or another: a parameter, a stream, a query, a fragment.
+const ENDS: [char; 4] = [';', ':', '?', '#'];
 
 /// What stands before the first segment of a folded path that could be a DOS short name (`/users~1`), if one is there.
 /// Which name it is short for only the file system knows.
@@ -82,8 +104,8 @@ fn after_cookieless(segment: &str) -> Option<&str> {
     }
 }
 
-/// Combining marks that Windows' code pages fit to `/` and `\`.
-const COMBINING_SLASHES: [char; 2] = ['\u{338}', '\u{20e5}'];
+/// Combining marks that Windows' code pages fit to `/`, `\` and `_`.
+const COMBINING_SIGNS: [char; 4] = ['\u{338}', '\u{20e5}', '\u{331}', '\u{332}'];
 
 /// What of a text an application may read as ASCII; the rest stands as it is.
 fn ascii_reading(text: &str) -> String {
@@ -102,6 +124,8 @@ const fn best_fit(character: char) -> char {
         '\u{a5}' | '\u{20a9}' | '\u{2216}' | '\u{2572}' | '\u{27cd}' | '\u{29f5}' | '\u{29f9}' => '\\',
         '\u{589}' | '\u{2236}' => ':',
         '\u{223c}' => '~',
+        '\u{2010}' | '\u{2011}' | '\u{2212}' => '-',
+        '\u{66a}' => '%',
         '\u{221e}' => '8',
         'α' => 'a',
         'ƀ' => 'b',
@@ -187,7 +211,7 @@ mod tests {
             let path = format!("{slash}users{slash}x");
             assert_eq!(folded(&path), Ok("/users/x".to_owned()), "{slash:?}, U+{:04X}", u32::from(slash));
         }
-        for mark in COMBINING_SLASHES {
+        for mark in COMBINING_SIGNS {
             assert_eq!(folded(&format!("/us{mark}ers")), Err(PathError::EncodedSeparator), "{mark:?}");
         }
         assert_eq!(folded("/uσers/αđΜıΝ"), Ok("/users/adμiν".to_owned()));

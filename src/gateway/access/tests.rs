@@ -97,7 +97,22 @@ fn guarded() -> RouteTable {
         with("/administrators", &[Requirement::HasNot("user_id".to_owned())]),
         with("/Reports", &[Requirement::Certificate]),
         with("/Reports/public.html", &[]),
+        with("/user-admin", &[Requirement::Certificate]),
+        with("/user_admin", &[Requirement::Certificate]),
     ])
+}
+
+#[test]
+fn a_slash_of_another_kind_behind_what_ends_a_segment_is_ambiguous() {
+    let table = guarded();
+    for path in ["/::$DATA%E2%88%95users/Reports", "/a.b%EF%BC%8Fusers", "/a%3Ab%C2%A5c"] {
+        let found = table.find(path, &Method::GET);
+        assert!(matches!(found, RouteMatch::Ambiguous(PathError::EncodedSeparator)), "{path}: {found:?}");
+    }
+    // Neither reader cuts anything here.
+    for path in ["/2026%EF%BC%8F11%EF%BC%8F30.pdf", "/price%C2%A5100"] {
+        assert!(matches!(table.find(path, &Method::GET), RouteMatch::Route(_)), "{path}");
+    }
 }
 
 #[test]
@@ -374,6 +389,7 @@ proptest! {
             "/", "/", "users", "USERS", "Users", "ｕｓｅｒｓ", "reports", "/Reports", "administrators", "adm\u{131}nistrators", ".json",
             ".HTML", ".html", "::$DATA", ":x", "\u{ad}", "\u{200b}", "\u{3000}", " ", "public", "Help", "help", "x", "…", "¥", "／", "．",
             "/(S(x))", "/(A(b)F(c))", "(S(x))", "\u{2215}", "\u{2216}", "~1", "σ", "u", "ers",
+            "/user", "admin", "\u{2011}", "-", "_", "\u{332}",
         ]), 0..8),
         folds in proptest::collection::vec(any::<bool>(), 9),
     ) {
@@ -421,7 +437,11 @@ fn as_a_folding_application_reads(
         path = path.nfkc().collect();
     }
     if fit {
-        path = path.replace(['\u{2215}', '\u{2216}'], "/").replace('σ', "s");
+        path = path
+            .replace(['\u{2215}', '\u{2216}'], "/")
+            .replace('\u{2011}', "-")
+            .replace('\u{332}', "_")
+            .replace('σ', "s");
     }
     if case {
         path = path.to_uppercase().to_lowercase();
