@@ -30,7 +30,8 @@ fn schemathesis_finds_no_server_error_and_no_breach_of_the_document() {
     for number in 0..15 {
         let (user, role) = (format!("u{number}"), ["service-manager", "reissuer", "user"][number % 3]);
         let (person, registered) = bank.register("C1", &user, role);
-        if number == 0 {
+        // Of each group whose acts leave a certificate, one has it from the start: looking at one is not left to chance.
+        if [0, 8, 10].contains(&number) {
             person.acquire(registered["acquisition_password"].as_str(), &["login-password"]);
         }
         users.push(user);
