@@ -1,7 +1,7 @@
 //! Each limit ends what exceeds it, counts it, and everyone else is served (requirement G14).
 
-use crate::common::{Setup, TlsClient, TlsConnection, Version, wait_until};
-use crate::support::{HOST, met, reached, with_limits};
+use crate::common::{Setup, TestPki, TlsClient, TlsConnection, Version, wait_until};
+use crate::support::{HOST, Pooled, met, raw_upstream, reached, with_limits};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -199,6 +199,19 @@ fn a_client_that_stops_is_408_and_one_that_pauses_goes_on_however_short_the_upst
     counted(&setup, "body_idle_timeout");
     let metric = "sekisho_upstream_errors_total{kind=\"timeout\",pool=\"ib\"}";
     assert!((setup.gateway.metric(metric) - 2.0).abs() < 0.5, "those two alone are the application's fault");
+}
+
+#[test]
+fn a_client_that_waits_for_the_100_of_a_mute_application_gets_the_applications_504() {
+    let mute = raw_upstream(|mut stream, _| {
+        let _ = stream.read(&mut [0; 1]);
+    });
+    let pool = format!("peers = [\"{mute}\"]\nread_timeout = \"500ms\"");
+    let pooled = Pooled::with(TestPki::new(), &pool, with_limits("body_idle_timeout = \"20s\""));
+    let mut client = pooled.connect();
+    let head = "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+    client.send(head.as_bytes()).unwrap();
+    assert_eq!(client.receive().unwrap().status, 504);
 }
 
 #[test]

@@ -13,6 +13,7 @@ use super::served::Served;
 use super::wire::{self, Body};
 use crate::gateway::connection::InFlight;
 use crate::gateway::upstream::{Key, Lease, NoPeer};
+use http::header::EXPECT;
 use http::{Method, StatusCode};
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_http::{RequestHeader, ResponseHeader};
@@ -170,7 +171,7 @@ impl<'a> Forwarding<'a> {
         let (mut writer, mut reader) = sent
             .map_err(|_| Failure::new(Cause::UpstreamSlow, format!("peer {peer} takes no header")))?
             .map_err(|error| Failure::of_upstream(&error.more_context(format!("peer {peer}")), reused))?;
-        let progress = Progress::new(self.bodiless);
+        let progress = Progress::new(self.bodiless, self.request.headers.contains_key(EXPECT));
         let (agree, agreed) = oneshot::channel();
         let deadline = ctx.deadline();
         let mut in_flight = ctx.in_flight.take();
@@ -193,7 +194,8 @@ impl<'a> Forwarding<'a> {
             // In good order, if the client is still there.
             let _ = answer.end(None).await;
         }
-        if !answered.upgraded && answer.ended && progress.whole() {
+        // Nobody takes the connection of an upgrade that was declined where the pool's others speak HTTP/2.
+        if !answered.upgraded && !self.websocket && answer.ended && progress.whole() {
             self.proxy.upstreams.keep(reader, writer, peer, config.idle_timeout).await;
         }
         Ok(())
@@ -356,6 +358,7 @@ impl<'a> Forwarding<'a> {
                 }
                 Ok(Event::Head(mut head, _)) if head.status.is_informational() => {
                     wire::take_answer(&mut head, false).map_err(Failure::broken)?;
+                    progress.is_asked_for();
                     Pace::new(&ctx.snapshot.config.limits).waiting_for(answer.interim(&head)).await?;
                 }
                 Ok(Event::Head(head, end)) => return Ok((*head, end)),

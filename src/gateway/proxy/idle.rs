@@ -52,7 +52,7 @@ impl Idle {
         loop {
             let mut one = self.lock().take(peer.reuse_hash())?;
             // A hash may be another peer's as well.
-            if one.is_usable() && peer.matches_fd(one.stream.id()) {
+            if one.until > Instant::now() && one.is_usable() && peer.matches_fd(one.stream.id()) {
                 return Some(one.stream);
             }
         }

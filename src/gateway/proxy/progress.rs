@@ -15,6 +15,8 @@ pub(super) struct Progress {
     whole: AtomicBool,
     /// The client is waited for, to go on with it.
     waits_for_client: AtomicBool,
+    /// The client waits for the upstream before it sends the body (`Expect: 100-continue`, RFC 9110 section 10.1.1).
+    expects: AtomicBool,
     /// The connection belongs to another protocol, whose time is its own.
     upgraded: AtomicBool,
     /// The upstream took no more of it: its answer may be there all the same.
@@ -22,12 +24,13 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// The header is with the upstream, and that is all of a `bodiless` request.
-    pub(super) fn new(bodiless: bool) -> Self {
+    /// The header is with the upstream, and that is all of a `bodiless` request; the client may wait for its 100 then.
+    pub(super) fn new(bodiless: bool, expects: bool) -> Self {
         Self {
             moved: Mutex::new(Instant::now()),
             whole: AtomicBool::new(bodiless),
             waits_for_client: AtomicBool::default(),
+            expects: AtomicBool::new(expects),
             upgraded: AtomicBool::default(),
             refused: Mutex::default(),
         }
@@ -53,6 +56,11 @@ impl Progress {
         self.upgraded.store(true, Ordering::Relaxed);
     }
 
+    /// The upstream answered something: the client waits no longer for it.
+    pub(super) fn is_asked_for(&self) {
+        self.expects.store(false, Ordering::Relaxed);
+    }
+
     /// The upstream took no more of the request.
     pub(super) fn refuse(&self, failure: Failure) {
         *lock(&self.refused) = Some(failure);
@@ -68,13 +76,16 @@ impl Progress {
         self.waits_for_client.store(true, Ordering::Relaxed);
         let next = next.await;
         self.waits_for_client.store(false, Ordering::Relaxed);
+        // From here on it is the upstream's turn again, which has all of its time.
+        self.moved();
+        self.is_asked_for();
         next
     }
 
     /// Returns once the upstream has neither taken nor given anything for `patience`; `gave`: when it last gave something.
     ///
     /// While the client is waited for with the rest of its request, that is not the upstream's doing, and
-    /// `body_idle_timeout` decides.
+    /// `body_idle_timeout` decides: unless the client in turn waits for the upstream's 100.
     pub(super) async fn silence(&self, gave: Option<Instant>, patience: Duration) {
         loop {
             let moved = *lock(&self.moved);
@@ -83,7 +94,8 @@ impl Progress {
                 return;
             }
             sleep_until((since + patience).into()).await;
-            if self.waits_for_client.load(Ordering::Relaxed) && !self.whole() {
+            let on_client = self.waits_for_client.load(Ordering::Relaxed) && !self.expects.load(Ordering::Relaxed);
+            if on_client && !self.whole() {
                 self.moved();
             }
         }
