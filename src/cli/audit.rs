@@ -191,7 +191,7 @@ async fn verify_records(
         }
         records.iter().try_for_each(|record| verifier.push(record)).map_err(Failure::Broken)?;
         for record in &records {
-            found.extend(consistency::of_record(store, record, now).await.map_err(unreadable)?);
+            consistency::of_record(store, record, now, found).await.map_err(unreadable)?;
         }
     }
 }

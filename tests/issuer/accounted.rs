@@ -282,3 +282,28 @@ fn a_standing_or_a_status_that_no_record_made_is_found() {
         }
     }
 }
+
+#[test]
+fn a_row_that_no_issuer_wrote_so_is_named_and_the_others_are_looked_at() {
+    for base in Base::both() {
+        let (plan, revoked) = every_state(&base);
+        let short = base.octets("00");
+        let statements = format!(
+            "UPDATE certificates SET public_key = {short} WHERE user_id = 'issued';
+             UPDATE statuses SET status = 'forgotten' WHERE sequence = 2;
+             UPDATE users SET standing = 'unknown' WHERE id = 'issued';
+             UPDATE users SET standing = 'suspended' WHERE contract = 'H2'"
+        );
+        base.sql(&plan, &statements);
+        let lines = found(&plan);
+        has(&lines, "table certificates: the ");
+        has(&lines, "and so what comes then, cannot be read: a digest of another length");
+        has(
+            &lines,
+            "table statuses: the row behind sequence 1, and so what comes then, cannot be read: an unknown status",
+        );
+        has(&lines, "table users: of H1 the one behind held, and so what comes then, cannot be read: ");
+        has(&lines, "table users: user ended of H2 is suspended, and no record says so");
+        assert!(!lines.iter().any(|line| line.contains(&revoked)), "{lines:#?}");
+    }
+}

@@ -1,20 +1,37 @@
 //! From a certificate to the record of its making.
 
-use super::{Contradiction, Contradictions, PAGE, history};
+use super::{Contradiction, Contradictions, PAGE, history, readable};
 use crate::issuer::store::{CertificateRow, Store, StoreError};
+use crate::pki::serial::SerialNumber;
 
 /// Looks for every certificate's record.
 pub(super) async fn account(store: &dyn Store, found: &mut Contradictions) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let rows = store.certificates(after.as_ref(), PAGE).await?;
+    let mut after: Option<SerialNumber> = None;
+    while let Some(rows) = page(store, after.as_ref(), found).await? {
         for row in &rows {
-            found.extend(of_row(store, row).await?);
+            let one = of_row(store, row).await;
+            let named = || format!("table certificates: what is about {}", row.intent.serial);
+            let one = readable(one, found, named)?.flatten();
+            found.extend(one);
         }
-        after = rows.last().map(|row| row.intent.serial);
-        if rows.len() < PAGE as usize {
-            return Ok(());
-        }
+        let Some(last) = rows.last() else { break };
+        after = Some(last.intent.serial);
+    }
+    Ok(())
+}
+
+/// The next rows; one by one where one of them cannot be read, so that it is named. `None`: behind it nothing is seen.
+async fn page(
+    store: &dyn Store,
+    after: Option<&SerialNumber>,
+    found: &mut Contradictions,
+) -> Result<Option<Vec<CertificateRow>>, StoreError> {
+    match store.certificates(after, PAGE).await {
+        Err(StoreError::Corrupt(_)) => readable(store.certificates(after, 1).await, found, || {
+            let from = after.map_or_else(|| "the first row".to_owned(), |after| format!("the row behind {after}"));
+            format!("table certificates: {from}, and so what comes then,")
+        }),
+        rows => rows.map(Some),
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Contradiction {
     Unrecorded(Arc<str>, &'static str),
     /// A row, and the record of that number that says otherwise.
     Otherwise(Arc<str>, u64),
+    /// Rows that no issuer wrote so: which, and what is wrong with the first of them.
+    Unreadable(Arc<str>, Arc<str>),
 }
 
 /// All that was found: the first of them, and how many there are.
@@ -79,6 +81,7 @@ impl fmt::Display for Contradiction {
             Self::HeldAndRevoked(serial, by) => write!(f, "{by} holds {serial}, which is revoked"),
             Self::Unrecorded(row, lacking) => write!(f, "{row}, and {lacking}"),
             Self::Otherwise(row, sequence) => write!(f, "{row}, and record {sequence} says otherwise"),
+            Self::Unreadable(rows, why) => write!(f, "{rows} cannot be read: {why}"),
         }
     }
 }

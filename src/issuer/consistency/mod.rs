@@ -35,6 +35,21 @@ pub async fn of_state(store: &dyn Store, now: Timestamp, found: &mut Contradicti
     users::account(store, now, found).await
 }
 
+/// What was read; rows that no issuer wrote so are a finding, and what can be read is gone on with.
+fn readable<T>(
+    read: Result<T, StoreError>,
+    found: &mut Contradictions,
+    rows: impl FnOnce() -> String,
+) -> Result<Option<T>, StoreError> {
+    match read {
+        Err(StoreError::Corrupt(why)) => {
+            found.push(Contradiction::Unreadable(rows().into(), why));
+            Ok(None)
+        }
+        read => read.map(Some),
+    }
+}
+
 async fn is_revoked(store: &dyn Store, serial: &SerialNumber) -> Result<bool, StoreError> {
     Ok(matches!(status(store, serial).await?, Some(Status::Revoked(_))))
 }

@@ -1,6 +1,6 @@
 //! From a record to what it left.
 
-use super::{Contradiction, is_revoked, status};
+use super::{Contradiction, Contradictions, is_revoked, readable, status};
 use crate::issuer::audit::{ActResult, Record};
 use crate::issuer::lifecycle::{Certificate, Target, UserKey};
 use crate::issuer::store::{Ask, Store, StoreError};
@@ -19,7 +19,16 @@ pub async fn of_record(
     store: &dyn Store,
     record: &Record,
     now: Timestamp,
-) -> Result<Option<Contradiction>, StoreError> {
+    found: &mut Contradictions,
+) -> Result<(), StoreError> {
+    let one = compare(store, record, now).await;
+    let rows = || format!("what came of record {}", record.sequence);
+    let one = readable(one, found, rows)?.flatten();
+    found.extend(one);
+    Ok(())
+}
+
+async fn compare(store: &dyn Store, record: &Record, now: Timestamp) -> Result<Option<Contradiction>, StoreError> {
     let entry = &record.entry;
     let (Some(serial), ActResult::Done) = (entry.serial, &entry.result) else { return Ok(None) };
     let by = || Arc::from(format!("record {}", record.sequence));

@@ -1,6 +1,6 @@
 //! From a change of status to the record of the act that made it.
 
-use super::{Contradiction, Contradictions, PAGE, history};
+use super::{Contradiction, Contradictions, PAGE, history, readable};
 use crate::issuer::audit::Record;
 use crate::issuer::reconcile::no_contract;
 use crate::issuer::store::{Status, StatusRow, Store, StoreError};
@@ -19,28 +19,48 @@ const REVOKING: [&str; 10] =
 /// Looks for every change's record.
 pub(super) async fn account(store: &dyn Store, found: &mut Contradictions) -> Result<(), StoreError> {
     let (mut after, mut unknown) = (0, BTreeMap::new());
-    loop {
-        let rows = store.statuses(after, PAGE).await?;
+    while let Some(rows) = page(store, after, found).await? {
         for row in &rows {
-            match store.certificate(&row.change.serial).await? {
-                Some(certificate) => {
-                    let recorded = history::has(store, &certificate.user, |record| made(record, row)).await?;
-                    found.extend((!recorded).then(|| unrecorded(row.sequence, &row.change.serial, row.change.status)));
-                }
-                None => {
+            let one = of_row(store, row).await;
+            match readable(one, found, || format!("table statuses: what is about {}", row.change.serial))? {
+                Some(Recorded::No) => found.push(unrecorded(row.sequence, &row.change.serial, row.change.status)),
+                Some(Recorded::OfUnknown) => {
                     unknown.insert(row.change.serial, (row.sequence, row.change.status));
                 }
+                Some(Recorded::Yes) | None => {}
             }
         }
-        after = rows.last().map_or(after, |row| row.sequence);
-        let is_last = rows.len() < PAGE as usize;
-        if is_last || unknown.len() >= UNKNOWN_AT_A_TIME {
+        let Some(last) = rows.last() else { break };
+        after = last.sequence;
+        if unknown.len() >= UNKNOWN_AT_A_TIME {
             account_for_unknown(store, std::mem::take(&mut unknown), found).await?;
         }
-        if is_last {
-            return Ok(());
-        }
     }
+    account_for_unknown(store, unknown, found).await
+}
+
+/// The next rows; one by one where one of them cannot be read, so that it is named. `None`: behind it nothing is seen.
+async fn page(store: &dyn Store, after: u64, found: &mut Contradictions) -> Result<Option<Vec<StatusRow>>, StoreError> {
+    match store.statuses(after, PAGE).await {
+        Err(StoreError::Corrupt(_)) => readable(store.statuses(after, 1).await, found, || {
+            format!("table statuses: the row behind sequence {after}, and so what comes then,")
+        }),
+        rows => rows.map(Some),
+    }
+}
+
+/// Whether a change is on record.
+enum Recorded {
+    Yes,
+    No,
+    /// The store has no such certificate.
+    OfUnknown,
+}
+
+async fn of_row(store: &dyn Store, row: &StatusRow) -> Result<Recorded, StoreError> {
+    let Some(certificate) = store.certificate(&row.change.serial).await? else { return Ok(Recorded::OfUnknown) };
+    let is_recorded = history::has(store, &certificate.user, |record| made(record, row)).await?;
+    Ok(if is_recorded { Recorded::Yes } else { Recorded::No })
 }
 
 /// Whether a record is that of the change. An act that revokes two names one of them: both are of its second.

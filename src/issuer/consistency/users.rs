@@ -1,8 +1,8 @@
 //! From a user's row to the records that made it.
 
-use super::{Contradiction, Contradictions, PAGE, history, status};
+use super::{Contradiction, Contradictions, PAGE, history, readable, status};
 use crate::issuer::audit::Record;
-use crate::issuer::lifecycle::{Certificate, Held, Standing, User, UserId};
+use crate::issuer::lifecycle::{Certificate, ContractId, Held, Standing, User, UserId};
 use crate::issuer::store::{Ask, Status, Store, StoreError};
 use crate::pki::serial::SerialNumber;
 use crate::pki::time::Timestamp;
@@ -15,26 +15,47 @@ const READINGS: u32 = 4;
 
 /// Compares every user's row with the statuses, and with the records about them.
 pub(super) async fn account(store: &dyn Store, now: Timestamp, found: &mut Contradictions) -> Result<(), StoreError> {
-    let mut contract = None;
+    let mut contract: Option<ContractId> = None;
     loop {
-        let contracts = store.contracts(contract.as_ref(), PAGE).await?;
-        for row in &contracts {
-            let mut user: Option<UserId> = None;
-            loop {
-                let users = store.users(&row.contract.id, user.as_ref(), PAGE).await?;
-                for row in &users {
-                    found.extend(of_row(store, row.user.clone(), now).await?);
-                }
-                user = users.last().map(|row| row.user.key.user.clone());
-                if users.len() < PAGE as usize {
-                    break;
-                }
-            }
+        let rows = match store.contracts(contract.as_ref(), PAGE).await {
+            Err(StoreError::Corrupt(_)) => store.contracts(contract.as_ref(), 1).await,
+            rows => rows,
+        };
+        let behind =
+            || contract.as_ref().map_or_else(|| "the first row".to_owned(), |id| format!("the row behind {id}"));
+        let rows = readable(rows, found, || format!("table contracts: {}, and so what comes then,", behind()))?;
+        let rows = rows.unwrap_or_default();
+        for row in &rows {
+            account_in(store, &row.contract.id, now, found).await?;
         }
-        contract = contracts.last().map(|row| row.contract.id.clone());
-        if contracts.len() < PAGE as usize {
-            return Ok(());
+        let Some(last) = rows.last() else { return Ok(()) };
+        contract = Some(last.contract.id.clone());
+    }
+}
+
+/// The users of one contract; one by one where one of them cannot be read, so that it is named.
+async fn account_in(
+    store: &dyn Store,
+    contract: &ContractId,
+    now: Timestamp,
+    found: &mut Contradictions,
+) -> Result<(), StoreError> {
+    let mut user: Option<UserId> = None;
+    loop {
+        let rows = match store.users(contract, user.as_ref(), PAGE).await {
+            Err(StoreError::Corrupt(_)) => store.users(contract, user.as_ref(), 1).await,
+            rows => rows,
+        };
+        let behind = || user.as_ref().map_or_else(|| "the first".to_owned(), |id| format!("the one behind {id}"));
+        let named = || format!("table users: of {contract} {}, and so what comes then,", behind());
+        let rows = readable(rows, found, named)?.unwrap_or_default();
+        for row in &rows {
+            let all = of_row(store, row.user.clone(), now).await;
+            let all = readable(all, found, || format!("table users: what is about {}", named_user(&row.user)))?;
+            found.extend(all.unwrap_or_default());
         }
+        let Some(last) = rows.last() else { return Ok(()) };
+        user = Some(last.user.key.user.clone());
     }
 }
 
@@ -115,7 +136,7 @@ impl Told {
 
     /// Everything that a row has and the log has not.
     fn judge(&self, user: &User) -> Vec<Contradiction> {
-        let row = |what: String| Arc::from(format!("table users: {} {what}", named(user)));
+        let row = |what: String| Arc::from(format!("table users: {} {what}", named_user(user)));
         let mut found = Vec::new();
         if !self.registered {
             found.push(Contradiction::Unrecorded(
@@ -161,7 +182,7 @@ async fn of_status(
     told: &Told,
     now: Timestamp,
 ) -> Result<Option<Contradiction>, StoreError> {
-    let by = || Arc::<str>::from(named(user));
+    let by = || Arc::<str>::from(named_user(user));
     Ok(match &user.certificate {
         Certificate::None => None,
         Certificate::Revoked(revoked) => {
@@ -184,6 +205,6 @@ async fn of_status(
     })
 }
 
-fn named(user: &User) -> String {
+fn named_user(user: &User) -> String {
     format!("user {} of {}", user.key.user, user.key.contract)
 }
