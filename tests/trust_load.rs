@@ -76,7 +76,8 @@ impl Files {
     /// Keeps what a gateway would.
     fn keep(&self, loaded: &LoadOutcome) {
         withdrawn::write(&self.path("state"), &loaded.snapshot.withdrawn()).unwrap();
-        self.last().keep(&loaded.snapshot).unwrap();
+        let keeping = self.last().keep(&loaded.snapshot);
+        assert!(keeping.is_whole(), "{keeping:?}");
     }
 
     fn last(&self) -> LastInForce {
@@ -419,9 +420,47 @@ fn a_crl_that_left_its_file_before_it_was_kept_is_told_and_what_was_kept_before_
     files.write("a.crl", ca.list().number(2).revoke(&[5]).sign());
     let second = files.load(Some(&first.snapshot)).unwrap();
     files.write("a.crl", ca.list().number(3).sign());
-    let error = files.last().keep(&second.snapshot).unwrap_err();
-    assert!(error.contains("a.crl: a CRL that is in force is not in it any more"), "{error}");
+    let keeping = files.last().keep(&second.snapshot);
+    assert!(keeping.not_kept == 1 && keeping.failed.is_empty(), "{keeping:?}");
+    assert!(keeping.lost.first().unwrap().contains("a.crl: a CRL that is in force is not in it any more"));
     assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::Withdrawn]);
+}
+
+#[test]
+fn a_crl_that_cannot_be_kept_keeps_no_other_from_being_kept() {
+    let (a, b) = (TestCa::root("A"), TestCa::root("B"));
+    let files = Files::new().ca("a", None, Some("a.crl")).ca("b", None, Some("b.crl"));
+    files.write("a.pem", &a.pem).write("b.pem", &b.pem);
+    let put = |number: u64| {
+        files.write("a.crl", a.list().number(number).revoke(&[5]).sign());
+        files.write("b.crl", b.list().number(number).revoke(&[6]).sign());
+    };
+    // Whichever is written first.
+    for (name, whole) in [("a.crl", &b), ("b.crl", &a)] {
+        put(1);
+        let first = files.load(None).unwrap();
+        files.keep(&first);
+        put(2);
+        let second = files.load(Some(&first.snapshot)).unwrap();
+        let gone = fs::read(files.path(name)).unwrap();
+        files.write(name, b"garbage");
+        let keeping = files.last().keep(&second.snapshot);
+        assert!(keeping.not_kept == 1 && !keeping.is_whole(), "{keeping:?}");
+        put(1);
+        let started = files.restart().unwrap();
+        assert_eq!(kinds(&started), [AlarmKind::RolledBack], "{:?}", started.alarms);
+        let number = |ca: &TestCa| {
+            let status = started.snapshot.status(NOW).into_iter();
+            let named = if ca.pem == a.pem { "a" } else { "b" };
+            status.filter(|status| &*status.ca == named).find_map(|status| status.crl_number)
+        };
+        let other = if std::ptr::eq(whole, &a) { &b } else { &a };
+        assert_eq!((number(whole).as_deref(), number(other).as_deref()), (Some("2"), Some("1")));
+        // Once its source has it, it is kept as well.
+        files.write(name, gone);
+        files.keep(&second);
+        fs::remove_dir_all(files.last().folder()).unwrap();
+    }
 }
 
 /// It may have revoked anybody, and does not stop to when its source goes back while the gateway is stopped.
@@ -486,7 +525,8 @@ fn a_kept_crl_whose_signer_is_configured_no_more_is_named_and_not_used_and_other
     assert!(message(&files).contains("mine.crl: no CRL is kept under such a name"), "{}", message(&files));
     fs::remove_file(kept.join("mine.crl")).unwrap();
     fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    assert!(files.last().keep(&first.snapshot).unwrap_err().contains("others may write to it"));
+    let keeping = files.last().keep(&first.snapshot);
+    assert!(keeping.not_kept == 1 && keeping.failed[0].contains("others may write to it"), "{keeping:?}");
     fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
     // Another CA's, signed and whole, under this CA's name.
     let other = TestCa::root("A").list().number(9).sign();

@@ -85,6 +85,8 @@ impl Admin {
     fn metrics(&self) -> Response<Vec<u8>> {
         let snapshot = self.gateway.snapshot();
         self.gateway.metrics.responders(&snapshot.trust);
+        let not_kept = self.gateway.last_in_force.not_kept();
+        self.gateway.metrics.crls_not_kept.set(i64::try_from(not_kept).unwrap_or(i64::MAX));
         let now = clock::now();
         self.gateway.metrics.sources.show(&sources::look(&self.gateway, now), now);
         answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools, &snapshot.trust, now))

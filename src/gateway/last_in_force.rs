@@ -3,7 +3,7 @@
 
 use super::site::Snapshot;
 use crate::config::Config;
-use crate::trust::{self, InForceNames, LastInForce};
+use crate::trust::{self, InForceNames, Keeping, LastInForce, TrustSnapshot};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
@@ -11,6 +11,9 @@ use std::time::Duration;
 
 /// How long a stop waits for the disk: for some CRLs of a million. A disk that hangs must not keep the process.
 const WRITING: Duration = Duration::from_secs(10);
+
+/// How long after one that failed the next try begins: somebody has to make room, and looks whether it helped.
+const RETRY: Duration = Duration::from_secs(5);
 
 /// Where they are kept, if there is a state folder.
 pub(super) fn at(config: &Config) -> Option<LastInForce> {
@@ -24,7 +27,10 @@ pub(super) struct KeptInForce(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
+    /// There is nothing to write, or what failed waits for its next try.
     idle: Condvar,
+    /// There is something to write.
+    work: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -34,6 +40,9 @@ struct State {
     /// What it is to have.
     next: Option<Arc<Snapshot>>,
     is_writing: bool,
+    has_writer: bool,
+    /// What the last try came to.
+    keeping: Keeping,
 }
 
 impl KeptInForce {
@@ -44,21 +53,33 @@ impl KeptInForce {
             return;
         }
         let mut state = self.0.lock();
-        let is_kept = state.on_disk.as_ref().is_some_and(|names| *names == InForceNames::of(&snapshot.trust));
-        if is_kept && !state.is_writing {
+        if state.has(&snapshot.trust) {
             return;
         }
         state.next = Some(snapshot);
-        if state.is_writing {
+        state.is_writing = true;
+        if state.has_writer {
+            self.0.work.notify_all();
             return;
         }
-        state.is_writing = true;
+        state.has_writer = true;
         let writer = self.clone();
         drop(state);
         if let Err(error) = Builder::new().name("crl-keeper".into()).spawn(move || writer.write()) {
-            self.0.lock().is_writing = false;
+            let mut state = self.0.lock();
+            (state.is_writing, state.has_writer) = (false, false);
             tracing::error!(%error, "the CRLs in force cannot be kept before the next load");
         }
+    }
+
+    /// Whether the disk has the CRLs that are in force.
+    pub(super) fn has(&self, trust: &TrustSnapshot) -> bool {
+        self.0.lock().has(trust)
+    }
+
+    /// CRLs in force that the disk has not, by the last try.
+    pub(super) fn not_kept(&self) -> usize {
+        self.0.lock().keeping.not_kept
     }
 
     /// Waits until what is to be written is.
@@ -71,27 +92,65 @@ impl KeptInForce {
     }
 
     fn write(&self) {
-        while let Some(snapshot) = self.next() {
+        let mut failed = None;
+        while let Some(snapshot) = self.next(failed.take()) {
             let Some(last) = at(&snapshot.config) else { continue };
-            let kept = catch_unwind(AssertUnwindSafe(|| trust::yielding(|| last.keep(&snapshot.trust))));
-            let kept = kept.unwrap_or_else(|_| Err("it panicked".to_owned()));
-            if let Err(error) = &kept {
-                let folder = last.folder().display();
-                tracing::error!(error, %folder, "CRLs in force cannot be kept: a start would believe older ones");
+            let keeping = catch_unwind(AssertUnwindSafe(|| trust::yielding(|| last.keep(&snapshot.trust))));
+            let keeping = keeping.unwrap_or_else(|_| panicked(&snapshot.trust));
+            if !keeping.failed.is_empty() {
+                failed = Some(Arc::clone(&snapshot));
             }
-            self.0.lock().on_disk = kept.ok().map(|()| InForceNames::of(&snapshot.trust));
+            let mut state = self.0.lock();
+            state.on_disk = keeping.is_whole().then(|| InForceNames::of(&snapshot.trust));
+            let before = std::mem::replace(&mut state.keeping, keeping.clone());
+            drop(state);
+            tell(&keeping, &before, &last);
         }
     }
 
-    /// What to write next; with nothing left, the writer is done.
-    fn next(&self) -> Option<Arc<Snapshot>> {
+    /// What to write next, which may be what failed; with nothing left, the writer is done.
+    fn next(&self, failed: Option<Arc<Snapshot>>) -> Option<Arc<Snapshot>> {
         let mut state = self.0.lock();
-        let next = state.next.take();
-        if next.is_none() {
+        if failed.is_some() && state.next.is_none() {
             state.is_writing = false;
+            self.0.idle.notify_all();
+            let waited = self.0.work.wait_timeout_while(state, RETRY, |state| state.next.is_none());
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let next = state.next.take().or(failed);
+        state.is_writing = next.is_some();
+        if next.is_none() {
+            state.has_writer = false;
             self.0.idle.notify_all();
         }
         next
+    }
+}
+
+impl State {
+    /// Whether the disk has the CRLs that are in force.
+    fn has(&self, trust: &TrustSnapshot) -> bool {
+        !self.is_writing && self.on_disk.as_ref().is_some_and(|names| *names == InForceNames::of(trust))
+    }
+}
+
+fn panicked(trust: &TrustSnapshot) -> Keeping {
+    let not_kept = InForceNames::of(trust).len();
+    Keeping { failed: vec!["it panicked".to_owned()], not_kept, ..Keeping::default() }
+}
+
+/// Logs what cannot be kept, once as long as it stays so.
+fn tell(keeping: &Keeping, before: &Keeping, last: &LastInForce) {
+    let folder = last.folder().display();
+    let what = "CRLs in force cannot be kept: a start would believe older ones";
+    for error in keeping.failed.iter().filter(|error| !before.failed.contains(error)) {
+        tracing::error!(error, %folder, "{what}; it is tried again");
+    }
+    for error in keeping.lost.difference(&before.lost) {
+        tracing::warn!(error, %folder, "{what}; put the CRL back or publish the next one");
+    }
+    if keeping.is_whole() && !before.is_whole() {
+        tracing::info!(%folder, "the CRLs in force are kept again");
     }
 }
 

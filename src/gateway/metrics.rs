@@ -106,6 +106,8 @@ pub(super) struct Metrics {
     /// Changes of the block list, and tries of those who may not, by act.
     pub(super) block_changes: IntCounterVec,
     blocks: IntGauge,
+    /// CRLs in force that are not on the disk.
+    pub(super) crls_not_kept: IntGauge,
     generation: IntGauge,
     list_entries: IntGaugeVec,
     list_this_update: IntGaugeVec,
@@ -233,6 +235,10 @@ impl Metrics {
                 &["act"],
             )?,
             blocks: gauge("sekisho_blocks", "Blocks in force.")?,
+            crls_not_kept: gauge(
+                "sekisho_crls_not_kept",
+                "CRLs in force that could not be kept in the state folder: a start would believe older ones.",
+            )?,
             generation: gauge("sekisho_snapshot_generation", "Snapshots published since start.")?,
             list_entries: gauges(
                 "sekisho_revocation_list_entries",

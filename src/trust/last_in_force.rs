@@ -7,10 +7,13 @@
 //! Each CRL is a file that is never written twice: its name has the CA's key, the CRL's identity and a checksum. So a
 //! start whose sources have the same CRLs reads none of them, and a load that changes nothing writes none.
 
+mod keep;
+
+pub use keep::Keeping;
+
 use super::accept::examine;
 use super::alarm::{Alarm, AlarmKind};
 use super::authority::{Authority, AuthorityFacts, Revocation, Role};
-use super::background::make_way;
 use super::choose::Candidates;
 use super::feed::{from_hex, to_hex};
 use super::files::{self, MAX_LIST_FILE_OCTETS};
@@ -23,12 +26,10 @@ use super::snapshot::TrustSnapshot;
 use crate::config::{ConfigError, Placed};
 use crate::pki::crl::{CertificateList, MalformedList};
 use crate::pki::fingerprint::{AuthorityKey, sha256};
-use crate::pki::pem;
 use crate::pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,6 +92,16 @@ impl InForceNames {
     /// Those of a snapshot.
     pub fn of(snapshot: &TrustSnapshot) -> Self {
         Self(in_force(snapshot).into_keys().collect())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns `true` if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
@@ -200,90 +211,6 @@ impl LastInForce {
         }
     }
 
-    /// Keeps what a snapshot has in force, and nothing else of its CAs; what is kept of others stays, for when they come
-    /// back. When it returns all is on the disk.
-    ///
-    /// # Errors
-    /// When something cannot be kept, with the file and why. What was there stays.
-    pub fn keep(&self, snapshot: &TrustSnapshot) -> Result<(), String> {
-        let told = |path: &Path, error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-        for folder in [&self.state_folder.value, &self.folder] {
-            folder::make(folder).map_err(|error| told(folder, &error))?;
-        }
-        self.forget_unfinished();
-        let wanted = in_force(snapshot);
-        let mut kept = self.files().map_err(|error| told(&self.folder, &error))?;
-        for file in &mut kept {
-            self.rename(file, &wanted).map_err(|error| told(&file.path, &error))?;
-        }
-        let names: BTreeSet<_> = kept.iter().map(|file| file.name).collect();
-        let mut missing: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
-        for (name, list) in wanted.iter().filter(|(name, _)| !names.contains(name)) {
-            missing.entry(&**list.file()).or_default().push(*name);
-        }
-        let mut room = Room::beside(&kept);
-        for (source, names) in &missing {
-            self.write_from(Path::new(source), names, &mut room).map_err(|error| told(Path::new(source), &error))?;
-        }
-        self.sync().map_err(|error| told(&self.folder, &error))?;
-        let cas = cas_with_lists(snapshot);
-        for file in kept.iter().filter(|file| cas.contains(&file.name.ca) && !wanted.contains_key(&file.name)) {
-            fs::remove_file(&file.path).map_err(|error| told(&file.path, &error))?;
-        }
-        Ok(())
-    }
-
-    /// Gives a CRL the name of what it is in force for now: its source has another one by then.
-    fn rename(&self, file: &mut Kept, wanted: &BTreeMap<Name, &Arc<RevocationList>>) -> io::Result<()> {
-        let now = Name { is_retained: !file.name.is_retained, ..file.name };
-        if wanted.contains_key(&file.name) || !wanted.contains_key(&now) {
-            return Ok(());
-        }
-        let path = self.folder.join(now.file(file.sum));
-        fs::rename(&file.path, &path)?;
-        (file.name, file.path) = (now, path);
-        Ok(())
-    }
-
-    /// Writes CRLs that are in force from the file that they came from.
-    fn write_from(&self, source: &Path, names: &[Name], room: &mut Room) -> Result<(), String> {
-        let octets = files::read(source, MAX_LIST_FILE_OCTETS)?;
-        let lists = pem::revocation_lists(&octets).map_err(|error| error.to_string())?;
-        for name in names {
-            let is_meant = |der: &&[u8]| identity(der) == Some(name.identity);
-            // It was replaced since. The load of what is there now is under way, and is compared with the one in memory.
-            let der = lists.iter().map(|list| &**list).find(is_meant);
-            let der = der.ok_or("a CRL that is in force is not in it any more")?;
-            room.take(der.len() as u64)?;
-            self.write(name, der).map_err(|error| format!("{}: {error}", self.folder.display()))?;
-        }
-        Ok(())
-    }
-
-    fn write(&self, name: &Name, der: &[u8]) -> io::Result<()> {
-        // A name of this process alone: another one that is started by mistake spoils nothing.
-        let unfinished = self.folder.join(format!("{UNFINISHED}-{}", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
-        for piece in der.chunks(super::background::OCTETS_AT_ONCE) {
-            file.write_all(piece)?;
-            make_way();
-        }
-        file.sync_all()?;
-        fs::rename(&unfinished, self.folder.join(name.file(sum(der))))
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        fs::File::open(&self.folder)?.sync_all()
-    }
-
-    fn forget_unfinished(&self) {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok);
-        for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes())) {
-            // One that stays is in nobody's way.
-            let _ = fs::remove_file(entry.path());
-        }
-    }
-
     /// What is there; nothing where there is no folder.
     fn files(&self) -> Result<Vec<Kept>, String> {
         let entries = match fs::read_dir(&self.folder) {
@@ -312,28 +239,6 @@ impl LastInForce {
 
 /// What helps where too much is kept.
 const CURE: &str = "remove those of CAs that are not configured any more (a name begins with the CA's key)";
-
-/// What may still be written.
-struct Room {
-    files: usize,
-    octets: u64,
-}
-
-impl Room {
-    fn beside(kept: &[Kept]) -> Self {
-        let octets: u64 = kept.iter().map(|file| file.octets).sum();
-        Self { files: MAX_FILES.saturating_sub(kept.len()), octets: MAX_OCTETS.saturating_sub(octets) }
-    }
-
-    fn take(&mut self, octets: u64) -> Result<(), String> {
-        let files = self.files.checked_sub(1);
-        let (files, octets) = files.zip(self.octets.checked_sub(octets)).ok_or_else(|| {
-            format!("the state folder keeps {MAX_FILES} CRLs and {MAX_OCTETS} octets of them at most; {CURE}")
-        })?;
-        (self.files, self.octets) = (files, octets);
-        Ok(())
-    }
-}
 
 impl Kept {
     /// None where it is no CRL, or is gone since the folder was read: whoever runs beside has replaced it.
@@ -437,6 +342,10 @@ fn identity(der: &[u8]) -> Option<[u8; 32]> {
         Ok(list) => Some(list.header().identity),
         Err(error) => MalformedList::parse(der, &error).map(|list| list.header().identity),
     }
+}
+
+fn at(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", path.display())
 }
 
 fn sum(octets: &[u8]) -> [u8; 8] {

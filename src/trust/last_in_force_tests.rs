@@ -1,3 +1,4 @@
+use super::keep::Room;
 use super::*;
 
 fn name(number: u16, is_retained: bool) -> Name {

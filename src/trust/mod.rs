@@ -40,7 +40,7 @@ pub use alarm::{Alarm, AlarmKind};
 pub use authority::{Authority, Revocation, Role};
 pub use background::{make_way, usual_pages, yielding};
 pub use in_force::RevocationLists;
-pub use last_in_force::{InForceNames, LastInForce};
+pub use last_in_force::{InForceNames, Keeping, LastInForce};
 pub use lists::RevocationList;
 pub use live::Live;
 pub use load::{LoadOutcome, Remembered, load, load_lists, load_remembering, load_with_kept};
