@@ -118,7 +118,8 @@ pub(super) fn compare(before: Option<&RevocationLists>, known: &Withdrawn, after
         let gone: Vec<_> = one.all().filter(|list| !is_in_force(list)).collect();
         let room = max.saturating_sub(entries.len());
         let found: Option<Vec<_>> = gone.iter().try_fold(Vec::new(), |mut found, list| {
-            found.extend(missing(list, one, after, room.saturating_sub(found.len())));
+            let others = Others { after, retained: &compared.retained };
+            found.extend(missing(list, one, others, room.saturating_sub(found.len())));
             (found.len() <= room).then_some(found)
         });
         match found {
@@ -139,16 +140,25 @@ pub(super) fn compare(before: Option<&RevocationLists>, known: &Withdrawn, after
     compared
 }
 
+/// What is in force beside what is gone.
+#[derive(Clone, Copy)]
+struct Others<'a> {
+    after: &'a [InForce],
+    /// What they revoke is not lost either.
+    retained: &'a [InForce],
+}
+
 /// Serial numbers in an alarm: to look one up and see what it is about.
 const MAX_EXAMPLES: usize = 3;
 
 /// What a CRL revokes for good and the others do not: at most one more than there is room for.
-fn missing(list: &RevocationList, of: &InForce, after: &[InForce], room: usize) -> Vec<(SerialNumber, Revoked)> {
+fn missing(list: &RevocationList, of: &InForce, others: Others<'_>, room: usize) -> Vec<(SerialNumber, Revoked)> {
     let Content::Index(index) = &list.content else { return Vec::new() };
     // Its successor first, which has nearly all of it.
     let is_same = |one: &&InForce| one.list.header.scope == of.list.header.scope;
-    let (same, others): (Vec<_>, Vec<_>) = asked_at(list.points(), after).partition(is_same);
-    let successors: Vec<&InForce> = same.into_iter().chain(others).collect();
+    let (same, other): (Vec<_>, Vec<_>) = asked_at(list.points(), others.after).partition(is_same);
+    let retained = asked_at(list.points(), others.retained);
+    let successors: Vec<&InForce> = same.into_iter().chain(other).chain(retained).collect();
     making_way(index.iter())
         .filter(|(_, revoked)| is_for_good(revoked.reason))
         .filter(|(serial, _)| !is_revoked(successors.iter().copied(), serial))

@@ -120,6 +120,22 @@ fn as_many_as_may_be_are_kept_one_by_one_and_one_more_keeps_the_crl_that_had_the
     }
 }
 
+/// Where there is no room for one more: nothing is lost that a CRL which stays in force revokes.
+#[test]
+fn what_a_retained_crl_revokes_closes_nobody_and_takes_no_room() {
+    let known = book(&[1, 2, 3]).remove(&AuthorityKey::from_bytes([7; 32])).unwrap();
+    let retained = in_force(&[], &[4, 5]).retained();
+    let new = in_force(&[], &[]);
+    let compared = |serials: &[u32], known: &Withdrawn| {
+        let old = before(vec![in_force(&[], serials), retained.retained()]);
+        compare(Some(&old), known, std::slice::from_ref(&new), MAX)
+    };
+    let one = compared(&[4, 5], &known);
+    assert!(one.too_many.is_none() && one.withdrawn.is_same(&known) && one.new == 0, "{:?}", one.too_many);
+    assert!(compared(&[4, 6], &known).too_many.is_some());
+    assert_eq!(numbers(&compared(&[4, 6], &Withdrawn::default()).withdrawn), [serial(6)]);
+}
+
 #[test]
 fn a_serial_that_moved_to_the_crl_of_another_point_is_withdrawn_and_one_that_all_are_asked_by_is_not() {
     let (one, two) = ("http://crl.example.jp/1.crl", "http://crl.example.jp/2.crl");
