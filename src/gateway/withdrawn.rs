@@ -42,8 +42,16 @@ fn write_changes(gateway: &Gateway, snapshot: &Snapshot) -> bool {
     if now.iter().all(|(key, withdrawn)| withdrawn.is_same(on_disk.get(key).unwrap_or(&nothing))) {
         return true;
     }
-    // Those of CAs that a reload took out stay, for when they come back.
-    let kept = read(&folder.value).map(|before| before.into_iter().chain(now).collect::<WithdrawnBook>());
+    // Those of CAs that a reload took out stay, for when they come back; and what a CRL has again, until a load that finds
+    // that CRL kept: a start leaves out by itself what a CRL has.
+    let is_kept = gateway.last_in_force.has(&snapshot.trust);
+    let kept = read(&folder.value).map(|mut book| {
+        for (key, withdrawn) in now {
+            let before = book.remove(&key).filter(|_| !is_kept).unwrap_or_default();
+            book.insert(key, withdrawn.and(&before));
+        }
+        book
+    });
     let written = kept.and_then(|book| write(&folder.value, &book).map(|()| book).map_err(|error| error.to_string()));
     match written {
         Ok(book) => {

@@ -86,6 +86,14 @@ impl Withdrawn {
         self.entries.is_empty()
     }
 
+    /// These and the others.
+    #[must_use]
+    pub fn and(self, others: &Self) -> Self {
+        let is_new = |(serial, _): &&(SerialNumber, Revoked)| self.get(serial).is_none();
+        let new: Vec<_> = others.entries.iter().filter(is_new).copied().collect();
+        if new.is_empty() { self } else { Self::of(self.entries.iter().copied().chain(new).collect()) }
+    }
+
     /// Returns `true` if both are one and the same.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.entries, &other.entries) || self.entries == other.entries

@@ -108,6 +108,68 @@ fn an_older_crl_put_in_place_while_the_gateway_is_stopped_is_not_believed() {
     assert!(!world.is_served(LEAVING) && kept(&world.pki) == files);
 }
 
+fn lock(pki: &TestPki, mode: u32) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::set_permissions(pki.path("state/in_force"), mode).unwrap();
+}
+
+fn not_kept(gateway: &Gateway) -> f64 {
+    gateway.metric("sekisho_crls_not_kept")
+}
+
+#[test]
+fn a_crl_that_cannot_be_kept_is_shown_and_tried_again_without_another_load() {
+    let world = World::new();
+    assert!(not_kept(&world.gateway) < 0.5);
+    let before = kept(&world.pki);
+    // A folder that others may write to is not used.
+    lock(&world.pki, 0o777);
+    put(&world.pki, &with_next(&world.pki, 1_001, &[LEAVING]));
+    wait_until("it shows", || not_kept(&world.gateway) > 0.5);
+    assert_eq!(kept(&world.pki), before);
+    lock(&world.pki, 0o700);
+    wait_until("it is kept", || not_kept(&world.gateway) < 0.5);
+    assert!(kept(&world.pki) != before && kept(&world.pki).len() == 2);
+    // And a start knows it.
+    let older = world.older.clone();
+    let world = world.restart_with(&older);
+    world.goes_on_by_the_newer_crl();
+}
+
+/// Between the two a death would forget it, where its CRL is not put in place again.
+#[test]
+fn what_was_withdrawn_stays_on_the_disk_until_the_crl_that_has_it_again_is_kept() {
+    let world = World::new();
+    let withdrawn = || fs::read_to_string(world.pki.path("state/withdrawn")).unwrap_or_default();
+    let count = || world.gateway.metric("sekisho_withdrawn_revocations{ca=\"issuing\"}");
+    // The CRL of the start has others that its successors lack.
+    let at_first = count();
+    let serial: String =
+        world.pki.serial(LEAVING).unwrap().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
+    let before = kept(&world.pki);
+    let without = with_next(&world.pki, 1_001, &[]);
+    let next = with_next(&world.pki, 1_002, &[LEAVING]);
+    put(&world.pki, &without);
+    wait_until("it is on the disk", || withdrawn().contains(&serial) && kept(&world.pki) != before);
+    wait_until("it is shown", || count() > at_first + 0.5);
+    lock(&world.pki, 0o777);
+    put(&world.pki, &next);
+    wait_until("a CRL has it again", || count() < at_first + 0.5);
+    // The load is over that could have taken the line out.
+    let reloads = || world.gateway.metric("sekisho_reloads_total{outcome=\"published\"}");
+    let reloaded = |before: f64| {
+        world.gateway.signal(Signal::Reload);
+        wait_until("it is reloaded", || reloads() > before);
+    };
+    reloaded(reloads());
+    wait_until("it is not kept", || not_kept(&world.gateway) > 0.5);
+    assert!(withdrawn().contains(&serial));
+    lock(&world.pki, 0o700);
+    wait_until("it is kept", || not_kept(&world.gateway) < 0.5);
+    reloaded(reloads());
+    wait_until("the line is gone", || !withdrawn().contains(&serial));
+}
+
 #[test]
 fn a_newer_crl_put_in_place_while_the_gateway_is_stopped_undoes_no_revocation() {
     let world = World::new();
