@@ -126,7 +126,12 @@ impl Selection<'_> {
             ));
         }
         if let Some(list) = &compared.too_many {
-            report(format!("more revocations of the list in {} are gone than can be kept: nobody is good", list.file));
+            report(format!(
+                "more revocations of the list in {} are gone than can be kept: nobody is good until the gateway is started \
+                 anew; do that only once the issuer's store has been given what it lacks and its CRL has it, for a start \
+                 forgets what is gone",
+                list.file
+            ));
         }
         lists.extend(compared.retained);
         let overflow = before.and_then(RevocationLists::overflow).cloned().or(compared.too_many);
