@@ -122,9 +122,16 @@ fn a_crl_that_cannot_be_kept_is_shown_and_tried_again_without_another_load() {
     let world = World::new();
     assert!(not_kept(&world.gateway) < 0.5);
     let before = kept(&world.pki);
+    // No file that changes makes a load: only who asks for one.
+    let unwatched = configuration(&world.app).replacen("watch_files = true", "watch_files = false", 1);
+    let reloads = || world.gateway.metric("sekisho_reloads_total{outcome=\"published\"}");
+    let at_first = reloads();
+    world.reload(&unwatched);
+    wait_until("files are not watched", || reloads() > at_first);
     // A folder that others may write to is not used.
     lock(&world.pki, 0o777);
     put(&world.pki, &with_next(&world.pki, 1_001, &[LEAVING]));
+    world.gateway.signal(Signal::Reload);
     wait_until("it shows", || not_kept(&world.gateway) > 0.5);
     assert_eq!(kept(&world.pki), before);
     lock(&world.pki, 0o700);
