@@ -63,17 +63,17 @@ impl Stand {
 
     /// An honest client, with its certificate.
     pub fn honest(&self) -> Client {
-        self.client(HONEST, CLOSED, true)
+        self.client(HONEST, CLOSED, Some("client-good"))
     }
 
     /// A hostile client without certificate.
     pub fn stranger(&self) -> Client {
-        self.client(HOSTILE, OPEN, false)
+        self.client(HOSTILE, OPEN, None)
     }
 
-    /// A hostile client with one.
+    /// A hostile client with one, and not the honest one's: what one certificate may have under way is its own limit.
     pub fn customer(&self) -> Client {
-        self.client(HOSTILE, CLOSED, true)
+        self.client(HOSTILE, CLOSED, Some("client-rsa"))
     }
 
     pub fn usage(&self) -> Usage {
@@ -82,14 +82,15 @@ impl Stand {
         Usage { megabytes: server::memory(process, "VmRSS"), descriptors: descriptors as f64 }
     }
 
-    fn client(&self, from: [u8; 4], site: &'static str, certificate: bool) -> Client {
+    fn client(&self, from: [u8; 4], site: &'static str, certificate: Option<&str>) -> Client {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_file(self.pki.path("server-ca.pem")).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(Arc::new(sekisho::gateway::crypto_provider()));
         let builder = builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots);
-        let config = if certificate {
-            let chain = CertificateDer::pem_file_iter(self.pki.path("client-good.pem")).unwrap().map(Result::unwrap);
-            let key = PrivateKeyDer::from_pem_file(self.pki.path("client-good.key")).unwrap();
+        let config = if let Some(name) = certificate {
+            let chain =
+                CertificateDer::pem_file_iter(self.pki.path(&format!("{name}.pem"))).unwrap().map(Result::unwrap);
+            let key = PrivateKeyDer::from_pem_file(self.pki.path(&format!("{name}.key"))).unwrap();
             builder.with_client_auth_cert(chain.collect(), key).unwrap()
         } else {
             builder.with_no_client_auth()
