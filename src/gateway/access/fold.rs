@@ -24,18 +24,18 @@ use unicode_normalization::char::is_combining_mark;
 ///
 /// # Errors
 /// [`PathError::DotSegment`] where a segment is nothing but dots and blanks, which would have it name a folder above;
-/// [`PathError::Encoding`] where a percent-encoding appears; [`PathError::EncodedSeparator`] for a slash or underscore that is
-/// a combining mark, which one reader drops and another fits to ASCII, and for a slash of another kind behind what ends a
-/// segment; [`PathError::Cookieless`] where more follows `(S(…))`
-/// in its segment, which ASP.NET would join to what stands before.
+/// [`PathError::Encoding`] where a percent-encoding appears; [`PathError::EncodedSeparator`] for a slash or underscore
+/// that is a combining mark, which one reader drops and another fits to ASCII, and for a slash of another kind behind
+/// what ends a segment; [`PathError::Cookieless`] where more follows `(S(…))` in its segment, which ASP.NET would join to
+/// what stands before.
 pub(super) fn folded(path: &str) -> Result<String, PathError> {
-    if path.contains(COMBINING_SIGNS) {
-        return Err(PathError::EncodedSeparator);
-    }
     let mut folded = String::with_capacity(path.len());
-    for part in path.split('/') {
-        let text = if part.is_ascii() { part.to_ascii_lowercase() } else { ascii_reading(part) };
-        fold_part(&text, &mut folded)?;
+    if path.is_ascii() {
+        path.to_ascii_lowercase().split('/').try_for_each(|part| fold_part(part, &mut folded))?;
+    } else if path.contains(COMBINING_SIGNS) {
+        return Err(PathError::EncodedSeparator);
+    } else {
+        path.split('/').try_for_each(|part| fold_part(&ascii_reading(part), &mut folded))?;
     }
     Ok(folded)
 }
