@@ -201,17 +201,59 @@ fn a_client_that_stops_is_408_and_one_that_pauses_goes_on_however_short_the_upst
     assert!((setup.gateway.metric(metric) - 2.0).abs() < 0.5, "those two alone are the application's fault");
 }
 
+/// Before applications of half a second, with clients that may be idle for longer than any test waits.
+fn impatient(serve: impl Fn(TcpStream, String) + Send + Sync + 'static) -> Pooled {
+    let pool = format!("peers = [\"{}\"]\nread_timeout = \"500ms\"", raw_upstream(serve));
+    Pooled::with(TestPki::new(), &pool, with_limits("body_idle_timeout = \"1h\""))
+}
+
 #[test]
 fn a_client_that_waits_for_the_100_of_a_mute_application_gets_the_applications_504() {
-    let mute = raw_upstream(|mut stream, _| {
+    // Hints are no 100.
+    for says in ["", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"] {
+        let pooled = impatient(move |mut stream, _| {
+            let _ = stream.write_all(says.as_bytes());
+            let _ = stream.read(&mut [0; 1]);
+        });
+        let mut client = pooled.connect();
+        let head = "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
+        client.send(head.as_bytes()).unwrap();
+        let mut answer = client.receive().unwrap();
+        if answer.status == 103 {
+            answer = client.receive().unwrap();
+        }
+        assert_eq!(answer.status, 504, "{says:?}");
+    }
+}
+
+/// An application may begin its answer before it has the whole request, and wait for the rest.
+#[test]
+fn an_answer_that_waits_for_a_client_that_pauses_goes_on() {
+    let pooled = impatient(|mut stream, head| {
+        if head.starts_with("POST") {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na");
+            let _ = stream.read_exact(&mut [0; 10]);
+            let _ = stream.write_all(b"b");
+        }
         let _ = stream.read(&mut [0; 1]);
     });
-    let pool = format!("peers = [\"{mute}\"]\nread_timeout = \"500ms\"");
-    let pooled = Pooled::with(TestPki::new(), &pool, with_limits("body_idle_timeout = \"20s\""));
     let mut client = pooled.connect();
-    let head = "POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n";
-    client.send(head.as_bytes()).unwrap();
-    assert_eq!(client.receive().unwrap().status, 504);
+    client.send(b"POST /upload HTTP/1.1\r\nHost: ib.localhost\r\nContent-Length: 10\r\n\r\nabc").unwrap();
+    let mut received = Vec::new();
+    let mut until = |client: &mut TlsConnection, end: &[u8]| {
+        while !received.ends_with(end) {
+            let mut room = [0; 1024];
+            let count = client.read(&mut room).unwrap();
+            assert!(count > 0, "it ended: {:?}", String::from_utf8_lossy(&received));
+            received.extend_from_slice(&room[..count]);
+        }
+    };
+    until(&mut client, b"\r\n\r\na");
+    for _ in 0..2 {
+        assert_eq!(pooled.status("/mute"), 504);
+    }
+    client.send(b"defghij").unwrap();
+    until(&mut client, b"\r\n\r\nab");
 }
 
 #[test]

@@ -24,7 +24,7 @@ const MAX_AHEAD: usize = 4096;
 
 /// How often it is looked whether a peer is still there of which nothing more may be read ahead. What was not read hides
 /// its end from whoever waits for something to read, but not from who asks for the state of the socket.
-const LOOK_AFTER: Duration = Duration::from_millis(100);
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// A handle to a transport; all of its handles belong to one task.
 ///

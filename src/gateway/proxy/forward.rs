@@ -184,7 +184,7 @@ impl<'a> Forwarding<'a> {
                 answered = &mut answering => answered,
                 // Ends by itself only when the client is gone or failed, or an upgraded connection ended.
                 sent = &mut sending => sent.map(|()| Answered { upgraded: true }),
-                () = progress.overdue(at(deadline)) => Err(passed(!progress.whole())),
+                () = progress.overdue(at(deadline)) => Err(passed(!progress.is_whole())),
             }
         };
         ctx.in_flight = in_flight;
@@ -195,7 +195,7 @@ impl<'a> Forwarding<'a> {
             let _ = answer.end(None).await;
         }
         // Nobody takes the connection of an upgrade that was declined where the pool's others speak HTTP/2.
-        if !answered.upgraded && !self.websocket && answer.ended && progress.whole() {
+        if !answered.upgraded && !self.websocket && answer.ended && progress.is_whole() {
             self.proxy.upstreams.keep(reader, writer, peer, config.idle_timeout).await;
         }
         Ok(())
@@ -212,7 +212,7 @@ impl<'a> Forwarding<'a> {
         agreed: oneshot::Receiver<()>,
     ) -> Result<(), Failure> {
         let whole = |in_flight: &mut Option<InFlight>| {
-            progress.is_whole();
+            progress.set_whole();
             if let Some(in_flight) = in_flight {
                 in_flight.sent(self.admitted.finish);
             }
@@ -272,7 +272,7 @@ impl<'a> Forwarding<'a> {
             progress.moved();
             // By its length: the client may tell its end later, and has no more to send.
             if writer.is_whole() {
-                progress.is_whole();
+                progress.set_whole();
             }
         }
         self.still_connected()?;
@@ -297,7 +297,7 @@ impl<'a> Forwarding<'a> {
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             wire::take_answer(&mut head, false).map_err(Failure::broken)?;
             pace.waiting_for(answer.switch(head)).await?;
-            progress.is_upgraded();
+            progress.set_upgraded();
             // The other pipe may go on.
             let _ = agree.send(());
             self.answer_raw(reader, answer, ctx).await?;
@@ -313,7 +313,7 @@ impl<'a> Forwarding<'a> {
             // There is room: the answer has as many fields as came.
             let _ = head.insert_header(http::header::CONTENT_LENGTH, "0");
         }
-        if !progress.whole() {
+        if !progress.is_whole() {
             answer.close();
         }
         pace.waiting_for(answer.head(head, body, end)).await?;
@@ -358,7 +358,9 @@ impl<'a> Forwarding<'a> {
                 }
                 Ok(Event::Head(mut head, _)) if head.status.is_informational() => {
                     wire::take_answer(&mut head, false).map_err(Failure::broken)?;
-                    progress.is_asked_for();
+                    if head.status == StatusCode::CONTINUE {
+                        progress.expects_no_more();
+                    }
                     Pace::new(&ctx.snapshot.config.limits).waiting_for(answer.interim(&head)).await?;
                 }
                 Ok(Event::Head(head, end)) => return Ok((*head, end)),

@@ -24,7 +24,8 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// The header is with the upstream, and that is all of a `bodiless` request; the client may wait for its 100 then.
+    /// Of a request whose header is with the upstream, which is all of a `bodiless` one. `expects`: its client may wait for
+    /// a 100 before it goes on.
     pub(super) fn new(bodiless: bool, expects: bool) -> Self {
         Self {
             moved: Mutex::new(Instant::now()),
@@ -42,22 +43,22 @@ impl Progress {
     }
 
     /// All of the request is with the upstream.
-    pub(super) fn is_whole(&self) {
+    pub(super) fn set_whole(&self) {
         self.whole.store(true, Ordering::Relaxed);
     }
 
     /// Returns `true` if all of the request is with the upstream.
-    pub(super) fn whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         self.whole.load(Ordering::Relaxed)
     }
 
     /// The connection belongs to another protocol from here on.
-    pub(super) fn is_upgraded(&self) {
+    pub(super) fn set_upgraded(&self) {
         self.upgraded.store(true, Ordering::Relaxed);
     }
 
-    /// The upstream answered something: the client waits no longer for it.
-    pub(super) fn is_asked_for(&self) {
+    /// The client waits no longer for a 100: it came, or the client went on without it (RFC 9110 section 10.1.1).
+    pub(super) fn expects_no_more(&self) {
         self.expects.store(false, Ordering::Relaxed);
     }
 
@@ -78,7 +79,7 @@ impl Progress {
         self.waits_for_client.store(false, Ordering::Relaxed);
         // From here on it is the upstream's turn again, which has all of its time.
         self.moved();
-        self.is_asked_for();
+        self.expects_no_more();
         next
     }
 
@@ -95,7 +96,7 @@ impl Progress {
             }
             sleep_until((since + patience).into()).await;
             let on_client = self.waits_for_client.load(Ordering::Relaxed) && !self.expects.load(Ordering::Relaxed);
-            if on_client && !self.whole() {
+            if on_client && !self.is_whole() {
                 self.moved();
             }
         }
