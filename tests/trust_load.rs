@@ -426,6 +426,41 @@ fn a_crl_that_left_its_file_before_it_was_kept_is_told_and_what_was_kept_before_
     assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::Withdrawn]);
 }
 
+/// Its file has the signature of the CRL in force and another entry: kept so, it would be worth nothing at the next start.
+#[test]
+fn a_crl_whose_file_was_changed_since_it_was_loaded_is_not_kept_in_its_place() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(1).revoke(&[0x55]).sign());
+    let first = files.load(None).unwrap();
+    files.keep(&first);
+    let mut der = ca.list().number(2).revoke(&[0x55]).sign();
+    files.write("a.crl", &der);
+    let second = files.load(Some(&first.snapshot)).unwrap();
+    let serial = der.windows(3).position(|three| three == [2, 1, 0x55]).unwrap() + 2;
+    der[serial] = 0x56;
+    files.write("a.crl", der);
+    let keeping = files.last().keep(&second.snapshot);
+    assert!(keeping.not_kept == 1 && keeping.lost.len() == 1, "{keeping:?}");
+    files.write("a.crl", ca.list().number(3).sign());
+    let started = files.restart().unwrap();
+    assert!(is_revoked(&started, &ca, 0x55) && kinds(&started) == [AlarmKind::Withdrawn], "{:?}", started.alarms);
+}
+
+#[test]
+fn a_kept_crl_from_the_future_is_the_clocks_fault_and_said_to_be() {
+    let ca = TestCa::root("A");
+    let files = one_ca(&ca);
+    files.write("a.crl", ca.list().number(1).revoke(&[5]).sign());
+    files.keep(&files.load(None).unwrap());
+    files.write("a.crl", ca.list().number(2).revoke(&[5]).sign());
+    let remembered = Remembered { kept: None, withdrawn: &WithdrawnBook::new(), last: Some(&files.last()) };
+    let before = NOW.plus_seconds(-3 * 86_400);
+    let message = load_remembering(&files.cas, remembered, None, before).unwrap_err()[0].message.clone();
+    assert!(message.contains("lies in the future") && message.contains("clock was set back"), "{message}");
+    assert!(!message.contains("remove it"), "{message}");
+}
+
 #[test]
 fn a_crl_that_cannot_be_kept_keeps_no_other_from_being_kept() {
     let (a, b) = (TestCa::root("A"), TestCa::root("B"));

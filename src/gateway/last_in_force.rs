@@ -46,12 +46,9 @@ struct State {
 }
 
 impl KeptInForce {
-    /// Has what a snapshot has in force written, if that is not what the disk has, and does not wait. Only the last of
+    /// Has what a snapshot with a state folder has in force written, if that is not what the disk has, and does not wait. Only the last of
     /// several counts. What the snapshot's CRLs withdrew must be on the disk before: the CRLs that had it go.
     pub(super) fn keep(&self, snapshot: Arc<Snapshot>) {
-        if snapshot.config.gateway.state_folder.is_none() {
-            return;
-        }
         let mut state = self.0.lock();
         if state.has(&snapshot.trust) {
             return;
@@ -70,6 +67,11 @@ impl KeptInForce {
             (state.is_writing, state.has_writer) = (false, false);
             tracing::error!(%error, "the CRLs in force cannot be kept before the next load");
         }
+    }
+
+    /// Shows that what a snapshot has in force is not kept yet: what it withdrew cannot be, which must be on the disk before.
+    pub(super) fn put_off(&self, trust: &TrustSnapshot) {
+        self.0.lock().keeping.not_kept = InForceNames::of(trust).len();
     }
 
     /// Whether the disk has the CRLs that are in force.

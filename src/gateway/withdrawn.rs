@@ -5,6 +5,7 @@ use super::site::Snapshot;
 use crate::config::{Config, ConfigError};
 use crate::trust::withdrawn::{path, read, write};
 use crate::trust::{Withdrawn, WithdrawnBook};
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// What the disk has.
@@ -28,14 +29,16 @@ pub(super) fn remembered(config: &Config) -> Result<WithdrawnBook, ConfigError> 
 /// is tried again at the next load; until then the CRLs of before stay on the disk, which have it.
 pub(super) fn keep(gateway: &Gateway) {
     let snapshot = gateway.snapshot();
-    if write_changes(gateway, &snapshot) {
+    let Some(folder) = &snapshot.config.gateway.state_folder else { return };
+    if write_changes(gateway, &snapshot, &folder.value) {
         gateway.last_in_force.keep(snapshot);
+    } else {
+        gateway.last_in_force.put_off(&snapshot.trust);
     }
 }
 
 /// Returns `true` when everything is on the disk.
-fn write_changes(gateway: &Gateway, snapshot: &Snapshot) -> bool {
-    let Some(folder) = &snapshot.config.gateway.state_folder else { return false };
+fn write_changes(gateway: &Gateway, snapshot: &Snapshot, folder: &Path) -> bool {
     let now = snapshot.trust.withdrawn();
     let mut on_disk = gateway.withdrawn.0.lock().unwrap_or_else(PoisonError::into_inner);
     let nothing = Withdrawn::default();
@@ -45,14 +48,14 @@ fn write_changes(gateway: &Gateway, snapshot: &Snapshot) -> bool {
     // Those of CAs that a reload took out stay, for when they come back; and what a CRL has again, until a load that finds
     // that CRL kept: a start leaves out by itself what a CRL has.
     let is_kept = gateway.last_in_force.has(&snapshot.trust);
-    let kept = read(&folder.value).map(|mut book| {
+    let kept = read(folder).map(|mut book| {
         for (key, withdrawn) in now {
             let before = book.remove(&key).filter(|_| !is_kept).unwrap_or_default();
             book.insert(key, withdrawn.and(&before));
         }
         book
     });
-    let written = kept.and_then(|book| write(&folder.value, &book).map(|()| book).map_err(|error| error.to_string()));
+    let written = kept.and_then(|book| write(folder, &book).map(|()| book).map_err(|error| error.to_string()));
     match written {
         Ok(book) => {
             *on_disk = book;
@@ -61,8 +64,9 @@ fn write_changes(gateway: &Gateway, snapshot: &Snapshot) -> bool {
         Err(error) => {
             tracing::error!(
                 error,
-                file = %path(&folder.value).display(),
-                "revocations that no list has any more are in force and cannot be kept: a restart would forget them"
+                file = %path(folder).display(),
+                "revocations that no CRL has any more are in force and cannot be written; until they can, a start finds them \
+                 in the CRLs of before, which stay in the state folder"
             );
             false
         }

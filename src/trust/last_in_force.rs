@@ -24,7 +24,6 @@ use super::policy::ListPolicy;
 use super::select::Offer;
 use super::snapshot::TrustSnapshot;
 use crate::config::{ConfigError, Placed};
-use crate::pki::crl::{CertificateList, MalformedList};
 use crate::pki::fingerprint::{AuthorityKey, sha256};
 use crate::pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -207,6 +206,11 @@ impl LastInForce {
                 alarms.push(Alarm { ca, file: name, kind: AlarmKind::UnknownIssuer, message });
                 Ok(None)
             }
+            // It was not when it was kept.
+            Err(rejection) if rejection.kind == AlarmKind::FromTheFuture => {
+                let cure = "this machine's clock was set back, or is not set yet: set it and start again";
+                Err(self.error(&file.path, &format!("{}; {cure}", rejection.message)))
+            }
             Err(rejection) => Err(refuse(&rejection.message)),
         }
     }
@@ -334,14 +338,6 @@ const fn is_counted(role: Role) -> bool {
 /// It verified when it was kept, and its octets are the same: another signer is configured now.
 const fn is_of_the_signer(kind: AlarmKind) -> bool {
     matches!(kind, AlarmKind::BadSignature | AlarmKind::UnknownIssuer | AlarmKind::SignerNotAllowed)
-}
-
-/// One that closes its CA for being malformed has an identity too.
-fn identity(der: &[u8]) -> Option<[u8; 32]> {
-    match CertificateList::parse(der) {
-        Ok(list) => Some(list.header().identity),
-        Err(error) => MalformedList::parse(der, &error).map(|list| list.header().identity),
-    }
 }
 
 fn at(path: &Path, error: &dyn std::fmt::Display) -> String {

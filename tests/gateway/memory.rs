@@ -143,6 +143,27 @@ fn a_crl_that_cannot_be_kept_is_shown_and_tried_again_without_another_load() {
     world.goes_on_by_the_newer_crl();
 }
 
+/// What was withdrawn is on the disk before the CRLs go that had it; until it is, both are missing there.
+#[test]
+fn what_was_withdrawn_and_cannot_be_written_is_shown_and_forgotten_by_no_start() {
+    let world = World::new();
+    let before = kept(&world.pki);
+    // In the place of the unfinished file.
+    fs::create_dir(world.pki.path("state/.withdrawn.new")).unwrap();
+    let without = with_next(&world.pki, 1_001, &[]);
+    put(&world.pki, &without);
+    wait_until("it shows", || not_kept(&world.gateway) > 0.5);
+    assert!(!world.is_served(LEAVING));
+    assert_eq!(kept(&world.pki), before);
+    let world = world.restart_with(&without);
+    assert!(!world.is_served(LEAVING) && world.is_served("client-good"));
+    fs::remove_dir(world.pki.path("state/.withdrawn.new")).unwrap();
+    world.gateway.signal(Signal::Reload);
+    wait_until("it is kept", || not_kept(&world.gateway) < 0.5 && kept(&world.pki) != before);
+    let world = world.restart_with(&without);
+    assert!(!world.is_served(LEAVING) && world.is_served("client-good"));
+}
+
 /// Between the two a death would forget it, where its CRL is not put in place again.
 #[test]
 fn what_was_withdrawn_stays_on_the_disk_until_the_crl_that_has_it_again_is_kept() {

@@ -1,6 +1,8 @@
 //! Writing the CRLs in force.
 
 use super::*;
+use crate::pki::certificate::Certificate;
+use crate::pki::crl::{CertificateList, MalformedList, RevocationListHeader, SignedList};
 use crate::pki::pem;
 use crate::trust::background::{OCTETS_AT_ONCE, make_way};
 use std::fs::OpenOptions;
@@ -56,7 +58,7 @@ impl LastInForce {
                 keeping.failed.push(at(&file.path, &error));
             }
         }
-        let not_kept = self.write_missing(&kept, wanted, keeping);
+        let not_kept = self.write_missing(&kept, wanted, snapshot, keeping);
         self.sync().map_err(|error| at(&self.folder, &error))?;
         keeping.not_kept = not_kept.len();
         // Of a CA whose newer CRL is not on the disk the older one is better than none.
@@ -76,17 +78,19 @@ impl LastInForce {
         &self,
         kept: &[Kept],
         wanted: &BTreeMap<Name, &Arc<RevocationList>>,
+        snapshot: &TrustSnapshot,
         keeping: &mut Keeping,
     ) -> Vec<Name> {
         let names: BTreeSet<_> = kept.iter().map(|file| file.name).collect();
-        let mut missing: BTreeMap<&str, Vec<Name>> = BTreeMap::new();
+        let mut missing: BTreeMap<&str, Vec<Wanted<'_>>> = BTreeMap::new();
         for (name, list) in wanted.iter().filter(|(name, _)| !names.contains(name)) {
-            missing.entry(&**list.file()).or_default().push(*name);
+            let signer = snapshot.authority(&list.signer()).map(Authority::certificate);
+            missing.entry(&**list.file()).or_default().push(Wanted { name: *name, signer });
         }
         let mut room = Room::beside(kept);
         let mut not_kept = Vec::new();
-        for (source, names) in missing {
-            not_kept.extend(self.write_from(Path::new(source), &names, &mut room, keeping));
+        for (source, wanted) in missing {
+            not_kept.extend(self.write_from(Path::new(source), &wanted, &mut room, keeping));
         }
         not_kept
     }
@@ -104,7 +108,7 @@ impl LastInForce {
     }
 
     /// Writes CRLs that are in force from the file that they came from, and gives those that it could not.
-    fn write_from(&self, source: &Path, names: &[Name], room: &mut Room, keeping: &mut Keeping) -> Vec<Name> {
+    fn write_from(&self, source: &Path, wanted: &[Wanted<'_>], room: &mut Room, keeping: &mut Keeping) -> Vec<Name> {
         // Whatever keeps it from being read: the CRLs were in it, and may be again.
         let octets = files::read(source, MAX_LIST_FILE_OCTETS);
         let lists = match &octets {
@@ -115,13 +119,13 @@ impl LastInForce {
             Ok(lists) => lists,
             Err(error) => {
                 keeping.lost.insert(at(source, &error));
-                return names.to_vec();
+                return wanted.iter().map(|one| one.name).collect();
             }
         };
         let mut not_kept = Vec::new();
-        for name in names {
-            let is_meant = |der: &&[u8]| identity(der) == Some(name.identity);
-            let written = match lists.iter().map(|list| &**list).find(is_meant) {
+        for one in wanted {
+            let name = &one.name;
+            let written = match lists.iter().map(|list| &**list).find(|der| one.is(der)) {
                 Some(der) => room.take(der.len() as u64).and_then(|()| self.write(name, der)),
                 // It was replaced since. What is there now is loaded next; unless that comes in force, this one stays so
                 // and its octets are nowhere any more.
@@ -164,6 +168,24 @@ impl LastInForce {
     }
 }
 
+/// A CRL in force that is to be written.
+struct Wanted<'a> {
+    name: Name,
+    signer: Option<&'a Certificate>,
+}
+
+impl Wanted<'_> {
+    /// Whether these bytes are it. The identity is that of its signature: a file that was changed since it was loaded may
+    /// have that and other entries, and kept so it would be no memory at the next start.
+    fn is(&self, der: &[u8]) -> bool {
+        let verifies = |list: &SignedList<'_>| {
+            let key = self.signer.map(Certificate::subject_public_key_info);
+            key.is_some_and(|key| list.verify_signature_in_pieces(key, &make_way).is_ok())
+        };
+        signed(der, |header, list| header.identity == self.name.identity && verifies(list))
+    }
+}
+
 /// What may still be written.
 pub(super) struct Room {
     files: usize,
@@ -183,6 +205,14 @@ impl Room {
         })?;
         (self.files, self.octets) = (files, octets);
         Ok(())
+    }
+}
+
+/// Whether something is true of a CRL; one that closes its CA for being malformed is one too.
+fn signed(der: &[u8], is: impl FnOnce(&RevocationListHeader, &SignedList<'_>) -> bool) -> bool {
+    match CertificateList::parse(der) {
+        Ok(list) => is(list.header(), list.signed()),
+        Err(error) => MalformedList::parse(der, &error).is_some_and(|list| is(list.header(), list.signed())),
     }
 }
 
