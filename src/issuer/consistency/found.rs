@@ -4,9 +4,9 @@ use crate::pki::serial::SerialNumber;
 use std::fmt;
 use std::sync::Arc;
 
-/// Contradictions that are kept to be told: the first ones say where to look, and of a log that was cut off there is one
+/// Contradictions that are kept to be shown: the first ones say where to look, and of a log that was cut off there is one
 /// for each row.
-const MOST_TOLD: usize = 20;
+const MAX_SHOWN: usize = 20;
 
 /// What the state lacks, or has against the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Contradictions {
     /// One more.
     pub fn push(&mut self, one: Contradiction) {
         self.count = self.count.saturating_add(1);
-        if self.first.len() < MOST_TOLD {
+        if self.first.len() < MAX_SHOWN {
             self.first.push(one);
         }
     }
