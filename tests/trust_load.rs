@@ -380,7 +380,11 @@ fn a_ca_that_withdraws_more_than_can_be_kept_goes_on_by_its_old_crl_and_with_a_s
     let fourth = files.load(Some(&third.snapshot)).unwrap();
     assert!(matches!(of(&fourth, &last), RevocationStatus::Revoked { .. }));
     assert!(matches!(of(&fourth, &[5]), RevocationStatus::Unavailable { .. }));
-    assert!(fourth.alarms.iter().any(|alarm| alarm.message.contains("nobody is good")), "{:?}", fourth.alarms);
+    assert!(
+        fourth.alarms.iter().any(|alarm| alarm.message.contains("no certificate of this CA is accepted")),
+        "{:?}",
+        fourth.alarms
+    );
 }
 
 /// Kept under the key of the CA, whoever signed it, delta CRLs and parts too.
@@ -422,7 +426,7 @@ fn a_crl_that_left_its_file_before_it_was_kept_is_told_and_what_was_kept_before_
     files.write("a.crl", ca.list().number(3).sign());
     let keeping = files.last().keep(&second.snapshot);
     assert!(keeping.not_kept == 1 && keeping.failed.is_empty(), "{keeping:?}");
-    assert!(keeping.lost.first().unwrap().contains("a.crl: a CRL that is in force is not in it any more"));
+    assert!(keeping.lost.first().unwrap().contains("a.crl: it no longer has a CRL that is in force"));
     assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::Withdrawn]);
 }
 
@@ -557,7 +561,7 @@ fn a_kept_crl_whose_signer_is_configured_no_more_is_named_and_not_used_and_other
     assert_eq!(kinds(&files.restart().unwrap()), [AlarmKind::RolledBack]);
     let message = |files: &Files| files.restart().unwrap_err()[0].message.clone();
     fs::write(kept.join("mine.crl"), "x").unwrap();
-    assert!(message(&files).contains("mine.crl: no CRL is kept under such a name"), "{}", message(&files));
+    assert!(message(&files).contains("mine.crl: not a name of a stored CRL"), "{}", message(&files));
     fs::remove_file(kept.join("mine.crl")).unwrap();
     fs::set_permissions(&kept, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
     let keeping = files.last().keep(&first.snapshot);

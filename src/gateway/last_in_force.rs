@@ -65,7 +65,7 @@ impl KeptInForce {
         if let Err(error) = Builder::new().name("crl-keeper".into()).spawn(move || writer.write()) {
             let mut state = self.0.lock();
             (state.is_writing, state.has_writer) = (false, false);
-            tracing::error!(%error, "the CRLs in force cannot be kept before the next load");
+            tracing::error!(%error, "cannot store the CRLs in force before the next load");
         }
     }
 
@@ -89,7 +89,7 @@ impl KeptInForce {
         let writing = |state: &mut State| state.is_writing;
         let waited = self.0.idle.wait_timeout_while(self.0.lock(), WRITING, writing);
         if waited.unwrap_or_else(PoisonError::into_inner).1.timed_out() {
-            tracing::error!("the disk takes too long to keep the CRLs in force: the next start knows older ones");
+            tracing::error!("disk too slow to store the CRLs in force: the next start knows older ones");
         }
     }
 
@@ -144,15 +144,15 @@ fn panicked(trust: &TrustSnapshot) -> Keeping {
 /// Logs what cannot be kept, once as long as it stays so.
 fn tell(keeping: &Keeping, before: &Keeping, last: &LastInForce) {
     let folder = last.folder().display();
-    let what = "CRLs in force cannot be kept: a start would believe older ones";
+    let what = "cannot store CRLs in force: after a restart, older ones would be accepted";
     for error in keeping.failed.iter().filter(|error| !before.failed.contains(error)) {
-        tracing::error!(error, %folder, "{what}; it is tried again");
+        tracing::error!(error, %folder, "{what}; retrying");
     }
     for error in keeping.lost.difference(&before.lost) {
-        tracing::warn!(error, %folder, "{what}; put the CRL back or publish the next one");
+        tracing::warn!(error, %folder, "{what}; restore the CRL in its source, or publish the next one");
     }
     if keeping.is_whole() && !before.is_whole() {
-        tracing::info!(%folder, "the CRLs in force are kept again");
+        tracing::info!(%folder, "the CRLs in force are stored again");
     }
 }
 

@@ -237,7 +237,7 @@ impl Metrics {
             blocks: gauge("sekisho_blocks", "Blocks in force.")?,
             crls_not_kept: gauge(
                 "sekisho_crls_not_kept",
-                "CRLs in force that could not be kept in the state folder: a start would believe older ones.",
+                "CRLs in force that are not stored in the state folder: after a restart, older ones would be accepted.",
             )?,
             generation: gauge("sekisho_snapshot_generation", "Snapshots published since start.")?,
             list_entries: gauges(

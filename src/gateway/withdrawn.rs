@@ -65,8 +65,8 @@ fn write_changes(gateway: &Gateway, snapshot: &Snapshot, folder: &Path) -> bool 
             tracing::error!(
                 error,
                 file = %path(folder).display(),
-                "revocations that no CRL has any more are in force and cannot be written; until they can, a start finds them \
-                 in the CRLs of before, which stay in the state folder"
+                "cannot write revocations that are missing from the new CRLs; they are in force, and until they are written \
+                 the previous CRLs stay in the state folder"
             );
             false
         }

@@ -189,19 +189,19 @@ impl LastInForce {
             return Ok(Some(Arc::clone(&offer.list)));
         }
         let refuse = |message: &str| {
-            let cure = "put back the file of a backup, or remove it: then the gateway believes the CRLs of its sources, \
+            let cure = "restore the file from a backup, or remove it: the gateway then accepts the CRLs of its sources, \
                         however old they are";
             self.error(&file.path, &format!("{message}; {cure}"))
         };
         let octets = files::read(&file.path, MAX_LIST_FILE_OCTETS).map_err(|message| refuse(&message))?;
         if sum(&octets) != file.sum {
-            return Err(refuse("it is damaged: it is not what was kept under this name"));
+            return Err(refuse("it is damaged: its checksum is not the one in its name"));
         }
         let name: Arc<str> = file.path.display().to_string().into();
         match examine(&octets, &name, loading.authorities, loading.now) {
             Ok(list) => Ok(Some(Arc::new(list))),
             Err(rejection) if is_of_the_signer(rejection.kind) => {
-                let message = "its signer is not configured any more; it was in force and is not used".to_owned();
+                let message = "it was in force, and its signer is no longer configured: it is not used".to_owned();
                 let ca = Some(Arc::clone(&authority.name));
                 alarms.push(Alarm { ca, file: name, kind: AlarmKind::UnknownIssuer, message });
                 Ok(None)
@@ -242,7 +242,7 @@ impl LastInForce {
 }
 
 /// What helps where too much is kept.
-const CURE: &str = "remove those of CAs that are not configured any more (a name begins with the CA's key)";
+const CURE: &str = "remove those of CAs that are no longer configured (a name begins with the CA's key)";
 
 impl Kept {
     /// None where it is no CRL, or is gone since the folder was read: whoever runs beside has replaced it.
@@ -250,7 +250,7 @@ impl Kept {
         let name = entry.file_name();
         let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(CRL)) else { return Ok(None) };
         let (name, sum) = Name::parse(stem)
-            .ok_or_else(|| format!("{}: no CRL is kept under such a name; move it away", entry.path().display()))?;
+            .ok_or_else(|| format!("{}: not a name of a stored CRL; move the file away", entry.path().display()))?;
         match entry.metadata() {
             Ok(metadata) => Ok(Some(Self { name, sum, path: entry.path(), octets: metadata.len() })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -111,25 +111,24 @@ impl Selection<'_> {
             let examples: Vec<_> = compared.examples.iter().map(ToString::to_string).collect();
             let (new, examples) = (compared.new, examples.join(", "));
             report(format!(
-                "{new} revocations that were in force are on no CRL any more that is asked about them and stay in force \
-                 ({examples}): if the certificates have ended, nothing is to be done; if not, the issuer's store was set \
-                 back and has to be given what it lacks, and whoever is to be let in again has a line in the file \
-                 withdrawn of the state folder to delete"
+                "{new} revocations are missing from the new CRL and stay in force ({examples}): if those certificates have \
+                 expired, do nothing; if not, the issuer's store is older than its CRLs: reconcile it. To accept one of \
+                 these certificates again, stop the gateway and delete its line from the file withdrawn in the state folder"
             ));
         }
         let is_retained = |one: &InForce| before.is_some_and(|before| before.each().any(|old| old.says == one.says));
         if compared.retained.first().is_some_and(|one| !is_retained(one)) {
             report(format!(
-                "more than {MAX_WITHDRAWN} revocations that were in force are on no CRL any more; the CRL before stays in \
-                 force to revoke, over restarts too, until it is removed from in_force of the state folder (its name ends \
-                 in -retained.crl) while the gateway is stopped"
+                "more than {MAX_WITHDRAWN} revocations are missing from the new CRL; the previous CRL stays in force for its \
+                 revocations, also after a restart. To end that, stop the gateway and remove the file whose name ends in \
+                 -retained.crl from in_force in the state folder"
             ));
         }
         if let Some(list) = &compared.too_many {
             report(format!(
-                "more revocations of the list in {} are gone than can be kept: nobody is good until the gateway is started \
-                 anew; do that only once the issuer's store has been given what it lacks and its CRL has it, for a start \
-                 forgets what is gone",
+                "more revocations of the CRL in {} are missing from its successor than can be stored: no certificate of this \
+                 CA is accepted until the gateway is restarted. Restart it only when the issuer's store was reconciled and \
+                 its CRL has them again: a restart forgets which are missing",
                 list.file
             ));
         }

@@ -116,7 +116,8 @@ impl Download {
         Kept::revocation_list(list, max_age_seconds).at(now)
     }
 
-    /// An OCSP answer or the error that there is instead of one. One with a nonce is not cached on the way either. Both have status 200: the error is in the body.
+    /// An OCSP answer or the error that there is instead of one. Both have status 200: the error is in the body. One with a
+    /// nonce is not cached on the way.
     pub fn ocsp(answer: Result<&Answer, ResponseError>, max_age_seconds: u32, now: Timestamp) -> Self {
         let media_type = MediaType::OcspResponse;
         match answer {

@@ -63,9 +63,9 @@ async fn account_in(
 async fn of_row(store: &dyn Store, mut user: User, now: Timestamp) -> Result<Vec<Contradiction>, StoreError> {
     let mut left = READINGS;
     loop {
-        let told = Told::of(store, &user).await?;
-        let mut found = told.judge(&user);
-        found.extend(of_status(store, &user, &told, now).await?);
+        let logged = Logged::of(store, &user).await?;
+        let mut found = logged.judge(&user);
+        found.extend(of_status(store, &user, &logged, now).await?);
         left -= 1;
         if found.is_empty() || left == 0 {
             return Ok(found);
@@ -79,7 +79,7 @@ async fn of_row(store: &dyn Store, mut user: User, now: Timestamp) -> Result<Vec
 
 /// What the log says of a user.
 #[derive(Debug, Default)]
-struct Told {
+struct Logged {
     /// They were registered.
     registered: bool,
     /// The last certificate that was completed for them.
@@ -92,19 +92,19 @@ struct Told {
     taken_over: bool,
 }
 
-impl Told {
+impl Logged {
     async fn of(store: &dyn Store, user: &User) -> Result<Self, StoreError> {
-        let mut told = Self::default();
+        let mut logged = Self::default();
         let held = match &user.certificate {
             Certificate::Held(held) => Some(held),
             Certificate::None | Certificate::Revoked(_) => None,
         };
         let see = |record: &Record| {
-            told.see(record, held);
+            logged.see(record, held);
             ControlFlow::Continue(())
         };
         history::of_user(store, &user.key, see).await?;
-        Ok(told)
+        Ok(logged)
     }
 
     /// The next record, which is older than those before.
@@ -179,7 +179,7 @@ impl Told {
 async fn of_status(
     store: &dyn Store,
     user: &User,
-    told: &Told,
+    logged: &Logged,
     now: Timestamp,
 ) -> Result<Option<Contradiction>, StoreError> {
     let by = || Arc::<str>::from(named_user(user));
@@ -192,7 +192,7 @@ async fn of_status(
         }
         Certificate::Held(held) => {
             let row = |what: &str| Arc::from(format!("table users: {} {what} {}", by(), held.serial));
-            match (status(store, &held.serial).await?, told.ended_by) {
+            match (status(store, &held.serial).await?, logged.ended_by) {
                 (Some(Status::Revoked(_)), _) => Some(Contradiction::HeldAndRevoked(held.serial, by())),
                 (_, Some(sequence)) => Some(Contradiction::Otherwise(row("holds"), sequence)),
                 (Some(Status::Held), None) => None,

@@ -103,7 +103,7 @@ impl Answers {
             let mut statuses = Vec::new();
             for serial in pending.serials() {
                 statuses.push(self.status(authority, serial).await.map_err(|error| {
-                    tracing::warn!(%authority, %error, "OCSP: a status cannot be told");
+                    tracing::warn!(%authority, %error, "OCSP: status lookup failed");
                     ResponseError::TryLater
                 })?);
             }

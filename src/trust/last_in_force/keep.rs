@@ -130,7 +130,7 @@ impl LastInForce {
                 // It was replaced since. What is there now is loaded next; unless that comes in force, this one stays so
                 // and its octets are nowhere any more.
                 None => {
-                    keeping.lost.insert(at(source, &"a CRL that is in force is not in it any more"));
+                    keeping.lost.insert(at(source, &"it no longer has a CRL that is in force"));
                     not_kept.push(*name);
                     continue;
                 }
@@ -201,7 +201,7 @@ impl Room {
     pub(super) fn take(&mut self, octets: u64) -> Result<(), String> {
         let files = self.files.checked_sub(1);
         let (files, octets) = files.zip(self.octets.checked_sub(octets)).ok_or_else(|| {
-            format!("the state folder keeps {MAX_FILES} CRLs and {MAX_OCTETS} octets of them at most; {CURE}")
+            format!("the state folder holds at most {MAX_FILES} CRLs and {MAX_OCTETS} bytes of them; {CURE}")
         })?;
         (self.files, self.octets) = (files, octets);
         Ok(())

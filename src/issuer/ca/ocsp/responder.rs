@@ -47,8 +47,8 @@ pub enum Asked {
     Pending(Pending),
 }
 
-/// A question whose answer is not there: about several certificates, with a nonce (RFC 9654), or not asked for long. Each
-/// costs a signature, so that callers need a limit on how often one may ask. It remembers which changes of status were known when it was asked.
+/// A request whose answer is not in the cache: about several certificates, with a nonce (RFC 9654), or new. Each costs a
+/// signature, so callers need a limit on how often one may ask. It remembers which changes of status were known then.
 #[derive(Debug)]
 pub struct Pending {
     ids: Vec<CertificateId>,
