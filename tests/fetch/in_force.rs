@@ -6,15 +6,18 @@ use crate::gateway::{HOST, configuration, issuing, list};
 use crate::lists::ListBuilder;
 use crate::server::{Answer, RawServer};
 
+/// 0: no handshake.
+fn status(gateway: &Gateway, pki: &TestPki, client: &str) -> u16 {
+    let answer = curl(gateway, pki, Some(client), &[&gateway.url(HOST, "/echo")]);
+    if answer.code == 0 { answer.status() } else { 0 }
+}
+
 #[test]
 fn a_fetched_crl_is_in_force_whatever_is_broken_beside_it() {
     let (pki, app) = (TestPki::new(), TestApp::new());
     let server = RawServer::new(Answer::List(list(&pki, 1_000, &[])));
     let gateway = Gateway::start(&pki, &configuration(&app, &server.url()));
-    let status = |client: &str| {
-        let answer = curl(&gateway, &pki, Some(client), &[&gateway.url(HOST, "/echo")]);
-        if answer.code == 0 { answer.status() } else { 0 }
-    };
+    let status = |client: &str| status(&gateway, &pki, client);
     for (number, neighbour) in NEIGHBOURS.iter().enumerate() {
         let client = format!("client-leaving-{number}");
         pki.client(&client, &format!("00009876543 leaving{number} 1635"));
@@ -33,10 +36,7 @@ fn a_fetched_crl_that_is_signed_and_malformed_lets_nobody_of_its_ca_in_until_the
     let (pki, app) = (TestPki::new(), TestApp::new());
     let server = RawServer::new(Answer::List(list(&pki, 1_000, &[])));
     let gateway = Gateway::start(&pki, &configuration(&app, &server.url()));
-    let status = |client: &str| {
-        let answer = curl(&gateway, &pki, Some(client), &[&gateway.url(HOST, "/echo")]);
-        if answer.code == 0 { answer.status() } else { 0 }
-    };
+    let status = |client: &str| status(&gateway, &pki, client);
     assert_eq!(status("client-good"), 200);
     let (key, issuer) = issuing(&pki);
     let malformed = |number: u64| {

@@ -49,6 +49,13 @@ fn revoked() -> CertificateStatus {
     CertificateStatus::Revoked { at: now().plus_seconds(-60), reason: Reason::KeyCompromise }
 }
 
+/// An authority, with its files in a folder for OpenSSL.
+fn written() -> (Hierarchy, tempfile::TempDir) {
+    let (hierarchy, folder) = (Hierarchy::new(points(1, false)), tempfile::tempdir().unwrap());
+    hierarchy.write(folder.path());
+    (hierarchy, folder)
+}
+
 fn delegated(hierarchy: &Hierarchy) -> Responder {
     let validity = Validity::one_year(now(), Rounding::ToTheSecond);
     let made = hierarchy::ocsp_responder(&name("OCSP"), KeyKind::EcdsaP256, validity, &hierarchy.issuing).unwrap();
@@ -65,10 +72,8 @@ fn request(folder: &Path, certificate: &Certificate, options: &str) -> Vec<u8> {
 
 #[test]
 fn openssl_accepts_good_revoked_and_unknown_of_both_kinds_of_signer() {
-    let hierarchy = Hierarchy::new(points(1, false));
-    let folder = tempfile::tempdir().unwrap();
+    let (hierarchy, folder) = written();
     let folder = folder.path();
-    hierarchy.write(folder);
     let itself = Signer::Authority(Box::new(hierarchy.issuing_key()));
     let authority = hierarchy.issuing.certificate();
     let itself = Responder::new(authority, itself, DAY, AnswerCache::default()).unwrap();
@@ -220,10 +225,8 @@ fn what_cannot_be_told_is_never_good() {
 
 #[test]
 fn malformed_requests_are_refused_as_such() {
-    let hierarchy = Hierarchy::new(points(1, false));
-    let folder = tempfile::tempdir().unwrap();
+    let (hierarchy, folder) = written();
     let folder = folder.path();
-    hierarchy.write(folder);
     let responder = delegated(&hierarchy);
     let statuses = Statuses::default();
     let (user, _) = hierarchy.user("a", DeliveredKey::EcdsaP256);
@@ -314,10 +317,8 @@ fn nonces_of_1_to_128_octets_are_echoed_and_their_answers_kept_by_nobody() {
 
 #[test]
 fn several_certificates_have_one_answer_up_to_a_limit() {
-    let hierarchy = Hierarchy::new(points(1, false));
-    let folder = tempfile::tempdir().unwrap();
+    let (hierarchy, folder) = written();
     let folder = folder.path();
-    hierarchy.write(folder);
     let responder = delegated(&hierarchy);
     let statuses = Statuses::default();
     let several = |count: usize, options: &str| {
