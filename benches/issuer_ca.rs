@@ -9,8 +9,8 @@ use sekisho::issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signe
 use sekisho::issuer::ca::p12::{DeliveredKey, UserKey};
 use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, serial};
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::hint::black_box;
 
 const ENTRIES: u32 = 1_000_000;

@@ -18,7 +18,7 @@ use sekisho::issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Everyone, NewNotice, NoticeAbout, Store, UserRow, Write,
     change, init, open,
 };
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;

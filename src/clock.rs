@@ -1,6 +1,6 @@
 //! The only place that reads the wall clock; pure code takes `now` as an argument (invariant 5).
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The time now.

@@ -15,7 +15,6 @@ pub mod gateway;
 #[cfg(feature = "issuer")]
 pub mod issuer;
 pub mod load;
-pub mod pki;
 pub mod process;
 pub mod telemetry;
 pub mod trust;

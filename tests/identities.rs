@@ -6,8 +6,8 @@ use regex::Regex;
 use sekisho::demo::issuer::IDENTITIES;
 use sekisho::gateway::identity::{Identity, IdentityRule, extract};
 use sekisho::issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
-use sekisho::pki::name::DistinguishedName;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::name::DistinguishedName;
+use sekisho_pki::time::Timestamp;
 use std::path::Path;
 use std::sync::LazyLock;
 

@@ -8,13 +8,13 @@ mod responder;
 use lists::{DAY, NOW, TestCa, element, extension};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use responder::{AnswerBuilder, Says, certificate_id, declined, successful};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::ocsp::{
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::ocsp::{
     Answer, AnswerSigner, CertificateStatus, Declined, IssuerId, NonceEcho, OcspError, Question, verify,
 };
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 const NONCE: [u8; 32] = [0x5a; 32];
 

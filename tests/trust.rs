@@ -6,8 +6,8 @@ mod revocation;
 use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
 use revocation::*;
 use sekisho::config::WhenStale;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::*;
 use std::time::Duration;
 
@@ -96,7 +96,7 @@ fn a_ca_without_a_subject_and_a_ca_spelled_twice_are_refused() {
     let mut nameless = TestCa::root("A");
     nameless.params.distinguished_name = rcgen::DistinguishedName::new();
     let der = nameless.params.self_signed(&nameless.key).unwrap().der().clone();
-    let certificate = sekisho::pki::certificate::Certificate::parse(&der).unwrap();
+    let certificate = sekisho_pki::certificate::Certificate::parse(&der).unwrap();
     let message = refused(&[AuthorityParts { certificate, ..nameless.parts("a", None) }]);
     assert!(message.contains("its subject is empty"), "{message}");
 
@@ -572,7 +572,7 @@ fn a_serial_that_moved_to_another_points_crl_stays_revoked_for_who_names_the_fir
     let parts = [ca.parts("a", None)];
     let first = [ca.list().number(1).at_point(one).revoke(&[5]).sign(), ca.list().number(1).at_point(two).sign()];
     let first = snapshot(&parts, &first.each_ref().map(Vec::as_slice), None);
-    let of_one = [sekisho::pki::points::DistributionPoint::at_uri(one)];
+    let of_one = [sekisho_pki::points::DistributionPoint::at_uri(one)];
     let of = |loaded: &LoadOutcome, value: u8| {
         let (key, serial) = (ca.certificate.authority_key(), serial(value));
         let question = Question::client(&key, &serial).at(&of_one);

@@ -5,8 +5,8 @@ mod revocation;
 
 use revocation::*;
 use sekisho::config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, RevocationSources};
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use sekisho::trust::*;
 use std::fs;
 use std::path::PathBuf;
@@ -402,7 +402,7 @@ fn every_kind_of_crl_that_was_in_force_is_compared_at_a_start() {
     fs::remove_file(files.path("crls/delta")).unwrap();
     files.write("crls/part", ca.list().number(7).at_point(POINT).sign());
     let started = files.restart().unwrap();
-    let at = [sekisho::pki::points::DistributionPoint::at_uri(POINT)];
+    let at = [sekisho_pki::points::DistributionPoint::at_uri(POINT)];
     let of = |serial: u8| {
         let (key, serial) = (ca.certificate.authority_key(), SerialNumber::from_der_content(&[serial]).unwrap());
         started.snapshot.revocation(&Question::client(&key, &serial).at(&at), NOW)
@@ -570,7 +570,7 @@ fn a_kept_crl_whose_signer_is_configured_no_more_is_named_and_not_used_and_other
     // Another CA's, signed and whole, under this CA's name.
     let other = TestCa::root("A").list().number(9).sign();
     let name = file.file_name().unwrap().to_str().unwrap();
-    let sum = sekisho::pki::fingerprint::sha256(&[&other]);
+    let sum = sekisho_pki::fingerprint::sha256(&[&other]);
     let sum: String = sum.iter().take(8).map(|octet| format!("{octet:02x}")).collect();
     fs::remove_file(file).unwrap();
     fs::write(kept.join(format!("{}{sum}.crl", &name[..2 * 65])), other).unwrap();

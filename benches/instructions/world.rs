@@ -11,7 +11,7 @@ use sekisho::config::AnchorExpiry;
 use sekisho::demo::pki::{ClientRequest, PkiDir};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainLimits, SitePolicy};
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use sekisho::trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use std::fs;
 use std::path::Path;

@@ -20,7 +20,7 @@ use sekisho::issuer::profiles::Profiles;
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::service::{Act, By, Request, Service, ServiceParts, Wakes};
 use sekisho::issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, init, open};
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -126,7 +126,7 @@ pub fn by_staff(user: &UserKey, act: Act) -> Request {
 }
 
 fn request(by: By, on: &UserKey, act: Act) -> Request {
-    let digest = sekisho::pki::fingerprint::sha256(&[on.contract.as_str().as_bytes(), on.user.as_str().as_bytes()]);
+    let digest = sekisho_pki::fingerprint::sha256(&[on.contract.as_str().as_bytes(), on.user.as_str().as_bytes()]);
     Request {
         caller: Caller::Service { name: "ib".into(), rights: Rights(vec![Right::Online, Right::Desk]) },
         by,

@@ -10,7 +10,7 @@ use sekisho::issuer::ca::Authority;
 use sekisho::issuer::listen::{self, ConnectionLimits, Listener};
 use sekisho::issuer::publish::{self, Publisher};
 use sekisho::issuer::service::{Act, KeyRequest};
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;

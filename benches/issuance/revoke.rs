@@ -11,7 +11,7 @@ use sekisho::issuer::lifecycle::UserKey;
 use sekisho::issuer::publish::Publisher;
 use sekisho::issuer::service::{Act, KeyRequest};
 use sekisho::issuer::store::{Ask, Status, StatusChange, Write, change};
-use sekisho::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;

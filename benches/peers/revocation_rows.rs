@@ -13,7 +13,7 @@ use crate::stand::{List, Stand};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, HandshakeKind};
 use sekisho::clock;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;

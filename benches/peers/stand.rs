@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sekisho::clock;
 use sekisho::demo::pki::{Authority, ClientRequest, PkiDir};
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::net::TcpStream;

@@ -8,7 +8,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use sekisho::demo::pki::PkiDir;
 use sekisho::demo::process::{GatewayProcess, ServerProcess};
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use sekisho::{clock, config, trust};
 use std::fs::{self, File};
 use std::io::Write as _;

@@ -5,7 +5,7 @@ use super::measure::cpu;
 use super::measure::results::{Results, thousands};
 use super::revocation::{NOW, TestCa, many_entries, random_serial};
 use super::{short, steps};
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::{ListParts, Question, TrustSnapshot};
 
 /// Look-ups that are measured.

@@ -8,7 +8,7 @@ use crate::issuer::consistency::{self, Contradictions};
 use crate::issuer::lifecycle::ContractId;
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{self, OpenError, Store, StoreError};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};

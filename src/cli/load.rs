@@ -4,7 +4,7 @@ use super::say::say;
 use crate::load::{
     Group, HttpVersion, Identity, Kind, Mark, Pace, Plan, TlsVersion, read_folder, read_pair, run as run_load,
 };
-use crate::pki::pem;
+use sekisho_pki::pem;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use std::io::IsTerminal as _;

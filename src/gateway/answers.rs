@@ -3,10 +3,10 @@
 use super::registry::Registry;
 use super::{Gateway, publish, settle, verify};
 use crate::clock;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use crate::trust::ocsp::{Blame, Change, OcspAnswers, Responder};
 use crate::trust::sources::ocsp::AskError;
 use crate::trust::{Authority, Need, TrustSnapshot};

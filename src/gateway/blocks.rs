@@ -6,7 +6,7 @@
 use super::Gateway;
 use super::publish;
 use crate::clock;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::telemetry::log::{Record, Weight};
 use crate::trust::blocks::{Block, BlockId, BlockList, MAX_BLOCKS, TooMany, Written, file};
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! The proof, in a handshake, that a client has the key of its certificate.
 
-use crate::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};

@@ -8,7 +8,7 @@ use super::site::{Site, Snapshot};
 use super::tls_version;
 use super::verify::{self, ChainCache, Reason, Refusal, VerifiedClient};
 use crate::config::{ClientAuth, RefusalStyle};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::Need;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 use super::Gateway;
 use super::reload::Cause;
 use crate::config::{Config, ConfigError, RevocationSource};
-use crate::pki::fingerprint::AuthorityKey;
+use sekisho_pki::fingerprint::AuthorityKey;
 use crate::trust::TrustSnapshot;
 use crate::trust::sources::ocsp::Asker;
 use crate::trust::sources::{self, FetchReport, Fetched, Host, KeptLists};

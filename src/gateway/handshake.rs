@@ -16,7 +16,7 @@ use super::verify::{self, Reason, Refusal};
 use super::{Gateway, alert};
 use crate::clock;
 use crate::config::{ClientAuth, RefusalStyle};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};

@@ -5,7 +5,7 @@
 
 use crate::config::ContractRange;
 use crate::gateway::verify::{Reason, Refusal};
-use crate::pki::name::{AttributeValue, DistinguishedName, StringType, is_hidden};
+use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType, is_hidden};
 use regex::Regex;
 
 /// Octets a CN may have. X.520 says 64 characters (`ub-common-name`), which some banks exceed; every identity header

@@ -8,7 +8,7 @@ use super::blocks::Act;
 use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
 use crate::config::Config;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,

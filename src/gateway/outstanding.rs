@@ -4,7 +4,7 @@
 use super::Gateway;
 use crate::clock;
 use crate::config::{NotReadyWhen, WhenStale};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::sources::{DownloadError, FetchError, SourceStatus};
 use crate::trust::{Alarm, AlarmKind, Revocation, TrustSnapshot};
 use serde_json::{Value, json};

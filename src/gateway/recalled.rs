@@ -3,7 +3,7 @@
 
 use super::{feed, fetch, last_in_force, reload, withdrawn};
 use crate::config::{Config, ConfigError, Placed, RevocationSource};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::{self, Alarm, Remembered, TrustSnapshot};
 use std::io;
 use std::path::{Path, PathBuf};

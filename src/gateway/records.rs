@@ -3,7 +3,7 @@
 use super::connection::{Connection, Cut};
 use super::handshake::{Client, Failure, FailureCause, Unsettled};
 use super::verify::{Refusal, Unenforced, VerifiedClient};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::telemetry::log::{Record, Weight};
 use serde::Serialize;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 
 use super::connection::{Connection, Cut};
 use super::site::Snapshot;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

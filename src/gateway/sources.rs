@@ -3,7 +3,7 @@
 use super::Gateway;
 use super::outstanding::{self, Problem};
 use crate::config::NotReadyWhen;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::feed::Following;
 use crate::trust::sources::{FetchError, SourceStatus, outcome_name};
 use crate::trust::{Alarm, Authority, AuthorityStatus, ListStatus, Readiness, TrustSnapshot};

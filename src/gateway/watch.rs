@@ -4,7 +4,7 @@
 
 use super::reload::Cause;
 use crate::config::{self, Config, LogTarget};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;

@@ -3,7 +3,7 @@
 use super::listen::Peer;
 use super::metrics::Metrics;
 use crate::clock;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::telemetry::log::{Record, RecordLog, Weight};
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};

@@ -8,10 +8,10 @@ use super::lifecycle::{ActorName, Certificate, ContractId, Revoked, Standing, Ta
 use super::publish::{PublishedCrl, PublishedEntry, WitnessError};
 use super::store::{Ask, CertificateRow, Found, Status, StatusChange, Store, StoreError, Write, change};
 use crate::clock;
-use crate::pki::crl::RevocationReason;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

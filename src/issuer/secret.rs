@@ -5,7 +5,7 @@
 //! unverifiable; it never protects a certification authority's key.
 
 use crate::issuer::lifecycle::{SecretDigest, UserKey};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};

@@ -1,6 +1,6 @@
 //! Client certificates and their keys.
 
-use crate::pki::pem;
+use sekisho_pki::pem;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fmt;
 use std::fs;

@@ -5,11 +5,11 @@ use super::authority::AuthorityFacts;
 use super::background::make_way;
 use super::lists::{Content, RevocationList};
 use super::revoked::RevokedIndex;
-use crate::pki::crl::{
+use sekisho_pki::crl::{
     CertificateList, CrlError, MalformedList, NotUnderstood, RevocationListHeader, Scope, SignatureError, SignedList,
 };
-use crate::pki::name::DistinguishedName;
-use crate::pki::time::Timestamp;
+use sekisho_pki::name::DistinguishedName;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// Seconds that thisUpdate may lie ahead of this machine's clock: what two machines with a time service differ by at

@@ -3,9 +3,9 @@
 use super::in_force::RevocationLists;
 use super::ocsp::Responder;
 use crate::config::{AnchorExpiry, OcspSource, PointPlace};
-use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::signature::verify_certificate;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::signature::verify_certificate;
 use rustls::pki_types::TrustAnchor;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use super::authority::AuthorityFacts;
 use super::deltas::{self, Deltas, MAX_BEYOND};
 use super::lists::{Content, InForce, RevocationList, Says};
 use super::policy::ListPolicy;
-use crate::pki::crl::{Holders, ListKind, Scope};
+use sekisho_pki::crl::{Holders, ListKind, Scope};
 use std::cmp::Ordering;
 use std::sync::Arc;
 

@@ -8,9 +8,9 @@ use super::revoked::Revoked;
 use super::staleness::Freshness;
 use super::withdrawn::Withdrawn;
 use crate::config::WhenStale;
-use crate::pki::crl::CrlNumber;
-use crate::pki::points::{PointName, Reasons};
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::CrlNumber;
+use sekisho_pki::points::{PointName, Reasons};
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// The lists of one CA.
@@ -242,7 +242,7 @@ impl RevocationLists {
         })
     }
 
-    fn why_not_covered(&self, points: &[crate::pki::points::DistributionPoint]) -> String {
+    fn why_not_covered(&self, points: &[sekisho_pki::points::DistributionPoint]) -> String {
         if self.lists.is_empty() {
             return "no revocation list was accepted".to_owned();
         }

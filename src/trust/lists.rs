@@ -4,11 +4,11 @@ use super::alarm::AlarmKind;
 use super::policy::ListPolicy;
 use super::question::{Question, Subject};
 use super::revoked::{Revoked, RevokedIndex};
-use crate::pki::crl::{CrlNumber, Holders, NotUnderstood, Part, RevocationListHeader, RevocationReason, Scope};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::points::{PointName, Reasons};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CrlNumber, Holders, NotUnderstood, Part, RevocationListHeader, RevocationReason, Scope};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::points::{PointName, Reasons};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// A list whose signature was verified.

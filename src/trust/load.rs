@@ -10,9 +10,9 @@ use super::snapshot::TrustSnapshot;
 use super::sources::{KeptLists, target};
 use super::withdrawn::WithdrawnBook;
 use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
-use crate::pki::certificate::Certificate;
-use crate::pki::pem;
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

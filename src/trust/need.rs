@@ -1,7 +1,7 @@
 //! What must be asked for before a certificate's status can be told.
 
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::serial::SerialNumber;
 use std::sync::Arc;
 
 /// One thing that is not known yet and can be asked for.

@@ -2,8 +2,8 @@
 
 use super::alarm::AlarmKind;
 use crate::config::{RevocationSources, WhenStale, WithoutNumber};
-use crate::pki::crl::RevocationListHeader;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationListHeader;
+use sekisho_pki::time::Timestamp;
 use std::time::Duration;
 
 /// How one CA's lists are judged. The default is the strictest.

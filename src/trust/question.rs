@@ -1,8 +1,8 @@
 //! What a snapshot is asked about one certificate.
 
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::points::DistributionPoint;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::points::DistributionPoint;
+use sekisho_pki::serial::SerialNumber;
 
 /// One certificate, as revocation looks it up.
 #[derive(Clone, Copy, Debug)]

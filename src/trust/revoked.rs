@@ -9,9 +9,9 @@
 //! is ever in memory.
 
 use super::background::{OCTETS_AT_ONCE, make_way, making_way};
-use crate::pki::crl::{CertificateList, CrlError, Entry, ListedSerial, RevocationReason};
-use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CertificateList, CrlError, Entry, ListedSerial, RevocationReason};
+use sekisho_pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
+use sekisho_pki::time::Timestamp;
 
 /// Octets of DER a bucket's rows take on average: an entry with a serial of 1 octet has 22, one of 20 octets and a
 /// reason 53, so that a bucket has 7 to 17 rows and the table of a million takes half a megabyte.

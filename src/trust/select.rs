@@ -8,8 +8,8 @@ use super::lists::{InForce, RevocationList, Says};
 use super::policy::ListPolicy;
 use super::snapshot::TrustSnapshot;
 use super::withdrawn::{self, MAX_WITHDRAWN, Withdrawn, WithdrawnBook};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -12,11 +12,11 @@ use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use super::withdrawn::WithdrawnBook;
 use crate::config::WhenStale;
-use crate::pki::crl::{CrlNumber, RevocationReason};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::points::PointName;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CrlNumber, RevocationReason};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::points::PointName;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use rustls::pki_types::{CertificateDer, TrustAnchor};
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Freshness of a list and what its CA's policy makes of a stale one (requirement R4).
 
 use crate::config::WhenStale;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::pki::crl::CertificateList;
+use sekisho_pki::crl::CertificateList;
 use crate::trust::policy::ListPolicy;
 use crate::trust::revoked::RevokedIndex;
 use rcgen::{

@@ -3,8 +3,8 @@
 use crate::revocation::*;
 use crate::support::*;
 use sekisho::config::WhenStale;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::time::Timestamp;
 use sekisho::trust::{AlarmKind, ListPolicy};
 use std::time::Duration;
 

@@ -11,9 +11,9 @@ use sekisho::issuer::ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
 };
 use sekisho::issuer::ca::p12::DeliveredKey;
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::time::Timestamp;
 use sekisho::trust::{AuthorityParts, ListPolicy, Question, RevocationParts};
 
 const PARTS: u16 = 4;

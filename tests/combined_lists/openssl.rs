@@ -3,9 +3,9 @@
 use crate::revocation::NOW;
 use crate::support::*;
 use sekisho::config::{AnchorExpiry, WithoutNumber};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::pem;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::pem;
 use sekisho::trust::{AlarmKind, AuthorityParts, ListPolicy, Question, RevocationParts};
 use std::fmt::Write as _;
 use std::fs;

@@ -2,8 +2,8 @@
 
 use crate::revocation::*;
 use crate::support::*;
-use sekisho::pki::crl::CrlNumber;
-use sekisho::pki::points::{DistributionPoint, PointName};
+use sekisho_pki::crl::CrlNumber;
+use sekisho_pki::points::{DistributionPoint, PointName};
 use sekisho::trust::{AlarmKind, Question, Subject};
 
 const ONE: &str = "http://crl.example.jp/1.crl";
@@ -53,7 +53,7 @@ fn any_part_revokes_who_names_no_part_that_is_there() {
     assert_eq!(loaded.at(1, &at(TWO), NOW), revoked("3"));
     let forgotten = |question: Question<'_>| loaded.ask(&Question { points: None, ..question }, NOW);
     let key = ca.certificate.authority_key();
-    let serial = |value: u8| sekisho::pki::serial::SerialNumber::from_der_content(&[value]).unwrap();
+    let serial = |value: u8| sekisho_pki::serial::SerialNumber::from_der_content(&[value]).unwrap();
     assert_eq!(forgotten(Question::client(&key, &serial(1))), revoked("3"), "a ticket does not keep the points");
     assert_eq!(forgotten(Question::client(&key, &serial(9))), good("?"), "whoever resumes is asked again");
 }
@@ -104,7 +104,7 @@ fn lists_of_users_and_of_cas_say_good_of_their_own() {
     let users = ca.list().number(3).extension(ISSUING_DISTRIBUTION_POINT, true, &kind(0x81)).revoke(&[1]).sign();
     let cas = ca.list().number(4).extension(ISSUING_DISTRIBUTION_POINT, true, &kind(0x82)).revoke(&[2]).sign();
     let key = ca.certificate.authority_key();
-    let serial = |value: u8| sekisho::pki::serial::SerialNumber::from_der_content(&[value]).unwrap();
+    let serial = |value: u8| sekisho_pki::serial::SerialNumber::from_der_content(&[value]).unwrap();
     let loaded = load(&ca, &[&users], None);
     assert_eq!(loaded.of(9), good("3"));
     assert_eq!(loaded.ask(&of_ca(Question::client(&key, &serial(9))), NOW), unavailable(NO_POINT));

@@ -2,11 +2,11 @@
 
 use crate::revocation::{NOW, TestCa};
 use sekisho::config::WhenStale;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::fingerprint::AuthorityKey;
-use sekisho::pki::points::DistributionPoint;
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::points::DistributionPoint;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use sekisho::trust::*;
 use std::sync::Arc;
 

@@ -5,8 +5,8 @@
 
 use crate::lists::{element, extension};
 use rcgen::{KeyPair, SigningKey as _};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::time::Timestamp;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sekisho::config::AnchorExpiry;
 use sekisho::gateway::verify::Reason;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ impl Case {
             let certificate = parts.certificate.clone();
             let above = found.iter().find(|above| {
                 above.certificate.subject() == certificate.issuer()
-                    && sekisho::pki::signature::verify_certificate(
+                    && sekisho_pki::signature::verify_certificate(
                         certificate.der(),
                         above.certificate.subject_public_key_info(),
                     )

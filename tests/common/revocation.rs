@@ -9,8 +9,8 @@ use rcgen::{
     SerialNumber, SigningKey,
 };
 use sekisho::config::AnchorExpiry;
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::time::Timestamp;
 use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;
 
@@ -270,7 +270,7 @@ pub fn many_entries(count: usize, serial: impl Fn(usize) -> [u8; 20]) -> Vec<u8>
 
 /// A 20-octet serial that looks random and is positive; each index has its own.
 pub fn random_serial(index: usize) -> [u8; 20] {
-    let digest = sekisho::pki::fingerprint::sha256(&[&(index as u64).to_be_bytes()]);
+    let digest = sekisho_pki::fingerprint::sha256(&[&(index as u64).to_be_bytes()]);
     let mut serial = [0; 20];
     serial.copy_from_slice(&digest[..20]);
     serial[0] = (serial[0] & 0x7f) | 0x40;

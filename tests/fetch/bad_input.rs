@@ -6,7 +6,7 @@ use crate::lists::{CA_USAGES, ISSUING_DISTRIBUTION_POINT, TestCa, element};
 use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
 use sekisho::clock;
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::sources::Fetched;
 use sekisho::trust::{Question, RevocationStatus};
 

@@ -5,7 +5,7 @@ use crate::ground::{Ground, list};
 use crate::server::{Answer, RawServer};
 use sekisho::clock;
 use sekisho::config::RevocationSource;
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::sources::{Fetched, PointError};
 use sekisho::trust::{Question, RevocationStatus, Subject};
 

@@ -7,7 +7,7 @@ use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sekisho::clock;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 
 pub const HOST: &str = "ib.localhost";
 const FILE: &str = "revocation = { crl = [\"crl.pem\"] }";

@@ -96,7 +96,7 @@ fn serve(
             // The whole digest: of a single octet one list in 256 would have the tag of the one before.
             let tag = format!(
                 "\"{}\"",
-                sekisho::pki::fingerprint::sha256(&[&list]).map(|octet| format!("{octet:02x}")).concat()
+                sekisho_pki::fingerprint::sha256(&[&list]).map(|octet| format!("{octet:02x}")).concat()
             );
             if head.contains(&format!("if-none-match: {tag}")) {
                 return stream.write_all(format!("HTTP/1.1 304 Not Modified\r\nETag: {tag}\r\n\r\n").as_bytes());

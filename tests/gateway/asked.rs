@@ -3,9 +3,9 @@
 use crate::common::{Gateway, Response, Setup, TestApp, TestPki, TlsClient, Version, wait_until};
 use crate::responder::{AnswerBuilder, Behaviour, Front, OpensslResponder, Says, certificate_id, database};
 use rcgen::KeyPair;
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::pem;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use std::sync::{Arc, Mutex};
 
 pub const ALERT: &str = "ib.localhost";

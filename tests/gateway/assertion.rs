@@ -5,7 +5,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::pki::fingerprint::sha256;
+use sekisho_pki::fingerprint::sha256;
 use serde_json::{Value, json};
 
 const HOST: &str = "ib.localhost";

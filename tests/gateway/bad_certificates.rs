@@ -132,7 +132,7 @@ fn octets_that_are_no_certificate_are_refused_as_a_bad_one() {
                 TlsClient::with_chain(&setup.pki, Some((presented, chain_and_key(&setup, "client-good").1)), version);
             let answer = client.get(&setup.gateway, site, "/echo").map(|(response, _)| response.status);
             assert!(!matches!(answer, Ok(200)), "{index} was let in");
-            let fingerprint = sekisho::pki::fingerprint::Fingerprint::of(der).to_string();
+            let fingerprint = sekisho_pki::fingerprint::Fingerprint::of(der).to_string();
             assert_refused(&setup, site, "bad-certificate", version, |it| it["fingerprint"] == fingerprint.as_str());
             bystander.is_served();
         }

@@ -12,7 +12,7 @@ use crate::lapse::{ALERT, Closed, PAGE, Paths, REQUIRED, configuration};
 use rustls::AlertDescription;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use sekisho::pki::fingerprint::Fingerprint;
+use sekisho_pki::fingerprint::Fingerprint;
 use serde_json::{Value, json};
 use std::process::{Command, Output};
 
@@ -127,7 +127,7 @@ fn sekisho_verify_refuses_who_is_blocked() {
 fn a_block_by_serial_of_an_issuing_ca_refuses_everybody_below_it() {
     let setup = start();
     let issuing = CertificateDer::from_pem_file(setup.pki.path("issuing-ca.pem")).unwrap();
-    let serial = sekisho::pki::certificate::Certificate::parse(&issuing).unwrap().serial().to_string();
+    let serial = sekisho_pki::certificate::Certificate::parse(&issuing).unwrap().serial().to_string();
     let told = block(&setup.gateway, &json!({"serial": serial, "ca": "root"}));
     for version in [Version::Tls12, Version::Tls13] {
         let good = TlsClient::new(&setup.pki, Some("client-good"), version);

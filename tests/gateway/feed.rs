@@ -5,7 +5,7 @@ use crate::common::{Gateway, Http2, Setup, Signal, TestPki, TlsClient, Version, 
 use crate::feed_server::{Asked, Live, Plan, Signer, World, configuration};
 use crate::lapse::{ALERT, Closed, PAGE, Paths};
 use rustls::AlertDescription;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -533,7 +533,7 @@ fn changes_of_a_ca_that_does_not_follow_are_counted_and_logged() {
     let (world, mut live) = World::following(&Plan::default());
     let mut payload = world.payload(0, 1, &[(1, LEAVING, "revoked")]);
     let root = std::fs::read(world.setup.pki.path("root-ca.pem")).unwrap();
-    let root = Certificate::parse(&sekisho::pki::pem::certificates(&root).unwrap()[0]).unwrap().authority_key();
+    let root = Certificate::parse(&sekisho_pki::pem::certificates(&root).unwrap()[0]).unwrap().authority_key();
     let root: String = root.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
     payload["changes"][0]["issuer"] = root.into();
     live.event(&world.signer.sign(&payload));

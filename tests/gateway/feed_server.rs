@@ -9,8 +9,8 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::es256::PublicKey;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::es256::PublicKey;
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -257,7 +257,7 @@ impl World {
     /// The key of the issuing CA in hex.
     pub fn issuer(&self) -> String {
         let pem = std::fs::read(self.setup.pki.path("issuing-ca.pem")).unwrap();
-        let certificate = Certificate::parse(&sekisho::pki::pem::certificates(&pem).unwrap()[0]).unwrap();
+        let certificate = Certificate::parse(&sekisho_pki::pem::certificates(&pem).unwrap()[0]).unwrap();
         certificate.authority_key().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect()
     }
 

@@ -5,7 +5,7 @@ use crate::lists::ListBuilder;
 use crate::support::{HOST, Pooled, met, raw_upstream};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Mutex;

@@ -8,7 +8,7 @@ use rcgen::{BasicConstraints, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::AlertDescription;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 
 const HOST: &str = "ib.localhost";
 

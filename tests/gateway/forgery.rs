@@ -3,7 +3,7 @@
 use crate::common::{Gateway, Setup, TestApp, TestPki, TlsClient, Version, curl};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 
 /// What an application behind CGI, WSGI or PHP would read as the same name.
 fn folded(name: &str) -> String {

@@ -9,7 +9,7 @@ mod suite;
 use crate::common::{Gateway, TestApp, TestPki, TlsClient, Version};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use suite::{Case, cases, true_reasons};

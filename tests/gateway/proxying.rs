@@ -11,7 +11,7 @@ fn large_bodies_pass_both_ways_in_both_versions_of_http() {
     // Not a multiple of any buffer.
     let octets: Vec<u8> = (0..5_000_003_u32).map(|index| u8::try_from(index % 251).unwrap()).collect();
     std::fs::write(&body, &octets).unwrap();
-    let expected = sekisho::pki::fingerprint::Fingerprint::of(&octets).to_string();
+    let expected = sekisho_pki::fingerprint::Fingerprint::of(&octets).to_string();
     for version in ["--http1.1", "--http2"] {
         let upload = format!("@{}", body.display());
         let answer = curl(

@@ -5,7 +5,7 @@ use crate::lists::{ListBuilder, pem};
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 
 const HOST: &str = "ib.localhost";
 

@@ -4,7 +4,7 @@
 use crate::common::{Http2, Setup, Signal, TestPki, TlsClient, Version, wait_until};
 use crate::lists::{ListBuilder, many_entries, pem, sequential_serial};
 use crate::support::with_limits;
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -82,7 +82,7 @@ fn two_hundred_lists_are_swapped_under_load_and_no_good_request_fails() {
 /// The lists of the PKI and a newer one of the issuing CA with these many serials and one more.
 fn long_list(pki: &TestPki, entries: usize, also: &[u8]) -> String {
     let certificate = std::fs::read(pki.path("issuing-ca.pem")).unwrap();
-    let certificate = sekisho::pki::pem::certificates(&certificate).unwrap().remove(0);
+    let certificate = sekisho_pki::pem::certificates(&certificate).unwrap().remove(0);
     let issuer = Certificate::parse(&certificate).unwrap();
     let key = rcgen::KeyPair::from_pem(&std::fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
     let now = sekisho::clock::now();

@@ -5,7 +5,7 @@
 //! and kills the issuer that waits for it.
 
 use crate::support::{Bank, Issuer, NewKey, Person, Plan};
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions as _, Row as _};

@@ -3,7 +3,7 @@
 use crate::support::{Issuer, NewKey};
 use num_bigint::BigUint;
 use rcgen::{CertificateParams, DistinguishedName, PublicKeyData, SignatureAlgorithm, SigningKey};
-use sekisho::pki::fingerprint::sha256;
+use sekisho_pki::fingerprint::sha256;
 use serde_json::Value;
 
 /// An RSA key of which everybody can compute the private exponent.

@@ -3,7 +3,7 @@
 use crate::common::binary;
 use crate::support::{Issuer, Plan};
 use sekisho::clock;
-use sekisho::pki::crl::CertificateList;
+use sekisho_pki::crl::CertificateList;
 use std::process::Command;
 
 #[track_caller]

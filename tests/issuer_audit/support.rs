@@ -7,7 +7,7 @@ use sekisho::issuer::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Targ
 use sekisho::issuer::profile::Channel;
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{self, Ask, Everyone, Write};
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use sekisho::issuer::profile::Factor::{
 };
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{CredentialOwner, CredentialRow, StoreError};
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 

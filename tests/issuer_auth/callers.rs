@@ -10,8 +10,8 @@ use sekisho::issuer::authenticate::{
 };
 use sekisho::issuer::listen::Peer;
 use sekisho::issuer::store::StoreError;
-use sekisho::pki::fingerprint::sha256;
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::serial::SerialNumber;
 use serde_json::json;
 use std::sync::Arc;
 use tempfile::TempDir;

@@ -6,7 +6,7 @@ use axum::routing::post;
 use sekisho::issuer::authenticate::{Checked, Credentials as _, CredentialsUnavailable, Delegated, Factors};
 use sekisho::issuer::listen::{ConnectionLimits, Listener, serve};
 use sekisho::issuer::profile::Factor::{self, CurrentCertificate, LoginPassword, OneTimePassword, Pin};
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::sync::watch;

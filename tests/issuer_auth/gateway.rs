@@ -76,7 +76,7 @@ fn what_the_gateway_signs_is_believed_and_its_bare_headers_are_not() {
     let leaf = |name: &str| CertificateDer::from_pem_file(pki.path(&format!("{name}.pem"))).unwrap();
     let store = Arc::new(Planted::default());
     store.plant(certificate(&user("00009876543", "riyousya"), 5, &leaf("client-good")));
-    let fingerprint = sekisho::pki::fingerprint::sha256(&[&leaf("client-rsa")]);
+    let fingerprint = sekisho_pki::fingerprint::sha256(&[&leaf("client-rsa")]);
     let service = ServiceConfig { name: "batch".into(), fingerprint, rights: vec!["read".to_owned()] };
     let mut keys = gateway_keys(JwksSource::Url(gateway.admin_url("/.well-known/jwks.json")));
     (keys.issuer, keys.audience) = ("gw".to_owned(), HOST.to_owned());

@@ -9,9 +9,9 @@ use sekisho::issuer::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
 };
-use sekisho::pki::fingerprint::sha256;
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -17,8 +17,8 @@ use sekisho::issuer::store::{
     Ask, CompletedRow, Contact, ContractRow, CredentialOwner, CredentialRow, Everyone, Store, UserRow, Write, change,
     init, open,
 };
-use sekisho::pki::fingerprint::sha256;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;

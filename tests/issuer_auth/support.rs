@@ -14,7 +14,7 @@ use sekisho::config::issuer::ApiTls;
 use sekisho::config::{Place, Placed};
 use sekisho::issuer::lifecycle::{ContractId, UserId, UserKey};
 use sekisho::issuer::listen::{ConnectionLimits, Listener, Peer, Proof, serve, server_config};
-use sekisho::pki::fingerprint::sha256;
+use sekisho_pki::fingerprint::sha256;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};

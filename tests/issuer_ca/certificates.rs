@@ -4,8 +4,8 @@ use sekisho::issuer::ca::hierarchy::{self, HierarchyError};
 use sekisho::issuer::ca::p12::{DeliveredKey, UserKey};
 use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{Authority, AuthorityError, FileKey, KeyKind, PublicationPoints, serial};
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::signature::verify_certificate;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::signature::verify_certificate;
 
 #[test]
 fn a_users_certificate_says_what_the_profile_wants_and_openssl_verifies_it() {

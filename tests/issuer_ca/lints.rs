@@ -9,7 +9,7 @@ use sekisho::issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signe
 use sekisho::issuer::ca::p12::DeliveredKey;
 use sekisho::issuer::ca::serial;
 use sekisho::issuer::ca::validity::{Rounding, Validity};
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::path::Path;
 
 struct Revocation;

@@ -4,9 +4,9 @@ use sekisho::issuer::ca::crl::{
     Revoked,
 };
 use sekisho::issuer::ca::serial;
-use sekisho::pki::crl::{CertificateList, RevocationReason, Scope, SignatureError};
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::crl::{CertificateList, RevocationReason, Scope, SignatureError};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::BTreeSet;
 
 const HOUR: i64 = 3_600;

@@ -9,8 +9,8 @@ use sekisho::issuer::ca::ocsp::{
 use sekisho::issuer::ca::p12::DeliveredKey;
 use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{FileKey, KeyKind};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::serial::SerialNumber;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::Path;

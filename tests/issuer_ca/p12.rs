@@ -149,7 +149,7 @@ fn what_was_imported_authenticates_in_a_tls_handshake() {
 fn a_file_is_not_made_of_what_does_not_belong_together() {
     let hierarchy = Hierarchy::new(points(1, false));
     let (certificate, _) = hierarchy.user(USER, DeliveredKey::EcdsaP256);
-    let make = |name: &str, password: &str, certificate: Option<&sekisho::pki::certificate::Certificate>| {
+    let make = |name: &str, password: &str, certificate: Option<&sekisho_pki::certificate::Certificate>| {
         let (own, key) = hierarchy.user(USER, DeliveredKey::EcdsaP256);
         key.into_p12(certificate.unwrap_or(&own), &[], Dialect::Aes256Sha256, name, password).map(|_| ())
     };

@@ -1,7 +1,7 @@
 use crate::support::{name, succeeds};
 use sekisho::issuer::ca::public_key::WeakKey;
 use sekisho::issuer::ca::request::{MAX_REQUEST_BYTES, ProvenRequest, RequestError};
-use sekisho::pki::signature::SignatureError;
+use sekisho_pki::signature::SignatureError;
 use std::path::Path;
 
 /// A request made by OpenSSL.

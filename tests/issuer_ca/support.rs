@@ -8,8 +8,8 @@ use sekisho::issuer::ca::name::{AttributeType, Name};
 use sekisho::issuer::ca::p12::{DeliveredKey, UserKey};
 use sekisho::issuer::ca::validity::{Rounding, Validity};
 use sekisho::issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, download, serial};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::time::Timestamp;
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -163,8 +163,8 @@ fn every_list_of_an_announced_number_or_a_greater_one_has_what_it_is_announced_t
             let (number, to) = (list["number"].as_str().unwrap().parse::<u64>().unwrap(), list["to"].as_u64().unwrap());
             for node in [&one, &other] {
                 let (_, der) = node.public_get("/crl/hkg/0.crl");
-                let published = sekisho::pki::crl::CertificateList::parse(&der).unwrap();
-                if published.header().number.is_none_or(|of| of < sekisho::pki::crl::CrlNumber::from(number)) {
+                let published = sekisho_pki::crl::CertificateList::parse(&der).unwrap();
+                if published.header().number.is_none_or(|of| of < sekisho_pki::crl::CrlNumber::from(number)) {
                     continue;
                 }
                 // Each act is one revocation, and there are no others: so many entries at least.

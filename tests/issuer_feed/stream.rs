@@ -153,7 +153,7 @@ fn without_a_number_a_stream_begins_where_the_published_list_leaves_off() {
     assert!(issuer.list("hkg").iter().any(|(serial, _)| *serial == held.serial()));
     let issuer_key = list["issuer"].as_str().unwrap();
     let pem = std::fs::read(issuer.plan.path("ca/hkg/issuing.pem")).unwrap();
-    let authority = sekisho::pki::certificate::Certificate::parse(&sekisho::pki::pem::certificates(&pem).unwrap()[0]);
+    let authority = sekisho_pki::certificate::Certificate::parse(&sekisho_pki::pem::certificates(&pem).unwrap()[0]);
     let key: String =
         authority.unwrap().authority_key().as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
     assert_eq!(issuer_key, key);

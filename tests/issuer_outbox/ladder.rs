@@ -65,7 +65,7 @@ async fn a_whole_page_of_users_with_one_expiry_is_not_the_end() {
     let row = |number: u32| {
         let id = format!("u{number:04}");
         let octets = number.to_be_bytes();
-        let serial = sekisho::pki::serial::SerialNumber::from_der_content(&[&[1], &octets[..]].concat()).unwrap();
+        let serial = sekisho_pki::serial::SerialNumber::from_der_content(&[&[1], &octets[..]].concat()).unwrap();
         let Certificate::Held(held) = held(1, end) else { unreachable!() };
         let certificate = Certificate::Held(sekisho::issuer::lifecycle::Held { serial, ..held });
         let user = User { certificate, ..User::new(crate::support::key(&id), RoleName("master".into())) };

@@ -14,8 +14,8 @@ use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{
     self, Ask, Contact, ContractRow, Everyone, Language, NewNotice, NoticeAbout, NoticeRow, Store, UserRow, Write,
 };
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

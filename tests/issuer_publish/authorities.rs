@@ -128,7 +128,7 @@ fn a_chain_must_verify_up_to_a_root() {
     let (folder, config) = right();
     let chain = folder.path().join("chain.pem");
     let (other, own) = (Hierarchy::new("Issuing"), &FILES.0);
-    let write = |certificates: &[&sekisho::pki::certificate::Certificate]| {
+    let write = |certificates: &[&sekisho_pki::certificate::Certificate]| {
         let text: String = certificates.iter().map(|one| download::pem("CERTIFICATE", one.der())).collect();
         std::fs::write(&chain, text).unwrap();
     };

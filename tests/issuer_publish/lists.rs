@@ -4,7 +4,7 @@ use crate::support::{Entries, REVOKED, World, change_of, entries, number, random
 use sekisho::clock;
 use sekisho::config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho::issuer::store::Status;
-use sekisho::pki::crl::{CertificateList, RevocationReason};
+use sekisho_pki::crl::{CertificateList, RevocationReason};
 use sekisho::trust::{self, Question, RevocationStatus, TrustSnapshot};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;

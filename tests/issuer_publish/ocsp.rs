@@ -4,9 +4,9 @@ use crate::support::{Hierarchy, REVOKED, Response, Running, World, write_pem};
 use base64::Engine as _;
 use sekisho::issuer::ca::ocsp::{MAX_CERTIFICATES, ResponseError};
 use sekisho::issuer::store::Status;
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::ocsp::{CertificateStatus, IssuerId, NONCE_OCTETS, NonceEcho, Question};
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::ocsp::{CertificateStatus, IssuerId, NONCE_OCTETS, NonceEcho, Question};
 
 /// What OpenSSL says of a certificate, asking by POST.
 fn asked(world: &World, running: &Running, certificate: &Certificate) -> String {
@@ -308,7 +308,7 @@ async fn the_gateway_s_question_is_answered_and_the_answer_believed_at_every_ste
             world.published(&running).await;
         }
         let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
-        let answer = sekisho::pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
+        let answer = sekisho_pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
         assert_eq!(answer.nonce, NonceEcho::Echoed);
         match (answer.status, expected) {
             (CertificateStatus::Good, None) => {}
@@ -319,7 +319,7 @@ async fn the_gateway_s_question_is_answered_and_the_answer_believed_at_every_ste
     let unknown = crate::support::random();
     let question = Question { serial: &unknown, ..question };
     let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
-    let answer = sekisho::pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
+    let answer = sekisho_pki::ocsp::verify(&response.body, &question, issuing, sekisho::clock::now()).unwrap();
     assert_eq!(answer.status, CertificateStatus::Unknown);
     running.stop().await;
 }

@@ -3,8 +3,8 @@
 use crate::support::{Entries, PATIENCE, REVOKED, World, change_of, entries, number, random, until};
 use sekisho::issuer::publish::{StartError, Stopped};
 use sekisho::issuer::store::Status;
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::serial::SerialNumber;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
 use std::num::NonZeroU16;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,10 +20,10 @@ use sekisho::issuer::publish::{self, Publisher, StartError};
 use sekisho::issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Status, StatusChange, Store, UserRow, Write, change,
 };
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::crl::{CertificateList, RevocationReason};
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::{CertificateList, RevocationReason};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;

@@ -10,7 +10,7 @@ use sekisho::issuer::store::{
     Ask, Contact, CredentialOwner, CredentialRow, Everyone, Fresh, IdempotencyKey, IdempotencyRow, Language, Store,
     StoreError, UserRow, Write, change,
 };
-use sekisho::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 

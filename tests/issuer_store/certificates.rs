@@ -6,8 +6,8 @@ use sekisho::issuer::profile::NoticeEvent;
 use sekisho::issuer::store::{
     Ask, CompletedRow, Contact, Fresh, ListNumberRow, NewNotice, NoticeAbout, Status, StatusChange, StoreError, Write,
 };
-use sekisho::pki::crl::RevocationReason;
-use sekisho::pki::fingerprint::sha256;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::fingerprint::sha256;
 use std::sync::Arc;
 
 on_both!(

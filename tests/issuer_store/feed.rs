@@ -4,7 +4,7 @@ use crate::support::*;
 use sekisho::issuer::store::{
     GatewayNote, GatewayRow, Settled, SettledList, Status, StatusChange, Store, Write, change_numbered,
 };
-use sekisho::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use crate::support::*;
 use sekisho::issuer::audit::Broken;
 use sekisho::issuer::store::{OpenError, Status, StatusChange, Write, change, init, open, open_to_read, plans};
-use sekisho::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;

@@ -13,8 +13,8 @@ use sekisho::issuer::store::{
     Ask, CertificateRow, Contact, ContractRow, Everyone, Found, Language, OpenError, Store, StoreError, UserRow, Write,
     change, init, open,
 };
-use sekisho::pki::serial::SerialNumber;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 pub const NOW: Timestamp = Timestamp::from_unix(1_795_311_060);

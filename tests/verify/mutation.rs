@@ -1,11 +1,11 @@
 //! Whatever a client sends: no panic, and nothing but the original is accepted.
 
-use crate::pki::{CN, NOW, World};
+use sekisho_pki::{CN, NOW, World};
 use proptest::prelude::*;
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::{SitePolicy, verify};
-use sekisho::pki::certificate::Certificate;
-use sekisho::pki::name::DistinguishedName;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::name::DistinguishedName;
 use sekisho::trust::TrustSnapshot;
 use std::sync::{Arc, LazyLock};
 

@@ -8,7 +8,7 @@ use rcgen::{
 use rustls::pki_types::CertificateDer;
 use sekisho::config::{self, Config};
 use sekisho::gateway::verify::{Reason, Refusal, SitePolicy, VerifiedClient, verify};
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use sekisho::trust::{self, TrustSnapshot};
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! The oracle knows nothing of the verifier. It holds every key, finds by trying which one signed a certificate, and
 //! looks each certificate up at the CA of that key.
 
-use crate::pki::{CN, Ca, NOW, ca_params, leaf_params};
+use sekisho_pki::{CN, Ca, NOW, ca_params, leaf_params};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use proptest::prelude::*;
 use rcgen::{CustomExtension, Issuer, KeyPair, SerialNumber};
@@ -12,7 +12,7 @@ use rustls::pki_types::CertificateDer;
 use sekisho::config::{AnchorExpiry, ContractRange};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, VerifiedClient, recheck_links, verify};
-use sekisho::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use sekisho::trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use std::sync::{Arc, LazyLock};
 

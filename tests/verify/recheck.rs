@@ -1,8 +1,8 @@
 //! Deciding again: on the next request, after a reload, before a session is resumed.
 
-use crate::pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused};
+use sekisho_pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused};
 use sekisho::gateway::verify::{Reason, recheck, recheck_links, verify};
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 #[test]
 fn a_client_is_rechecked_by_the_snapshot_of_now() {

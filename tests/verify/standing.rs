@@ -1,8 +1,8 @@
 //! Validity and revocation, of every certificate of the path.
 
-use crate::pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
+use sekisho_pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
 use sekisho::gateway::verify::Reason;
-use sekisho::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 #[test]
 fn an_expired_leaf_is_refused_from_the_second_after_not_after() {

@@ -1,6 +1,6 @@
 //! Weak keys and signatures, made with OpenSSL since the library that makes the other tests' certificates will not.
 
-use crate::pki::{Ca, NOW, PATTERN, World, assert_refused, below, pem};
+use sekisho_pki::{Ca, NOW, PATTERN, World, assert_refused, below, pem};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sekisho::gateway::verify::Reason;
@@ -31,7 +31,7 @@ fn openssl(folder: &Path, arguments: &[&str]) {
 
 /// OpenSSL dates from its own clock, so the decision is made at that time.
 fn decide(world: &World, leaf: &CertificateDer<'static>, reason: Reason, evidence: &str) {
-    let now = sekisho::pki::certificate::Certificate::parse(leaf).unwrap().not_before();
+    let now = sekisho_pki::certificate::Certificate::parse(leaf).unwrap().not_before();
     assert!(now >= NOW, "the machine's clock is right");
     assert_refused(world.verify_at(&[leaf], now), reason, evidence);
 }
@@ -83,7 +83,7 @@ fn strong_keys_of_every_kind_are_accepted() {
     ];
     for kind in kinds {
         let leaf = issued(&issuing, kind, "-sha256");
-        let now = sekisho::pki::certificate::Certificate::parse(&leaf).unwrap().not_before();
+        let now = sekisho_pki::certificate::Certificate::parse(&leaf).unwrap().not_before();
         world.verify_at(&[&leaf], now).unwrap_or_else(|refusal| panic!("{kind:?}: {refusal}"));
     }
 }

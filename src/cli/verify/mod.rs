@@ -6,7 +6,7 @@ mod report;
 use crate::cli::say::say;
 use crate::clock;
 use crate::gateway::verify::verify_traced;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use ground::Ground;
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 
 use super::ground::Ground;
 use crate::gateway::verify::{Outcome, Refusal, Step, VerifiedClient};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

@@ -70,9 +70,9 @@ pub(in crate::demo) fn write(
 
 /// SHA-256 of the first certificate in a PEM file, in hex, as a `[[service]]` has it.
 pub(in crate::demo) fn fingerprint(pem: &Path) -> Result<String, Box<dyn std::error::Error>> {
-    let certificates = crate::pki::pem::certificates(&std::fs::read(pem)?).map_err(|error| error.message)?;
+    let certificates = sekisho_pki::pem::certificates(&std::fs::read(pem)?).map_err(|error| error.message)?;
     let first = certificates.first().ok_or("no certificate")?;
-    Ok(crate::pki::fingerprint::sha256(&[first]).iter().map(|octet| format!("{octet:02x}")).collect())
+    Ok(sekisho_pki::fingerprint::sha256(&[first]).iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
 fn render(site: &str, node: &Node<'_>, fingerprint: &str) -> String {

@@ -3,7 +3,7 @@
 use super::lives::Life;
 use super::{Past, SERVER, before};
 use crate::demo::pki::{ClientRequest, DAY, PkiDir};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};

@@ -16,7 +16,7 @@ use super::configuration::IssuerPart;
 use super::pki::PkiDir;
 use super::process::{Output, ServerProcess, StartError};
 use crate::clock;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use api::Api;
 use files::Files;
 use lives::LIVES;

@@ -1,6 +1,6 @@
 //! A user's token: time-based one-time passwords (RFC 6238), SHA-1, six digits, 30 seconds.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use aws_lc_rs::hmac;
 
 /// The seed of every demo user, in base32 and as octets.

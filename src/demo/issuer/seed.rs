@@ -4,7 +4,7 @@ use super::api::{Answer, Api};
 use super::files::{Acquired, Files, succeeded};
 use super::lives::{FIRST_FACTOR, Key, Life, Opens, STEP_UP, Token};
 use super::one_time_password;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;

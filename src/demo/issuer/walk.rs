@@ -6,7 +6,7 @@ use super::lives::{Life, Opens, Revoker, STEP_UP};
 use super::seed;
 use crate::clock;
 use crate::demo::process::poll;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::files::{self, PkiError, Secrecy};
 use super::templates::{self, KeyKind};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use rcgen::{CertificateParams, CertificateRevocationListParams, Issuer, KeyPair, RevokedCertParams};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;

@@ -1,7 +1,7 @@
 //! Files of the development PKI: written whole or not at all, keys for their owner only.
 
 use super::P12_PASSWORD;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use base64::Engine as _;
 use p12_keystore::{KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rustls::pki_types::CertificateDer;

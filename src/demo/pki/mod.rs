@@ -12,8 +12,8 @@ pub use authority::Authority;
 pub use files::PkiError;
 pub use templates::{CLIENTS, ClientProfile, ClientRequest, DAY, KeyKind, Signer};
 
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 

@@ -2,8 +2,8 @@
 
 use super::PkiError;
 use super::authority::{serial_number, time};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::gateway::{Gateway, publish};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::feed::{FeedFull, FeedView, Following, Message, Step};
 use std::sync::Arc;
 use std::time::Instant;

@@ -2,10 +2,10 @@
 
 use crate::config::{self, Config, ConfigError, Followed, Placed, RevocationSource};
 use crate::gateway::site::{read, read_secret, unusable};
-use crate::pki::es256::PublicKey;
-use crate::pki::fingerprint::sha256;
-use crate::pki::pem;
-use crate::pki::time::Timestamp;
+use sekisho_pki::es256::PublicKey;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use crate::trust::feed::Rules;
 use reqwest::Client;

@@ -4,7 +4,7 @@ use super::apply::{Applied, ApplyError, apply};
 use super::source::Source;
 use crate::clock;
 use crate::gateway::Gateway;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::telemetry::outbound::describe;
 use crate::trust::feed::{
     Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening,

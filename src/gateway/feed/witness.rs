@@ -1,7 +1,7 @@
 //! Heads of the issuer's audit log, kept by gateways: who rewrites the log, or cuts it, cannot rewrite these.
 
 use super::apply::Applied;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;

@@ -4,7 +4,7 @@ use super::encode;
 use crate::config::HeaderNames;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::MaxSizeReached;
 use http::{HeaderMap, HeaderName, HeaderValue};

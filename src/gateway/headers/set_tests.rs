@@ -1,7 +1,7 @@
 use super::*;
 use crate::gateway::headers::{Forwarding, StripSet, strip};
 use crate::gateway::identity::Identity;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_311_060);
 const DAY: i64 = 86_400;

@@ -1,6 +1,6 @@
 //! Metrics of the issuer's feed.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use crate::trust::feed::Following;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};

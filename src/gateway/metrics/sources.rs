@@ -1,7 +1,7 @@
 //! Metrics of the sources of revocation: each list by the CA it is for and the URL or file that it comes from.
 
 use crate::gateway::sources::Sources;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 /// Of every source; one that is gone is not shown any more.

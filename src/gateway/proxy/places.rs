@@ -2,7 +2,7 @@
 
 use crate::config::Limits;
 use crate::gateway::limits::counted_address;
-use crate::pki::fingerprint::Fingerprint;
+use sekisho_pki::fingerprint::Fingerprint;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::IpAddr;

@@ -2,7 +2,7 @@
 
 use super::texts::{self, Labels};
 use super::{JST_SECONDS, Language, Particulars, Problem, portal};
-use crate::pki::fingerprint::sha256;
+use sekisho_pki::fingerprint::sha256;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::HeaderValue;
 use std::sync::LazyLock;
@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn every_slot_of_the_template_has_a_value() {
         let reference = crate::gateway::request_id::RequestId::from_octets([0; 10]);
-        let now = crate::pki::time::Timestamp::from_unix(0);
+        let now = sekisho_pki::time::Timestamp::from_unix(0);
         let text = || crate::config::Text { ja: "銀行".to_owned(), en: "Bank".to_owned() };
         let contact = crate::config::Contact { name: text(), hours: Some(text()), ..Default::default() };
         let particulars = Particulars {

@@ -12,7 +12,7 @@ pub use preference::{Format, Language, Preference};
 use super::request_id::RequestId;
 use super::verify::Reason;
 use crate::config::{Advice, Contact};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, VARY,

@@ -139,7 +139,7 @@ fn the_policy_admits_the_pages_own_style_and_no_other() {
     let (page, body) = rendered(Problem::NotFound, Language::English, Format::Html, None);
     let style = body.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
     use base64::prelude::{BASE64_STANDARD, Engine as _};
-    let hash = BASE64_STANDARD.encode(crate::pki::fingerprint::sha256(&[style.as_bytes()]));
+    let hash = BASE64_STANDARD.encode(sekisho_pki::fingerprint::sha256(&[style.as_bytes()]));
     let policy = header(&page, "content-security-policy").unwrap();
     assert!(policy.contains(&format!("style-src 'sha256-{hash}';")), "{policy}");
     assert!(!policy.contains("unsafe"));

@@ -7,7 +7,7 @@ pub(super) use balance::Key;
 
 use super::site::{certificates, certified_key, private_key, unusable};
 use crate::config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
-use crate::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use balance::{Balancer, Candidate};
 use futures_util::FutureExt as _;
 use pingora_core::connectors::ConnectorOptions;

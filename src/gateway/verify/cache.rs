@@ -5,8 +5,8 @@
 
 use super::policy::SitePolicy;
 use super::types::VerifiedChain;
-use crate::pki::fingerprint::sha256;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use crate::trust::TrustSnapshot;
 use moka::Expiry;
 use moka::sync::Cache;

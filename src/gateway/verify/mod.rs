@@ -23,8 +23,8 @@ pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
 pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, VerifiedChain, VerifiedClient};
 
-use crate::pki::certificate::Certificate;
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::time::Timestamp;
 use crate::trust::{Authority, Need, TrustSnapshot};
 use path::{CandidatePath, Candidates};
 use rustls::pki_types::CertificateDer;

@@ -5,7 +5,7 @@
 
 use super::policy::SitePolicy;
 use super::types::{Reason, Refusal};
-use crate::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use crate::trust::{Authority, Role, TrustSnapshot};
 use std::cmp::Reverse;
 

@@ -5,7 +5,7 @@ use super::types::{Reason, Refusal};
 use super::{rules, usage};
 use crate::config::{self, ConfigError, ContractRange};
 use crate::gateway::identity::{self, Identity, IdentityRule};
-use crate::pki::fingerprint::{AuthorityKey, sha256};
+use sekisho_pki::fingerprint::{AuthorityKey, sha256};
 use crate::trust::{Authority, Role, TrustSnapshot};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,8 +2,8 @@
 
 use super::path::CandidatePath;
 use super::types::{Reason, Refusal};
-use crate::pki::certificate::{Certificate, PublicKeyKind, Version};
-use crate::pki::form;
+use sekisho_pki::certificate::{Certificate, PublicKeyKind, Version};
+use sekisho_pki::form;
 use crate::trust::Authority;
 
 /// Sizes of RSA keys: below, factoring is in reach; above, one verification costs a peer nothing and us much.

@@ -2,9 +2,9 @@
 
 use super::path::{CandidatePath, Issuer, known_issuer};
 use super::types::{Reason, Refusal};
-use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
-use crate::pki::signature::{SignatureError, verify_certificate};
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
+use sekisho_pki::signature::{SignatureError, verify_certificate};
 use crate::trust::{Authority, TrustSnapshot};
 
 /// Signatures that one chain may cost. A normal one costs one: the leaf's, since those of configured CAs were verified when

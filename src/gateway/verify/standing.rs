@@ -2,9 +2,9 @@
 
 use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
 use crate::config::AnchorExpiry;
-use crate::pki::crl::RevocationReason;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::time::Timestamp;
 use crate::trust::blocks::{Block, Holder};
 use crate::trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 
 use super::signed::VerifiedPath;
 use super::types::{Reason, Refusal};
-use crate::pki::certificate::{Certificate, Version};
-use crate::pki::name_constraints::{self, Comparisons};
-use crate::pki::policies;
+use sekisho_pki::certificate::{Certificate, Version};
+use sekisho_pki::name_constraints::{self, Comparisons};
+use sekisho_pki::policies;
 use crate::trust::Authority;
 
 /// Checks the usage extensions of a path whose signatures hold.

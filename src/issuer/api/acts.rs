@@ -8,7 +8,7 @@ use super::idempotency::{KeyOptional, KeyRequired};
 use super::problem::Problem;
 use super::text::AcquisitionText;
 use crate::issuer::service::Act;
-use crate::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 use axum::extract::State;
 use std::sync::Arc;
 

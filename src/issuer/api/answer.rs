@@ -7,7 +7,7 @@ use crate::issuer::lifecycle::{ContractOneTimePassword, Feature, Lock, LockedBy,
 use crate::issuer::profile::{Label, Profile, SecretDelivery, ShownState};
 use crate::issuer::service::Done;
 use crate::issuer::store::{Contact, ContractRow, Language, UserRow};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine as _};

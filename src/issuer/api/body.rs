@@ -10,7 +10,7 @@ use crate::issuer::lifecycle::{ContractOneTimePassword, StaffChannel, StaffId, S
 use crate::issuer::profile::Factor;
 use crate::issuer::service::{By, KeyRequest};
 use crate::issuer::store::{Contact, Language};
-use crate::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 use serde::Deserialize;
 use std::borrow::Cow;
 use std::sync::Arc;

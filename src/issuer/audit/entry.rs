@@ -2,8 +2,8 @@
 
 use crate::issuer::lifecycle::{ActorName, AuditEvent, Outcome, Target};
 use crate::issuer::profile::{Channel, Label};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// One act, done or refused.

@@ -4,8 +4,8 @@ use super::*;
 use crate::issuer::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use crate::issuer::profile::{Channel, Label};
 use crate::issuer::secret::ServiceSecret;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use proptest::prelude::*;
 use std::sync::Arc;
 

@@ -11,8 +11,8 @@
 use super::entry::{Entry, Result as ActResult};
 use crate::issuer::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use crate::issuer::profile::{Channel, Label};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;

@@ -7,7 +7,7 @@ use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{CredentialOwner, CredentialRow, Fresh, Store};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use async_trait::async_trait;
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Who speaks to the service.
 
 use crate::issuer::lifecycle::UserKey;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// Who speaks to the service, after it was checked.

@@ -6,7 +6,7 @@ use super::outbound;
 use crate::config::{ConfigError, Place, Placed};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::process::secret_file;
 use crate::telemetry::outbound::describe;
 use async_trait::async_trait;

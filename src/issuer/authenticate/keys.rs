@@ -4,7 +4,7 @@ use super::key_set::{KeySet, KeySetError, MOST_OCTETS, PublicKey};
 use super::outbound;
 use crate::config::issuer::{GatewayKeys, JwksSource};
 use crate::config::{ConfigError, Place};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::telemetry::outbound::describe;
 use arc_swap::ArcSwapOption;
 use reqwest::header::ACCEPT;

@@ -1,7 +1,7 @@
 //! One-time passwords by time: TOTP (RFC 6238) with HMAC-SHA-1, six digits and thirty seconds, which every authenticator
 //! app and token has.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use totp_rs::{Algorithm, Builder, Secret};
 use zeroize::Zeroizing;
 

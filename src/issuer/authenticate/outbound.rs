@@ -1,7 +1,7 @@
 //! The HTTP client with which the service asks others: for the gateway's keys, and about credentials.
 
 use crate::config::{ConfigError, Place, Placed};
-use crate::pki::pem;
+use sekisho_pki::pem;
 use crate::telemetry::outbound::describe;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};

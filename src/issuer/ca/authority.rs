@@ -3,8 +3,8 @@
 use super::crl::DistributionPoints;
 use super::der::build;
 use super::key::{SigningError, SigningKey};
-use crate::pki::certificate::Certificate;
-use crate::pki::der::tag;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::der::tag;
 use std::fmt;
 use std::str::FromStr;
 

@@ -8,10 +8,10 @@ use super::name::Name;
 use super::oid;
 use super::public_key::{SubjectKey, WeakKey};
 use super::validity::Validity;
-use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::{AuthorityKey, sha256};
-use crate::pki::serial::SerialNumber;
-use crate::pki::signature::verify_certificate;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::fingerprint::{AuthorityKey, sha256};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::signature::verify_certificate;
 use std::fmt;
 
 /// What a certificate is for.

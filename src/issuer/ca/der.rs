@@ -1,8 +1,8 @@
 //! A writer of DER (X.690): the counterpart of the reader in `pki`.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
-pub(super) use crate::pki::der::{DerError, Reader, boolean, tag};
+pub(super) use sekisho_pki::der::{DerError, Reader, boolean, tag};
 
 /// Tags that only writing needs.
 pub(super) mod more {

@@ -2,9 +2,9 @@
 
 use super::crl::SignedList;
 use super::ocsp::{Answer, ResponseError};
-use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::sha256;
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use base64::Engine as _;
 use std::fmt;
 use std::fmt::Write as _;

@@ -7,8 +7,8 @@ use super::name::Name;
 use super::public_key::SubjectKey;
 use super::serial;
 use super::validity::{Rounding, Validity};
-use crate::pki::certificate::Certificate;
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 
 /// What an authority is to be.

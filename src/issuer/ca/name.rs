@@ -207,7 +207,7 @@ impl std::error::Error for NameError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::name::DistinguishedName;
+    use sekisho_pki::name::DistinguishedName;
 
     fn name(attributes: &[(AttributeType, &str)]) -> Result<Name, NameError> {
         Name::new(attributes.iter().map(|(kind, text)| (*kind, (*text).to_owned())).collect())

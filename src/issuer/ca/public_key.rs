@@ -3,7 +3,7 @@
 use super::der::{DerError, Reader, tag};
 use super::oid;
 use super::rsa_modulus;
-use crate::pki::fingerprint::sha256;
+use sekisho_pki::fingerprint::sha256;
 use std::fmt;
 
 /// Shortest RSA modulus: 112 bits of strength (NIST SP 800-57).
@@ -191,7 +191,7 @@ fn is_of_small_order(key: &[u8]) -> bool {
     ];
     let mut y = key.to_vec();
     y.last_mut().into_iter().for_each(|last| *last &= 0x7f);
-    let y: String = crate::pki::hex::digits(&y).collect();
+    let y: String = sekisho_pki::hex::digits(&y).collect();
     SMALL.contains(&y.as_str())
 }
 

@@ -3,8 +3,8 @@
 use super::der::{DerError, Reader, tag};
 use super::name::Name;
 use super::public_key::{SubjectKey, WeakKey};
-use crate::pki::name::{AttributeValue, DistinguishedName, StringType};
-use crate::pki::signature::{SignatureError, verify_message};
+use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType};
+use sekisho_pki::signature::{SignatureError, verify_message};
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::fmt;

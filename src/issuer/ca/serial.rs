@@ -1,7 +1,7 @@
 //! Serial numbers: 128 random bits, so that none can be foretold and none comes twice (RFC 5280 section 4.1.2.2).
 
 use super::key::SigningError;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 
 /// Octets of randomness.
 const RANDOM_OCTETS: usize = 16;

@@ -1,6 +1,6 @@
 //! Validity periods (RFC 5280 section 4.1.2.5): one year, ended to the second or with the day.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;

@@ -2,7 +2,7 @@
 
 use super::{Contradiction, Contradictions, PAGE, history, readable};
 use crate::issuer::store::{CertificateRow, Store, StoreError};
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 
 /// Looks for every certificate's record.
 pub(super) async fn account(store: &dyn Store, found: &mut Contradictions) -> Result<(), StoreError> {

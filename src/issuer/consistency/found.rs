@@ -1,6 +1,6 @@
 //! What was found.
 
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::fmt;
 use std::sync::Arc;
 

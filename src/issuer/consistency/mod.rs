@@ -19,8 +19,8 @@ pub use found::{Contradiction, Contradictions};
 pub use records::of_record;
 
 use super::store::{Status, Store, StoreError};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 /// Rows and records read at a time: of records some 300 KiB, of certificates less than twice that.
 const PAGE: u32 = 500;

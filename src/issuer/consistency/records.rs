@@ -4,8 +4,8 @@ use super::{Contradiction, Contradictions, is_revoked, readable, status};
 use crate::issuer::audit::{ActResult, Record};
 use crate::issuer::lifecycle::{Certificate, Target, UserKey};
 use crate::issuer::store::{Ask, Store, StoreError};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// Acts after which the certificate on their record is revoked: of these the serial is that of what was revoked first.

@@ -4,7 +4,7 @@ use super::{Contradiction, Contradictions, PAGE, history, readable};
 use crate::issuer::audit::Record;
 use crate::issuer::reconcile::no_contract;
 use crate::issuer::store::{Status, StatusRow, Store, StoreError};
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 

@@ -4,8 +4,8 @@ use super::{Contradiction, Contradictions, PAGE, history, readable, status};
 use crate::issuer::audit::Record;
 use crate::issuer::lifecycle::{Certificate, ContractId, Held, Standing, User, UserId};
 use crate::issuer::store::{Ask, Status, Store, StoreError};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

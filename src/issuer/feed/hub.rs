@@ -8,7 +8,7 @@ use crate::issuer::audit::Head;
 use crate::issuer::metrics::FeedMetrics;
 use crate::issuer::publish::CoveredList;
 use crate::issuer::store::{Place, StatusRow, Store, StoreError};
-use crate::pki::fingerprint::AuthorityKey;
+use sekisho_pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,7 +1,7 @@
 //! The key that signs messages: ES256 (RFC 7518 section 3.4) in a compact JWS (RFC 7515 section 7.1).
 
-use crate::pki::fingerprint::sha256;
-use crate::pki::pem;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::pem;
 use crate::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};

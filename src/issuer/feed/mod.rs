@@ -35,7 +35,7 @@ use super::metrics::FeedMetrics;
 use super::publish::CoveredList;
 use super::store::{Place, Signals, Store, StoreError};
 use crate::config::issuer::FeedConfig;
-use crate::pki::fingerprint::AuthorityKey;
+use sekisho_pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
 use gateways::Gateways;
 use hub::{Following, Hub};

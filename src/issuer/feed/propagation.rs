@@ -3,7 +3,7 @@
 use super::gateways::follows;
 use super::{Feed, INSTANCE};
 use crate::issuer::store::{GatewayRow, StoreError};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use tokio::time::Instant;
 

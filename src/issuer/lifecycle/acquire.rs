@@ -6,9 +6,9 @@ use super::state::{Certificate, Held, Intent, Lock, LockedBy, Next, Situation, S
 use super::tries::Counter;
 use super::{offer, withdraw};
 use crate::issuer::profile::{NoticeEvent, Profile, Rounding, TemplateValues};
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 /// Seconds in a day.
 const DAY: i64 = 86_400;

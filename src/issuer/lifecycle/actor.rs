@@ -3,8 +3,8 @@
 use super::identifiers::UserKey;
 use super::state::{ActorName, User};
 use crate::issuer::profile::{ActorRole, Channel, Factor};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 

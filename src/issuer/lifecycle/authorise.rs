@@ -7,7 +7,7 @@ use super::decision::Reason;
 use super::offer;
 use super::state::{Contract, ContractOneTimePassword, Feature, Lock, LockedBy, Next, Situation, Standing, User};
 use crate::issuer::profile::{Cell, Factor, OneTimePasswordRule, Permit, Profile, Whose};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 /// The permit under which the command may be done; `None` for the service's own commands.
 ///

@@ -2,9 +2,9 @@
 
 use super::identifiers::UserId;
 use crate::issuer::profile::{Operation, RoleName};
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::fmt;
 use std::sync::Arc;

@@ -6,9 +6,9 @@ use super::identifiers::UserKey;
 use super::state::{ActorName, Contract, Intent, Situation, User};
 use super::tries::Counter;
 use crate::issuer::profile::{Channel, Factor, Label, NoticeEvent, Permit, SecretDelivery};
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 

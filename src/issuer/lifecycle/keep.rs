@@ -9,7 +9,7 @@ use super::state::{Feature, Lock, LockedBy, Names, Situation, Standing, User};
 use super::tries::Counter;
 use super::withdraw;
 use crate::issuer::profile::{FeatureOff, Opens, Profile, RoleName};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 /// Registers a user 利用者登録; where the profile has offers the first one comes with it.
 pub(super) fn register(

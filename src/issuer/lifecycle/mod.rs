@@ -53,7 +53,7 @@ pub use view::{ExpiryNotice, UserView, expiry_notice, view};
 pub use withdraw::end_with_contract;
 
 use super::profile::Profile;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use decision::Change;
 
 /// Decides a command: the table of contents of the rules.

@@ -6,8 +6,8 @@ use super::decision::{Change, Effect, Notice, Reason, Showing};
 use super::state::{Certificate, Next, Offer, Situation, User};
 use super::withdraw;
 use crate::issuer::profile::{Interrupted, NoticeEvent, OldCertificate, Opens, Profile, SecretDelivery};
-use crate::pki::crl::RevocationReason;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::time::Timestamp;
 
 /// Offers to a user for whom no certificate lives and nothing is under way.
 pub(super) fn offer(

@@ -5,9 +5,9 @@ use super::command::{RequestId, SecretDigest};
 use super::identifiers::{ContractId, UserKey};
 use super::tries::Counter;
 use crate::issuer::profile::RoleName;
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 /// What a command meets.
 #[derive(Clone, Debug, PartialEq, Eq)]

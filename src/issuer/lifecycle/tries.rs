@@ -1,7 +1,7 @@
 //! Counting wrong tries.
 
 use crate::issuer::profile::TryLimit;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 /// Wrong tries of a user, a contract or an address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use super::acquire::in_window;
 use super::state::{Certificate, Lock, Next, Standing, User};
 use crate::issuer::profile::{Profile, ShownState};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 /// One line of the list of users 利用者一覧.
 #[derive(Clone, Debug, PartialEq, Eq)]

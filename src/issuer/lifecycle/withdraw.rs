@@ -3,8 +3,8 @@
 use super::decision::{Change, Effect, Notice, Reason};
 use super::state::{Certificate, Next, Revoked, Standing, User};
 use crate::issuer::profile::{Interrupted, NoticeEvent, Profile};
-use crate::pki::crl::RevocationReason;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::time::Timestamp;
 
 /// Revokes 失効 the certificate that lives, and withdraws what is under way.
 pub(super) fn revoke(user: &User, reason: RevocationReason, now: Timestamp) -> Result<Change, Reason> {

@@ -2,7 +2,7 @@
 
 use crate::config::issuer::ApiTls;
 use crate::config::{ConfigError, Placed};
-use crate::pki::pem;
+use sekisho_pki::pem;
 use crate::process::secret_file;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;

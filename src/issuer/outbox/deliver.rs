@@ -5,7 +5,7 @@ use super::message::message;
 use crate::clock;
 use crate::issuer::profiles::Profiles;
 use crate::issuer::store::{Ask, Everyone, NoticeAbout, NoticeRow, Store, StoreError};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

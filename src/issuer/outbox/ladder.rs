@@ -5,7 +5,7 @@ use crate::issuer::lifecycle::{ContractId, expiry_notice};
 use crate::issuer::profile::Profile;
 use crate::issuer::profiles::Profiles;
 use crate::issuer::store::{self, NewNotice, NoticeAbout, Store, StoreError, UserRow, Write};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 

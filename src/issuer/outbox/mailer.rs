@@ -4,7 +4,7 @@ use super::lines::Lines;
 use super::message::{Sender, address};
 use crate::config::issuer::{MailConfig, MailTls};
 use crate::config::{ConfigError, Place, Placed};
-use crate::pki::pem;
+use sekisho_pki::pem;
 use crate::process::secret_file;
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error;

@@ -3,8 +3,8 @@
 use super::text::{Text, plain_name, text};
 use crate::issuer::profile::Label;
 use crate::issuer::store::NoticeRow;
-use crate::pki::fingerprint::sha256;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::{Address, message::Body};

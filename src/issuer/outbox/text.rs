@@ -5,7 +5,7 @@
 
 use crate::issuer::profile::{Label, NoticeEvent};
 use crate::issuer::store::{Contact, Language, NewNotice, NoticeAbout};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 /// Seconds by which JST 日本時間 is before UTC; there is no summer time.
 const JST: i64 = 9 * 3_600;
@@ -162,7 +162,7 @@ fn apart(facts: &str) -> String {
 mod tests {
     use super::*;
     use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
-    use crate::pki::serial::SerialNumber;
+    use sekisho_pki::serial::SerialNumber;
 
     const EVERY: [NoticeAbout; 8] = [
         NoticeAbout::Contact,

@@ -1,7 +1,7 @@
 //! Templates of name attributes: `{contract_id} {user_id} 1635`.
 
 use super::types::Identifiers;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::fmt::Write as _;
 
 /// Characters that X.520 allows in a CN, O or OU (ub-common-name and its like, RFC 5280 appendix A).

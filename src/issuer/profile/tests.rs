@@ -394,7 +394,7 @@ fn a_fixed_word_of_the_names_is_nobodys_id() {
 
 mod names {
     use super::*;
-    use crate::pki::time::Timestamp;
+    use sekisho_pki::time::Timestamp;
     use proptest::prelude::*;
 
     static PROFILES: std::sync::LazyLock<Vec<Profile>> =

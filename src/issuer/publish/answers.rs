@@ -7,7 +7,7 @@ use crate::issuer::ca::ocsp::{
     Answer, AnswerCache, Asked, CertificateStatus, OcspRequest, Pending, RequestError, Responder, ResponseError, Signer,
 };
 use crate::issuer::store::{Status, Store, StoreError};
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,7 +8,7 @@
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::crl::{CrlNumber, PartIndex};
 use crate::issuer::store::{Settled, SettledList};
-use crate::pki::fingerprint::AuthorityKey;
+use sekisho_pki::fingerprint::AuthorityKey;
 
 /// From which list on a part has every change up to a sequence number.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use crate::issuer::ca::crl::{
     RevocationRegister, Revoked,
 };
 use crate::issuer::store::{ListNumberRow, Status, StatusChange};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 
 /// Seconds after a certificate's end from which its status is not put on lists any more, also after a start that reads

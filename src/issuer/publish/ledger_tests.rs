@@ -3,7 +3,7 @@ use crate::issuer::ca::crl::{DistributionPoints, SignedList};
 use crate::issuer::ca::hierarchy::{self, Wanted};
 use crate::issuer::ca::name::{AttributeType, Name};
 use crate::issuer::ca::{KeyKind, PublicationPoints, serial};
-use crate::pki::crl::{CertificateList, RevocationReason, Scope};
+use sekisho_pki::crl::{CertificateList, RevocationReason, Scope};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_311_060);
 const TIMES: Times = Times { lifetime: 7_200, interval: 3_600 };
@@ -143,7 +143,7 @@ fn a_full_list_and_its_delta_have_one_number_and_one_time() {
         let delta = CertificateList::parse(&delta.der).unwrap();
         assert_eq!(
             (delta.header().kind(), &delta.header().scope),
-            (crate::pki::crl::ListKind::Delta, &Scope::Complete)
+            (sekisho_pki::crl::ListKind::Delta, &Scope::Complete)
         );
         delta.verify_signature(world.authority.certificate().subject_public_key_info()).unwrap();
     }

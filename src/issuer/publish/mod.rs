@@ -43,7 +43,7 @@ use super::ca::crl::{ListError, SignedFacts};
 use super::ca::ocsp::ResponderError;
 use super::store::{Store, StoreError};
 use crate::clock;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use answers::Answers;
 use follow::Follower;
 use shelf::Shelf;

@@ -7,10 +7,10 @@ use crate::clock;
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::crl::PartIndex;
 use crate::issuer::store::{ListNumberRow, Status, Store, StoreError};
-use crate::pki::crl::{CertificateList, ListKind, RevocationReason};
-use crate::pki::pem;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CertificateList, ListKind, RevocationReason};
+use sekisho_pki::pem;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -111,7 +111,7 @@ impl PublishedCrl {
         }
         let number = header.number.and_then(|number| number.to_string().parse().ok());
         let number = number.ok_or_else(|| malformed(&"its CRLNumber is none of ours"))?;
-        let entry = |entry: Result<crate::pki::crl::Entry, _>| {
+        let entry = |entry: Result<sekisho_pki::crl::Entry, _>| {
             entry.map(|entry| PublishedEntry { serial: entry.serial, reason: entry.reason, at: entry.revoked_at })
         };
         let entries = list.entries().map(entry).collect::<Result<_, _>>().map_err(|error| malformed(&error))?;

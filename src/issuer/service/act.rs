@@ -10,7 +10,7 @@ use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::lifecycle::{Effect, PublicReason, UserKey};
 use crate::issuer::listen::network;
 use crate::issuer::store::{Ask, Everyone, Found, IdempotencyKey, IdempotencyRow, StoreError};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// Times that a serial number is drawn anew when the store has seen it: with 128 random bits, none is ever needed.

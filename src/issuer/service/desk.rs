@@ -9,7 +9,7 @@ use crate::issuer::lifecycle::{PublicReason, UserKey};
 use crate::issuer::store::{
     ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, NewNotice, NoticeAbout, UserRow, Write,
 };
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// How it went inside the transaction.

@@ -5,7 +5,7 @@ use crate::issuer::ca::p12::{DeliveredKey, Dialect, UserKey};
 use crate::issuer::ca::public_key::SubjectKey;
 use crate::issuer::ca::request::ProvenRequest;
 use crate::issuer::profile::{KeyDelivery, P12Dialect, P12Password, Profile};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 

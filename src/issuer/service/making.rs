@@ -12,7 +12,7 @@ use crate::issuer::ca::certificate::{Purpose, Template};
 use crate::issuer::ca::validity::Validity;
 use crate::issuer::lifecycle::{self, Actor, Command, Intent, Names, PublicReason, Situation, UserKey};
 use crate::issuer::store::{Ask, CompletedRow, Found, StoreError, UserRow, Write};
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 

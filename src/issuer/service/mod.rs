@@ -31,7 +31,7 @@ use super::profile::{Channel, Profile};
 use super::profiles::Profiles;
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, ContractRow, Found, Store, StoreError, Write};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use refused::RefusedTries;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};

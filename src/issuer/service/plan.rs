@@ -18,8 +18,8 @@ use crate::issuer::lifecycle::{
 use crate::issuer::profile::{Profile, UniqueName};
 use crate::issuer::secret::ServiceSecret;
 use crate::issuer::store::{Found, Fresh, IdempotencyRow, UserRow, Write};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// A request with everything that was checked beforehand.

@@ -10,7 +10,7 @@ use crate::issuer::lifecycle::{
 };
 use crate::issuer::profile::{ActorRole, Cell, Channel, Factor, Profile, Whose};
 use crate::issuer::store::{Ask, ContractRow, Everyone, Found, UserRow, Write};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 impl Service {

@@ -7,7 +7,7 @@ use crate::issuer::authenticate::{Caller, Right, ShownCertificate};
 use crate::issuer::lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};
 use crate::issuer::profile::{ActorRole, Channel, Profile, UniqueName, Whose};
 use crate::issuer::store::{Ask, CertificateRow, ContractRow, NoticeRow, StatusRow, UserRow};
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use std::sync::Arc;
 
 /// What a caller wants to read.

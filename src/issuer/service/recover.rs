@@ -3,7 +3,7 @@
 use super::making::under_way;
 use super::{Refused, Service};
 use crate::issuer::store::Ask;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 
 /// Users looked at in one page.
 const PAGE: u32 = 500;

@@ -4,7 +4,7 @@
 
 use crate::issuer::audit::{ActResult, Entry};
 use crate::issuer::lifecycle::ContractId;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 

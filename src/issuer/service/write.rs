@@ -12,8 +12,8 @@ use crate::issuer::profile::{NoticeEvent, Profile};
 use crate::issuer::store::{
     CertificateRow, ContractRow, Found, IdempotencyRow, NewNotice, NoticeAbout, Status, StatusChange, UserRow, Write,
 };
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// What is known beside a decision.

@@ -13,8 +13,8 @@ use super::{Ask, Committed, Decide, Everyone, IdempotencyKey, StoreError, Write,
 use crate::issuer::audit::{self, Head};
 use crate::issuer::lifecycle::{ContractId, UserKey};
 use crate::issuer::secret::ServiceSecret;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};

@@ -9,7 +9,7 @@ use super::{
 use crate::issuer::audit::{self, Record};
 use crate::issuer::lifecycle::{Contract, ContractId, Counter, Intent, UserId, UserKey};
 use crate::issuer::profile::{Factor, UniqueName};
-use crate::pki::fingerprint::Fingerprint;
+use sekisho_pki::fingerprint::Fingerprint;
 
 pub(super) fn contract(row: &ContractRow) -> Vec<Value> {
     let contract = &row.contract;

@@ -1,7 +1,7 @@
 //! A place among the changes of status, and how a store that went back is told from the one that was read before.
 
 use super::{Status, StatusRow, Store, StoreError};
-use crate::pki::fingerprint::sha256;
+use sekisho_pki::fingerprint::sha256;
 use std::fmt;
 
 /// Octets of a mark: two different changes that came to one number have the same one once in 2^64.

@@ -4,7 +4,7 @@ use super::StoreError;
 use super::batch::LOCK_HEAD;
 use super::database::Database;
 use super::statement::{Kind, Statement};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::sync::LazyLock;
 
 /// How long a repeat of a request finds what the first one left: a day, and an hour for clocks that differ.

@@ -2,9 +2,9 @@
 
 use crate::issuer::lifecycle::{Contract, Intent, User, UserId, UserKey};
 use crate::issuer::profile::{Factor, NoticeEvent};
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 

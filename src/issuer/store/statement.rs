@@ -3,7 +3,7 @@
 //! Many rows go in and out as one JSON array of arrays: one statement with one parameter, however many rows there are.
 
 use super::value::Value;
-use crate::pki::hex;
+use sekisho_pki::hex;
 use serde::ser::{Serialize, Serializer};
 use std::fmt::Write as _;
 

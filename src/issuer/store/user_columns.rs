@@ -9,8 +9,8 @@ use crate::issuer::lifecycle::{
     StaffPair, User, UserId, UserKey,
 };
 use crate::issuer::profile::RoleName;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// In the order of [`super::tables::USERS`].

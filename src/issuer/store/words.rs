@@ -4,9 +4,9 @@ use super::Language;
 use super::value::{Columns, Corrupt, Value};
 use crate::issuer::lifecycle::{ContractOneTimePassword, Counter, Feature, LockedBy, Standing};
 use crate::issuer::profile::NoticeEvent;
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 pub(super) const FEATURE: [(&str, Feature); 2] = [("off", Feature::Off), ("on", Feature::On)];
 

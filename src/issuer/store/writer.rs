@@ -116,7 +116,7 @@ async fn write(
     secret: &ServiceSecret,
     bells: &Bells,
     waiting: impl Iterator<Item = Waiting>,
-) -> Option<crate::pki::time::Timestamp> {
+) -> Option<sekisho_pki::time::Timestamp> {
     let (acts, answers): (Vec<_>, Vec<_>) =
         waiting.map(|waiting| ((waiting.ask, waiting.decide), waiting.answer)).unzip();
     let (outcomes, newest) = match batch::write(database, secret, acts).await {

@@ -124,7 +124,7 @@ fn write_whole(path: &Path, octets: &[u8]) -> io::Result<()> {
 mod tests {
     use super::super::{Block, Target};
     use super::*;
-    use crate::pki::time::Timestamp;
+    use sekisho_pki::time::Timestamp;
     use crate::trust::feed::Keeper;
     use std::os::unix::fs::PermissionsExt as _;
 

@@ -11,9 +11,9 @@ pub mod file;
 pub use target::{BlockId, Target, serial_from_hex};
 pub use written::{Written, WrittenError, act_of};
 
-use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

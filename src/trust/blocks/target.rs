@@ -1,7 +1,7 @@
 //! Whom a block is for, and the number that follows from it.
 
-use crate::pki::fingerprint::{AuthorityKey, Fingerprint, sha256};
-use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
+use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint, sha256};
+use sekisho_pki::serial::{MAX_SERIAL_OCTETS, SerialNumber};
 use std::fmt;
 use std::sync::Arc;
 

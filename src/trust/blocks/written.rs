@@ -2,8 +2,8 @@
 
 use super::target::{Target, serial_from_hex, sha256_from_hex};
 use super::{Block, BlockId};
-use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
+use sekisho_pki::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! The changes of one CA that no list in force has yet: found by serial number, replaced without copying all of them.
 
 use super::message::{Change, Word};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
@@ -147,7 +147,7 @@ fn shard(serial: &SerialNumber) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::crl::RevocationReason;
+    use sekisho_pki::crl::RevocationReason;
 
     const REVOKED: Word = Word::Revoked(RevocationReason::KeyCompromise);
 

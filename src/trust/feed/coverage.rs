@@ -1,7 +1,7 @@
 //! Which sequence numbers the list with a certain number has, as far as the feed told.
 
 use super::message::PublishedList;
-use crate::pki::crl::CrlNumber;
+use sekisho_pki::crl::CrlNumber;
 use std::sync::Arc;
 
 /// Publications of one part that are remembered: that of the list in force, which is the first, and the newest.
@@ -68,7 +68,7 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pki::fingerprint::AuthorityKey;
+    use sekisho_pki::fingerprint::AuthorityKey;
 
     fn list(number: u64, to: u64) -> PublishedList {
         let issuer = AuthorityKey::from_bytes([0; 32]);

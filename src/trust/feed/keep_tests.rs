@@ -1,5 +1,5 @@
 use super::*;
-use crate::pki::crl::CrlNumber;
+use sekisho_pki::crl::CrlNumber;
 use crate::trust::feed::{Anew, Following, InForce, Listing, Occasion, Rules, Told};
 use serde_json::json;
 use std::io::Seek as _;

@@ -1,11 +1,11 @@
 //! One message of the feed: a compact JWS (RFC 7515), signed with ES256, that says every change of a span of sequence
 //! numbers.
 
-use crate::pki::crl::{CrlNumber, RevocationReason};
-use crate::pki::es256::{PublicKey, SIGNATURE_OCTETS};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CrlNumber, RevocationReason};
+use sekisho_pki::es256::{PublicKey, SIGNATURE_OCTETS};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::Deserialize;
 use std::fmt;

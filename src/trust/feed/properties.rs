@@ -2,11 +2,11 @@
 //! and a gateway, driven at random.
 
 use super::*;
-use crate::pki::crl::{CrlNumber, RevocationReason};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::points::PointName;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CrlNumber, RevocationReason};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::points::PointName;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::collections::{BTreeMap, BTreeSet};

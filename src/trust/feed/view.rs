@@ -4,11 +4,11 @@ use super::changes::{Changes, Entry, Origin};
 use super::coverage::Part;
 use super::join::{Anew, Step};
 use super::message::{Message, PublishedList, Word};
-use crate::pki::crl::{CrlNumber, RevocationReason};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::points::PointName;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{CrlNumber, RevocationReason};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::points::PointName;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
 //! Writing the CRLs in force.
 
 use super::*;
-use crate::pki::certificate::Certificate;
-use crate::pki::crl::{CertificateList, MalformedList, RevocationListHeader, SignedList};
-use crate::pki::pem;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::{CertificateList, MalformedList, RevocationListHeader, SignedList};
+use sekisho_pki::pem;
 use crate::trust::background::{OCTETS_AT_ONCE, make_way};
 use std::fs::OpenOptions;
 use std::io::Write as _;

@@ -1,10 +1,10 @@
 //! The answers that are kept, and how the responders do.
 
 use super::responder::{Pause, Responder};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::ocsp::{Answer, CertificateStatus};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::ocsp::{Answer, CertificateStatus};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};

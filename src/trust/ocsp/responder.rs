@@ -1,10 +1,10 @@
 //! A CA's configured responder, and when it is asked again.
 
 use crate::config::{OcspNonce, OcspSource};
-use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::ocsp::{Answer, CertificateStatus, IssuerId};
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::ocsp::{Answer, CertificateStatus, IssuerId};
+use sekisho_pki::time::Timestamp;
 use aws_lc_rs::rand;
 use std::sync::Arc;
 use std::time::Duration;

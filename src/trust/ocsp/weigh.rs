@@ -8,10 +8,10 @@
 use super::answers::{KeptAnswer, MayAsk, OcspAnswers};
 use super::responder::Responder;
 use crate::config::WhenStale;
-use crate::pki::crl::RevocationReason;
-use crate::pki::ocsp::{AnswerSigner, CertificateStatus};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::ocsp::{AnswerSigner, CertificateStatus};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use crate::trust::staleness::{Freshness, Stale};
 use crate::trust::{Need, RevocationStatus};
 use std::sync::Arc;

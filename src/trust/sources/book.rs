@@ -2,7 +2,7 @@
 
 use super::target;
 use crate::config::PointPlace;
-use crate::pki::points::PointName;
+use sekisho_pki::points::PointName;
 use crate::trust::{Authority, Need, Question};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,9 @@
 //! Whether what was downloaded may take the place of what is kept.
 
-use crate::pki::crl::{RevocationListHeader, Scope};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::pem;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::{RevocationListHeader, Scope};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use crate::trust::accept::{Rejection, examine};
 use crate::trust::alarm::AlarmKind;
 use crate::trust::authority::AuthorityFacts;

@@ -6,8 +6,8 @@
 use super::download::Validators;
 use super::target::{self, Kind, Target};
 use crate::config::{Ca, ConfigError, Placed};
-use crate::pki::fingerprint::sha256;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use crate::trust::folder;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};

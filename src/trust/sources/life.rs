@@ -9,7 +9,7 @@ use super::target::{Kind, Target};
 use super::tls;
 use crate::clock;
 use crate::config::{ConfigError, Fetch, WhenStale};
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::policy::ListPolicy;
 use crate::trust::{Authority, Revocation, TrustSnapshot};
 use reqwest::Client;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::{OcspSource, Placed};
-use crate::pki::certificate::Certificate;
+use sekisho_pki::certificate::Certificate;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{self, Receiver};

@@ -3,7 +3,7 @@
 use super::download::DownloadError;
 use super::judge::ListFacts;
 use super::target::Target;
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use crate::trust::alarm::AlarmKind;
 use std::fmt;
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 //! When a list is asked for again. Pure: chance and time are arguments.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use std::time::Duration;
 
 /// The first pause after a failure; it doubles with each.

@@ -1,7 +1,7 @@
 //! The HTTP client of all sources: what it believes, and what it never does.
 
 use crate::config::{ConfigError, Fetch, Placed};
-use crate::pki::pem;
+use sekisho_pki::pem;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::crypto::aws_lc_rs;

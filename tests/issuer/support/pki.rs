@@ -85,7 +85,7 @@ impl Pki {
         let mut params = named(name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        let fingerprint = sekisho::pki::fingerprint::Fingerprint::of(certificate.der());
+        let fingerprint = sekisho_pki::fingerprint::Fingerprint::of(certificate.der());
         ServiceCertificate {
             name: name.to_owned(),
             rights: rights.to_vec(),

@@ -4,8 +4,8 @@ use super::{NewFolder, NewPassphrase, Points, Signer, Subject, line, read_certif
 use crate::clock;
 use crate::issuer::ca::KeyKind;
 use crate::issuer::ca::hierarchy::{self, Wanted};
-use crate::pki::certificate::{Certificate, PublicKeyKind};
-use crate::pki::signature::verify_certificate;
+use sekisho_pki::certificate::{Certificate, PublicKeyKind};
+use sekisho_pki::signature::verify_certificate;
 use std::path::PathBuf;
 
 /// Make the successor of an issuing CA: a new key under a new name below the same root. The old one goes on publishing

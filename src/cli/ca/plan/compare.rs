@@ -3,8 +3,8 @@
 use super::seen::Visit;
 use super::side::{Known, Locked, Side};
 use crate::config::CaState;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A person: a contract and a user of it; an administrator has no user ID.

@@ -1,6 +1,6 @@
 //! Who came: the accepted authentications of access logs.
 
-use crate::pki::time::Timestamp;
+use sekisho_pki::time::Timestamp;
 use serde::Deserialize;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};

@@ -1,9 +1,9 @@
 //! One of the two configurations, with the CAs' certificates: a CA is its name and key, whatever it is called.
 
 use crate::config::{self, Ca, CaState, ClientAuth, Config, Site};
-use crate::pki::certificate::Certificate;
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::pem;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::pem;
 use regex::Regex;
 use std::path::Path;
 

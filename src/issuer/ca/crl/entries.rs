@@ -2,9 +2,9 @@
 
 use super::super::der::{Criticality, build, tag};
 use super::super::oid;
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 

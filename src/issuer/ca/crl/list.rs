@@ -7,8 +7,8 @@ use super::super::oid;
 use super::entries::Slice;
 use super::number::CrlNumber;
 use super::points::{DistributionPoints, PartIndex, write_name, write_points};
-use crate::pki::fingerprint::AuthorityKey;
-use crate::pki::time::Timestamp;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 
 /// Full or delta.

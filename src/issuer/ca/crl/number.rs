@@ -30,7 +30,7 @@ impl CrlNumber {
     }
 }
 
-impl From<CrlNumber> for crate::pki::crl::CrlNumber {
+impl From<CrlNumber> for sekisho_pki::crl::CrlNumber {
     fn from(number: CrlNumber) -> Self {
         number.0.into()
     }

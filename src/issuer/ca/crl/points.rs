@@ -2,8 +2,8 @@
 
 use super::super::authority::PublicUrl;
 use super::super::der::{Writer, more, tag};
-use crate::pki::fingerprint::sha256;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::serial::SerialNumber;
 use std::num::NonZeroU16;
 use std::str::FromStr as _;
 

@@ -5,8 +5,8 @@ use super::entries::{Entries, Hold, RevokeError, Revoked, encode_holds};
 use super::list::{ListError, ListKind, SignedFacts, SignedList, UnsignedList};
 use super::number::CrlNumber;
 use super::points::{DistributionPoints, PartCount, PartIndex};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashSet;
 
 /// The revoked certificates of an authority, by part.

@@ -5,9 +5,9 @@ use super::super::key::{SigningError, SigningKey};
 use super::super::oid;
 use super::request::{CertificateId, HashAlgorithm, Nonce};
 use crate::issuer::ca::crl::Reason;
-use crate::pki::certificate::Certificate;
-use crate::pki::crl::RevocationReason;
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// What is known of a certificate.

@@ -2,7 +2,7 @@
 
 use super::super::der::{self, DerError, Reader, more, tag};
 use super::super::oid;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::serial::SerialNumber;
 use base64::Engine as _;
 use std::fmt;
 

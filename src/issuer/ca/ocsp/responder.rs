@@ -4,11 +4,11 @@ use super::answer::{Answer, Basic, CertificateStatus, ResponseError};
 use super::cache::{AnswerCache, Demand, Epoch};
 use super::request::{CertificateId, HashAlgorithm, Nonce, OcspRequest, RequestError};
 use crate::issuer::ca::key::SigningKey;
-use crate::pki::certificate::Certificate;
-use crate::pki::der::{Reader, tag};
-use crate::pki::serial::SerialNumber;
-use crate::pki::signature::verify_certificate;
-use crate::pki::time::Timestamp;
+use sekisho_pki::certificate::Certificate;
+use sekisho_pki::der::{Reader, tag};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::signature::verify_certificate;
+use sekisho_pki::time::Timestamp;
 use aws_lc_rs::digest;
 use std::fmt;
 
@@ -283,7 +283,7 @@ fn key_octets(info: &[u8]) -> Result<&[u8], ResponderError> {
         fields.any("algorithm")?;
         fields.element(tag::BIT_STRING, "subjectPublicKey")
     };
-    match read().map_err(|_: crate::pki::crl::DerError| ResponderError::Key)?.content {
+    match read().map_err(|_: sekisho_pki::crl::DerError| ResponderError::Key)?.content {
         [0, key @ ..] => Ok(key),
         _ => Err(ResponderError::Key),
     }

@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::issuer::lifecycle::*;
 use crate::issuer::profile::{Factor, SecretDelivery};
-use crate::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 
 fn world() -> World {
     let users = [("kanri", "service-manager"), ("saihakko", "reissuer"), ("010429003", "user")];

@@ -6,8 +6,8 @@
 use super::world::*;
 use crate::issuer::lifecycle::*;
 use crate::issuer::profile::{Factor, Operation};
-use crate::pki::crl::RevocationReason;
-use crate::pki::serial::SerialNumber;
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::{BTreeMap, BTreeSet};

@@ -3,7 +3,7 @@
 use super::world::*;
 use crate::issuer::lifecycle::*;
 use crate::issuer::profile::{Factor, OldCertificate};
-use crate::pki::crl::RevocationReason;
+use sekisho_pki::crl::RevocationReason;
 
 fn shinkin() -> World {
     let mut world = World::new("shinkin", "00009876543", &[("kanri", "administrator"), ("riyousya", "user")]);

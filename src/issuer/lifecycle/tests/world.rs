@@ -2,8 +2,8 @@
 
 use crate::issuer::lifecycle::*;
 use crate::issuer::profile::{self, Factor, Profile, RoleName};
-use crate::pki::serial::SerialNumber;
-use crate::pki::time::Timestamp;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -285,5 +285,5 @@ impl World {
 }
 
 pub(super) fn revocation() -> Command {
-    Command::Revoke { reason: crate::pki::crl::RevocationReason::Superseded }
+    Command::Revoke { reason: sekisho_pki::crl::RevocationReason::Superseded }
 }

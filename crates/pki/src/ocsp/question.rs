@@ -1,9 +1,9 @@
 //! Questions (RFC 6960 section 4.1): one certificate each, unsigned, as RFC 5019 section 2.1.1 has it.
 
 use super::{OCSP_NONCE, SHA1, more};
-use crate::pki::certificate::Certificate;
-use crate::pki::der::{DerError, Reader, tag};
-use crate::pki::serial::SerialNumber;
+use crate::certificate::Certificate;
+use crate::der::{DerError, Reader, tag};
+use crate::serial::SerialNumber;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 /// Octets of a nonce: the least that RFC 9654 section 2.1 lets a client send, and the most that older responders take.

@@ -1,6 +1,6 @@
 //! Distinguished names (RFC 5280 section 4.1.2.4).
 
-use crate::pki::certificate::CertificateError;
+use crate::certificate::CertificateError;
 use std::fmt;
 
 /// Attributes a name may have: the products' names have about ten, and every one is an allocation.

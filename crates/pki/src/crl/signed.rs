@@ -1,9 +1,9 @@
 //! The three parts of a list, and who signed it: what can be told whatever stands in the signed part.
 
 use super::{CrlError, DerError, SignatureError};
-use crate::pki::der::{Element, Reader, tag};
-use crate::pki::fingerprint::sha256;
-use crate::pki::signature;
+use crate::der::{Element, Reader, tag};
+use crate::fingerprint::sha256;
+use crate::signature;
 
 /// A list whose signature can be verified.
 #[derive(Clone, Copy, Debug)]

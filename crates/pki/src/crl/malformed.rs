@@ -5,8 +5,8 @@
 
 use super::extensions::{self, ListExtensions};
 use super::{CrlError, NotUnderstood, RevocationListHeader, Scope, SignedList};
-use crate::pki::der::{self, Reader, tag};
-use crate::pki::time::Timestamp;
+use crate::der::{self, Reader, tag};
+use crate::time::Timestamp;
 
 /// A list that is malformed where only its issuer can have made it so.
 #[derive(Clone, Debug)]

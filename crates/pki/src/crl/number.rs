@@ -1,6 +1,6 @@
 //! CRLNumber (RFC 5280 section 5.2.3).
 
-use crate::pki::der::DerError;
+use crate::der::DerError;
 use std::fmt;
 use std::str::FromStr;
 

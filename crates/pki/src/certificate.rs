@@ -1,11 +1,11 @@
 //! Certificates as facts (RFC 5280 section 4).
 
-use crate::pki::fingerprint::{AuthorityKey, Fingerprint};
-use crate::pki::name::DistinguishedName;
-use crate::pki::points::{self, DistributionPoint};
-use crate::pki::policies::Policies;
-use crate::pki::serial::{SerialError, SerialNumber};
-use crate::pki::time::Timestamp;
+use crate::fingerprint::{AuthorityKey, Fingerprint};
+use crate::name::DistinguishedName;
+use crate::points::{self, DistributionPoint};
+use crate::policies::Policies;
+use crate::serial::{SerialError, SerialNumber};
+use crate::time::Timestamp;
 use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 use super::authorised::{AnswerSigner, ResponderId, Signed};
 use super::question::Question;
 use super::{CLOCK_SKEW_SECONDS, OCSP_BASIC, OCSP_NONCE, WITHOUT_NEXT_UPDATE_SECONDS, more};
-use crate::pki::certificate::Certificate;
-use crate::pki::crl::RevocationReason;
-use crate::pki::der::{self, DerError, Reader, oid_text, tag};
-use crate::pki::time::Timestamp;
+use crate::certificate::Certificate;
+use crate::crl::RevocationReason;
+use crate::der::{self, DerError, Reader, oid_text, tag};
+use crate::time::Timestamp;
 use std::fmt;
 
 /// An answer that was checked.

@@ -1,12 +1,13 @@
 //! Names, serials, certificates and revocation lists as bytes and facts. Pure: no clock, no files, no network.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod certificate;
 pub mod crl;
-pub(crate) mod der;
+pub mod der;
 pub mod es256;
 pub mod fingerprint;
-pub(crate) mod form;
-pub(crate) mod hex;
+pub mod form;
+pub mod hex;
 pub mod name;
 pub mod name_constraints;
 pub mod ocsp;

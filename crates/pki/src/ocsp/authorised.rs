@@ -3,11 +3,11 @@
 use super::answer::OcspError;
 use super::more;
 use super::question::key_hash;
-use crate::pki::certificate::Certificate;
-use crate::pki::der::{Element, Reader, tag};
-use crate::pki::serial::SerialNumber;
-use crate::pki::signature::{self, verify_certificate};
-use crate::pki::time::Timestamp;
+use crate::certificate::Certificate;
+use crate::der::{Element, Reader, tag};
+use crate::serial::SerialNumber;
+use crate::signature::{self, verify_certificate};
+use crate::time::Timestamp;
 
 /// Certificates that an answer may carry: the responder's, and those that some send needlessly with it.
 const MAX_CERTIFICATES: usize = 4;

@@ -2,9 +2,9 @@
 
 use super::extensions::entry_extensions;
 use super::{CrlError, Extended};
-use crate::pki::der::{self, Reader, tag};
-use crate::pki::serial::{MAX_SERIAL_OCTETS, SerialError, SerialNumber};
-use crate::pki::time::Timestamp;
+use crate::der::{self, Reader, tag};
+use crate::serial::{MAX_SERIAL_OCTETS, SerialError, SerialNumber};
+use crate::time::Timestamp;
 use std::fmt;
 
 /// One revoked certificate.

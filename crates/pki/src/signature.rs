@@ -1,6 +1,6 @@
 //! Signatures that certification authorities make: of revocation lists and of the CA certificates below them.
 
-use crate::pki::der::{DerError, Reader, oid_text, tag};
+use crate::der::{DerError, Reader, oid_text, tag};
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1, ECDSA_P256_SHA384_ASN1, ECDSA_P256_SHA512_ASN1, ECDSA_P384_SHA256_ASN1,

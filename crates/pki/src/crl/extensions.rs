@@ -3,9 +3,9 @@
 use super::entries::RevocationReason;
 use super::malformed::unclear;
 use super::{CrlError, CrlNumber};
-use crate::pki::der::{self, DerError, Element, Reader, tag};
-use crate::pki::fingerprint::sha256;
-use crate::pki::points::{self, PointName, Reasons};
+use crate::der::{self, DerError, Element, Reader, tag};
+use crate::fingerprint::sha256;
+use crate::points::{self, PointName, Reasons};
 use std::fmt;
 
 // Contents of the object identifiers 2.5.29.n.
