@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-use sekisho::config::{AnchorExpiry, HeaderNames, Place, Route};
+use sekisho_config::{AnchorExpiry, HeaderNames, Place, Route};
 use sekisho::gateway::access::RouteTable;
 use sekisho::gateway::assertion::{AssertedRequest, Signer};
 use sekisho::gateway::headers::{Forwarding, IdentityHeaders, RequestFacts, SessionKind, StripSet, strip};

@@ -4,8 +4,8 @@
 #[path = "../tests/common/postgres.rs"]
 mod postgres;
 
-use sekisho::config::issuer::{StoreConfig, StoreUrl};
-use sekisho::config::{Place, Placed};
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
+use sekisho_config::{Place, Placed};
 use sekisho::issuer::audit::{ActResult, Entry};
 use sekisho::issuer::ca::serial;
 use sekisho::issuer::lifecycle::{

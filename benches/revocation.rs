@@ -5,7 +5,7 @@ mod revocation;
 
 use criterion::{Criterion, criterion_group};
 use revocation::*;
-use sekisho::config::{AnchorExpiry, Ca, Place, Placed, RevocationSource, RevocationSources};
+use sekisho_config::{AnchorExpiry, Ca, Place, Placed, RevocationSource, RevocationSources};
 use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::{ListParts, Question, TrustSnapshot, load};
 use std::hint::black_box;

@@ -9,7 +9,6 @@
 
 pub mod cli;
 pub mod clock;
-pub mod config;
 pub mod demo;
 pub mod gateway;
 #[cfg(feature = "issuer")]

@@ -1,6 +1,6 @@
 //! The configuration file: what is refused, in which words, and what an accepted one means.
 
-use sekisho::config::{
+use sekisho_config::{
     self, Balance, ClientAuth, Config, LogTarget, PeerAddress, Requirement, RevocationSource, WhenStale,
 };
 use std::path::{Path, PathBuf};

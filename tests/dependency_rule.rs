@@ -403,7 +403,7 @@ fn what_is_allowed_is_not_a_breach() {
         ("pki/name", "#[cfg(test)]\nuse std::fs;\nfn f() {}"),
         ("clock", "use std::time::{SystemTime, UNIX_EPOCH};"),
         ("trust/watch", "use notify::Watcher; use tokio::sync::watch;"),
-        ("cli/gateway", "use crate::gateway; use crate::config; use clap::Args;"),
+        ("cli/gateway", "use crate::gateway; use sekisho_config; use clap::Args;"),
     ] {
         assert_eq!(breaches(module, source), [""; 0], "src/{module}.rs: {source}");
     }

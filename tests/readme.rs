@@ -1,6 +1,6 @@
 //! The README says what is so.
 
-use sekisho::config;
+use sekisho_config as config;
 use sekisho::gateway::verify::Reason;
 use std::collections::BTreeSet;
 use std::path::Path;

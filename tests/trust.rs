@@ -5,7 +5,7 @@ mod revocation;
 
 use rcgen::{BasicConstraints, IsCa, KeyUsagePurpose};
 use revocation::*;
-use sekisho::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::*;

@@ -4,7 +4,7 @@
 mod revocation;
 
 use revocation::*;
-use sekisho::config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, RevocationSources};
+use sekisho_config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, RevocationSources};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use sekisho::trust::*;

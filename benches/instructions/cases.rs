@@ -6,7 +6,7 @@ use rustls::client::{ClientSessionMemoryCache, Resumption};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConnection};
-use sekisho::config::{self, HeaderNames, Place, Route};
+use sekisho_config::{self, HeaderNames, Place, Route};
 use sekisho::gateway::Terminator;
 use sekisho::gateway::access::{RouteMatch, RouteTable, Target};
 use sekisho::gateway::authority::request_host;

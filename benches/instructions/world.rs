@@ -7,7 +7,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
 use revocation::{NOW, TestCa, many_entries, random_serial};
 use rustls::pki_types::CertificateDer;
 use sekisho::clock;
-use sekisho::config::AnchorExpiry;
+use sekisho_config::AnchorExpiry;
 use sekisho::demo::pki::{ClientRequest, PkiDir};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainLimits, SitePolicy};

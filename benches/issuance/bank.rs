@@ -2,8 +2,8 @@
 
 use async_trait::async_trait;
 use sekisho::clock;
-use sekisho::config::issuer::{AuthorityConfig, PassphraseSource, StoreConfig, StoreUrl};
-use sekisho::config::{Place, Placed};
+use sekisho_config::issuer::{AuthorityConfig, PassphraseSource, StoreConfig, StoreUrl};
+use sekisho_config::{Place, Placed};
 use sekisho::issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights,
 };

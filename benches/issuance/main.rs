@@ -16,7 +16,7 @@ mod revoke;
 
 use bank::Bank;
 use measure::results::{Results, size};
-use sekisho::config::issuer::StoreUrl;
+use sekisho_config::issuer::StoreUrl;
 
 /// The issuer's allocator.
 #[global_allocator]

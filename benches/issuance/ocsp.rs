@@ -5,7 +5,7 @@ use super::bank::{Bank, by_user};
 use super::issue::people;
 use super::measure::cpu;
 use super::measure::results::{Results, thousands};
-use sekisho::config::issuer::IssuerLimits;
+use sekisho_config::issuer::IssuerLimits;
 use sekisho::issuer::ca::Authority;
 use sekisho::issuer::listen::{self, ConnectionLimits, Listener};
 use sekisho::issuer::publish::{self, Publisher};

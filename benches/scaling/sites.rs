@@ -5,7 +5,7 @@ use super::measure::cpu;
 use super::measure::results::{Results, thousands};
 use super::{short, steps};
 use http::Method;
-use sekisho::config::{self, Place, Route};
+use sekisho_config::{self, Place, Route};
 use sekisho::demo::configuration::{self, Addresses, IssuerPart};
 use sekisho::demo::pki::PkiDir;
 use sekisho::gateway::Terminator;

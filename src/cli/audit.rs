@@ -2,7 +2,7 @@
 
 use super::say::{Reader, say, take};
 use crate::clock;
-use crate::config::issuer as configuration;
+use sekisho_config::issuer as configuration;
 use crate::issuer::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
 use crate::issuer::consistency::{self, Contradictions};
 use crate::issuer::lifecycle::ContractId;

@@ -1,7 +1,7 @@
 //! `sekisho store`: a new store, and the way back for one that was restored or set back.
 
 use super::say::say;
-use crate::config::issuer as configuration;
+use sekisho_config::issuer as configuration;
 use crate::issuer;
 use crate::issuer::publish::PublishedEntry;
 use crate::issuer::reconcile::Sources;
@@ -121,7 +121,7 @@ fn kept(folder: &Path) -> Result<Vec<(AuthorityKey, PublishedEntry)>, String> {
 
 fn with<T>(
     config: &Path,
-    work: impl FnOnce(crate::config::issuer::IssuerConfig) -> Result<T, Vec<crate::config::ConfigError>>,
+    work: impl FnOnce(sekisho_config::issuer::IssuerConfig) -> Result<T, Vec<sekisho_config::ConfigError>>,
 ) -> Result<T, Vec<String>> {
     let done = configuration::load(config).and_then(work);
     done.map_err(|errors| errors.iter().map(ToString::to_string).collect())

@@ -129,7 +129,7 @@ pub fn write(folder: &Path, addresses: &Addresses, issuer: &IssuerPart) -> std::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, RefusalStyle};
+    use sekisho_config::{self, RefusalStyle};
 
     #[test]
     fn the_demo_serves_a_configuration_without_errors() {

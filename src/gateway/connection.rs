@@ -7,7 +7,7 @@ use super::headers::{Forwarding, IdentityHeaders, SessionKind};
 use super::site::{Site, Snapshot};
 use super::tls_version;
 use super::verify::{self, ChainCache, Reason, Refusal, VerifiedClient};
-use crate::config::{ClientAuth, RefusalStyle};
+use sekisho_config::{ClientAuth, RefusalStyle};
 use sekisho_pki::time::Timestamp;
 use crate::trust::Need;
 use arc_swap::{ArcSwap, ArcSwapOption};

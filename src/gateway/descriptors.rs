@@ -3,7 +3,7 @@
 //! Whoever uses up the descriptors of a process stops everything else that needs one: CRLs are not read, the admin
 //! address does not answer, no upstream is reached. So clients get no more than leaves the others theirs.
 
-use crate::config::{Config, RevocationSource};
+use sekisho_config::{Config, RevocationSource};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::os::fd::{AsRawFd, RawFd};
 
@@ -111,7 +111,7 @@ mod tests {
 
     fn config() -> Config {
         let folder = std::path::Path::new("config");
-        crate::config::parse(include_str!("../../config/sekisho.toml"), "sekisho.toml", folder)
+        sekisho_config::parse(include_str!("../../config/sekisho.toml"), "sekisho.toml", folder)
             .unwrap_or_else(|errors| panic!("{errors:?}"))
     }
 

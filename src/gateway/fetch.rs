@@ -2,7 +2,7 @@
 
 use super::Gateway;
 use super::reload::Cause;
-use crate::config::{Config, ConfigError, RevocationSource};
+use sekisho_config::{Config, ConfigError, RevocationSource};
 use sekisho_pki::fingerprint::AuthorityKey;
 use crate::trust::TrustSnapshot;
 use crate::trust::sources::ocsp::Asker;

@@ -15,7 +15,7 @@ use super::tickets::ConnectionTicketer;
 use super::verify::{self, Reason, Refusal};
 use super::{Gateway, alert};
 use crate::clock;
-use crate::config::{ClientAuth, RefusalStyle};
+use sekisho_config::{ClientAuth, RefusalStyle};
 use sekisho_pki::time::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};

@@ -3,7 +3,7 @@
 //! A CN is taken whole or refused: never trimmed, folded, normalised or cut, since each of those makes two
 //! certificates one identity.
 
-use crate::config::ContractRange;
+use sekisho_config::ContractRange;
 use crate::gateway::verify::{Reason, Refusal};
 use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType, is_hidden};
 use regex::Regex;

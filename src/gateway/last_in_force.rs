@@ -2,7 +2,7 @@
 //! to wait for the disk takes longer than the next CRL may wait.
 
 use super::site::Snapshot;
-use crate::config::Config;
+use sekisho_config::Config;
 use crate::trust::{self, InForceNames, Keeping, LastInForce, TrustSnapshot};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

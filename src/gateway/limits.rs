@@ -1,6 +1,6 @@
 //! Who may connect: connections in all, per address, and new ones per second (requirement G14).
 
-use crate::config::Limits;
+use sekisho_config::Limits;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -131,7 +131,7 @@ pub(super) fn counted_address(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Limits;
+    use sekisho_config::Limits;
     use std::time::Duration;
 
     fn limits(connections: usize, per_address: usize, rate: u32) -> Limits {

@@ -18,7 +18,7 @@ use super::verify::ChainCache;
 use super::watch::FileWatch;
 use super::{Gateway, admin, answers, crypto_provider, feed, fetch, last_in_force, metrics, withdrawn};
 use crate::clock;
-use crate::config::{CaState, Config, ConfigError, Place};
+use sekisho_config::{CaState, Config, ConfigError, Place};
 use crate::process::signals::{self, Heard, Signals};
 use crate::telemetry::log::RecordLog;
 use crate::trust::Live;

@@ -7,7 +7,7 @@ use self::feed::FeedMetrics;
 use super::blocks::Act;
 use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
-use crate::config::Config;
+use sekisho_config::Config;
 use sekisho_pki::time::Timestamp;
 use crate::trust::{Readiness, TrustSnapshot};
 use prometheus::{

@@ -57,7 +57,7 @@ pub use recalled::{RecalledTrust, recalled_trust};
 pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
-use crate::config::{Config, ConfigError};
+use sekisho_config::{Config, ConfigError};
 use crate::process;
 use crate::telemetry::log::RecordLog;
 use crate::trust::sources::Fetcher;

@@ -3,7 +3,7 @@
 
 use super::Gateway;
 use crate::clock;
-use crate::config::{NotReadyWhen, WhenStale};
+use sekisho_config::{NotReadyWhen, WhenStale};
 use sekisho_pki::time::Timestamp;
 use crate::trust::sources::{DownloadError, FetchError, SourceStatus};
 use crate::trust::{Alarm, AlarmKind, Revocation, TrustSnapshot};

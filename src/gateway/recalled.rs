@@ -2,7 +2,7 @@
 //! is written, made or locked, so that it may be asked beside the running gateway.
 
 use super::{feed, fetch, last_in_force, reload, withdrawn};
-use crate::config::{Config, ConfigError, Placed, RevocationSource};
+use sekisho_config::{Config, ConfigError, Placed, RevocationSource};
 use sekisho_pki::time::Timestamp;
 use crate::trust::{self, Alarm, Remembered, TrustSnapshot};
 use std::io;

@@ -17,7 +17,7 @@ use super::upstream::Pools;
 use super::watch::{FileWatch, Follow, Since};
 use super::withdrawn;
 use crate::clock;
-use crate::config::{self, Config, ConfigError, Placed};
+use sekisho_config::{self, Config, ConfigError, Placed};
 use crate::process::secret_file;
 use crate::trust::blocks::file;
 use crate::trust::{self, Alarm, Live, Remembered};

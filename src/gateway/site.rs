@@ -8,7 +8,7 @@ use super::feed;
 use super::headers::StripSet;
 use super::upstream::{Pool, Pools};
 use super::verify::{ChainLimits, SitePolicy};
-use crate::config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, RefusalStyle};
+use sekisho_config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, RefusalStyle};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
 use crate::process::secret_file;
@@ -140,7 +140,7 @@ pub(super) fn certified_keys(
 }
 
 fn compile_site(
-    site: &crate::config::Site,
+    site: &sekisho_config::Site,
     config: &Config,
     trust: &TrustSnapshot,
     certified_key: CertifiedKey,

@@ -2,7 +2,7 @@
 
 use super::Gateway;
 use super::outstanding::{self, Problem};
-use crate::config::NotReadyWhen;
+use sekisho_config::NotReadyWhen;
 use sekisho_pki::time::Timestamp;
 use crate::trust::feed::Following;
 use crate::trust::sources::{FetchError, SourceStatus, outcome_name};

@@ -1,7 +1,7 @@
 //! TLS termination without sockets, for benches: what a connection is handshaken with.
 
 use super::{Gateway, handshake, listener};
-use crate::config::{Config, ConfigError};
+use sekisho_config::{Config, ConfigError};
 use rustls::{ServerConfig, ServerConnection};
 use std::sync::Arc;
 use tokio::runtime::Runtime;

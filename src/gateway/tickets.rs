@@ -9,7 +9,7 @@
 use super::site::Site;
 use super::verify::{self, Link, TicketHolder};
 use crate::clock;
-use crate::config::ClientAuth;
+use sekisho_config::ClientAuth;
 use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;

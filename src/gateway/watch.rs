@@ -3,7 +3,7 @@
 //! link).
 
 use super::reload::Cause;
-use crate::config::{self, Config, LogTarget};
+use sekisho_config::{self, Config, LogTarget};
 use sekisho_pki::time::Timestamp;
 use notify::{RecursiveMode, Watcher};
 use std::collections::{BTreeMap, BTreeSet};

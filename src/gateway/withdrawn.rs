@@ -2,7 +2,7 @@
 
 use super::Gateway;
 use super::site::Snapshot;
-use crate::config::{Config, ConfigError};
+use sekisho_config::{Config, ConfigError};
 use crate::trust::withdrawn::{path, read, write};
 use crate::trust::{Withdrawn, WithdrawnBook};
 use std::path::Path;

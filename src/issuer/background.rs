@@ -3,7 +3,7 @@
 use super::service::{Service, Wakes};
 use super::store::{Signals, Store};
 use crate::clock;
-use crate::config::issuer::{IssuerConfig, StoreUrl};
+use sekisho_config::issuer::{IssuerConfig, StoreUrl};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

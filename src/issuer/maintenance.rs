@@ -7,8 +7,8 @@ use super::reconcile::{self, Reconciled, Sources};
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, Store, StoreError, Write, change};
 use crate::clock;
-use crate::config::issuer::IssuerConfig;
-use crate::config::{ConfigError, Place};
+use sekisho_config::issuer::IssuerConfig;
+use sekisho_config::{ConfigError, Place};
 use std::sync::Arc;
 
 /// Makes a new, empty store.

@@ -3,7 +3,7 @@
 mod writer;
 
 use super::bounded;
-use crate::config::LogTarget;
+use sekisho_config::LogTarget;
 use serde::Serialize;
 use std::io;
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use super::in_force::RevocationLists;
 use super::ocsp::Responder;
-use crate::config::{AnchorExpiry, OcspSource, PointPlace};
+use sekisho_config::{AnchorExpiry, OcspSource, PointPlace};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::signature::verify_certificate;

@@ -7,7 +7,7 @@ use super::question::Question;
 use super::revoked::Revoked;
 use super::staleness::Freshness;
 use super::withdrawn::Withdrawn;
-use crate::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::crl::CrlNumber;
 use sekisho_pki::points::{PointName, Reasons};
 use sekisho_pki::time::Timestamp;

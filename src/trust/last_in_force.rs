@@ -23,7 +23,7 @@ use super::lists::{InForce, RevocationList, Says};
 use super::policy::ListPolicy;
 use super::select::Offer;
 use super::snapshot::TrustSnapshot;
-use crate::config::{ConfigError, Placed};
+use sekisho_config::{ConfigError, Placed};
 use sekisho_pki::fingerprint::{AuthorityKey, sha256};
 use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};

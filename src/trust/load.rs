@@ -9,7 +9,7 @@ use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
 use super::sources::{KeptLists, target};
 use super::withdrawn::WithdrawnBook;
-use crate::config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
+use sekisho_config::{Ca, ConfigError, OcspSource, Placed, RevocationSource, WhenStale};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
 use sekisho_pki::time::Timestamp;

@@ -9,7 +9,7 @@ use super::policy::ListPolicy;
 use super::select::{Offer, Selection};
 use super::snapshot::TrustSnapshot;
 use super::withdrawn::WithdrawnBook;
-use crate::config::AnchorExpiry;
+use sekisho_config::AnchorExpiry;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
 use std::collections::BTreeMap;

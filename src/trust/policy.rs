@@ -1,7 +1,7 @@
 //! Which lists a CA's settings take, and until when they count as fresh (requirements R1, R4).
 
 use super::alarm::AlarmKind;
-use crate::config::{RevocationSources, WhenStale, WithoutNumber};
+use sekisho_config::{RevocationSources, WhenStale, WithoutNumber};
 use sekisho_pki::crl::RevocationListHeader;
 use sekisho_pki::time::Timestamp;
 use std::time::Duration;

@@ -11,7 +11,7 @@ use super::ocsp::{Listed, Responder};
 use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use super::withdrawn::WithdrawnBook;
-use crate::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::crl::{CrlNumber, RevocationReason};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::points::PointName;

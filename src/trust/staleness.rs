@@ -1,6 +1,6 @@
 //! Freshness of a list and what its CA's policy makes of a stale one (requirement R4).
 
-use crate::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;

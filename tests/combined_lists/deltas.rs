@@ -2,7 +2,7 @@
 
 use crate::revocation::*;
 use crate::support::*;
-use sekisho::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;
 use sekisho::trust::{AlarmKind, ListPolicy};
@@ -183,7 +183,7 @@ fn a_delta_without_number_is_refused_by_every_setting() {
     let ca = TestCa::root("A");
     let (base, _) = base_and_delta(&ca);
     let delta = ca.list().number(None).revoke(&[3]).delta(5).sign();
-    let lenient = ListPolicy { without_number: sekisho::config::WithoutNumber::Accept, ..ListPolicy::default() };
+    let lenient = ListPolicy { without_number: sekisho_config::WithoutNumber::Accept, ..ListPolicy::default() };
     for policy in [ListPolicy::default(), lenient] {
         let loaded = load_with(&ca, policy, &[&base, &delta], None, NOW);
         assert_eq!((loaded.of(3), loaded.kinds()), (good("5"), vec![AlarmKind::NoNumber]));

@@ -6,7 +6,7 @@ mod hierarchy;
 
 use crate::support::{Loaded, Standing, load_parts};
 use hierarchy::{Hierarchy, now, points};
-use sekisho::config::AnchorExpiry;
+use sekisho_config::AnchorExpiry;
 use sekisho::issuer::ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
 };

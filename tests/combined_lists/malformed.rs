@@ -3,7 +3,7 @@
 use crate::parts::at;
 use crate::revocation::*;
 use crate::support::{Loaded, Standing, good, load, load_with, revoked};
-use sekisho::config::WithoutNumber;
+use sekisho_config::WithoutNumber;
 use sekisho::trust::{Alarm, AlarmKind, ListPolicy};
 
 const ONE: &str = "http://crl.example.jp/1.crl";

@@ -114,8 +114,8 @@ fn swap_a_hundred_files() {
     assert!(*late <= early + 2 * index, "{early} octets at first, {late} at last, an index has {index}");
 }
 
-fn configured(folder: &std::path::Path) -> sekisho::config::Ca {
-    use sekisho::config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
+fn configured(folder: &std::path::Path) -> sekisho_config::Ca {
+    use sekisho_config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
     let placed = |name: &str| Placed { value: folder.join(name), place: Default::default() };
     std::fs::create_dir(folder.join("lists")).unwrap();
     Ca {

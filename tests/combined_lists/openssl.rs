@@ -2,7 +2,7 @@
 
 use crate::revocation::NOW;
 use crate::support::*;
-use sekisho::config::{AnchorExpiry, WithoutNumber};
+use sekisho_config::{AnchorExpiry, WithoutNumber};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::pem;

@@ -3,7 +3,7 @@
 
 use crate::revocation::*;
 use crate::support::*;
-use sekisho::config::{WhenStale, WithoutNumber};
+use sekisho_config::{WhenStale, WithoutNumber};
 use sekisho::trust::{AlarmKind, ListPolicy, Readiness};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! One CA's lists, and what a gateway makes of them.
 
 use crate::revocation::{NOW, TestCa};
-use sekisho::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::points::DistributionPoint;

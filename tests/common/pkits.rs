@@ -4,7 +4,7 @@
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::config::AnchorExpiry;
+use sekisho_config::AnchorExpiry;
 use sekisho::gateway::verify::Reason;
 use sekisho_pki::certificate::Certificate;
 use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};

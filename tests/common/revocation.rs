@@ -8,7 +8,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     SerialNumber, SigningKey,
 };
-use sekisho::config::AnchorExpiry;
+use sekisho_config::AnchorExpiry;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
 use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};

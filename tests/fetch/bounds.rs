@@ -4,7 +4,7 @@ use crate::common::wait_until;
 use crate::ground::{Ground, list};
 use crate::server::{Answer, RawServer};
 use sekisho::clock;
-use sekisho::config::RevocationSource;
+use sekisho_config::RevocationSource;
 use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::sources::{Fetched, PointError};
 use sekisho::trust::{Question, RevocationStatus, Subject};

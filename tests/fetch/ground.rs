@@ -4,7 +4,7 @@ use crate::common::PATIENCE;
 use crate::lists::{ListBuilder, TestCa};
 use crate::server::{Answer, RawServer};
 use sekisho::clock;
-use sekisho::config::{self, Config};
+use sekisho_config::{self, Config};
 use sekisho::trust::sources::{FetchReport, Fetcher, Host, KeptLists, PointError, SourceStatus, prime};
 use sekisho::trust::{TrustSnapshot, load_with_kept};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! A store with an audit log of 700 records, and the built binary.
 
-use sekisho::config::Placed;
-use sekisho::config::issuer::{StoreConfig, StoreUrl};
+use sekisho_config::Placed;
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho::issuer::audit::{ActResult, Entry};
 use sekisho::issuer::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use sekisho::issuer::profile::Channel;

@@ -4,7 +4,7 @@ use crate::planted::{Planted, certificate};
 use crate::support::{hex, placed, user, write};
 use crate::tokens::{NOW, TokenSigner, claims, gateway, jwks};
 use http::request::Parts;
-use sekisho::config::issuer::{JwksSource, ServiceConfig};
+use sekisho_config::issuer::{JwksSource, ServiceConfig};
 use sekisho::issuer::authenticate::{
     AssertionError, Authenticator, Caller, NotAuthenticated, Right, Rights, ShownCertificate, Why,
 };
@@ -269,7 +269,7 @@ async fn without_a_gateway_no_assertion_is_believed() {
 #[test]
 fn a_configuration_that_is_not_clear_is_refused() {
     let world = World::new();
-    let refused = |services: &[ServiceConfig], change: &dyn Fn(&mut sekisho::config::issuer::GatewayKeys)| {
+    let refused = |services: &[ServiceConfig], change: &dyn Fn(&mut sekisho_config::issuer::GatewayKeys)| {
         let mut keys = gateway(JwksSource::File(world.folder.path().join("jwks.json")));
         change(&mut keys);
         let error = Authenticator::new(world.store.clone(), services, Some(&keys)).err().expect("it is accepted");

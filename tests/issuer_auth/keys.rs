@@ -3,7 +3,7 @@
 use crate::planted::Planted;
 use crate::support::{Canned, DEADLINE, placed, write};
 use crate::tokens::{NOW, TokenSigner, claims, gateway, jwks};
-use sekisho::config::issuer::{GatewayKeys, JwksSource, ServiceConfig};
+use sekisho_config::issuer::{GatewayKeys, JwksSource, ServiceConfig};
 use sekisho::issuer::authenticate::{AssertionError, Authenticator, NotAuthenticated, Why};
 use sekisho::issuer::listen::Peer;
 use std::sync::Arc;

@@ -360,7 +360,7 @@ fn a_file_that_cannot_be_used_is_named_with_its_place() {
     let other = files.server_ca.issue("other", For::Server, 3600);
     write(&files.path(""), "other.key", &other.key);
     write(&files.path(""), "empty.pem", "");
-    let message = |change: &dyn Fn(&mut sekisho::config::issuer::ApiTls)| {
+    let message = |change: &dyn Fn(&mut sekisho_config::issuer::ApiTls)| {
         let mut config = files.config();
         change(&mut config);
         let errors = server_config(&config).unwrap_err();

@@ -2,7 +2,7 @@
 
 use crate::support::{placed, user};
 use crate::tokens::{NOW, TokenSigner, gateway, jwks};
-use sekisho::config::issuer::{JwksSource, StoreConfig, StoreUrl};
+use sekisho_config::issuer::{JwksSource, StoreConfig, StoreUrl};
 use sekisho::issuer::authenticate::{
     Authenticator, BuiltIn, Caller, Checked, Credentials as _, Factors, NotAuthenticated, Why,
 };

@@ -3,7 +3,7 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use sekisho::config::issuer::{GatewayKeys, JwksSource};
+use sekisho_config::issuer::{GatewayKeys, JwksSource};
 use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 

@@ -2,8 +2,8 @@
 
 use crate::follower::connect;
 use crate::support::{Bank, Held, Issuer, Person, Plan};
-use sekisho::config::issuer::{StoreConfig, StoreUrl};
-use sekisho::config::{Place, Placed};
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
+use sekisho_config::{Place, Placed};
 use sekisho::issuer::lifecycle::ContractId;
 use sekisho::issuer::secret::ServiceSecret;
 use sekisho::issuer::store::{Ask, Status, StatusChange, Store, Write, change, open};

@@ -1,8 +1,8 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, ISSUED, MailServer, Options, mail, reachable};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use sekisho::config::Placed;
-use sekisho::config::issuer::{MailConfig, MailTls};
+use sekisho_config::Placed;
+use sekisho_config::issuer::{MailConfig, MailTls};
 use sekisho::issuer::lifecycle::Certificate;
 use sekisho::issuer::outbox::{self, OutboxParts};
 use std::os::unix::fs::PermissionsExt as _;

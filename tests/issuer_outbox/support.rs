@@ -2,8 +2,8 @@
 
 use crate::python;
 use sekisho::clock;
-use sekisho::config::Placed;
-use sekisho::config::issuer::{MailConfig, MailTls, StoreConfig, StoreUrl};
+use sekisho_config::Placed;
+use sekisho_config::issuer::{MailConfig, MailTls, StoreConfig, StoreUrl};
 use sekisho::issuer::lifecycle::{
     Certificate, Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, User, UserId, UserKey,
 };

@@ -2,8 +2,8 @@
 
 use crate::support::{Hierarchy, config, placed, write_pem};
 use sekisho::clock;
-use sekisho::config::issuer::{AuthorityConfig, PassphraseSource};
-use sekisho::config::{ConfigError, Place};
+use sekisho_config::issuer::{AuthorityConfig, PassphraseSource};
+use sekisho_config::{ConfigError, Place};
 use sekisho::issuer::authorities::Authorities;
 use sekisho::issuer::ca::key_file::{Passphrase, to_pem};
 use sekisho::issuer::ca::{FileKey, KeyKind, download};

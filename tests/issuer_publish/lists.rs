@@ -2,7 +2,7 @@
 
 use crate::support::{Entries, REVOKED, World, change_of, entries, number, random, until, within, write_pem};
 use sekisho::clock;
-use sekisho::config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
+use sekisho_config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho::issuer::store::Status;
 use sekisho_pki::crl::{CertificateList, RevocationReason};
 use sekisho::trust::{self, Question, RevocationStatus, TrustSnapshot};

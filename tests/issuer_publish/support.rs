@@ -2,8 +2,8 @@
 
 use crate::switch::Switch;
 use sekisho::clock;
-use sekisho::config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
-use sekisho::config::{Place, Placed};
+use sekisho_config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
+use sekisho_config::{Place, Placed};
 use sekisho::issuer::authorities::{Authorities, IssuingAuthority};
 use sekisho::issuer::ca::certificate::{Purpose, Template};
 use sekisho::issuer::ca::hierarchy::{self, Wanted};

@@ -1,8 +1,8 @@
 //! The real store, which can be made to look as if it did not answer.
 
 use async_trait::async_trait;
-use sekisho::config::issuer::{StoreConfig, StoreUrl};
-use sekisho::config::{Place, Placed};
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
+use sekisho_config::{Place, Placed};
 use sekisho::issuer::audit::Record;
 use sekisho::issuer::lifecycle::{ContractId, UserId, UserKey};
 use sekisho::issuer::profile::{Profile, UniqueName};

@@ -1,7 +1,7 @@
 //! What goes wrong around the store: a full disk, lost connections, a server that is gone.
 
 use crate::support::*;
-use sekisho::config::issuer::StoreUrl;
+use sekisho_config::issuer::StoreUrl;
 use sekisho::issuer::store::{StoreError, Write};
 use std::process::Command;
 use std::sync::Arc;

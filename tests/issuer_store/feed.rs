@@ -144,7 +144,7 @@ async fn a_gateway_has_what_it_acknowledged_first_and_is_there_until_its_own_nod
 
 async fn whoever_waits_hears_of_what_was_written(database: Database) {
     let nodes = [database.open().await, database.open().await];
-    let is_postgres = matches!(database.config.url.value, sekisho::config::issuer::StoreUrl::Postgres(_));
+    let is_postgres = matches!(database.config.url.value, sekisho_config::issuer::StoreUrl::Postgres(_));
     // SQLite has no other nodes; over PostgreSQL both hear.
     let listening = if is_postgres { &nodes[..] } else { &nodes[..1] };
     for node in listening {

@@ -173,7 +173,7 @@ async fn an_index_that_is_missing_is_noticed() {
 async fn the_file_is_its_owners_alone_from_the_first_moment() {
     let database = Database::sqlite();
     let store = database.with_users(1).await;
-    let sekisho::config::issuer::StoreUrl::Sqlite(path) = &database.config.url.value else { panic!("no file") };
+    let sekisho_config::issuer::StoreUrl::Sqlite(path) = &database.config.url.value else { panic!("no file") };
     let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
         assert_eq!(mode(&entry.unwrap().path()), 0o600);
@@ -188,7 +188,7 @@ async fn the_file_is_its_owners_alone_from_the_first_moment() {
 async fn a_url_that_is_none_or_leads_nowhere_is_refused_without_being_told() {
     let mut database = Database::sqlite();
     for url in ["postgres://sekisho:geheim@[", "postgres://sekisho:geheim@localhost:1/x?host=/nowhere"] {
-        database.config.url.value = sekisho::config::issuer::StoreUrl::Postgres(url.to_owned());
+        database.config.url.value = sekisho_config::issuer::StoreUrl::Postgres(url.to_owned());
         let refused = database.try_open().await.err().unwrap();
         let (shown, debug) = (refused.to_string(), format!("{refused:?} {:?}", database.config));
         assert!(!shown.contains("geheim") && !debug.contains("geheim"), "{shown}");

@@ -1,8 +1,8 @@
 //! Both databases, and records to put into them.
 
 use crate::postgres;
-use sekisho::config::issuer::{StoreConfig, StoreUrl};
-use sekisho::config::{Place, Placed};
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
+use sekisho_config::{Place, Placed};
 use sekisho::issuer::audit::{ActResult, Entry};
 use sekisho::issuer::lifecycle::{
     Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Target, User, UserId, UserKey,

@@ -6,7 +6,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
-use sekisho::config::{self, Config};
+use sekisho_config::{self, Config};
 use sekisho::gateway::verify::{Reason, Refusal, SitePolicy, VerifiedClient, verify};
 use sekisho_pki::time::Timestamp;
 use sekisho::trust::{self, TrustSnapshot};

@@ -1,6 +1,6 @@
 //! The files that a configuration names.
 
-use crate::config::{Config, ConfigError};
+use sekisho_config::{Config, ConfigError};
 use crate::gateway;
 
 /// Loads every file that the configuration names, as a starting gateway does; what is odd but not wrong comes back as

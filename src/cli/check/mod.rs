@@ -4,7 +4,7 @@ mod files;
 mod summary;
 
 use crate::cli::say::say;
-use crate::config::{self, ConfigError};
+use sekisho_config::{self, ConfigError};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ mod target;
 
 pub use target::{MAX_PATH_OCTETS, PathError, RoutePath, Target};
 
-use crate::config::{Requirement, Route};
+use sekisho_config::{Requirement, Route};
 use crate::gateway::identity::Identity;
 use crate::gateway::verify::{Reason, Refusal};
 use http::Method;

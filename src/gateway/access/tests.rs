@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 fn route(path: &str, methods: &[Method], pool: &str) -> Route {
     Route {
-        place: crate::config::Place::default(),
+        place: sekisho_config::Place::default(),
         path: path.to_owned(),
         methods: methods.to_vec(),
         pool: pool.into(),

@@ -1,6 +1,6 @@
 //! Who may change the block list: whoever shows the token (RFC 6750), from where it may be shown.
 
-use crate::config::{ConfigError, Placed, TokenFrom};
+use sekisho_config::{ConfigError, Placed, TokenFrom};
 use crate::gateway::site::unusable;
 use crate::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -89,7 +89,7 @@ mod tests {
         let value = folder.path().join("token");
         std::fs::write(&value, content).unwrap();
         std::fs::set_permissions(&value, std::fs::Permissions::from_mode(mode)).unwrap();
-        let path = Placed { value, place: crate::config::Place::default() };
+        let path = Placed { value, place: sekisho_config::Place::default() };
         AdminToken::load(&path).map_err(|error| error.message.split_once(": ").unwrap().1.to_owned())
     }
 

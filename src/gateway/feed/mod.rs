@@ -21,7 +21,7 @@ pub(super) use source::{Source, rules};
 
 use super::Gateway;
 use super::site::Snapshot;
-use crate::config::{Config, ConfigError};
+use sekisho_config::{Config, ConfigError};
 use crate::trust::feed::{KeepError, Keeper, Recalled};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

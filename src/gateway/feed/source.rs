@@ -1,6 +1,6 @@
 //! `[gateway.feed]` with the files it names read: where the feed is, who we are there, and whose signature counts.
 
-use crate::config::{self, Config, ConfigError, Followed, Placed, RevocationSource};
+use sekisho_config::{self, Config, ConfigError, Followed, Placed, RevocationSource};
 use crate::gateway::site::{read, read_secret, unusable};
 use sekisho_pki::es256::PublicKey;
 use sekisho_pki::fingerprint::sha256;

@@ -1,6 +1,6 @@
 //! Headers that are kept with a verified chain.
 
-use crate::config::HeaderNames;
+use sekisho_config::HeaderNames;
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
 use std::sync::Arc;

@@ -4,7 +4,7 @@
 //! and some cut what is no letter at an end. So there is one fold for every name of every table, and it is wider than
 //! any upstream's: the letters and digits of the name, in lower case.
 
-use crate::config::{HeaderNames, MESSAGE_FIELDS};
+use sekisho_config::{HeaderNames, MESSAGE_FIELDS};
 
 /// Names that no client may set, whatever the configuration; with `*` at the end, names that begin so, and with `-*`,
 /// names that begin so and go on after a separator.

@@ -1,7 +1,7 @@
 //! Sets what was verified (requirement G7).
 
 use super::encode;
-use crate::config::HeaderNames;
+use sekisho_config::HeaderNames;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
 use sekisho_pki::time::Timestamp;

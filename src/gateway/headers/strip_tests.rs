@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::MESSAGE_FIELDS;
+use sekisho_config::MESSAGE_FIELDS;
 use crate::gateway::headers::names::set_by_gateway;
 use crate::gateway::headers::set::tests::every_name;
 use proptest::prelude::*;

@@ -5,7 +5,7 @@ use super::answer::ClientAnswer;
 use super::body::RequestBody;
 use super::request;
 use super::served::Served;
-use crate::config::Limits;
+use sekisho_config::Limits;
 use crate::gateway::stream::ClientStream;
 use bytes::Bytes;
 use h2::RecvStream;

@@ -1,7 +1,7 @@
 //! How fast a client moves a body, either way: not to stop, and not to drip.
 
 use super::failure::{Cause, Failure};
-use crate::config::Limits;
+use sekisho_config::Limits;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 

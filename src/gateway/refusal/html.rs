@@ -149,8 +149,8 @@ mod tests {
     fn every_slot_of_the_template_has_a_value() {
         let reference = crate::gateway::request_id::RequestId::from_octets([0; 10]);
         let now = sekisho_pki::time::Timestamp::from_unix(0);
-        let text = || crate::config::Text { ja: "銀行".to_owned(), en: "Bank".to_owned() };
-        let contact = crate::config::Contact { name: text(), hours: Some(text()), ..Default::default() };
+        let text = || sekisho_config::Text { ja: "銀行".to_owned(), en: "Bank".to_owned() };
+        let contact = sekisho_config::Contact { name: text(), hours: Some(text()), ..Default::default() };
         let particulars = Particulars {
             reference: &reference,
             now,

@@ -11,7 +11,7 @@ pub use preference::{Format, Language, Preference};
 
 use super::request_id::RequestId;
 use super::verify::Reason;
-use crate::config::{Advice, Contact};
+use sekisho_config::{Advice, Contact};
 use sekisho_pki::time::Timestamp;
 use bytes::Bytes;
 use http::header::{

@@ -1,6 +1,6 @@
 //! How a client wants to be answered (RFC 9110 section 12.5).
 
-use crate::config::Text;
+use sekisho_config::Text;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE};
 use http::{HeaderMap, HeaderName};
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::Text;
+use sekisho_config::Text;
 use serde_json::Value;
 use std::collections::HashSet;
 

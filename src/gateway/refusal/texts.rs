@@ -6,7 +6,7 @@ mod errors;
 mod renewal;
 
 use super::{Language, Problem, Words};
-use crate::config::Advice;
+use sekisho_config::Advice;
 use crate::gateway::verify::Reason;
 
 /// The words around a problem's own.

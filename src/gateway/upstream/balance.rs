@@ -1,6 +1,6 @@
 //! Which of the peers that may serve a request gets it. Pure: health and leases are the pool's.
 
-use crate::config;
+use sekisho_config as config;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

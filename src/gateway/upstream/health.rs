@@ -1,7 +1,7 @@
 //! Active health checks of a pool's peers.
 
 use super::{TlsMaterial, connector_options, http_peer};
-use crate::config::{ConfigError, HealthCheck as Settings, Pool};
+use sekisho_config::{ConfigError, HealthCheck as Settings, Pool};
 use async_trait::async_trait;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::connectors::http::Connector as HttpConnector;

@@ -6,7 +6,7 @@ mod health;
 pub(super) use balance::Key;
 
 use super::site::{certificates, certified_key, private_key, unusable};
-use crate::config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
+use sekisho_config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use sekisho_pki::certificate::Certificate;
 use balance::{Balancer, Candidate};
 use futures_util::FutureExt as _;
@@ -380,12 +380,12 @@ fn fingerprint(pool: &PoolConfig, tls: Option<&TlsMaterial>) -> u64 {
     let mut hasher = DefaultHasher::new();
     // `Debug` shows every field but the places, which move when the file is edited elsewhere.
     let mut shown = pool.clone();
-    shown.place = crate::config::Place::default();
+    shown.place = sekisho_config::Place::default();
     if let Some(tls) = &mut shown.tls {
-        tls.ca.place = crate::config::Place::default();
+        tls.ca.place = sekisho_config::Place::default();
         if let Some((certificate, key)) = &mut tls.client {
-            certificate.place = crate::config::Place::default();
-            key.place = crate::config::Place::default();
+            certificate.place = sekisho_config::Place::default();
+            key.place = sekisho_config::Place::default();
         }
     }
     format!("{shown:?}").hash(&mut hasher);

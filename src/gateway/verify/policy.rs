@@ -3,7 +3,7 @@
 use super::signed::{MAX_CAS_OF_ONE_NAME, VerifiedPath};
 use super::types::{Reason, Refusal};
 use super::{rules, usage};
-use crate::config::{self, ConfigError, ContractRange};
+use sekisho_config::{self, ConfigError, ContractRange};
 use crate::gateway::identity::{self, Identity, IdentityRule};
 use sekisho_pki::fingerprint::{AuthorityKey, sha256};
 use crate::trust::{Authority, Role, TrustSnapshot};

@@ -1,7 +1,7 @@
 //! What is true of a verified path only now: validity and revocation.
 
 use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
-use crate::config::AnchorExpiry;
+use sekisho_config::AnchorExpiry;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::time::Timestamp;

@@ -36,7 +36,7 @@ use super::profile::Profile;
 use super::service::{ChangedStatus, Done, Service};
 use super::store::ContractRow;
 use crate::clock;
-use crate::config::issuer::IssuerLimits;
+use sekisho_config::issuer::IssuerLimits;
 use answer::{ContractView, DoneView, PropagationView};
 use axum::Router;
 use axum::extract::State;

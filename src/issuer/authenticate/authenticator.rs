@@ -4,8 +4,8 @@ use super::assertion::{Assertion, AssertionError, Expected, ForRequest, Unverifi
 use super::caller::{Caller, Right, Rights, ShownCertificate};
 use super::host;
 use super::keys::{Keys, NoKey};
-use crate::config::issuer::{GatewayKeys, ServiceConfig};
-use crate::config::{ConfigError, Place};
+use sekisho_config::issuer::{GatewayKeys, ServiceConfig};
+use sekisho_config::{ConfigError, Place};
 use crate::issuer::listen::Peer;
 use crate::issuer::store::Store;
 use sekisho_pki::fingerprint::sha256;

@@ -3,7 +3,7 @@
 use super::built_in::given;
 use super::credentials::{Checked, Credentials, CredentialsUnavailable, Factors};
 use super::outbound;
-use crate::config::{ConfigError, Place, Placed};
+use sekisho_config::{ConfigError, Place, Placed};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::profile::Factor;
 use sekisho_pki::time::Timestamp;

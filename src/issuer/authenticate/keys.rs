@@ -2,8 +2,8 @@
 
 use super::key_set::{KeySet, KeySetError, MOST_OCTETS, PublicKey};
 use super::outbound;
-use crate::config::issuer::{GatewayKeys, JwksSource};
-use crate::config::{ConfigError, Place};
+use sekisho_config::issuer::{GatewayKeys, JwksSource};
+use sekisho_config::{ConfigError, Place};
 use sekisho_pki::time::Timestamp;
 use crate::telemetry::outbound::describe;
 use arc_swap::ArcSwapOption;

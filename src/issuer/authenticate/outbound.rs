@@ -1,6 +1,6 @@
 //! The HTTP client with which the service asks others: for the gateway's keys, and about credentials.
 
-use crate::config::{ConfigError, Place, Placed};
+use sekisho_config::{ConfigError, Place, Placed};
 use sekisho_pki::pem;
 use crate::telemetry::outbound::describe;
 use reqwest::redirect::Policy;

@@ -34,7 +34,7 @@ pub use propagation::{NodeState, Propagation};
 use super::metrics::FeedMetrics;
 use super::publish::CoveredList;
 use super::store::{Place, Signals, Store, StoreError};
-use crate::config::issuer::FeedConfig;
+use sekisho_config::issuer::FeedConfig;
 use sekisho_pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
 use gateways::Gateways;

@@ -1,7 +1,7 @@
 //! TLS of the API: the service's certificate, and clients' where they have one.
 
-use crate::config::issuer::ApiTls;
-use crate::config::{ConfigError, Placed};
+use sekisho_config::issuer::ApiTls;
+use sekisho_config::{ConfigError, Placed};
 use sekisho_pki::pem;
 use crate::process::secret_file;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};

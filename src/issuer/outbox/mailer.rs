@@ -2,8 +2,8 @@
 
 use super::lines::Lines;
 use super::message::{Sender, address};
-use crate::config::issuer::{MailConfig, MailTls};
-use crate::config::{ConfigError, Place, Placed};
+use sekisho_config::issuer::{MailConfig, MailTls};
+use sekisho_config::{ConfigError, Place, Placed};
 use sekisho_pki::pem;
 use crate::process::secret_file;
 use lettre::message::{Mailbox, Message};

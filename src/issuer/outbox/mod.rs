@@ -32,8 +32,8 @@ pub mod text;
 pub use ladder::Ladder;
 
 use crate::clock;
-use crate::config::ConfigError;
-use crate::config::issuer::MailConfig;
+use sekisho_config::ConfigError;
+use sekisho_config::issuer::MailConfig;
 use crate::issuer::profiles::Profiles;
 use crate::issuer::store::Store;
 use deliver::{Delivery, Due};

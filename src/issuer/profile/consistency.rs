@@ -5,8 +5,8 @@ use super::matrix::{Cell, Channel, Factor, Operation, Whose};
 use super::naming::{are_apart, wrong_alone};
 use super::template::{LONGEST_ATTRIBUTE, Template};
 use super::types::{Interrupted, OldCertificate, OneTimePasswordRule, Opens, Profile, Role};
-use crate::config::Place;
-use crate::config::reader::{Document, Section};
+use sekisho_config::Place;
+use sekisho_config::reader::{Document, Section};
 
 /// Days that a year has at least.
 const YEAR_DAYS: u32 = 365;

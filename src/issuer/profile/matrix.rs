@@ -1,7 +1,7 @@
 //! The matrix: who may do what to whom through which channel, and what they must prove.
 
 use super::types::{Label, RoleName};
-use crate::config::Place;
+use sekisho_config::Place;
 use std::sync::Arc;
 
 /// An act of the lifecycle that somebody may be permitted.

@@ -44,9 +44,9 @@ pub use states::{ShownState, StateLabels};
 pub use template::{LONGEST_ATTRIBUTE, Template, TemplateValues};
 pub use types::*;
 
-use crate::config::ConfigError;
-use crate::config::file::read_text;
-use crate::config::reader::Document;
+use sekisho_config::ConfigError;
+use sekisho_config::file::read_text;
+use sekisho_config::reader::Document;
 use std::path::Path;
 
 /// Octets of a profile's file: the shipped ones have a fiftieth of it.

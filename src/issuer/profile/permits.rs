@@ -3,8 +3,8 @@
 use super::matrix::{ActorRole, Channel, Factor, Matrix, Operation, Permit, Whose};
 use super::read::{declared, label};
 use super::types::{Role, RoleName, Screen};
-use crate::config::reader::{Document, Item, Section};
-use crate::config::values;
+use sekisho_config::reader::{Document, Item, Section};
+use sekisho_config::values;
 
 /// The bank's desk, an actor in every profile.
 pub(super) const STAFF: &str = "staff";

@@ -3,8 +3,8 @@
 use super::states::{ShownState, StateLabels};
 use super::types::*;
 use super::{consistency, permits, template::Template};
-use crate::config::reader::{Document, Item, Section, Unique};
-use crate::config::values;
+use sekisho_config::reader::{Document, Item, Section, Unique};
+use sekisho_config::values;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,7 +3,7 @@
 use super::matrix::Matrix;
 use super::states::StateLabels;
 use super::template::Template;
-use crate::config::Place;
+use sekisho_config::Place;
 use std::fmt;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use super::Publisher;
 use super::route::{NoRoute, Route};
 use super::shelf::{Dated, Item};
 use crate::clock;
-use crate::config::issuer::IssuerLimits;
+use sekisho_config::issuer::IssuerLimits;
 use crate::issuer::buckets::Buckets;
 use crate::issuer::ca::download::{Download, http_date};
 use crate::issuer::ca::ocsp::{Answer, MAX_REQUEST_BYTES, OcspRequest, RequestError, ResponseError};

@@ -4,7 +4,7 @@ use super::database::{Database, Pools};
 use super::migrate::{Purpose, migrate};
 use super::sql_store::SqlStore;
 use super::{Store, StoreError};
-use crate::config::issuer::{StoreConfig, StoreUrl};
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use crate::issuer::audit::Broken;
 use crate::issuer::secret::ServiceSecret;
 use sqlx::ConnectOptions as _;

@@ -16,7 +16,7 @@ use super::{
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, StatusRow, Store, StoreError, UserRow, user_columns,
     words,
 };
-use crate::config::issuer::StoreConfig;
+use sekisho_config::issuer::StoreConfig;
 use crate::issuer::audit::{Head, Record, Verifier};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
 use crate::issuer::profile::{Profile, UniqueName};

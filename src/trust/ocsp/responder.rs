@@ -1,6 +1,6 @@
 //! A CA's configured responder, and when it is asked again.
 
-use crate::config::{OcspNonce, OcspSource};
+use sekisho_config::{OcspNonce, OcspSource};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{Answer, CertificateStatus, IssuerId};

@@ -1,7 +1,7 @@
 use super::answers::{Blame, Change, OcspAnswers};
 use super::responder::Responder;
 use super::weigh::Listed;
-use crate::config::{OcspNonce, OcspSource, Placed, WhenStale};
+use sekisho_config::{OcspNonce, OcspSource, Placed, WhenStale};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::ocsp::{Answer, AnswerSigner, CertificateStatus, NonceEcho};

@@ -7,7 +7,7 @@
 
 use super::answers::{KeptAnswer, MayAsk, OcspAnswers};
 use super::responder::Responder;
-use crate::config::WhenStale;
+use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::ocsp::{AnswerSigner, CertificateStatus};
 use sekisho_pki::serial::SerialNumber;

@@ -8,7 +8,7 @@ use super::shares::Shares;
 use super::target::{self, Target};
 use super::tls;
 use crate::clock;
-use crate::config::{Ca, ConfigError, Fetch};
+use sekisho_config::{Ca, ConfigError, Fetch};
 use crate::trust::accept::Rejection;
 use crate::trust::alarm::AlarmKind;
 use crate::trust::files;

@@ -1,7 +1,7 @@
 //! Which distribution points were asked for, so that a client waits for a list once, and nobody for one that failed.
 
 use super::target;
-use crate::config::PointPlace;
+use sekisho_config::PointPlace;
 use sekisho_pki::points::PointName;
 use crate::trust::{Authority, Need, Question};
 use std::collections::BTreeSet;
@@ -59,7 +59,7 @@ impl PointBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::PointPort;
+    use sekisho_config::PointPort;
 
     #[test]
     fn as_many_points_as_may_be_are_remembered_and_beyond_them_nobody_waits() {

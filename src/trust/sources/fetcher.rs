@@ -5,7 +5,7 @@ use super::kept::KeptLists;
 use super::life::{Host, Progress, Tools, live};
 use super::report::SourceStatus;
 use super::target::{self, Kind, PointError, Target};
-use crate::config::{Ca, Config, ConfigError};
+use sekisho_config::{Ca, Config, ConfigError};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -5,7 +5,7 @@
 
 use super::download::Validators;
 use super::target::{self, Kind, Target};
-use crate::config::{Ca, ConfigError, Placed};
+use sekisho_config::{Ca, ConfigError, Placed};
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
 use crate::trust::folder;

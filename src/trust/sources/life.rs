@@ -8,7 +8,7 @@ use super::schedule::{Chance, LEAST_PAUSE, after_answer, after_failure};
 use super::target::{Kind, Target};
 use super::tls;
 use crate::clock;
-use crate::config::{ConfigError, Fetch, WhenStale};
+use sekisho_config::{ConfigError, Fetch, WhenStale};
 use sekisho_pki::time::Timestamp;
 use crate::trust::policy::ListPolicy;
 use crate::trust::{Authority, Revocation, TrustSnapshot};

@@ -3,7 +3,7 @@
 use super::shares::Shares;
 use super::tls;
 use crate::clock;
-use crate::config::{ConfigError, Fetch, OcspNonce};
+use sekisho_config::{ConfigError, Fetch, OcspNonce};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use sekisho_pki::serial::SerialNumber;

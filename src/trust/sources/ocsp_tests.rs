@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{OcspSource, Placed};
+use sekisho_config::{OcspSource, Placed};
 use sekisho_pki::certificate::Certificate;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};

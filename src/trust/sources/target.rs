@@ -1,6 +1,6 @@
 //! What is fetched, and for whom.
 
-use crate::config::{Ca, PointPlace, PointPort, RevocationSource, RevocationSources};
+use sekisho_config::{Ca, PointPlace, PointPort, RevocationSource, RevocationSources};
 use reqwest::Url;
 use std::fmt;
 use std::sync::Arc;

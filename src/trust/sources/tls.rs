@@ -1,6 +1,6 @@
 //! The HTTP client of all sources: what it believes, and what it never does.
 
-use crate::config::{ConfigError, Fetch, Placed};
+use sekisho_config::{ConfigError, Fetch, Placed};
 use sekisho_pki::pem;
 use reqwest::Client;
 use reqwest::redirect::Policy;

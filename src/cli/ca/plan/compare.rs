@@ -2,7 +2,7 @@
 
 use super::seen::Visit;
 use super::side::{Known, Locked, Side};
-use crate::config::CaState;
+use sekisho_config::CaState;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};

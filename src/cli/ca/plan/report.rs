@@ -2,7 +2,7 @@
 
 use super::compare::{CaPlan, Change, Comparison, Crowd};
 use super::seen::Log;
-use crate::config::CaState;
+use sekisho_config::CaState;
 use serde_json::{Value, json};
 use std::fmt::{self, Write as _};
 

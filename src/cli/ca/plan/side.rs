@@ -1,6 +1,6 @@
 //! One of the two configurations, with the CAs' certificates: a CA is its name and key, whatever it is called.
 
-use crate::config::{self, Ca, CaState, ClientAuth, Config, Site};
+use sekisho_config::{self, Ca, CaState, ClientAuth, Config, Site};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::pem;

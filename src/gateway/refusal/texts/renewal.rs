@@ -1,7 +1,7 @@
 //! The words for who needs another certificate, which depend on how the clients of its CA get one.
 
 use super::{Language, Words};
-use crate::config::Advice;
+use sekisho_config::Advice;
 
 pub(super) const fn expired(language: Language, advice: Advice) -> Words {
     match language {

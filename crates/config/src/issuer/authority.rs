@@ -2,9 +2,9 @@
 
 use super::defaults;
 use super::types::{AuthorityConfig, PassphraseSource};
-use crate::config::reader::{Document, Item, Section, Unique};
-use crate::config::types::Placed;
-use crate::config::values::{boolean, duration, integer, list, name, path, placed, placed_path, text};
+use crate::reader::{Document, Item, Section, Unique};
+use crate::types::Placed;
+use crate::values::{boolean, duration, integer, list, name, path, placed, placed_path, text};
 use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,11 +2,11 @@
 
 use super::must;
 use super::types::{GatewayKeys, IssuerConfig, JwksSource, ServiceConfig};
-use crate::config::defaults as gateway_defaults;
-use crate::config::issuer::defaults;
-use crate::config::reader::{Document, Item, Section, Unique};
-use crate::config::types::Placed;
-use crate::config::values::{list, name, one_of, path, placed, placed_path, some_of, text};
+use crate::defaults as gateway_defaults;
+use crate::issuer::defaults;
+use crate::reader::{Document, Item, Section, Unique};
+use crate::types::Placed;
+use crate::values::{list, name, one_of, path, placed, placed_path, some_of, text};
 use std::net::IpAddr;
 
 /// `[[service]]`.

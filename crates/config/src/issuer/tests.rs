@@ -3,7 +3,7 @@ use regex::Regex;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-const REFERENCE: &str = include_str!("../../../config/issuer.toml");
+const REFERENCE: &str = include_str!("../../../../config/issuer.toml");
 
 /// The reference with the keys that are off by default put in force: `#key = …` and `#[table]`.
 fn uncommented() -> String {

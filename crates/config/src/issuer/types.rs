@@ -1,6 +1,6 @@
 //! The issuer's configuration as types that cannot be wrong.
 
-use crate::config::{LogTarget, Place, Placed};
+use crate::{LogTarget, Place, Placed};
 use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::path::PathBuf;

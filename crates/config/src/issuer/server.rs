@@ -2,10 +2,10 @@
 
 use super::types::{ApiTls, Issuer, IssuerLimits, StoreConfig, StoreUrl};
 use super::{defaults, must};
-use crate::config::gateway::{address, log_target, overlap};
-use crate::config::reader::{Item, Section};
-use crate::config::types::{LogTarget, Placed};
-use crate::config::values::{duration, integer, memory, placed, placed_path, text};
+use crate::gateway::{address, log_target, overlap};
+use crate::reader::{Item, Section};
+use crate::types::{LogTarget, Placed};
+use crate::values::{duration, integer, memory, placed, placed_path, text};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 

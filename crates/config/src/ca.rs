@@ -420,7 +420,7 @@ mod tests {
     #[test]
     fn the_reference_pattern_needs_a_64th_of_the_room_at_most() {
         let pattern = r"(?<contract_id>[0-9]{11}) (?:(?<user_id>[A-Za-z0-9]+) )?1635";
-        assert!(include_str!("../../config/sekisho.toml").contains(pattern));
+        assert!(include_str!("../../../config/sekisho.toml").contains(pattern));
         assert!(RegexBuilder::new(pattern).size_limit(PATTERN_BYTES / 64).build().is_ok());
     }
 }

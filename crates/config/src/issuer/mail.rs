@@ -3,9 +3,9 @@
 use super::callers::is_loopback;
 use super::defaults;
 use super::types::{MailConfig, MailTls};
-use crate::config::reader::{Item, Section};
-use crate::config::site::portal_url;
-use crate::config::values::{duration, integer, one_of, placed_path, text};
+use crate::reader::{Item, Section};
+use crate::site::portal_url;
+use crate::values::{duration, integer, one_of, placed_path, text};
 use std::time::Duration;
 
 /// `[mail]`.
@@ -47,7 +47,7 @@ pub(super) fn read(mut section: Section<'_>) -> MailConfig {
 }
 
 /// `user` and `password_file`, both or neither.
-fn login(section: &mut Section<'_>) -> Option<(String, crate::config::Placed<std::path::PathBuf>)> {
+fn login(section: &mut Section<'_>) -> Option<(String, crate::Placed<std::path::PathBuf>)> {
     let user = section.optional("user", text);
     let password = section.optional("password_file", placed_path);
     match (section.has("user"), section.has("password_file")) {

@@ -3,8 +3,8 @@
 use super::callers::{is_loopback, plain_http_host};
 use super::defaults;
 use super::types::CredentialsConfig;
-use crate::config::reader::{Item, Section};
-use crate::config::values::{duration, one_of, placed_path, text};
+use crate::reader::{Item, Section};
+use crate::values::{duration, one_of, placed_path, text};
 use std::time::Duration;
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::defaults;
 use super::types::{FeedConfig, IssuerConfig};
-use crate::config::reader::Section;
-use crate::config::values::{duration, placed_path};
+use crate::reader::Section;
+use crate::values::{duration, placed_path};
 use std::time::Duration;
 
 const DAY: Duration = Duration::from_secs(86_400);
