@@ -81,7 +81,7 @@ fn loads(criterion: &mut Criterion) {
     group.sample_size(10).measurement_time(Duration::from_secs(8));
     group.bench_function("million/der", |bencher| bencher.iter(|| black_box(load(&cas, None, NOW).unwrap())));
     // A file counts as unchanged only when it had settled before it was read.
-    let settled = sekisho::clock::now().plus_seconds(10);
+    let settled = sekisho_runtime::clock::now().plus_seconds(10);
     let loaded = load(&cas, None, settled).unwrap().snapshot;
     group.bench_function("million/unchanged", |bencher| {
         bencher.iter(|| black_box(load(&cas, Some(&loaded), settled).unwrap()));

@@ -8,12 +8,9 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod cli;
-pub mod clock;
 pub mod demo;
 pub mod gateway;
 #[cfg(feature = "issuer")]
 pub mod issuer;
 pub mod load;
-pub mod process;
-pub mod telemetry;
 pub mod trust;

@@ -358,7 +358,7 @@ fn a_planted_breach_is_found() {
         ("pki/name", "use super::super::trust::load;"),
         ("pki/name", "use std::{fmt, fs::File};"),
         ("pki/name", "fn f() -> std::time::Instant { todo!() }"),
-        ("gateway/access", "use crate::clock;"),
+        ("gateway/access", "use sekisho_runtime::clock;"),
         ("gateway/verify", "use tokio::sync::watch;"),
         ("gateway/verify/path", "use moka::sync::Cache;"),
         ("gateway/headers/set", "fn f(header: &mut pingora_http::RequestHeader) {}"),
@@ -370,7 +370,7 @@ fn a_planted_breach_is_found() {
         ("issuer/ca/key", "use crate::gateway::registry;"),
         ("issuer/ca/key", "use crate::trust::TrustSnapshot;"),
         ("issuer/ca/crl/list", "use std::time::SystemTime;"),
-        ("issuer/ca/crl/list", "use crate::clock;"),
+        ("issuer/ca/crl/list", "use sekisho_runtime::clock;"),
         ("issuer/lifecycle", "use rcgen::KeyPair;"),
         ("trust", "use pingora_core::server::Server;"),
         ("cli/check", "/* fine */ use toml::Value; // not fine"),
@@ -379,7 +379,7 @@ fn a_planted_breach_is_found() {
         ("gateway/proxy", "use crate::issuer::lifecycle;"),
         ("issuer", "use crate::gateway;"),
         ("issuer/profile", "use crate::trust::TrustSnapshot;"),
-        ("issuer/lifecycle/acquire", "use crate::clock;"),
+        ("issuer/lifecycle/acquire", "use sekisho_runtime::clock;"),
         ("issuer/lifecycle", "use std::fs;"),
         ("wholly_new", "fn f() {}"),
         // Not hidden by what stands around it.
@@ -396,7 +396,7 @@ fn a_planted_breach_is_found() {
 #[test]
 fn what_is_allowed_is_not_a_breach() {
     for (module, source) in [
-        ("gateway/verify/cache", "use moka::sync::Cache; use crate::clock;"),
+        ("gateway/verify/cache", "use moka::sync::Cache; use sekisho_runtime::clock;"),
         ("gateway/verify/path", "use super::types::Reason; use crate::trust::TrustSnapshot; use std::time::Duration;"),
         ("pki/name", "// use std::fs;\n/// [`std::fs::read`]\nconst A: &str = \"use std::fs;\";"),
         ("pki/name", "#[cfg(test)]\nmod tests { use crate::demo::pki::PkiDir; use std::fs; }"),

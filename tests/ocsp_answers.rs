@@ -272,7 +272,7 @@ fn openssl_understands_the_question_and_is_understood() {
     let text = String::from_utf8_lossy(&shown.stdout);
     assert!(text.contains("Serial Number: 1234") && text.contains("OCSP Nonce"), "{shown:?}");
     let response = std::fs::read(folder.join("answer.der")).unwrap();
-    let answer = verify(&response, &world.question(), &world.ca.certificate, sekisho::clock::now()).unwrap();
+    let answer = verify(&response, &world.question(), &world.ca.certificate, sekisho_runtime::clock::now()).unwrap();
     let at = Timestamp::from_rfc_3339("2026-11-01T12:00:00Z").unwrap();
     assert_eq!(answer.status, CertificateStatus::Revoked { at, reason: RevocationReason::Superseded });
     assert_eq!((answer.signer, answer.nonce), (AnswerSigner::Authority, NonceEcho::Echoed));

@@ -143,7 +143,7 @@ fn one_time_password() -> String {
         .with_secret(secret.as_bytes().to_vec())
         .build()
         .unwrap();
-    totp.generate(u64::try_from(sekisho::clock::now().unix()).unwrap()).to_string()
+    totp.generate(u64::try_from(sekisho_runtime::clock::now().unix()).unwrap()).to_string()
 }
 
 #[test]

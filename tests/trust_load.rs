@@ -292,7 +292,7 @@ fn a_reload_sees_a_new_list_and_does_not_read_an_unchanged_one_again() {
     let files = one_ca(&ca);
     files.write("a.crl", ca.list().number(5).revoke(&[5]).sign());
     // Later than the file's change, as a settled file is.
-    let later = Timestamp::from_unix(sekisho::clock::now().unix() + 60);
+    let later = Timestamp::from_unix(sekisho_runtime::clock::now().unix() + 60);
     let in_force = |snapshot: &TrustSnapshot| match snapshot.authorities()[0].revocation() {
         Revocation::Lists(lists) => Arc::clone(lists.in_force().unwrap()),
         Revocation::NotChecked => panic!("it has a list"),
@@ -311,7 +311,7 @@ fn a_changed_set_of_cas_reads_every_list_again() {
     let (ca, new_key) = (TestCa::root("A"), TestCa::root("A"));
     let files = one_ca(&ca);
     files.write("a.crl", ca.list().number(5).sign());
-    let later = Timestamp::from_unix(sekisho::clock::now().unix() + 60);
+    let later = Timestamp::from_unix(sekisho_runtime::clock::now().unix() + 60);
     let first = load(&files.cas, None, later).unwrap().snapshot;
     files.write("a.pem", &new_key.pem);
     let errors = load(&files.cas, Some(&first), later).unwrap_err();

@@ -4,7 +4,7 @@ use crate::measure::server;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho::demo::configuration::{self, Addresses, IssuerPart};
 use sekisho::demo::pki::PkiDir;
 use sekisho::demo::process::GatewayProcess;

@@ -6,7 +6,7 @@ pub mod revocation;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
 use revocation::{NOW, TestCa, many_entries, random_serial};
 use rustls::pki_types::CertificateDer;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::AnchorExpiry;
 use sekisho::demo::pki::{ClientRequest, PkiDir};
 use sekisho::gateway::identity::IdentityRule;

@@ -1,7 +1,7 @@
 //! An issuer without listeners: store, authority, service.
 
 use async_trait::async_trait;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource, StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
 use sekisho::issuer::authenticate::{

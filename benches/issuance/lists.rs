@@ -4,7 +4,7 @@ use super::Sizes;
 use super::bank::authorities;
 use super::measure::cpu;
 use super::measure::results::{Results, thousands};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho::issuer::ca::crl::{Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
 use sekisho::issuer::ca::serial;
 

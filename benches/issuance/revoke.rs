@@ -5,7 +5,7 @@ use super::bank::{Bank, by_staff, by_user};
 use super::issue::people;
 use super::measure::results::{Results, thousands};
 use super::measure::samples::Samples;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho::issuer::ca::serial;
 use sekisho::issuer::lifecycle::UserKey;
 use sekisho::issuer::publish::Publisher;

@@ -17,7 +17,7 @@ pub struct Results {
 impl Results {
     /// With the day and the machine it was taken on.
     pub fn new() -> Self {
-        let day = sekisho::clock::now().to_string();
+        let day = sekisho_runtime::clock::now().to_string();
         let day = day.split('T').next().unwrap_or_default();
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use crate::measure::server::binary;
 use crate::report::{NAMES, NGINX_WITHOUT_LIST, OURS, Report, Revoked, Row, ratio_text, value_text};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;

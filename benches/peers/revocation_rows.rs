@@ -5,14 +5,14 @@
 
 use crate::client::{Body, Connection, EMPTY, Identity, exchange};
 use crate::measure::server::binary;
-use crate::process::Server;
+use sekisho_runtime::process::Server;
 use crate::products::{HAPROXY_SOCKET, Headers, Log, Product, Wanted};
 use crate::report::NAMES;
 use crate::revocation::write_entry;
 use crate::stand::{List, Stand};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, HandshakeKind};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::certificate::Certificate;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;

@@ -7,7 +7,7 @@ use super::steps;
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho::demo::pki::PkiDir;
 use sekisho::demo::process::GatewayProcess;
 use std::time::Duration;

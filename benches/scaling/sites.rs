@@ -22,7 +22,7 @@ pub fn run(greatest: usize, results: &mut Results) {
         &["sites", "start, ms", "a connection's site found and its TLS configuration made"],
     );
     let folder = tempfile::tempdir().unwrap();
-    let pki = PkiDir::create(&folder.path().join("pki"), sekisho::clock::now()).unwrap();
+    let pki = PkiDir::create(&folder.path().join("pki"), sekisho_runtime::clock::now()).unwrap();
     for count in steps(&[1, 10, 100], greatest) {
         let text = configuration(count);
         let build = || {

@@ -1,7 +1,7 @@
 //! `sekisho audit`: the audit log's chain checked, and its records written out (S15).
 
 use super::say::{Reader, say, take};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer as configuration;
 use crate::issuer::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
 use crate::issuer::consistency::{self, Contradictions};

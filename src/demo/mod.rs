@@ -11,7 +11,7 @@ pub mod issuer;
 pub mod pki;
 pub mod process;
 
-use crate::clock;
+use sekisho_runtime::clock;
 use app::App;
 use check::{Target, Verdict};
 use configuration::Addresses;

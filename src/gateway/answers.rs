@@ -2,7 +2,7 @@
 
 use super::registry::Registry;
 use super::{Gateway, publish, settle, verify};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
 use sekisho_pki::serial::SerialNumber;

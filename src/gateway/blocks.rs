@@ -5,9 +5,9 @@
 
 use super::Gateway;
 use super::publish;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::time::Timestamp;
-use crate::telemetry::log::{Record, Weight};
+use sekisho_runtime::telemetry::log::{Record, Weight};
 use crate::trust::blocks::{Block, BlockId, BlockList, MAX_BLOCKS, TooMany, Written, file};
 use serde::Serialize;
 use std::fmt;

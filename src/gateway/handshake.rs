@@ -14,7 +14,7 @@ use super::tcp::BufferedTcp;
 use super::tickets::ConnectionTicketer;
 use super::verify::{self, Reason, Refusal};
 use super::{Gateway, alert};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{ClientAuth, RefusalStyle};
 use sekisho_pki::time::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;

@@ -58,8 +58,8 @@ pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
 use sekisho_config::{Config, ConfigError};
-use crate::process;
-use crate::telemetry::log::RecordLog;
+use sekisho_runtime::process;
+use sekisho_runtime::telemetry::log::RecordLog;
 use crate::trust::sources::Fetcher;
 use crate::trust::{self, Alarm};
 use arc_swap::ArcSwap;

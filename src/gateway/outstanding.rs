@@ -2,7 +2,7 @@
 //! a load that does not end. The gateway serves on by what it accepted last, and says so.
 
 use super::Gateway;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{NotReadyWhen, WhenStale};
 use sekisho_pki::time::Timestamp;
 use crate::trust::sources::{DownloadError, FetchError, SourceStatus};

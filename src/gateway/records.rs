@@ -4,7 +4,7 @@ use super::connection::{Connection, Cut};
 use super::handshake::{Client, Failure, FailureCause, Unsettled};
 use super::verify::{Refusal, Unenforced, VerifiedClient};
 use sekisho_pki::time::Timestamp;
-use crate::telemetry::log::{Record, Weight};
+use sekisho_runtime::telemetry::log::{Record, Weight};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use super::connection::Connection;
 use super::records::{AuthenticationRecord, unenforced};
 use super::site::Snapshot;
 use super::{Gateway, answers, fetch};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::trust::Need;
 use crate::trust::sources::ocsp::Asker;
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ use super::verify::{ChainLimits, SitePolicy};
 use sekisho_config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, RefusalStyle};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
-use crate::process::secret_file;
+use sekisho_runtime::process::secret_file;
 use crate::trust::{self, Authority, Role, TrustSnapshot};
 use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;

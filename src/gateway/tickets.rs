@@ -8,7 +8,7 @@
 
 use super::site::Site;
 use super::verify::{self, Link, TicketHolder};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::ClientAuth;
 use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
 use sekisho_pki::serial::SerialNumber;

@@ -252,7 +252,7 @@ fn folders_of(file: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
+    use sekisho_runtime::clock;
 
     /// A watch, later than any file of the test is young, and a moment.
     fn watch() -> (FileWatch, Timestamp, Instant) {

@@ -2,9 +2,9 @@
 
 use super::listen::Peer;
 use super::metrics::Metrics;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::time::Timestamp;
-use crate::telemetry::log::{Record, RecordLog, Weight};
+use sekisho_runtime::telemetry::log::{Record, RecordLog, Weight};
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};

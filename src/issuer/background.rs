@@ -2,7 +2,7 @@
 
 use super::service::{Service, Wakes};
 use super::store::{Signals, Store};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{IssuerConfig, StoreUrl};
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use super::listen;
 use super::outbox;
 use super::profiles::Profiles;
 use super::secret::ServiceSecret;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, CredentialsConfig, IssuerConfig};
 use sekisho_config::{ConfigError, Placed};
 use rustls::ServerConfig;

@@ -6,7 +6,7 @@ use super::lifecycle::{ActorName, ContractId, Target};
 use super::reconcile::{self, Reconciled, Sources};
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, Store, StoreError, Write, change};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::IssuerConfig;
 use sekisho_config::{ConfigError, Place};
 use std::sync::Arc;

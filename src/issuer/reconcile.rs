@@ -7,7 +7,7 @@ use super::ca::crl::PartIndex;
 use super::lifecycle::{ActorName, Certificate, ContractId, Revoked, Standing, Target, UserKey};
 use super::publish::{PublishedCrl, PublishedEntry, WitnessError};
 use super::store::{Ask, CertificateRow, Found, Status, StatusChange, Store, StoreError, Write, change};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::serial::SerialNumber;

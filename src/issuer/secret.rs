@@ -6,7 +6,7 @@
 
 use crate::issuer::lifecycle::{SecretDigest, UserKey};
 use sekisho_pki::time::Timestamp;
-use crate::process::secret_file::{self, SecretFileError};
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;

@@ -1,6 +1,6 @@
 //! Folders whose contents decide who is let in after a restart: ours alone to write to.
 
-use crate::process::secret_file;
+use sekisho_runtime::process::secret_file;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;

@@ -53,19 +53,19 @@ impl TestPki {
     /// Makes one.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pki = PkiDir::create(&folder.path().join("pki"), sekisho::clock::now()).unwrap();
+        let pki = PkiDir::create(&folder.path().join("pki"), sekisho_runtime::clock::now()).unwrap();
         Self { pki, _folder: folder }
     }
 
     /// Issues a good client with that CN.
     pub fn client(&self, name: &str, common_name: &str) {
-        self.pki.issue_client(name, &ClientRequest::good(common_name, sekisho::clock::now())).unwrap();
+        self.pki.issue_client(name, &ClientRequest::good(common_name, sekisho_runtime::clock::now())).unwrap();
     }
 
     /// Puts the named client on the issuing CA's list.
     pub fn revoke_client(&mut self, name: &str) {
         let serial = self.pki.serial(name).unwrap();
-        self.pki.revoke(&[serial], sekisho::clock::now()).unwrap();
+        self.pki.revoke(&[serial], sekisho_runtime::clock::now()).unwrap();
     }
 }
 

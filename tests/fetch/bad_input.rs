@@ -5,7 +5,7 @@ use crate::ground::{Ground, list};
 use crate::lists::{CA_USAGES, ISSUING_DISTRIBUTION_POINT, TestCa, element};
 use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::sources::Fetched;
 use sekisho::trust::{Question, RevocationStatus};

@@ -3,7 +3,7 @@
 use crate::common::wait_until;
 use crate::ground::{Ground, list};
 use crate::server::{Answer, RawServer};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::RevocationSource;
 use sekisho_pki::serial::SerialNumber;
 use sekisho::trust::sources::{Fetched, PointError};

@@ -6,7 +6,7 @@ use crate::server::{Answer, PythonServer, RawServer, ok};
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::certificate::Certificate;
 
 pub const HOST: &str = "ib.localhost";

@@ -3,7 +3,7 @@
 use crate::common::PATIENCE;
 use crate::lists::{ListBuilder, TestCa};
 use crate::server::{Answer, RawServer};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{self, Config};
 use sekisho::trust::sources::{FetchReport, Fetcher, Host, KeptLists, PointError, SourceStatus, prime};
 use sekisho::trust::{TrustSnapshot, load_with_kept};

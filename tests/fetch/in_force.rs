@@ -40,7 +40,7 @@ fn a_fetched_crl_that_is_signed_and_malformed_lets_nobody_of_its_ca_in_until_the
     assert_eq!(status("client-good"), 200);
     let (key, issuer) = issuing(&pki);
     let malformed = |number: u64| {
-        let now = sekisho::clock::now();
+        let now = sekisho_runtime::clock::now();
         let list = ListBuilder::new(&key, &issuer).number(number).this_update(now).next_update(now.plus_seconds(3_600));
         Answer::List(list.revoke(pki.serial("client-revoked").unwrap().as_bytes()).revoke(&[]).sign())
     };

@@ -7,7 +7,7 @@ use crate::server::{Answer, RawServer, ok};
 use rcgen::{
     CertificateParams, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose,
 };
-use sekisho::clock;
+use sekisho_runtime::clock;
 
 /// A gateway whose issuing CA's lists are at the points of its certificates, if they are on 127.0.0.1.
 fn configuration(app: &TestApp) -> String {

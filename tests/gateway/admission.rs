@@ -219,7 +219,7 @@ fn nothing_of_the_evidence_reaches_a_refused_client() {
 #[test]
 fn a_list_that_goes_stale_refuses_live_connections_and_readiness_names_its_ca() {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let lists = pki.revocation_lists(now, now.plus_seconds(6)).unwrap();
     std::fs::write(pki.path("crl.pem"), lists).unwrap();
     let gateway = Gateway::start(&pki, &Setup::configuration(&app));
@@ -245,7 +245,7 @@ fn a_list_that_goes_stale_refuses_live_connections_and_readiness_names_its_ca() 
     assert_eq!(alert(&error), Some(AlertDescription::CertificateUnknown), "{error:?}");
     assert!(setup.app.requests().iter().all(|request| !request.target.contains("stale")));
     // A fresh list opens all of it again, the connection that was refused meanwhile too.
-    setup.pki.issue_revocation_lists(sekisho::clock::now()).unwrap();
+    setup.pki.issue_revocation_lists(sekisho_runtime::clock::now()).unwrap();
     wait_until("it is ready again", || setup.gateway.admin_get("/readyz").0 == 200);
     assert_eq!(http2.get(PORTAL, "/echo").unwrap().0, 200);
     assert_eq!(client.get(&setup.gateway, IB, "/echo").unwrap().0.status, 200);

@@ -107,5 +107,5 @@ pub fn reason(response: &Response) -> String {
 }
 
 pub fn now() -> Timestamp {
-    sekisho::clock::now()
+    sekisho_runtime::clock::now()
 }

@@ -67,7 +67,7 @@ fn it_verifies_with_the_published_key_and_says_who_makes_which_request() {
     let gateway =
         Gateway::start(&pki, &configuration(&app, "key_file = \"assertion.key\"\nissuer = \"gw\"\nlifetime = \"45s\""));
     let client = TlsClient::new(&pki, Some("client-good"), Version::Tls13);
-    let before = sekisho::clock::now().unix();
+    let before = sekisho_runtime::clock::now().unix();
     let mut connection = client.connect(&gateway, HOST).unwrap();
     let forged = "POST /upload?amount=1 HTTP/1.1\r\nHost: IB.localhost.\r\nContent-Length: 0\r\nX-Sekisho-Assertion: forged\r\n\r\n";
     connection.send(forged.as_bytes()).unwrap();
@@ -87,7 +87,7 @@ fn it_verifies_with_the_published_key_and_says_who_makes_which_request() {
     assert_eq!(claims["cnf"]["x5t#S256"], thumbprint, "{claims}");
     assert_eq!(claims["jti"], app.request_of("/upload").headers["x-sekisho-request-id"].to_str().unwrap());
     let at = |claim: &str| claims[claim].as_i64().unwrap();
-    let after = sekisho::clock::now().unix();
+    let after = sekisho_runtime::clock::now().unix();
     assert!((before..=after).contains(&at("iat")) && at("exp") == at("iat") + 45 && at("nbf") <= at("iat"), "{claims}");
     assert!((before..=after).contains(&at("auth_time")), "{claims}");
 

@@ -74,7 +74,7 @@ fn each_is_refused_for_what_is_wrong_with_it_and_nobody_else_is_disturbed() {
     let setup = Setup::new();
     let mut bystander = Bystander::new(&setup);
     for (index, (name, spoil, reason)) in WRONG.iter().enumerate() {
-        let request = ClientRequest::good(COMMON_NAME, sekisho::clock::now());
+        let request = ClientRequest::good(COMMON_NAME, sekisho_runtime::clock::now());
         let mut parameters = request.parameters().unwrap();
         spoil(&mut parameters);
         let key = KeyKind::EcdsaP256.generate().unwrap();
@@ -245,7 +245,7 @@ fn a_good_certificate_of_every_kind_of_key_is_let_in() {
         ("ed25519", KeyKind::Ed25519),
         ("rsa", KeyKind::Rsa2048),
     ] {
-        let request = ClientRequest { key, ..ClientRequest::good(COMMON_NAME, sekisho::clock::now()) };
+        let request = ClientRequest { key, ..ClientRequest::good(COMMON_NAME, sekisho_runtime::clock::now()) };
         setup.pki.issue_client(name, &request).unwrap();
         for version in [Version::Tls12, Version::Tls13] {
             let client = TlsClient::new(&setup.pki, Some(name), version);
@@ -259,7 +259,7 @@ fn a_good_certificate_of_every_kind_of_key_is_let_in() {
 #[test]
 fn a_certificate_that_does_not_fit_in_its_header_is_refused_and_not_left_out() {
     let setup = Setup::new();
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     for (name, bytes, status) in [("client-fits", 8 * 1024, 200), ("client-too-large", 13 * 1024, 403)] {
         let mut parameters = ClientRequest::good("00009876543 large 1635", now).parameters().unwrap();
         let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 4, 1, 99_999, 1], vec![7; bytes]);
@@ -281,7 +281,7 @@ fn a_certificate_that_does_not_fit_in_its_header_is_refused_and_not_left_out() {
 #[test]
 fn a_client_with_critical_certificate_policies_is_accepted() {
     let setup = Setup::new();
-    let mut parameters = ClientRequest::good(COMMON_NAME, sekisho::clock::now()).parameters().unwrap();
+    let mut parameters = ClientRequest::good(COMMON_NAME, sekisho_runtime::clock::now()).parameters().unwrap();
     // One policy, 1.2.3.
     let content = vec![0x30, 0x06, 0x30, 0x04, 0x06, 0x02, 0x2a, 0x03];
     let mut policies = CustomExtension::from_oid_content(&[2, 5, 29, 32], content);

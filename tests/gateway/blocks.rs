@@ -32,7 +32,7 @@ fn fingerprint(pki: &TestPki, client: &str) -> Value {
 }
 
 fn in_time(seconds: i64) -> String {
-    sekisho::clock::now().plus_seconds(seconds).to_string()
+    sekisho_runtime::clock::now().plus_seconds(seconds).to_string()
 }
 
 /// A GET on a new connection: the status.
@@ -263,12 +263,12 @@ fn a_block_ends_by_time_without_a_reload_on_live_connections_too() {
 #[test]
 fn a_disk_that_hangs_when_a_block_ends_holds_up_no_other_limit() {
     let setup = start_with(|config| format!("{config}\n[gateway.limits]\nidle_timeout = \"1s\"\n"));
-    let (expires, over) = (in_time(2), sekisho::clock::now().plus_seconds(3));
+    let (expires, over) = (in_time(2), sekisho_runtime::clock::now().plus_seconds(3));
     block(&setup.gateway, &json!({"contract": "00009999999", "expires": expires}));
     // Whoever opens it to write waits until somebody reads it, which nobody does.
     let unfinished = setup.pki.path(STATE).join(".blocks.json.new");
     assert!(Command::new("mkfifo").arg(unfinished).status().unwrap().success());
-    wait_until("the block has ended", || sekisho::clock::now() > over);
+    wait_until("the block has ended", || sekisho_runtime::clock::now() > over);
     let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
     let mut idle = client.connect(&setup.gateway, ALERT).unwrap();
     idle.read_to_its_end();

@@ -37,7 +37,7 @@ pub fn start() -> Setup {
 /// As [`start`], with another configuration.
 pub fn start_with(change: impl FnOnce(String) -> String) -> Setup {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    pki.issue_server(STAYS, &[STAYS], sekisho::clock::now()).unwrap();
+    pki.issue_server(STAYS, &[STAYS], sekisho_runtime::clock::now()).unwrap();
     write_secret(&pki.path(TOKEN_FILE), TOKEN);
     std::fs::create_dir(pki.path(STATE)).unwrap();
     let config = with_blocks(&configuration(&app, &["root"], &REQUIRED));

@@ -124,7 +124,7 @@ fn check_and_verify_decide_on_the_demo_pki_as_the_readme_says() {
     std::fs::create_dir(folder.path().join("config")).unwrap();
     let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/config/sekisho.toml");
     std::fs::copy(reference, folder.path().join("config/sekisho.toml")).unwrap();
-    PkiDir::create(&folder.path().join("certs/dev"), sekisho::clock::now()).unwrap();
+    PkiDir::create(&folder.path().join("certs/dev"), sekisho_runtime::clock::now()).unwrap();
     let run = |arguments: &[&str]| Command::new(binary()).args(arguments).current_dir(folder.path()).output().unwrap();
     let check = run(&["check", "--config", "config/sekisho.toml"]);
     assert_eq!(check.status.code(), Some(0), "{check:?}");

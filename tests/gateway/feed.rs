@@ -442,7 +442,7 @@ fn a_ca_whose_list_is_older_than_the_feeds_beginning_is_closed_until_it_is_there
         refusal(&world.setup.gateway, &world.setup.pki, "client-good"),
         Some(AlertDescription::CertificateUnknown)
     );
-    world.setup.pki.issue_revocation_lists(sekisho::clock::now()).unwrap();
+    world.setup.pki.issue_revocation_lists(sekisho_runtime::clock::now()).unwrap();
     world.wait_until_ready();
     assert!(is_let_in(&world, "client-good"));
 }
@@ -466,7 +466,7 @@ fn another_feed_is_followed_anew_and_lets_nobody_in_before_its_lists_are_there()
     let revoked = refusal(&world.setup.gateway, &world.setup.pki, LEAVING);
     assert_eq!(revoked, Some(AlertDescription::CertificateRevoked));
     assert!(!is_let_in(&world, "client-good"), "not followed");
-    world.setup.pki.issue_revocation_lists(sekisho::clock::now()).unwrap();
+    world.setup.pki.issue_revocation_lists(sekisho_runtime::clock::now()).unwrap();
     world.wait_until_ready();
     assert!(is_let_in(&world, "client-good") && !is_let_in(&world, LEAVING), "no list has what the other feed revoked");
     let withdrawn = world.setup.gateway.metric(r#"sekisho_withdrawn_revocations{ca="issuing"}"#);
@@ -606,9 +606,9 @@ fn a_restored_issuer_whose_newer_list_lacks_a_revocation_lets_nobody_in_not_afte
     wait_until("the list took the change's place", || held(&world) < 1.0);
     leaving_is_revoked(&world, 0, 2);
     // The store is restored; its lists have higher numbers and less on them.
-    let (mut restored, _) = sekisho::demo::pki::PkiDir::ensure(&backup, sekisho::clock::now()).unwrap();
+    let (mut restored, _) = sekisho::demo::pki::PkiDir::ensure(&backup, sekisho_runtime::clock::now()).unwrap();
     while restored.crl_number() <= world.setup.pki.crl_number() {
-        restored.issue_revocation_lists(sekisho::clock::now()).unwrap();
+        restored.issue_revocation_lists(sekisho_runtime::clock::now()).unwrap();
     }
     std::fs::copy(backup.join("crl.pem"), world.setup.pki.path("crl.pem")).unwrap();
     world.list = (restored.crl_number(), 2);

@@ -220,7 +220,7 @@ impl World {
     /// A gateway that listens and was told nothing yet.
     pub fn new(plan: &Plan) -> Self {
         let (pki, app) = (TestPki::new(), TestApp::new());
-        pki.issue_server("issuer", &["localhost"], sekisho::clock::now()).unwrap();
+        pki.issue_server("issuer", &["localhost"], sekisho_runtime::clock::now()).unwrap();
         pki.client("gateway-1", "00001111111 gateway 1635");
         pki.client("client-leaving", "00009876543 leaving 1635");
         let signer = Arc::new(Signer::new());
@@ -267,7 +267,7 @@ impl World {
         let change = |(sequence, client, status): &(u64, &str, &str)| {
             let serial = self.setup.pki.serial(client).unwrap();
             let serial: String = serial.as_bytes().iter().map(|octet| format!("{octet:02x}")).collect();
-            let at = sekisho::clock::now().unix();
+            let at = sekisho_runtime::clock::now().unix();
             json!({
                 "sequence": sequence, "issuer": issuer, "serial": serial, "status": status, "reason": "keyCompromise",
                 "at": at, "not_after": at + 86_400
@@ -308,7 +308,7 @@ impl World {
 }
 
 fn milliseconds() -> i64 {
-    let (now, micros) = sekisho::clock::now_with_microseconds();
+    let (now, micros) = sekisho_runtime::clock::now_with_microseconds();
     now.unix() * 1_000 + i64::from(micros / 1_000)
 }
 

@@ -77,7 +77,7 @@ impl Arranged {
             Certificate::parse(&der).unwrap()
         };
         let root = rcgen::KeyPair::from_pem(&std::fs::read_to_string(pki.path("root-ca.key")).unwrap()).unwrap();
-        let now = sekisho::clock::now();
+        let now = sekisho_runtime::clock::now();
         let list = ListBuilder::new(&root, certificate("root-ca").subject().der())
             .number(1000)
             .this_update(now)

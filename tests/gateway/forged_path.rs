@@ -33,7 +33,7 @@ fn forged(pki: &TestPki) -> CertificateDer<'static> {
     let key = KeyPair::from_pem(&std::fs::read_to_string(pki.path("other-issuing-ca.key")).unwrap()).unwrap();
     let attacker = Issuer::from_ca_cert_der(&second, KeyPair::generate().unwrap()).unwrap();
     let mut parameters =
-        ClientRequest::good("Sekisho Development Issuing CA", sekisho::clock::now()).parameters().unwrap();
+        ClientRequest::good("Sekisho Development Issuing CA", sekisho_runtime::clock::now()).parameters().unwrap();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     parameters.extended_key_usages.clear();

@@ -171,7 +171,7 @@ fn the_headers_tell_the_truth() {
     };
     let leaf = CertificateDer::from_pem_file(setup.pki.path("client-good.pem")).unwrap();
     let not_after = Certificate::parse(&leaf).unwrap().not_after();
-    let days_left = || sekisho::clock::now().days_until(not_after).to_string();
+    let days_left = || sekisho_runtime::clock::now().days_until(not_after).to_string();
     let before = days_left();
     client.get(&setup.gateway, "ib.localhost", "/echo").unwrap();
     // A day may have ended between.

@@ -30,7 +30,7 @@ fn with_entries(pki: &TestPki, number: u64, serials: &[Vec<u8>]) -> Vec<u8> {
     let key = KeyPair::from_pem(&fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
     let issuer = CertificateDer::from_pem_file(pki.path("issuing-ca.pem")).unwrap();
     let issuer = Certificate::parse(&issuer).unwrap();
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let next = ListBuilder::new(&key, issuer.subject().der()).number(number);
     let next = next.this_update(now).next_update(now.plus_seconds(3_600));
     let next = serials.iter().fold(next, |next, serial| next.revoke(serial));
@@ -162,8 +162,8 @@ fn a_crl_that_changes_without_an_event_is_taken_up() {
     joins(&gateway, &pki, "client-leaving");
     let next = with_next(&pki, 1_000, &["client-leaving"]);
     // The link made an event, and a young file is looked at once more.
-    let settled = sekisho::clock::now().plus_seconds(6);
-    wait_until("nothing is looked at any more for its event", || sekisho::clock::now() > settled);
+    let settled = sekisho_runtime::clock::now().plus_seconds(6);
+    wait_until("nothing is looked at any more for its event", || sekisho_runtime::clock::now() > settled);
     fs::write(&link, next).unwrap();
     wait_until("the CRL is in force", || status(&gateway, &pki, "client-leaving") == 0);
 }
@@ -224,8 +224,8 @@ fn a_log_beside_the_configuration_makes_no_reload_of_itself() {
     fs::rename(pki.path("crl.new"), pki.path("crl.pem")).unwrap();
     wait_until("the CRL is in force", || status(&gateway, &pki, "client-leaving") == 0);
     // By then a storm would have made some forty.
-    let later = sekisho::clock::now().plus_seconds(4);
-    wait_until("the file is no longer young", || sekisho::clock::now() > later);
+    let later = sekisho_runtime::clock::now().plus_seconds(4);
+    wait_until("the file is no longer young", || sekisho_runtime::clock::now() > later);
     assert!(lines() >= 1 && published() < 10.0, "{} reloads", published());
 }
 

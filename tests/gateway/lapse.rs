@@ -59,7 +59,7 @@ pub const REQUIRED: [(&str, &str); 3] = [(ALERT, "required"), (PAGE, "required")
 
 fn start(cas: &[&str], sites: &[(&str, &str)]) -> Setup {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    pki.issue_server(STAYS, &[STAYS], sekisho::clock::now()).unwrap();
+    pki.issue_server(STAYS, &[STAYS], sekisho_runtime::clock::now()).unwrap();
     let gateway = Gateway::start(&pki, &configuration(&app, cas, sites));
     Setup { gateway, app, pki }
 }
@@ -217,7 +217,7 @@ fn a_certificate_that_expires_meanwhile_is_refused_on_every_path() {
     let setup = start(&["root"], &REQUIRED);
     let staying = Paths::open(&setup, Some("client-good"), STAYS);
     for site in [ALERT, PAGE] {
-        let now = sekisho::clock::now();
+        let now = sekisho_runtime::clock::now();
         // Long enough to open every path on a busy machine.
         let request =
             ClientRequest { not_after: now.plus_seconds(8), ..ClientRequest::good("00009876543 ending 1635", now) };

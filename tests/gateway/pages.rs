@@ -30,7 +30,7 @@ const REFUSED: [(&str, Option<&str>); 9] = [
 
 fn setup() -> Setup {
     let setup = Setup::with(|config| config.replacen("identity = ", "contracts = [\"00009876543\"]\nidentity = ", 1));
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let mut server_only = ClientRequest::good("00009876543 server 1635", now).parameters().unwrap();
     server_only.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let key = KeyKind::EcdsaP256.generate().unwrap();
@@ -137,7 +137,7 @@ fn every_reason_of_the_readme_is_told_in_both_languages_and_formats_with_the_num
     assert_eq!(setup.app.requests().iter().find(|request| request.target != "/healthz").map(|it| &it.target), None);
     // A list that has gone stale is another gateway's.
     let pki = TestPki::new();
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let stale = pki.revocation_lists(now.plus_seconds(-7200), now.plus_seconds(-3600)).unwrap();
     std::fs::write(pki.path("crl.pem"), stale).unwrap();
     let gateway = Gateway::listening(&pki, &Setup::configuration(&setup.app));

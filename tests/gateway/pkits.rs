@@ -119,7 +119,7 @@ fn ca_index(line: &str) -> usize {
 #[test]
 fn every_case_that_must_be_refused_or_accepted_is_in_a_real_handshake() {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    pki.issue_server("pkits", &["*.pkits.localhost"], sekisho::clock::now()).unwrap();
+    pki.issue_server("pkits", &["*.pkits.localhost"], sekisho_runtime::clock::now()).unwrap();
     let demanded = |case: &Case| ["must-accept", "must-refuse", "harden"].contains(&case.class.as_str());
     let mut left: Vec<_> = cases().into_iter().filter(demanded).collect();
     let (mut accepted, mut refused, mut unserved) = (0, 0, 0);

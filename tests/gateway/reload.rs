@@ -36,8 +36,8 @@ fn what_others_write_beside_the_files_makes_no_reload() {
     let published = || setup.gateway.metric("sekisho_reloads_total{outcome=\"published\"}");
     // Younger files might have changed again within the file system's clock tick.
     // They are read once more when one would show.
-    let settled = sekisho::clock::now().plus_seconds(5);
-    wait_until("the files are old enough", || sekisho::clock::now() > settled || published() > 0.5);
+    let settled = sekisho_runtime::clock::now().plus_seconds(5);
+    wait_until("the files are old enough", || sekisho_runtime::clock::now() > settled || published() > 0.5);
     let before = published();
     for line in 0..20 {
         std::fs::write(folder.join("somebody.log"), line.to_string()).unwrap();
@@ -97,7 +97,7 @@ fn list_revoking_client_good(setup: &Setup, signer: &str) -> Vec<u8> {
     let key = KeyPair::from_pem(&std::fs::read_to_string(setup.pki.path(&format!("{signer}.key"))).unwrap()).unwrap();
     let issuer = CertificateDer::from_pem_file(setup.pki.path("issuing-ca.pem")).unwrap();
     let issuer = Certificate::parse(&issuer).unwrap();
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     ListBuilder::new(&key, issuer.subject().der())
         .number(1_000)
         .this_update(now)
@@ -152,8 +152,8 @@ fn what_the_gateway_logs_beside_its_configuration_is_no_change() {
     std::fs::write(&config, Setup::configuration(&app) + "\n# changed\n").unwrap();
     wait_until("it is reloaded", || count("\"reloaded\"") > 0);
     // As long as a file that was just changed counts as changing still.
-    let over = sekisho::clock::now().plus_seconds(4);
-    wait_until("the change is over", || sekisho::clock::now() > over);
+    let over = sekisho_runtime::clock::now().plus_seconds(4);
+    wait_until("the change is over", || sekisho_runtime::clock::now() > over);
     let reloads = count("\"reloaded\"");
     gateway.kill().unwrap();
     gateway.wait().unwrap();

@@ -70,7 +70,7 @@ fn a_session_is_not_resumed_once_the_lists_of_its_cas_are_stale() {
         client
     });
     // Lists that are newer by a second and stale soon.
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let lists = setup.pki.revocation_lists(now.plus_seconds(1), now.plus_seconds(4)).unwrap();
     std::fs::write(setup.pki.path("crl.pem"), lists).unwrap();
     wait_until("they are in force and stale", || setup.gateway.admin_get("/readyz").0 == 503);
@@ -233,7 +233,7 @@ fn a_client_refused_in_words_comes_back_with_a_good_certificate_and_is_asked_for
 #[test]
 fn a_changed_policy_refuses_a_resumed_session_with_the_alert_that_is_true() {
     let setup = Setup::new();
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     setup.pki.issue_client("client-second", &ClientRequest::good("00001111111 second 1635", now)).unwrap();
     let client = TlsClient::new(&setup.pki, Some("client-second"), Version::Tls13);
     client.get(&setup.gateway, HOST, "/echo").unwrap();

@@ -23,8 +23,8 @@ fn draining(config: &str, ca: &str) -> String {
 
 fn start(change: impl FnOnce(String) -> String) -> Setup {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    pki.issue_server(STAYS, &[STAYS], sekisho::clock::now()).unwrap();
-    let now = sekisho::clock::now();
+    pki.issue_server(STAYS, &[STAYS], sekisho_runtime::clock::now()).unwrap();
+    let now = sekisho_runtime::clock::now();
     for (name, common_name, signer) in [
         ("client-ann", "00001111111 ann 1635", Signer::Issuing),
         ("client-bob", "00001111111 bob 1635", Signer::OtherIssuing),
@@ -110,7 +110,7 @@ fn nobody_can_say_of_themselves_that_their_ca_is_draining() {
 #[test]
 fn hints_name_active_cas_first_and_draining_ones_after() {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    pki.issue_server(STAYS, &[STAYS], sekisho::clock::now()).unwrap();
+    pki.issue_server(STAYS, &[STAYS], sekisho_runtime::clock::now()).unwrap();
     // One of another name: those of the development PKI share theirs, which is told once.
     let make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout third.key -out third.pem \
         -subj '/CN=Third Root' -days 30 -addext basicConstraints=critical,CA:TRUE \
@@ -301,7 +301,7 @@ fn a_plan_leaves_out_and_tells_what_is_old_or_no_record_and_says_nothing_by_an_e
     let new = configuration(&setup.app, &["root"], &SITES);
     let visit = log.lines().find(|line| line.contains("\"accepted\"") && line.contains("\"bob\"")).unwrap();
     let time = serde_json::from_str::<Value>(visit).unwrap()["time"].as_str().unwrap().to_owned();
-    let long_ago = sekisho::clock::now().plus_seconds(-40 * 86_400).to_string();
+    let long_ago = sekisho_runtime::clock::now().plus_seconds(-40 * 86_400).to_string();
     let old = visit.replace(&time, &long_ago);
     let noise = format!("{}\nnot JSON\n{}\n{{\"message\":\"listening\"}}\n\n", &visit[..40], "x".repeat(100_000));
     let of_old_version = visit.replace(",\"ca\":\"other-issuing\"", "").replace("\"ca\":\"other-issuing\",", "");

@@ -51,7 +51,7 @@ fn under_load(setup: &Setup, change: impl FnOnce()) {
 
 /// A second hand on the PKI's folder: the load borrows the set-up meanwhile.
 fn second_hand(setup: &Setup) -> sekisho::demo::pki::PkiDir {
-    sekisho::demo::pki::PkiDir::ensure(setup.pki.folder(), sekisho::clock::now()).unwrap().0
+    sekisho::demo::pki::PkiDir::ensure(setup.pki.folder(), sekisho_runtime::clock::now()).unwrap().0
 }
 
 /// The same PKI in another folder.
@@ -61,7 +61,7 @@ fn copied(pki: &TestPki, folder: &Path) -> sekisho::demo::pki::PkiDir {
             std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
         }
     }
-    sekisho::demo::pki::PkiDir::ensure(folder, sekisho::clock::now()).unwrap().0
+    sekisho::demo::pki::PkiDir::ensure(folder, sekisho_runtime::clock::now()).unwrap().0
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn two_hundred_lists_are_swapped_under_load_and_no_good_request_fails() {
     under_load(&setup, || {
         for round in 0..200 {
             let before = setup.gateway.metric(PUBLISHED);
-            pki.issue_revocation_lists(sekisho::clock::now()).unwrap();
+            pki.issue_revocation_lists(sekisho_runtime::clock::now()).unwrap();
             wait_until(&format!("list {round} is in force"), || setup.gateway.metric(PUBLISHED) > before);
         }
     });
@@ -85,7 +85,7 @@ fn long_list(pki: &TestPki, entries: usize, also: &[u8]) -> String {
     let certificate = sekisho_pki::pem::certificates(&certificate).unwrap().remove(0);
     let issuer = Certificate::parse(&certificate).unwrap();
     let key = rcgen::KeyPair::from_pem(&std::fs::read_to_string(pki.path("issuing-ca.key")).unwrap()).unwrap();
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let list = ListBuilder::new(&key, issuer.subject().der())
         .number(pki.crl_number() + 1)
         .this_update(now)
@@ -190,7 +190,7 @@ fn a_swapped_symbolic_link_is_followed_as_kubernetes_and_release_folders_swap_it
         // Twice: the second swap is in folders that were not there at the start.
         for (round, name) in [(1, "client-first"), (2, "client-second")] {
             assert!(is_let_in(&setup, name));
-            elsewhere.revoke(&[elsewhere.serial(name).unwrap()], sekisho::clock::now()).unwrap();
+            elsewhere.revoke(&[elsewhere.serial(name).unwrap()], sekisho_runtime::clock::now()).unwrap();
             version(&format!("..{}", round + 1), &std::fs::read(elsewhere.path("crl.pem")).unwrap());
             wait_until(&format!("{named}, swap {round}, is in force"), || !is_let_in(&setup, name));
             std::fs::remove_dir_all(folder.join(format!("..{round}"))).unwrap();

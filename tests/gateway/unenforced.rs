@@ -52,7 +52,7 @@ fn report_only_serves_without_a_list_says_so_and_refuses_once_a_list_revokes() {
 #[test]
 fn a_list_that_grows_stale_within_its_grace_is_told_of_on_live_connections() {
     let (pki, app) = (TestPki::new(), TestApp::new());
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     std::fs::write(pki.path("crl.pem"), pki.revocation_lists(now, now.plus_seconds(6)).unwrap()).unwrap();
     let gateway = Gateway::start(&pki, &with_lists(&app, r#"{ crl = ["crl.pem"], when_stale = { grace = "1h" } }"#));
     let client = TlsClient::new(&pki, Some("client-good"), Version::Tls13);

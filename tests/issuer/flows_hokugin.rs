@@ -43,7 +43,7 @@ fn an_acquisition_takes_the_login_password_and_ends_a_year_later_to_the_second()
     assert_eq!(bank.user(&user)["label"]["ja"], "発行済");
     // It begins a little before it was made, for gateways whose clocks are behind, but not before its authority.
     let made = parsed.not_after().plus_seconds(-365 * 86_400);
-    let (now, begin) = (sekisho::clock::now(), parsed.not_before());
+    let (now, begin) = (sekisho_runtime::clock::now(), parsed.not_before());
     assert!(made <= now && now <= made.plus_seconds(60), "{made} {now}");
     assert!(made.plus_seconds(-300) <= begin && begin <= made, "{begin} {made}");
 }

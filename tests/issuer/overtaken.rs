@@ -2,7 +2,7 @@
 
 use crate::support::{Issuer, Plan};
 use async_trait::async_trait;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{self, IssuerConfig};
 use sekisho::issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights, ShownCertificate,

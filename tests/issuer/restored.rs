@@ -2,7 +2,7 @@
 
 use crate::common::binary;
 use crate::support::{Issuer, Plan};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::crl::CertificateList;
 use std::process::Command;
 

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::extract::{ConnectInfo, Request};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{JwksSource, ServiceConfig};
 use sekisho::issuer::authenticate::Authenticator;
 use sekisho::issuer::listen::{ConnectionLimits, Listener, Peer, serve};

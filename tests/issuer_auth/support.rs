@@ -70,7 +70,7 @@ impl Ca {
             For::Server => ExtendedKeyUsagePurpose::ServerAuth,
             For::Client => ExtendedKeyUsagePurpose::ClientAuth,
         }];
-        let now = time::OffsetDateTime::from_unix_timestamp(sekisho::clock::now().unix()).unwrap();
+        let now = time::OffsetDateTime::from_unix_timestamp(sekisho_runtime::clock::now().unix()).unwrap();
         parameters.not_before = now - Duration::from_secs(7200);
         parameters.not_after = now + time::Duration::seconds(seconds);
         let key = KeyPair::generate().unwrap();

@@ -22,7 +22,7 @@ pub struct Hierarchy {
 
 /// The tools look at the real clock.
 pub fn now() -> Timestamp {
-    sekisho::clock::now()
+    sekisho_runtime::clock::now()
 }
 
 pub fn name(common_name: &str) -> Name {

@@ -16,7 +16,7 @@ struct Before {
 impl Before {
     fn new(issuer: &Issuer, authority: &str) -> Self {
         let pki = TestPki::new();
-        pki.issue_server(SITE, &[SITE], sekisho::clock::now()).unwrap();
+        pki.issue_server(SITE, &[SITE], sekisho_runtime::clock::now()).unwrap();
         let service = issuer.plan.pki.service_named("gateway-1");
         let write = |name: &str, content: &str| std::fs::write(pki.path(name), content).unwrap();
         write("gateway.pem", &service.certificate);

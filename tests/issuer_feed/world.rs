@@ -121,7 +121,7 @@ impl Drop for Beside {
 }
 
 fn revocation(number: u64) -> StatusChange {
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let authority = Arc::from("hkg");
     let status = Status::Revoked(RevocationReason::KeyCompromise);
     StatusChange { authority, serial: serial(number), status, at: now, not_after: now.plus_years(1) }

@@ -123,11 +123,11 @@ async fn a_server_that_is_not_there_is_waited_for() {
 async fn what_a_crash_leaves_under_lease_is_sent_after_it_and_not_before() {
     let Some((bank, mut server)) = with_notice(json!({})).await else { return };
     // Another node took it and died.
-    let now = sekisho::clock::now();
+    let now = sekisho_runtime::clock::now();
     let taken = bank.store.take_notices(now, now.plus_seconds(3), 10).await.unwrap();
     assert_eq!(taken.len(), 1);
     let outbox = bank.outbox(Some(mail(server.port)));
     server.next("mail").await;
-    assert!(sekisho::clock::now() >= now.plus_seconds(3), "it was sent while it was another node's");
+    assert!(sekisho_runtime::clock::now() >= now.plus_seconds(3), "it was sent while it was another node's");
     outbox.kill();
 }

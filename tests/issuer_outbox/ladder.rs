@@ -1,6 +1,6 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, DAY, Options, held, mail, reachable, serial};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho::issuer::lifecycle::{Certificate, Standing, User};
 use sekisho::issuer::outbox::Ladder;
 use sekisho::issuer::profile::RoleName;

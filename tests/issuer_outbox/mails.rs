@@ -1,6 +1,6 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, DAY, ISSUED, Options, held, key, mail, new_notice, reachable, serial};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho::issuer::lifecycle::Certificate;
 use sekisho::issuer::profile::NoticeEvent;
 use sekisho::issuer::store::{Contact, Language, NewNotice, NoticeAbout, Write};

@@ -1,7 +1,7 @@
 //! A store with users, a mail server and an outbox between them.
 
 use crate::python;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::Placed;
 use sekisho_config::issuer::{MailConfig, MailTls, StoreConfig, StoreUrl};
 use sekisho::issuer::lifecycle::{

@@ -1,7 +1,7 @@
 //! Authorities from their files, and every way in which these can be wrong.
 
 use crate::support::{Hierarchy, config, placed, write_pem};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource};
 use sekisho_config::{ConfigError, Place};
 use sekisho::issuer::authorities::Authorities;

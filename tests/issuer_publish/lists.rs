@@ -1,7 +1,7 @@
 //! What is on the lists, over HTTP and in files, and what reads them.
 
 use crate::support::{Entries, REVOKED, World, change_of, entries, number, random, until, within, write_pem};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho::issuer::store::Status;
 use sekisho_pki::crl::{CertificateList, RevocationReason};

@@ -165,6 +165,6 @@ async fn what_was_stored_before_a_shutdown_is_published_and_nobody_waits_after_i
     assert!(entries(&std::fs::read(world.list_file(0)).unwrap()).contains_key(&serial));
     assert_eq!(publisher.wait_for(last).await, Ok(()));
     assert_eq!(publisher.wait_for(last + 1).await, Err(Stopped));
-    assert!(publisher.troubles(sekisho::clock::now()).contains(&"publication has ended".to_owned()));
+    assert!(publisher.troubles(sekisho_runtime::clock::now()).contains(&"publication has ended".to_owned()));
     until("no new list comes", || async { true }).await;
 }

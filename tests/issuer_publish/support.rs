@@ -1,7 +1,7 @@
 //! An authority in memory, a store, and publication over a real listener.
 
 use crate::switch::Switch;
-use sekisho::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
 use sekisho_config::{Place, Placed};
 use sekisho::issuer::authorities::{Authorities, IssuingAuthority};

@@ -1,7 +1,7 @@
 //! What happens when something does not work.
 
 use crate::support::{REVOKED, World, entries, random, until};
-use sekisho::clock;
+use sekisho_runtime::clock;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 

@@ -204,7 +204,7 @@ async fn statuses_come_in_the_order_of_their_numbers_and_the_last_one_counts(dat
 async fn numbers_of_lists_grow_for_each_part_alone_and_outlive_the_store(database: Database) {
     let store = database.open().await;
     // The database's clock is this machine's: a store that was restored goes on above what it had.
-    let least = u64::try_from(sekisho::clock::now_in_milliseconds()).unwrap() - 1_000;
+    let least = u64::try_from(sekisho_runtime::clock::now_in_milliseconds()).unwrap() - 1_000;
     let mut last = least;
     for seconds in 1..=3 {
         let number = store.take_list_number("issuing", 0, NOW.plus_seconds(seconds)).await.unwrap();

@@ -1,7 +1,7 @@
 //! One question to several gateways, all at once.
 
-use crate::process::secret_file;
-use crate::telemetry::outbound::describe;
+use sekisho_runtime::process::secret_file;
+use sekisho_runtime::telemetry::outbound::describe;
 use crate::trust::blocks::BlockId;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, Url};

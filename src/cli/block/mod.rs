@@ -4,7 +4,7 @@ mod client;
 mod listing;
 
 use super::say::say;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::trust::blocks::{BlockId, Written};
 use client::{Answer, Ask, Gateways};
 use serde_json::json;

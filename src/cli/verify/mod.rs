@@ -4,7 +4,7 @@ mod ground;
 mod report;
 
 use crate::cli::say::say;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::verify::verify_traced;
 use sekisho_pki::time::Timestamp;
 use ground::Ground;

@@ -3,7 +3,7 @@
 use super::super::pki::{ClientRequest, PkiDir};
 use super::super::process::poll;
 use super::{Target, says_alert};
-use crate::clock;
+use sekisho_runtime::clock;
 use std::io::{Read, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};

@@ -19,7 +19,7 @@ use super::issuer::files::Files;
 use super::issuer::{Addresses, configuration as issuer_configuration};
 use super::pki::{ClientRequest, PkiDir};
 use super::process::{GatewayProcess, Output, ServerProcess, Signal};
-use crate::clock;
+use sekisho_runtime::clock;
 use configuration::{ISSUER_SERVER, Layout};
 use std::error::Error;
 use std::net::SocketAddr;

@@ -1,7 +1,7 @@
 //! Users of one contract, each with a certificate, who are revoked at any issuer and tried at any gateway.
 
 use super::Cluster;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::demo::issuer::api::{Answer, Api};
 use crate::demo::issuer::files::Acquired;
 use crate::demo::issuer::lives::{LIVES, Life};

@@ -15,7 +15,7 @@ pub use walk::{SITE, Step};
 use super::configuration::IssuerPart;
 use super::pki::PkiDir;
 use super::process::{Output, ServerProcess, StartError};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::time::Timestamp;
 use api::Api;
 use files::Files;

@@ -4,7 +4,7 @@ use super::api::{Answer, Api};
 use super::files::{Acquired, Files};
 use super::lives::{Life, Opens, Revoker, STEP_UP};
 use super::seed;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::demo::process::poll;
 use sekisho_pki::time::Timestamp;
 use serde_json::json;

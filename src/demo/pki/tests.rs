@@ -1,5 +1,5 @@
 use super::*;
-use crate::clock;
+use sekisho_runtime::clock;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use x509_parser::prelude::FromDer as _;

@@ -4,7 +4,7 @@
 
 use super::answer;
 use super::token::may_come_from;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::Gateway;
 use crate::gateway::blocks::{self, Act, ChangeError, Changed};
 use crate::trust::blocks::{Block, BlockId, Written, WrittenError, act_of};

@@ -2,7 +2,7 @@
 
 use sekisho_config::{ConfigError, Placed, TokenFrom};
 use crate::gateway::site::unusable;
-use crate::process::secret_file::{self, SecretFileError};
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use std::fmt;

@@ -2,7 +2,7 @@
 
 use super::keep::Kept;
 use super::source::Source;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::Gateway;
 use crate::trust::Authority;
 use crate::trust::feed::Following;

@@ -1,6 +1,6 @@
 //! A message comes in force.
 
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::{Gateway, publish};
 use sekisho_pki::time::Timestamp;
 use crate::trust::feed::{FeedFull, FeedView, Following, Message, Step};

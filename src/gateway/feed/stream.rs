@@ -2,10 +2,10 @@
 
 use super::apply::{Applied, ApplyError, apply};
 use super::source::Source;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::Gateway;
 use sekisho_pki::time::Timestamp;
-use crate::telemetry::outbound::describe;
+use sekisho_runtime::telemetry::outbound::describe;
 use crate::trust::feed::{
     Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening,
     Step,

@@ -5,7 +5,7 @@ use super::answer::ClientAnswer;
 use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::respond::Answer;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::connection::Connection;
 use crate::gateway::records::{AccessRecord, unenforced};
 use crate::gateway::refusal::Problem;

@@ -3,7 +3,7 @@
 use super::context::{Admitted, RequestContext};
 use super::respond::Answer;
 use super::wire;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::access::{RouteMatch, Target};
 use crate::gateway::authority::{Host, request_host, request_scheme};
 use crate::gateway::connection::{Connection, Identified};

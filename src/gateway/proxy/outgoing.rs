@@ -4,7 +4,7 @@ use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::forward::Forwarding;
 use super::wire::{self, Framing};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::assertion::AssertedRequest;
 use crate::gateway::headers::{RequestFacts, strip};
 use http::request::Parts;

@@ -5,7 +5,7 @@ use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::pace::Pace;
 use super::wire::Body;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::gateway::access::PathError;
 use crate::gateway::authority::AuthorityError;
 use crate::gateway::headers::FramingError;

@@ -7,7 +7,7 @@ use super::idempotency;
 use super::page::Page;
 use super::problem::{Kind, Problem};
 use super::text::{ContractText, ProfileText, UserText};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::authenticate::{Caller, Factors, NotAuthenticated, ShownCertificate};
 use crate::issuer::lifecycle::{ContractId, UserId, UserKey};
 use crate::issuer::service::{Act, By, Done, Request};

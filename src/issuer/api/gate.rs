@@ -5,7 +5,7 @@ use super::Shared;
 use super::call::Asked;
 use super::problem::{Kind, Problem};
 use super::reference;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::authenticate::{Caller, NotAuthenticated, Right};
 use crate::issuer::lifecycle::UserKey;
 use crate::issuer::listen::{Peer, Proof, network};

@@ -35,7 +35,7 @@ use super::feed::Feed;
 use super::profile::Profile;
 use super::service::{ChangedStatus, Done, Service};
 use super::store::ContractRow;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::IssuerLimits;
 use answer::{ContractView, DoneView, PropagationView};
 use axum::Router;

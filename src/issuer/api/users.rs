@@ -10,7 +10,7 @@ use super::page::{ByIdentifier, ByNumber, LimitOnly, Listed, NUMBER};
 use super::problem::{Kind, Problem};
 use super::text::UserText;
 use super::told::{HistoryView, NoticeView};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::ca::download::pem;
 use crate::issuer::lifecycle::UserId;
 use crate::issuer::profile::RoleName;

@@ -5,7 +5,7 @@ use super::outbound;
 use sekisho_config::issuer::{GatewayKeys, JwksSource};
 use sekisho_config::{ConfigError, Place};
 use sekisho_pki::time::Timestamp;
-use crate::telemetry::outbound::describe;
+use sekisho_runtime::telemetry::outbound::describe;
 use arc_swap::ArcSwapOption;
 use reqwest::header::ACCEPT;
 use reqwest::{Client, StatusCode, Url};

@@ -2,7 +2,7 @@
 
 use sekisho_config::{ConfigError, Place, Placed};
 use sekisho_pki::pem;
-use crate::telemetry::outbound::describe;
+use sekisho_runtime::telemetry::outbound::describe;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use rustls::crypto::aws_lc_rs;

@@ -6,7 +6,7 @@
 use super::der::{DerError, Reader, build, more, tag};
 use super::key::FileKey;
 use super::oid;
-use crate::process::secret_file::{self, SecretFileError};
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
 };

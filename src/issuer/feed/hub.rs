@@ -3,7 +3,7 @@
 use super::key::FeedKey;
 use super::message::{MOST_CHANGES, Press, Said};
 use super::{changed, over};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::audit::Head;
 use crate::issuer::metrics::FeedMetrics;
 use crate::issuer::publish::CoveredList;

@@ -2,7 +2,7 @@
 
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::pem;
-use crate::process::secret_file::{self, SecretFileError};
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};

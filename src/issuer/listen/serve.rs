@@ -4,7 +4,7 @@ use super::places::{Place, Shares};
 use super::progress::{Progress, Watched};
 use super::unproven::Waiting;
 use super::{ConnectionLimits, Entry, Listener, Peer, Proof};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
 use axum::Router;

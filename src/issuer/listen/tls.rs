@@ -3,7 +3,7 @@
 use sekisho_config::issuer::ApiTls;
 use sekisho_config::{ConfigError, Placed};
 use sekisho_pki::pem;
-use crate::process::secret_file;
+use sekisho_runtime::process::secret_file;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};

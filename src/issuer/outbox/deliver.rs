@@ -2,7 +2,7 @@
 
 use super::mailer::{CONNECT_TIMEOUT, Failure, Mailer, SEND_TIMEOUT, Session};
 use super::message::message;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::profiles::Profiles;
 use crate::issuer::store::{Ask, Everyone, NoticeAbout, NoticeRow, Store, StoreError};
 use sekisho_pki::time::Timestamp;

@@ -5,7 +5,7 @@ use super::message::{Sender, address};
 use sekisho_config::issuer::{MailConfig, MailTls};
 use sekisho_config::{ConfigError, Place, Placed};
 use sekisho_pki::pem;
-use crate::process::secret_file;
+use sekisho_runtime::process::secret_file;
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};

@@ -31,7 +31,7 @@ pub mod text;
 
 pub use ladder::Ladder;
 
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::ConfigError;
 use sekisho_config::issuer::MailConfig;
 use crate::issuer::profiles::Profiles;

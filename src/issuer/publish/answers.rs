@@ -1,7 +1,7 @@
 //! OCSP answers from the store.
 
 use super::{Publisher, StartError, over};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
 use crate::issuer::ca::ocsp::{
     Answer, AnswerCache, Asked, CertificateStatus, OcspRequest, Pending, RequestError, Responder, ResponseError, Signer,

@@ -6,7 +6,7 @@ use super::ledger::{Ledger, Times};
 use super::shelf::Which;
 use super::witness::{PublishedCrl, WitnessError, wrong_clock};
 use super::{GATHER, POLL, Publisher, StartError, over};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::authorities::{Authorities, IssuingAuthority};
 use crate::issuer::ca::crl::{CrlNumber, ListError, Lists, PartIndex, SignedList, UnsignedList};
 use crate::issuer::store::{Place, Store, StoreError};

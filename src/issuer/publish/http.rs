@@ -3,7 +3,7 @@
 use super::Publisher;
 use super::route::{NoRoute, Route};
 use super::shelf::{Dated, Item};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::issuer::IssuerLimits;
 use crate::issuer::buckets::Buckets;
 use crate::issuer::ca::download::{Download, http_date};

@@ -42,7 +42,7 @@ use super::authorities::Authorities;
 use super::ca::crl::{ListError, SignedFacts};
 use super::ca::ocsp::ResponderError;
 use super::store::{Store, StoreError};
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_pki::time::Timestamp;
 use answers::Answers;
 use follow::Follower;

@@ -3,7 +3,7 @@
 //! A store that was lost, restored, or taken over by a standby that had not everything, publishes less than was published
 //! before, under greater numbers, and lets the revoked in everywhere. The published CRL tells.
 
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::crl::PartIndex;
 use crate::issuer::store::{ListNumberRow, Status, Store, StoreError};

@@ -4,7 +4,7 @@ use super::key::Key;
 use super::plan::{Outcome, Plan};
 use super::prove::opaque;
 use super::{Act, By, ChangedStatus, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::authenticate::{Caller, Right};
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::lifecycle::{Effect, PublicReason, UserKey};

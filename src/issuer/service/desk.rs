@@ -2,7 +2,7 @@
 
 use super::act::{ask, idempotency};
 use super::{Act, By, Done, Refused, Request, Service, entry, refusal, write};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::audit::ActResult;
 use crate::issuer::authenticate::CannotKeep;
 use crate::issuer::lifecycle::{PublicReason, UserKey};

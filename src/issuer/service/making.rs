@@ -5,7 +5,7 @@ use super::key::Key;
 use super::plan::{Plan, name};
 use super::write::{self, Context};
 use super::{ChangedStatus, Delivered, Done, Refused, Service};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::audit::Entry;
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::certificate::{Purpose, Template};

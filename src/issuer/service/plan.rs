@@ -4,7 +4,7 @@ use super::act::idempotency;
 use super::prove::barred;
 use super::write;
 use super::{Act, By, Done, KeyRequest, Refused, Request, entry, refusal};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::audit::Entry;
 use crate::issuer::authorities::IssuingAuthority;
 use crate::issuer::ca::name::{AttributeType, Name, NameError};

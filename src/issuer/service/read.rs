@@ -1,7 +1,7 @@
 //! Who may read what, and reading it.
 
 use super::{Refused, Service};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::audit::{ActResult, Entry, Record};
 use crate::issuer::authenticate::{Caller, Right, ShownCertificate};
 use crate::issuer::lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};

@@ -7,7 +7,7 @@ use super::report::{FetchError, FetchReport, Fetched};
 use super::shares::Shares;
 use super::target::{self, Target};
 use super::tls;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{Ca, ConfigError, Fetch};
 use crate::trust::accept::Rejection;
 use crate::trust::alarm::AlarmKind;

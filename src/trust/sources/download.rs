@@ -1,6 +1,6 @@
 //! One list from one server into a file, within bounds: the server is not trusted with anything.
 
-use crate::telemetry::outbound::with_causes;
+use sekisho_runtime::telemetry::outbound::with_causes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::{Deserialize, Serialize};

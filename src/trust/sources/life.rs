@@ -7,7 +7,7 @@ use super::report::{FetchError, FetchReport, Fetched, SourceStatus};
 use super::schedule::{Chance, LEAST_PAUSE, after_answer, after_failure};
 use super::target::{Kind, Target};
 use super::tls;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{ConfigError, Fetch, WhenStale};
 use sekisho_pki::time::Timestamp;
 use crate::trust::policy::ListPolicy;

@@ -2,12 +2,12 @@
 
 use super::shares::Shares;
 use super::tls;
-use crate::clock;
+use sekisho_runtime::clock;
 use sekisho_config::{ConfigError, Fetch, OcspNonce};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use sekisho_pki::serial::SerialNumber;
-use crate::telemetry::outbound::with_causes;
+use sekisho_runtime::telemetry::outbound::with_causes;
 use crate::trust::ocsp::{Blame, Responder};
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};

@@ -34,7 +34,7 @@ impl GatewayKey {
 
     /// The time, as everybody sees it.
     pub fn now(&self) -> Timestamp {
-        sekisho::clock::now().plus_seconds(self.ahead.load(Ordering::Relaxed))
+        sekisho_runtime::clock::now().plus_seconds(self.ahead.load(Ordering::Relaxed))
     }
 
     /// What the gateway publishes.

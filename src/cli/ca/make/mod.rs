@@ -5,7 +5,7 @@ mod revocation_list;
 mod rotate;
 
 use crate::cli::say::say;
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::ca::authority::PublicUrl;
 use crate::issuer::ca::crl::DistributionPoints;
 use crate::issuer::ca::hierarchy::{self, Made, Wanted};

@@ -1,7 +1,7 @@
 //! `sekisho ca issue-crl`: a root's own revocation list, made where its key is.
 
 use super::{PublicationPoints, Signer, read_certificate};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::ca::Authority;
 use crate::issuer::ca::crl::{CrlNumber, Due, PartCount, PartIndex, Published, Reason, RevocationRegister, Revoked};
 use sekisho_pki::crl::CertificateList;

@@ -1,7 +1,7 @@
 //! `sekisho ca rotate`: the successor of an issuing CA.
 
 use super::{NewFolder, NewPassphrase, Points, Signer, Subject, line, read_certificate, write};
-use crate::clock;
+use sekisho_runtime::clock;
 use crate::issuer::ca::KeyKind;
 use crate::issuer::ca::hierarchy::{self, Wanted};
 use sekisho_pki::certificate::{Certificate, PublicKeyKind};

@@ -6,7 +6,7 @@ mod seen;
 mod side;
 
 use crate::cli::say::say;
-use crate::clock;
+use sekisho_runtime::clock;
 use compare::Comparison;
 use report::Report;
 use seen::Log;

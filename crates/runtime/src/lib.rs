@@ -1,0 +1,6 @@
+//! What every server needs of the machine it runs on: the clock, signals, secret files, logs, outbound HTTP.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod clock;
+pub mod process;
+pub mod telemetry;
