@@ -15,7 +15,7 @@ use sekisho::gateway::request_id::RequestId;
 use sekisho::gateway::verify::{ChainLimits, Reason, SitePolicy, VerifiedClient, verify};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::{AuthorityParts, RevocationParts, TrustSnapshot};
+use sekisho_trust::{AuthorityParts, RevocationParts, TrustSnapshot};
 use std::hint::black_box;
 use std::time::Duration;
 

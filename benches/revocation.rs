@@ -7,7 +7,7 @@ use criterion::{Criterion, criterion_group};
 use revocation::*;
 use sekisho_config::{AnchorExpiry, Ca, Place, Placed, RevocationSource, RevocationSources};
 use sekisho_pki::serial::SerialNumber;
-use sekisho::trust::{ListParts, Question, TrustSnapshot, load};
+use sekisho_trust::{ListParts, Question, TrustSnapshot, load};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

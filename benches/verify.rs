@@ -11,7 +11,7 @@ use revocation::*;
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, recheck, verify};
-use sekisho::trust::{ListParts, TrustSnapshot};
+use sekisho_trust::{ListParts, TrustSnapshot};
 use std::hint::black_box;
 use std::sync::Arc;
 

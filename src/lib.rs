@@ -13,4 +13,3 @@ pub mod gateway;
 #[cfg(feature = "issuer")]
 pub mod issuer;
 pub mod load;
-pub mod trust;

@@ -353,7 +353,7 @@ fn no_module_names_what_the_dependency_rule_forbids() {
 fn a_planted_breach_is_found() {
     for (module, source) in [
         ("pki/name", "use crate::gateway::verify;"),
-        ("pki/name", "fn f() { crate::trust::load(); }"),
+        ("pki/name", "fn f() { sekisho_trust::load(); }"),
         ("trust/store", "use crate::{pki::name, gateway};"),
         ("pki/name", "use super::super::trust::load;"),
         ("pki/name", "use std::{fmt, fs::File};"),
@@ -368,7 +368,7 @@ fn a_planted_breach_is_found() {
         ("gateway/proxy", "use crate::demo::pki;"),
         ("gateway/proxy", "use crate::issuer::ca;"),
         ("issuer/ca/key", "use crate::gateway::registry;"),
-        ("issuer/ca/key", "use crate::trust::TrustSnapshot;"),
+        ("issuer/ca/key", "use sekisho_trust::TrustSnapshot;"),
         ("issuer/ca/crl/list", "use std::time::SystemTime;"),
         ("issuer/ca/crl/list", "use sekisho_runtime::clock;"),
         ("issuer/lifecycle", "use rcgen::KeyPair;"),
@@ -378,7 +378,7 @@ fn a_planted_breach_is_found() {
         ("demo/app", "use crate::gateway::verify;"),
         ("gateway/proxy", "use crate::issuer::lifecycle;"),
         ("issuer", "use crate::gateway;"),
-        ("issuer/profile", "use crate::trust::TrustSnapshot;"),
+        ("issuer/profile", "use sekisho_trust::TrustSnapshot;"),
         ("issuer/lifecycle/acquire", "use sekisho_runtime::clock;"),
         ("issuer/lifecycle", "use std::fs;"),
         ("wholly_new", "fn f() {}"),
@@ -397,7 +397,7 @@ fn a_planted_breach_is_found() {
 fn what_is_allowed_is_not_a_breach() {
     for (module, source) in [
         ("gateway/verify/cache", "use moka::sync::Cache; use sekisho_runtime::clock;"),
-        ("gateway/verify/path", "use super::types::Reason; use crate::trust::TrustSnapshot; use std::time::Duration;"),
+        ("gateway/verify/path", "use super::types::Reason; use sekisho_trust::TrustSnapshot; use std::time::Duration;"),
         ("pki/name", "// use std::fs;\n/// [`std::fs::read`]\nconst A: &str = \"use std::fs;\";"),
         ("pki/name", "#[cfg(test)]\nmod tests { use crate::demo::pki::PkiDir; use std::fs; }"),
         ("pki/name", "#[cfg(test)]\nuse std::fs;\nfn f() {}"),

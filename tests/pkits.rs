@@ -13,7 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, Refusal, SitePolicy, VerifiedClient, verify};
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::{ListParts, TrustSnapshot};
+use sekisho_trust::{ListParts, TrustSnapshot};
 use std::sync::Arc;
 use suite::{Case, cases, true_reasons};
 

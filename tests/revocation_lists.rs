@@ -10,7 +10,7 @@ use sekisho_pki::crl::*;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::signature::verify_message;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::RevokedIndex;
+use sekisho_trust::RevokedIndex;
 use std::collections::HashMap;
 use std::process::Command;
 use webpki::aws_lc_rs as algorithms;

@@ -14,8 +14,8 @@ use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::feed::*;
-use sekisho::trust::{AuthorityParts, ListParts, Live, Question, RevocationStatus, TrustSnapshot};
+use sekisho_trust::feed::*;
+use sekisho_trust::{AuthorityParts, ListParts, Live, Question, RevocationStatus, TrustSnapshot};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -177,7 +177,7 @@ impl World {
     fn load(
         &self,
         list: &List,
-        remembered: &sekisho::trust::WithdrawnBook,
+        remembered: &sekisho_trust::WithdrawnBook,
         previous: Option<&TrustSnapshot>,
     ) -> TrustSnapshot {
         let lists = [ListParts { file: "list".into(), der: &list.der }];

@@ -8,7 +8,7 @@ use revocation::*;
 use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
-use sekisho::trust::*;
+use sekisho_trust::*;
 use std::time::Duration;
 
 const UNCONSTRAINED: IsCa = IsCa::Ca(BasicConstraints::Unconstrained);

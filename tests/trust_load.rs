@@ -7,7 +7,7 @@ use revocation::*;
 use sekisho_config::{AnchorExpiry, Ca, ConfigError, Place, Placed, RevocationSource, RevocationSources};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::*;
+use sekisho_trust::*;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;

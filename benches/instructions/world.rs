@@ -12,7 +12,7 @@ use sekisho::demo::pki::{ClientRequest, PkiDir};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainLimits, SitePolicy};
 use sekisho_pki::certificate::Certificate;
-use sekisho::trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
+use sekisho_trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use regex::Regex;
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, recheck, verify};
-use sekisho::trust::{ListParts, TrustSnapshot};
+use sekisho_trust::{ListParts, TrustSnapshot};
 use std::sync::Arc;
 
 /// Chains that are verified to fill the cache: more than it holds.

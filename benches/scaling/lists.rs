@@ -6,7 +6,7 @@ use super::measure::results::{Results, thousands};
 use super::revocation::{NOW, TestCa, many_entries, random_serial};
 use super::{short, steps};
 use sekisho_pki::serial::SerialNumber;
-use sekisho::trust::{ListParts, Question, TrustSnapshot};
+use sekisho_trust::{ListParts, Question, TrustSnapshot};
 
 /// Look-ups that are measured.
 const LOOKUPS: usize = 200_000;

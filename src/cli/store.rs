@@ -7,8 +7,8 @@ use crate::issuer::publish::PublishedEntry;
 use crate::issuer::reconcile::Sources;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
-use crate::trust::feed::Recalled;
-use crate::trust::withdrawn;
+use sekisho_trust::feed::Recalled;
+use sekisho_trust::withdrawn;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

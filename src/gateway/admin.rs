@@ -9,7 +9,7 @@ pub(super) use token::AdminToken;
 use super::listener::ACCEPT_PAUSE;
 use super::{Gateway, outstanding, sources};
 use sekisho_runtime::clock;
-use crate::trust::Readiness;
+use sekisho_trust::Readiness;
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora_core::apps::ServerApp;

@@ -8,7 +8,7 @@ use super::publish;
 use sekisho_runtime::clock;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::telemetry::log::{Record, Weight};
-use crate::trust::blocks::{Block, BlockId, BlockList, MAX_BLOCKS, TooMany, Written, file};
+use sekisho_trust::blocks::{Block, BlockId, BlockList, MAX_BLOCKS, TooMany, Written, file};
 use serde::Serialize;
 use std::fmt;
 use std::io;

@@ -9,7 +9,7 @@ use super::tls_version;
 use super::verify::{self, ChainCache, Reason, Refusal, VerifiedClient};
 use sekisho_config::{ClientAuth, RefusalStyle};
 use sekisho_pki::time::Timestamp;
-use crate::trust::Need;
+use sekisho_trust::Need;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
 use sekisho_config::Config;
 use sekisho_pki::time::Timestamp;
-use crate::trust::{Readiness, TrustSnapshot};
+use sekisho_trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };

@@ -5,8 +5,8 @@ use super::Gateway;
 use sekisho_runtime::clock;
 use sekisho_config::{NotReadyWhen, WhenStale};
 use sekisho_pki::time::Timestamp;
-use crate::trust::sources::{DownloadError, FetchError, SourceStatus};
-use crate::trust::{Alarm, AlarmKind, Revocation, TrustSnapshot};
+use sekisho_trust::sources::{DownloadError, FetchError, SourceStatus};
+use sekisho_trust::{Alarm, AlarmKind, Revocation, TrustSnapshot};
 use serde_json::{Value, json};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

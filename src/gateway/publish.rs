@@ -8,7 +8,7 @@ use super::Gateway;
 use super::records::CutRecord;
 use super::site::Snapshot;
 use sekisho_runtime::clock;
-use crate::trust::Live;
+use sekisho_trust::Live;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;

@@ -12,7 +12,7 @@ use sekisho_config::{CaState, ClientAuth, Config, ConfigError, Contact, Placed, 
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
 use sekisho_runtime::process::secret_file;
-use crate::trust::{self, Authority, Role, TrustSnapshot};
+use sekisho_trust::{self, Authority, Role, TrustSnapshot};
 use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};

@@ -13,7 +13,7 @@ use sekisho_config::ClientAuth;
 use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
+use sekisho_trust::TrustSnapshot;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;

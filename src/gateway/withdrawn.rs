@@ -3,8 +3,8 @@
 use super::Gateway;
 use super::site::Snapshot;
 use sekisho_config::{Config, ConfigError};
-use crate::trust::withdrawn::{path, read, write};
-use crate::trust::{Withdrawn, WithdrawnBook};
+use sekisho_trust::withdrawn::{path, read, write};
+use sekisho_trust::{Withdrawn, WithdrawnBook};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 

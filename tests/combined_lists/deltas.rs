@@ -5,7 +5,7 @@ use crate::support::*;
 use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::{AlarmKind, ListPolicy};
+use sekisho_trust::{AlarmKind, ListPolicy};
 use std::time::Duration;
 
 const HOLD: Option<u8> = Some(6);

@@ -14,7 +14,7 @@ use sekisho::issuer::ca::p12::DeliveredKey;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::{AuthorityParts, ListPolicy, Question, RevocationParts};
+use sekisho_trust::{AuthorityParts, ListPolicy, Question, RevocationParts};
 
 const PARTS: u16 = 4;
 

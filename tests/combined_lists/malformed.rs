@@ -4,7 +4,7 @@ use crate::parts::at;
 use crate::revocation::*;
 use crate::support::{Loaded, Standing, good, load, load_with, revoked};
 use sekisho_config::WithoutNumber;
-use sekisho::trust::{Alarm, AlarmKind, ListPolicy};
+use sekisho_trust::{Alarm, AlarmKind, ListPolicy};
 
 const ONE: &str = "http://crl.example.jp/1.crl";
 const TWO: &str = "http://crl.example.jp/2.crl";

@@ -3,7 +3,7 @@
 
 use crate::revocation::*;
 use crate::support::*;
-use sekisho::trust::{Revocation, RevocationList};
+use sekisho_trust::{Revocation, RevocationList};
 use std::sync::{Arc, Weak};
 
 const MILLION: usize = 1_000_000;
@@ -103,7 +103,7 @@ fn swap_a_hundred_files() {
     for swap in 0..100 {
         let list = ca.list().number(swap + 1).this_update(NOW.plus_seconds(swap as i64 - DAY)).entries(entries.clone());
         std::fs::write(folder.path().join("lists").join("a.crl"), list.sign()).unwrap();
-        let outcome = sekisho::trust::load(&cas, snapshot.as_deref(), NOW).unwrap();
+        let outcome = sekisho_trust::load(&cas, snapshot.as_deref(), NOW).unwrap();
         assert_eq!(outcome.snapshot.status(NOW)[0].crl_number, Some((swap + 1).to_string()));
         snapshot = Some(outcome.snapshot);
         sizes.push(resident_octets());

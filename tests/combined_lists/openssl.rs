@@ -6,7 +6,7 @@ use sekisho_config::{AnchorExpiry, WithoutNumber};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::pem;
-use sekisho::trust::{AlarmKind, AuthorityParts, ListPolicy, Question, RevocationParts};
+use sekisho_trust::{AlarmKind, AuthorityParts, ListPolicy, Question, RevocationParts};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

@@ -4,7 +4,7 @@ use crate::revocation::*;
 use crate::support::*;
 use sekisho_pki::crl::CrlNumber;
 use sekisho_pki::points::{DistributionPoint, PointName};
-use sekisho::trust::{AlarmKind, Question, Subject};
+use sekisho_trust::{AlarmKind, Question, Subject};
 
 const ONE: &str = "http://crl.example.jp/1.crl";
 const TWO: &str = "http://crl.example.jp/2.crl";
@@ -168,7 +168,7 @@ fn a_list_knows_everything_up_to_its_number_or_its_deltas() {
     let number_at = |lists: &[&[u8]], uri: Option<&str>| {
         let loaded = load(&ca, lists, None);
         let authority = loaded.snapshot.authority_named("a").unwrap();
-        let sekisho::trust::Revocation::Lists(lists) = authority.revocation() else { panic!("it has lists") };
+        let sekisho_trust::Revocation::Lists(lists) = authority.revocation() else { panic!("it has lists") };
         lists.number_at(uri.map(PointName::from_uri).as_ref())
     };
     let is = |number: u64| Some(CrlNumber::from(number));

@@ -4,7 +4,7 @@
 use crate::revocation::*;
 use crate::support::*;
 use sekisho_config::{WhenStale, WithoutNumber};
-use sekisho::trust::{AlarmKind, ListPolicy, Readiness};
+use sekisho_trust::{AlarmKind, ListPolicy, Readiness};
 use std::time::Duration;
 
 fn accept_without_number() -> ListPolicy {

@@ -7,7 +7,7 @@ use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::points::DistributionPoint;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::*;
+use sekisho_trust::*;
 use std::sync::Arc;
 
 /// What lists come to for one CA.

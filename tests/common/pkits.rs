@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use sekisho_config::AnchorExpiry;
 use sekisho::gateway::verify::Reason;
 use sekisho_pki::certificate::Certificate;
-use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};
+use sekisho_trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;
 
 /// One case; everything in PEM.

@@ -11,7 +11,7 @@ use rcgen::{
 use sekisho_config::AnchorExpiry;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::{AuthorityParts, ListPolicy, RevocationParts};
+use sekisho_trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;
 
 /// 2026-11-22T00:00:00Z: the day on which every test here takes place.

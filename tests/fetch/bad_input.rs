@@ -7,8 +7,8 @@ use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
 use sekisho_runtime::clock;
 use sekisho_pki::serial::SerialNumber;
-use sekisho::trust::sources::Fetched;
-use sekisho::trust::{Question, RevocationStatus};
+use sekisho_trust::sources::Fetched;
+use sekisho_trust::{Question, RevocationStatus};
 
 const ONLY_USERS: &[u8] = &[0x81, 1, 0xff];
 

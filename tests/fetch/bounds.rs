@@ -6,8 +6,8 @@ use crate::server::{Answer, RawServer};
 use sekisho_runtime::clock;
 use sekisho_config::RevocationSource;
 use sekisho_pki::serial::SerialNumber;
-use sekisho::trust::sources::{Fetched, PointError};
-use sekisho::trust::{Question, RevocationStatus, Subject};
+use sekisho_trust::sources::{Fetched, PointError};
+use sekisho_trust::{Question, RevocationStatus, Subject};
 
 /// Downloads at once for each CA.
 const DOWNLOADS: usize = 8;

@@ -5,7 +5,7 @@ use sekisho_runtime::clock;
 use sekisho_config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho::issuer::store::Status;
 use sekisho_pki::crl::{CertificateList, RevocationReason};
-use sekisho::trust::{self, Question, RevocationStatus, TrustSnapshot};
+use sekisho_trust::{self, Question, RevocationStatus, TrustSnapshot};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
 

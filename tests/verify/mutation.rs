@@ -6,7 +6,7 @@ use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::{SitePolicy, verify};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::name::DistinguishedName;
-use sekisho::trust::TrustSnapshot;
+use sekisho_trust::TrustSnapshot;
 use std::sync::{Arc, LazyLock};
 
 struct Fixed {

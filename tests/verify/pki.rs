@@ -9,7 +9,7 @@ use rustls::pki_types::CertificateDer;
 use sekisho_config::{self, Config};
 use sekisho::gateway::verify::{Reason, Refusal, SitePolicy, VerifiedClient, verify};
 use sekisho_pki::time::Timestamp;
-use sekisho::trust::{self, TrustSnapshot};
+use sekisho_trust::{self, TrustSnapshot};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -13,7 +13,7 @@ use sekisho_config::{AnchorExpiry, ContractRange};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, VerifiedClient, recheck_links, verify};
 use sekisho_pki::certificate::Certificate;
-use sekisho::trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
+use sekisho_trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use std::sync::{Arc, LazyLock};
 
 const NAMES: [&str; 3] = ["Bank Root", "Bank Issuing CA", "Bank"];

@@ -2,7 +2,7 @@
 
 use sekisho_runtime::process::secret_file;
 use sekisho_runtime::telemetry::outbound::describe;
-use crate::trust::blocks::BlockId;
+use sekisho_trust::blocks::BlockId;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, Url};
 use rustls::RootCertStore;

@@ -1,7 +1,7 @@
 //! The lists of several gateways as one, and where they differ.
 
 use super::client::Answer;
-use crate::trust::blocks::Written;
+use sekisho_trust::blocks::Written;
 use std::collections::BTreeMap;
 
 /// Each block once with the gateways that lack it, then the gateways that did not answer; and whether every gateway

@@ -5,7 +5,7 @@ mod listing;
 
 use super::say::say;
 use sekisho_runtime::clock;
-use crate::trust::blocks::{BlockId, Written};
+use sekisho_trust::blocks::{BlockId, Written};
 use client::{Answer, Ask, Gateways};
 use serde_json::json;
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use sekisho_pki::certificate::Certificate;
 use sekisho_pki::signature::verify_certificate;
 use sekisho_pki::time::Timestamp;
 use sekisho_pki::{fingerprint::AuthorityKey, pem};
-use crate::trust::{self, Alarm, AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
+use sekisho_trust::{self, Alarm, AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
 use std::path::Path;

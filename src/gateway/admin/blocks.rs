@@ -7,7 +7,7 @@ use super::token::may_come_from;
 use sekisho_runtime::clock;
 use crate::gateway::Gateway;
 use crate::gateway::blocks::{self, Act, ChangeError, Changed};
-use crate::trust::blocks::{Block, BlockId, Written, WrittenError, act_of};
+use sekisho_trust::blocks::{Block, BlockId, Written, WrittenError, act_of};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use serde::Deserialize;

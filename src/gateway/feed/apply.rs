@@ -3,7 +3,7 @@
 use sekisho_runtime::clock;
 use crate::gateway::{Gateway, publish};
 use sekisho_pki::time::Timestamp;
-use crate::trust::feed::{FeedFull, FeedView, Following, Message, Step};
+use sekisho_trust::feed::{FeedFull, FeedView, Following, Message, Step};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::task::JoinHandle;

@@ -6,7 +6,7 @@ use super::keep::{self, Kept};
 use super::source::Source;
 use super::stream::{End, Stream};
 use crate::gateway::{Gateway, publish};
-use crate::trust::feed::{Anew, FeedView, JoinError, Opening};
+use sekisho_trust::feed::{Anew, FeedView, JoinError, Opening};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};

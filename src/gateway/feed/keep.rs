@@ -3,7 +3,7 @@
 use super::apply::Applied;
 use super::witness::Witness;
 use crate::gateway::Gateway;
-use crate::trust::feed::Keeper;
+use sekisho_trust::feed::Keeper;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 

@@ -22,7 +22,7 @@ pub(super) use source::{Source, rules};
 use super::Gateway;
 use super::site::Snapshot;
 use sekisho_config::{Config, ConfigError};
-use crate::trust::feed::{KeepError, Keeper, Recalled};
+use sekisho_trust::feed::{KeepError, Keeper, Recalled};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;

@@ -6,8 +6,8 @@ use sekisho_pki::es256::PublicKey;
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::pem;
 use sekisho_pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
-use crate::trust::feed::Rules;
+use sekisho_trust::TrustSnapshot;
+use sekisho_trust::feed::Rules;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::crypto::CryptoProvider;
@@ -78,7 +78,7 @@ pub(in crate::gateway) fn rules(config: &Config, trust: &TrustSnapshot, now: Tim
         RevocationSource::From(sources) => sources.feed == Followed::Yes,
         RevocationSource::None => false,
     };
-    let key = |ca: &config::Ca| trust.authority_named(&ca.name).map(crate::trust::Authority::key);
+    let key = |ca: &config::Ca| trust.authority_named(&ca.name).map(sekisho_trust::Authority::key);
     let authorities = config.cas.iter().filter(follows).filter_map(key).collect();
     Rules { authorities, lost_after: i64::try_from(feed.lost_after.as_secs()).unwrap_or(i64::MAX), made_at: now }
 }

@@ -6,7 +6,7 @@ use sekisho_runtime::clock;
 use crate::gateway::Gateway;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::telemetry::outbound::describe;
-use crate::trust::feed::{
+use sekisho_trust::feed::{
     Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening,
     Step,
 };

@@ -1,8 +1,8 @@
 //! Metrics of the issuer's feed.
 
 use sekisho_pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
-use crate::trust::feed::Following;
+use sekisho_trust::TrustSnapshot;
+use sekisho_trust::feed::Following;
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// What messages come to.

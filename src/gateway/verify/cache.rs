@@ -7,7 +7,7 @@ use super::policy::SitePolicy;
 use super::types::VerifiedChain;
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
-use crate::trust::TrustSnapshot;
+use sekisho_trust::TrustSnapshot;
 use moka::Expiry;
 use moka::sync::Cache;
 use rustls::pki_types::CertificateDer;

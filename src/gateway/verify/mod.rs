@@ -25,7 +25,7 @@ pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, Veri
 
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
-use crate::trust::{Authority, Need, TrustSnapshot};
+use sekisho_trust::{Authority, Need, TrustSnapshot};
 use path::{CandidatePath, Candidates};
 use rustls::pki_types::CertificateDer;
 use signed::{Signatures, Unproven, VerifiedPath};

@@ -6,7 +6,7 @@
 use super::policy::SitePolicy;
 use super::types::{Reason, Refusal};
 use sekisho_pki::certificate::Certificate;
-use crate::trust::{Authority, Role, TrustSnapshot};
+use sekisho_trust::{Authority, Role, TrustSnapshot};
 use std::cmp::Reverse;
 
 /// Edges from a certificate to a possible issuer that the search may walk.

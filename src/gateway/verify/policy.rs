@@ -6,7 +6,7 @@ use super::{rules, usage};
 use sekisho_config::{self, ConfigError, ContractRange};
 use crate::gateway::identity::{self, Identity, IdentityRule};
 use sekisho_pki::fingerprint::{AuthorityKey, sha256};
-use crate::trust::{Authority, Role, TrustSnapshot};
+use sekisho_trust::{Authority, Role, TrustSnapshot};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A site's policy for client certificates, resolved against one set of CAs.

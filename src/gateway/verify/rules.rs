@@ -4,7 +4,7 @@ use super::path::CandidatePath;
 use super::types::{Reason, Refusal};
 use sekisho_pki::certificate::{Certificate, PublicKeyKind, Version};
 use sekisho_pki::form;
-use crate::trust::Authority;
+use sekisho_trust::Authority;
 
 /// Sizes of RSA keys: below, factoring is in reach; above, one verification costs a peer nothing and us much.
 const RSA_BITS: std::ops::RangeInclusive<u32> = 2048..=4096;

@@ -5,7 +5,7 @@ use super::types::{Reason, Refusal};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
 use sekisho_pki::signature::{SignatureError, verify_certificate};
-use crate::trust::{Authority, TrustSnapshot};
+use sekisho_trust::{Authority, TrustSnapshot};
 
 /// Signatures that one chain may cost. A normal one costs one: the leaf's, since those of configured CAs were verified when
 /// they were loaded. Each further CA of the issuer's name costs one more at most ([`MAX_CAS_OF_ONE_NAME`]); what is left

@@ -5,8 +5,8 @@ use sekisho_config::AnchorExpiry;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::time::Timestamp;
-use crate::trust::blocks::{Block, Holder};
-use crate::trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
+use sekisho_trust::blocks::{Block, Holder};
+use sekisho_trust::{Authority, Need, RevocationStatus, Subject, TrustSnapshot};
 use std::sync::Arc;
 
 /// A path that stands.

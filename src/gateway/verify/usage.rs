@@ -6,7 +6,7 @@ use super::types::{Reason, Refusal};
 use sekisho_pki::certificate::{Certificate, Version};
 use sekisho_pki::name_constraints::{self, Comparisons};
 use sekisho_pki::policies;
-use crate::trust::Authority;
+use sekisho_trust::Authority;
 
 /// Checks the usage extensions of a path whose signatures hold.
 ///

@@ -1,7 +1,7 @@
 use super::*;
 use sekisho_pki::crl::CertificateList;
-use crate::trust::policy::ListPolicy;
-use crate::trust::revoked::RevokedIndex;
+use crate::policy::ListPolicy;
+use crate::revoked::RevokedIndex;
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, CrlIssuingDistributionPoint, Issuer,
     KeyPair, RevokedCertParams,

@@ -51,7 +51,7 @@ pub(super) fn client_config(fetch: &Fetch) -> Result<ClientConfig, ConfigError> 
 
 fn roots(ca: &Placed<PathBuf>) -> Result<RootCertStore, String> {
     let unusable = |why: String| format!("{}: {why}", ca.value.display());
-    let octets = crate::trust::files::read(&ca.value, crate::trust::files::MAX_CERTIFICATE_FILE_OCTETS);
+    let octets = crate::files::read(&ca.value, crate::files::MAX_CERTIFICATE_FILE_OCTETS);
     let mut roots = RootCertStore::empty();
     for certificate in pem::certificates(&octets.map_err(unusable)?).map_err(|error| unusable(error.to_string()))? {
         roots.add(certificate).map_err(|error| unusable(error.to_string()))?;

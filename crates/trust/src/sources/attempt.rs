@@ -9,11 +9,11 @@ use super::target::{self, Target};
 use super::tls;
 use sekisho_runtime::clock;
 use sekisho_config::{Ca, ConfigError, Fetch};
-use crate::trust::accept::Rejection;
-use crate::trust::alarm::AlarmKind;
-use crate::trust::files;
-use crate::trust::load::{authorities, policy};
-use crate::trust::yielding;
+use crate::accept::Rejection;
+use crate::alarm::AlarmKind;
+use crate::files;
+use crate::load::{authorities, policy};
+use crate::yielding;
 use reqwest::{Client, Url};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Default for Places {
 /// Fetches what is configured and not kept, once each and at the same time, before there is a gateway to serve: for a
 /// first start, which would else be one without lists. Removes what the process before left unfinished.
 ///
-/// Nothing is fetched for CAs that are wrong; [`crate::trust::load()`] tells of them.
+/// Nothing is fetched for CAs that are wrong; [`crate::load()`] tells of them.
 ///
 /// # Errors
 /// At `[gateway.fetch] ca`, when it cannot be used.

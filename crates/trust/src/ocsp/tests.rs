@@ -7,8 +7,8 @@ use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::ocsp::{Answer, AnswerSigner, CertificateStatus, NonceEcho};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use crate::trust::staleness::Stale;
-use crate::trust::{Need, RevocationStatus};
+use crate::staleness::Stale;
+use crate::{Need, RevocationStatus};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

@@ -8,7 +8,7 @@ use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_runtime::telemetry::outbound::with_causes;
-use crate::trust::ocsp::{Blame, Responder};
+use crate::ocsp::{Blame, Responder};
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::redirect::Policy;

@@ -324,13 +324,13 @@ fn issuer(hex: &str) -> Result<AuthorityKey, MessageError> {
     octets.map(AuthorityKey::from_bytes).ok_or_else(|| payload_error("an issuer is no key of a CA"))
 }
 
-pub(in crate::trust) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(in crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect())?
 }
 
-pub(in crate::trust) fn to_hex(octets: &[u8]) -> String {
+pub(in crate) fn to_hex(octets: &[u8]) -> String {
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }

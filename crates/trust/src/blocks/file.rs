@@ -1,7 +1,7 @@
 //! The block list on disk: read at the start, written before a change is answered.
 
 use super::{BlockList, MAX_BLOCKS, Written};
-use crate::trust::folder;
+use crate::folder;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -125,7 +125,7 @@ mod tests {
     use super::super::{Block, Target};
     use super::*;
     use sekisho_pki::time::Timestamp;
-    use crate::trust::feed::Keeper;
+    use crate::feed::Keeper;
     use std::os::unix::fs::PermissionsExt as _;
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);

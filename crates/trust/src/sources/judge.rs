@@ -4,12 +4,12 @@ use sekisho_pki::crl::{RevocationListHeader, Scope};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::pem;
 use sekisho_pki::time::Timestamp;
-use crate::trust::accept::{Rejection, examine};
-use crate::trust::alarm::AlarmKind;
-use crate::trust::authority::AuthorityFacts;
-use crate::trust::files::MAX_LISTS_IN_FILE;
-use crate::trust::lists::RevocationList;
-use crate::trust::policy::ListPolicy;
+use crate::accept::{Rejection, examine};
+use crate::alarm::AlarmKind;
+use crate::authority::AuthorityFacts;
+use crate::files::MAX_LISTS_IN_FILE;
+use crate::lists::RevocationList;
+use crate::policy::ListPolicy;
 use std::sync::Arc;
 
 /// What a kept file says, without its entries.

@@ -39,7 +39,7 @@ impl Responder {
     ///
     /// # Errors
     /// In words, when the CA's key cannot be read.
-    pub(in crate::trust) fn new(ca: &Arc<str>, certificate: &Certificate, source: &OcspSource) -> Result<Self, String> {
+    pub(in crate) fn new(ca: &Arc<str>, certificate: &Certificate, source: &OcspSource) -> Result<Self, String> {
         Ok(Self {
             ca: Arc::clone(ca),
             certificate: certificate.clone(),

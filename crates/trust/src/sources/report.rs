@@ -4,7 +4,7 @@ use super::download::DownloadError;
 use super::judge::ListFacts;
 use super::target::Target;
 use sekisho_pki::time::Timestamp;
-use crate::trust::alarm::AlarmKind;
+use crate::alarm::AlarmKind;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

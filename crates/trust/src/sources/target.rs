@@ -66,7 +66,7 @@ pub(super) fn point(ca: &Ca, url: &str) -> Result<Url, PointError> {
 }
 
 /// Where the distribution points of a CA's certificates may be.
-pub(in crate::trust) fn places(source: &RevocationSource) -> Arc<[PointPlace]> {
+pub(in crate) fn places(source: &RevocationSource) -> Arc<[PointPlace]> {
     match source {
         RevocationSource::None => Arc::default(),
         RevocationSource::From(sources) => sources.points.iter().map(|point| point.value.clone()).collect(),

@@ -1,6 +1,6 @@
 use super::*;
 use sekisho_pki::crl::CrlNumber;
-use crate::trust::feed::{Anew, Following, InForce, Listing, Occasion, Rules, Told};
+use crate::feed::{Anew, Following, InForce, Listing, Occasion, Rules, Told};
 use serde_json::json;
 use std::io::Seek as _;
 

@@ -8,7 +8,7 @@ use super::target::{self, Kind, Target};
 use sekisho_config::{Ca, ConfigError, Placed};
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
-use crate::trust::folder;
+use crate::folder;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -169,7 +169,7 @@ impl KeptLists {
 }
 
 fn read_note(path: &Path) -> Option<Note> {
-    let octets = crate::trust::files::read(path, MAX_NOTE_OCTETS).ok()?;
+    let octets = crate::files::read(path, MAX_NOTE_OCTETS).ok()?;
     serde_json::from_slice(&octets).ok()
 }
 

@@ -13,7 +13,7 @@ use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::{AuthorityKey, sha256};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use crate::trust::folder;
+use crate::folder;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
