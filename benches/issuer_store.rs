@@ -6,15 +6,15 @@ mod postgres;
 
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
-use sekisho::issuer::audit::{ActResult, Entry};
-use sekisho::issuer::ca::serial;
-use sekisho::issuer::lifecycle::{
+use sekisho_issuer::audit::{ActResult, Entry};
+use sekisho_issuer::ca::serial;
+use sekisho_issuer::lifecycle::{
     Certificate, Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Next, Target, User,
     UserId, UserKey,
 };
-use sekisho::issuer::profile::{NoticeEvent, RoleName};
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::store::{
+use sekisho_issuer::profile::{NoticeEvent, RoleName};
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Everyone, NewNotice, NoticeAbout, Store, UserRow, Write,
     change, init, open,
 };

@@ -10,6 +10,4 @@
 pub mod cli;
 pub mod demo;
 pub mod gateway;
-#[cfg(feature = "issuer")]
-pub mod issuer;
 pub mod load;

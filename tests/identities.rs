@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use regex::Regex;
 use sekisho::demo::issuer::IDENTITIES;
 use sekisho::gateway::identity::{Identity, IdentityRule, extract};
-use sekisho::issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
+use sekisho_issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
 use sekisho_pki::name::DistinguishedName;
 use sekisho_pki::time::Timestamp;
 use std::path::Path;

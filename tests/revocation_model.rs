@@ -8,8 +8,8 @@
 mod revocation;
 
 use revocation::{NOW, TestCa};
-use sekisho::issuer::publish::{PublishedCrl, PublishedEntry, why_not_now};
-use sekisho::issuer::store::Status;
+use sekisho_issuer::publish::{PublishedCrl, PublishedEntry, why_not_now};
+use sekisho_issuer::store::Status;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::serial::SerialNumber;

@@ -4,22 +4,22 @@ use async_trait::async_trait;
 use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource, StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
-use sekisho::issuer::authenticate::{
+use sekisho_issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights,
 };
-use sekisho::issuer::authorities::{Authorities, IssuingAuthority};
-use sekisho::issuer::ca::hierarchy::{self, Wanted};
-use sekisho::issuer::ca::name::{AttributeType, Name};
-use sekisho::issuer::ca::{FileKey, KeyKind, PublicationPoints};
-use sekisho::issuer::lifecycle::{
+use sekisho_issuer::authorities::{Authorities, IssuingAuthority};
+use sekisho_issuer::ca::hierarchy::{self, Wanted};
+use sekisho_issuer::ca::name::{AttributeType, Name};
+use sekisho_issuer::ca::{FileKey, KeyKind, PublicationPoints};
+use sekisho_issuer::lifecycle::{
     Contract, ContractId, ContractOneTimePassword, Counter, Feature, StaffChannel, StaffId, StaffPair, User, UserId,
     UserKey,
 };
-use sekisho::issuer::profile::{Factor, RoleName};
-use sekisho::issuer::profiles::Profiles;
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::service::{Act, By, Request, Service, ServiceParts, Wakes};
-use sekisho::issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, init, open};
+use sekisho_issuer::profile::{Factor, RoleName};
+use sekisho_issuer::profiles::Profiles;
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::service::{Act, By, Request, Service, ServiceParts, Wakes};
+use sekisho_issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, init, open};
 use sekisho_pki::time::Timestamp;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};

@@ -5,8 +5,8 @@ use super::bank::authorities;
 use super::measure::cpu;
 use super::measure::results::{Results, thousands};
 use sekisho_runtime::clock;
-use sekisho::issuer::ca::crl::{Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
-use sekisho::issuer::ca::serial;
+use sekisho_issuer::ca::crl::{Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
+use sekisho_issuer::ca::serial;
 
 /// Lists that are made of each size.
 const LISTS: usize = 5;

@@ -1,6 +1,8 @@
 //! `sekisho gateway`: the gateway itself.
 
-use crate::{config, gateway, telemetry};
+use crate::gateway;
+use sekisho_config as config;
+use sekisho_runtime::telemetry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `sekisho load`: load for the handshake path of a mutual-TLS server (requirement O5).
 
-use super::say::say;
+use sekisho_runtime::standard_output::say;
 use crate::load::{
     Group, HttpVersion, Identity, Kind, Mark, Pace, Plan, TlsVersion, read_folder, read_pair, run as run_load,
 };

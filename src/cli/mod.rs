@@ -1,18 +1,10 @@
 //! The command line: one file a subcommand.
 
-#[cfg(feature = "issuer")]
-mod audit;
 mod block;
 mod ca;
 mod check;
-mod demo;
 mod gateway;
-#[cfg(feature = "issuer")]
-mod issuer;
 mod load;
-mod say;
-#[cfg(feature = "issuer")]
-mod store;
 mod verify;
 
 use clap::Parser as _;
@@ -33,14 +25,7 @@ enum Command {
     Verify(verify::Arguments),
     Block(block::Arguments),
     Load(load::Arguments),
-    Demo(demo::Arguments),
-    #[cfg(feature = "issuer")]
-    Issuer(issuer::Arguments),
     Ca(ca::Arguments),
-    #[cfg(feature = "issuer")]
-    Audit(audit::Arguments),
-    #[cfg(feature = "issuer")]
-    Store(store::Arguments),
 }
 
 /// Runs the command line.
@@ -51,13 +36,6 @@ pub fn main() -> ExitCode {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Block(arguments) => block::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
-        Command::Demo(arguments) => demo::run(&arguments),
-        #[cfg(feature = "issuer")]
-        Command::Issuer(arguments) => issuer::run(&arguments),
         Command::Ca(arguments) => ca::run(&arguments),
-        #[cfg(feature = "issuer")]
-        Command::Audit(arguments) => audit::run(&arguments),
-        #[cfg(feature = "issuer")]
-        Command::Store(arguments) => store::run(&arguments),
     }
 }

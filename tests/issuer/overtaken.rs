@@ -4,16 +4,16 @@ use crate::support::{Issuer, Plan};
 use async_trait::async_trait;
 use sekisho_runtime::clock;
 use sekisho_config::issuer::{self, IssuerConfig};
-use sekisho::issuer::authenticate::{
+use sekisho_issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights, ShownCertificate,
 };
-use sekisho::issuer::authorities::Authorities;
-use sekisho::issuer::lifecycle::{ContractId, StaffChannel, StaffId, StaffPair, UserId, UserKey};
-use sekisho::issuer::profile::Factor;
-use sekisho::issuer::profiles::Profiles;
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::service::{Act, By, Refused, Request, Service, ServiceParts, Wakes};
-use sekisho::issuer::store::{self, Store};
+use sekisho_issuer::authorities::Authorities;
+use sekisho_issuer::lifecycle::{ContractId, StaffChannel, StaffId, StaffPair, UserId, UserKey};
+use sekisho_issuer::profile::Factor;
+use sekisho_issuer::profiles::Profiles;
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::service::{Act, By, Refused, Request, Service, ServiceParts, Wakes};
+use sekisho_issuer::store::{self, Store};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

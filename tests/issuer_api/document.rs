@@ -41,7 +41,7 @@ const OPERATIONS: [(&str, &str); 31] = [
 ];
 
 fn document() -> Value {
-    serde_json::to_value(sekisho::issuer::api::openapi()).unwrap()
+    serde_json::to_value(sekisho_issuer::api::openapi()).unwrap()
 }
 
 /// Method, path and description of every operation.

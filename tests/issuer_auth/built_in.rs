@@ -2,13 +2,13 @@
 
 use crate::planted::Planted;
 use crate::support::user;
-use sekisho::issuer::authenticate::{BuiltIn, CannotKeep, Checked, Credentials as _, CredentialsUnavailable, Factors};
-use sekisho::issuer::profile::Factor::{
+use sekisho_issuer::authenticate::{BuiltIn, CannotKeep, Checked, Credentials as _, CredentialsUnavailable, Factors};
+use sekisho_issuer::profile::Factor::{
     self, ConfirmationPassword, ContractConfirmationPin, CurrentCertificate, ExecutionPassword, LoginPassword,
     OneTimePassword, Pin,
 };
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::store::{CredentialOwner, CredentialRow, StoreError};
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::{CredentialOwner, CredentialRow, StoreError};
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;

@@ -5,11 +5,11 @@ use crate::support::{hex, placed, user, write};
 use crate::tokens::{NOW, TokenSigner, claims, gateway, jwks};
 use http::request::Parts;
 use sekisho_config::issuer::{JwksSource, ServiceConfig};
-use sekisho::issuer::authenticate::{
+use sekisho_issuer::authenticate::{
     AssertionError, Authenticator, Caller, NotAuthenticated, Right, Rights, ShownCertificate, Why,
 };
-use sekisho::issuer::listen::Peer;
-use sekisho::issuer::store::StoreError;
+use sekisho_issuer::listen::Peer;
+use sekisho_issuer::store::StoreError;
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::serial::SerialNumber;
 use serde_json::json;

@@ -3,9 +3,9 @@
 use crate::support::{Canned, TlsFiles, placed, user, write};
 use axum::Router;
 use axum::routing::post;
-use sekisho::issuer::authenticate::{Checked, Credentials as _, CredentialsUnavailable, Delegated, Factors};
-use sekisho::issuer::listen::{ConnectionLimits, Listener, serve};
-use sekisho::issuer::profile::Factor::{self, CurrentCertificate, LoginPassword, OneTimePassword, Pin};
+use sekisho_issuer::authenticate::{Checked, Credentials as _, CredentialsUnavailable, Delegated, Factors};
+use sekisho_issuer::listen::{ConnectionLimits, Listener, serve};
+use sekisho_issuer::profile::Factor::{self, CurrentCertificate, LoginPassword, OneTimePassword, Pin};
 use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -185,7 +185,7 @@ async fn nobody_listening_is_no_answer() {
 async fn over_https_only_a_server_of_the_named_ca_is_asked() {
     let files = TlsFiles::new();
     let router = Router::new().route("/", post(|| async { r#"{"results":{"login-password":"right"}}"# }));
-    let tls = sekisho::issuer::listen::server_config(&files.config()).unwrap();
+    let tls = sekisho_issuer::listen::server_config(&files.config()).unwrap();
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Some(tls), ConnectionLimits::new(10)).await.unwrap();
     let url = format!("https://127.0.0.1:{}/", listener.local_address().port());
     let (stop, stopping) = watch::channel(false);

@@ -4,8 +4,8 @@ use crate::planted::Planted;
 use crate::support::{Canned, DEADLINE, placed, write};
 use crate::tokens::{NOW, TokenSigner, claims, gateway, jwks};
 use sekisho_config::issuer::{GatewayKeys, JwksSource, ServiceConfig};
-use sekisho::issuer::authenticate::{AssertionError, Authenticator, NotAuthenticated, Why};
-use sekisho::issuer::listen::Peer;
+use sekisho_issuer::authenticate::{AssertionError, Authenticator, NotAuthenticated, Why};
+use sekisho_issuer::listen::Peer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ async fn a_clock_that_was_set_back_does_not_keep_keys_old() {
 
 #[tokio::test]
 async fn over_https_only_a_server_of_the_named_ca_gives_keys() {
-    use sekisho::issuer::listen::{ConnectionLimits, Listener, serve, server_config};
+    use sekisho_issuer::listen::{ConnectionLimits, Listener, serve, server_config};
     let files = crate::support::TlsFiles::new();
     let signer = TokenSigner::new("k");
     let body = jwks(&[&signer]);

@@ -3,7 +3,7 @@
 use crate::support::{DEADLINE, For, Identity, Running, TlsFiles, client_config, hex, https, start, write};
 use rustls::HandshakeKind;
 use rustls::pki_types::ServerName;
-use sekisho::issuer::listen::{ConnectionLimits, server_config};
+use sekisho_issuer::listen::{ConnectionLimits, server_config};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

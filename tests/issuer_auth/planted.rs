@@ -2,10 +2,10 @@
 //! else is not asked of it here.
 
 use async_trait::async_trait;
-use sekisho::issuer::audit::Record;
-use sekisho::issuer::lifecycle::{ContractId, Intent, UserId, UserKey};
-use sekisho::issuer::profile::{Profile, UniqueName};
-use sekisho::issuer::store::{
+use sekisho_issuer::audit::Record;
+use sekisho_issuer::lifecycle::{ContractId, Intent, UserId, UserKey};
+use sekisho_issuer::profile::{Profile, UniqueName};
+use sekisho_issuer::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
 };
@@ -145,7 +145,7 @@ impl Store for Planted {
     async fn clock(&self) -> Result<Timestamp, StoreError> {
         unreachable!()
     }
-    async fn audit_head(&self) -> Result<sekisho::issuer::audit::Head, StoreError> {
+    async fn audit_head(&self) -> Result<sekisho_issuer::audit::Head, StoreError> {
         unreachable!()
     }
     async fn list_numbers(&self, _: &str) -> Result<Vec<ListNumberRow>, StoreError> {

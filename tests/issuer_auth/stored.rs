@@ -3,17 +3,17 @@
 use crate::support::{placed, user};
 use crate::tokens::{NOW, TokenSigner, gateway, jwks};
 use sekisho_config::issuer::{JwksSource, StoreConfig, StoreUrl};
-use sekisho::issuer::authenticate::{
+use sekisho_issuer::authenticate::{
     Authenticator, BuiltIn, Caller, Checked, Credentials as _, Factors, NotAuthenticated, Why,
 };
-use sekisho::issuer::lifecycle::{
+use sekisho_issuer::lifecycle::{
     Certificate, Contract, ContractOneTimePassword, Counter, Feature, Lock, Next, Standing, User,
 };
-use sekisho::issuer::listen::Peer;
-use sekisho::issuer::profile::Factor::{LoginPassword, OneTimePassword};
-use sekisho::issuer::profile::RoleName;
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::store::{
+use sekisho_issuer::listen::Peer;
+use sekisho_issuer::profile::Factor::{LoginPassword, OneTimePassword};
+use sekisho_issuer::profile::RoleName;
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::{
     Ask, CompletedRow, Contact, ContractRow, CredentialOwner, CredentialRow, Everyone, Store, UserRow, Write, change,
     init, open,
 };

@@ -1,14 +1,14 @@
 use crate::python;
 use crate::support::{Hierarchy, name, now, points, text, tool};
-use sekisho::issuer::ca::KeyKind;
-use sekisho::issuer::ca::crl::{
+use sekisho_issuer::ca::KeyKind;
+use sekisho_issuer::ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
 };
-use sekisho::issuer::ca::hierarchy;
-use sekisho::issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
-use sekisho::issuer::ca::p12::DeliveredKey;
-use sekisho::issuer::ca::serial;
-use sekisho::issuer::ca::validity::{Rounding, Validity};
+use sekisho_issuer::ca::hierarchy;
+use sekisho_issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
+use sekisho_issuer::ca::p12::DeliveredKey;
+use sekisho_issuer::ca::serial;
+use sekisho_issuer::ca::validity::{Rounding, Validity};
 use sekisho_pki::serial::SerialNumber;
 use std::path::Path;
 

@@ -4,9 +4,9 @@ use crate::follower::connect;
 use crate::support::{Bank, Held, Issuer, Person, Plan};
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
-use sekisho::issuer::lifecycle::ContractId;
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::store::{Ask, Status, StatusChange, Store, Write, change, open};
+use sekisho_issuer::lifecycle::ContractId;
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::{Ask, Status, StatusChange, Store, Write, change, open};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use serde_json::Value;
@@ -81,7 +81,7 @@ impl Beside {
 
     /// What stands at a number, as an acknowledgement has it.
     pub fn place(&self, sequence: u64) -> (u64, String) {
-        let place = self.runtime.block_on(sekisho::issuer::store::Place::at(&*self.store, sequence)).unwrap();
+        let place = self.runtime.block_on(sekisho_issuer::store::Place::at(&*self.store, sequence)).unwrap();
         (sequence, place.expect("there is such a change").mark.to_string())
     }
 

@@ -3,7 +3,7 @@
 use crate::support::{Entries, REVOKED, World, change_of, entries, number, random, until, within, write_pem};
 use sekisho_runtime::clock;
 use sekisho_config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
-use sekisho::issuer::store::Status;
+use sekisho_issuer::store::Status;
 use sekisho_pki::crl::{CertificateList, RevocationReason};
 use sekisho_trust::{self, Question, RevocationStatus, TrustSnapshot};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -96,7 +96,7 @@ async fn only_the_part_of_a_revoked_certificate_gets_a_new_list() {
     let world = World::in_parts(8).await;
     let running = world.start().await;
     let numbers = || {
-        let of = |(_, list): (_, sekisho::issuer::ca::crl::SignedFacts)| (list.part.value(), list.number.value());
+        let of = |(_, list): (_, sekisho_issuer::ca::crl::SignedFacts)| (list.part.value(), list.number.value());
         running.publisher.lists().into_iter().map(of).collect::<Vec<_>>()
     };
     let before = numbers();
@@ -130,7 +130,7 @@ async fn a_burst_of_revocations_makes_few_lists_and_all_are_on_the_last() {
     assert_eq!(entries(&list).len(), BURST);
     let lists = taken() - first;
     // One at once, one for each interval that passed, and the one with the last.
-    let most = took.as_millis() / sekisho::issuer::publish::GATHER.as_millis() + 2;
+    let most = took.as_millis() / sekisho_issuer::publish::GATHER.as_millis() + 2;
     assert!(u128::from(lists) <= most, "{lists} lists in {took:?}");
     running.stop().await;
 }
@@ -141,11 +141,11 @@ async fn a_lone_revocation_does_not_wait_for_others() {
     let running = world.start().await;
     // Far below a poll, far above a signature: on an idle machine it takes some milliseconds.
     for _ in 0..5 {
-        tokio::time::sleep(sekisho::issuer::publish::GATHER * 3).await;
+        tokio::time::sleep(sekisho_issuer::publish::GATHER * 3).await;
         let begin = std::time::Instant::now();
         world.set(random(), REVOKED).await;
         world.published(&running).await;
-        if begin.elapsed() < sekisho::issuer::publish::GATHER {
+        if begin.elapsed() < sekisho_issuer::publish::GATHER {
             return running.stop().await;
         }
     }

@@ -2,8 +2,8 @@
 
 use crate::support::{Hierarchy, REVOKED, Response, Running, World, write_pem};
 use base64::Engine as _;
-use sekisho::issuer::ca::ocsp::{MAX_CERTIFICATES, ResponseError};
-use sekisho::issuer::store::Status;
+use sekisho_issuer::ca::ocsp::{MAX_CERTIFICATES, ResponseError};
+use sekisho_issuer::store::Status;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::ocsp::{CertificateStatus, IssuerId, NONCE_OCTETS, NonceEcho, Question};

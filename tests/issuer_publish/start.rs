@@ -1,8 +1,8 @@
 //! What a start finds.
 
 use crate::support::{Entries, PATIENCE, REVOKED, World, change_of, entries, number, random, until};
-use sekisho::issuer::publish::{StartError, Stopped};
-use sekisho::issuer::store::Status;
+use sekisho_issuer::publish::{StartError, Stopped};
+use sekisho_issuer::store::Status;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use std::num::NonZeroU16;

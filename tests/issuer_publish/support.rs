@@ -4,20 +4,20 @@ use crate::switch::Switch;
 use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
 use sekisho_config::{Place, Placed};
-use sekisho::issuer::authorities::{Authorities, IssuingAuthority};
-use sekisho::issuer::ca::certificate::{Purpose, Template};
-use sekisho::issuer::ca::hierarchy::{self, Wanted};
-use sekisho::issuer::ca::name::{AttributeType, Name};
-use sekisho::issuer::ca::p12::{DeliveredKey, UserKey as CertificateKey};
-use sekisho::issuer::ca::validity::{Rounding, Validity};
-use sekisho::issuer::ca::{FileKey, KeyKind, PublicationPoints, download, serial};
-use sekisho::issuer::lifecycle::{
+use sekisho_issuer::authorities::{Authorities, IssuingAuthority};
+use sekisho_issuer::ca::certificate::{Purpose, Template};
+use sekisho_issuer::ca::hierarchy::{self, Wanted};
+use sekisho_issuer::ca::name::{AttributeType, Name};
+use sekisho_issuer::ca::p12::{DeliveredKey, UserKey as CertificateKey};
+use sekisho_issuer::ca::validity::{Rounding, Validity};
+use sekisho_issuer::ca::{FileKey, KeyKind, PublicationPoints, download, serial};
+use sekisho_issuer::lifecycle::{
     Contract, ContractId, ContractOneTimePassword, Counter, Feature, Intent, User, UserId, UserKey,
 };
-use sekisho::issuer::listen::{self, ConnectionLimits, Listener};
-use sekisho::issuer::profile::RoleName;
-use sekisho::issuer::publish::{self, Publisher, StartError};
-use sekisho::issuer::store::{
+use sekisho_issuer::listen::{self, ConnectionLimits, Listener};
+use sekisho_issuer::profile::RoleName;
+use sekisho_issuer::publish::{self, Publisher, StartError};
+use sekisho_issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Status, StatusChange, Store, UserRow, Write, change,
 };
 use sekisho_pki::certificate::Certificate;

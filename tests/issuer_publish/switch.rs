@@ -3,11 +3,11 @@
 use async_trait::async_trait;
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
-use sekisho::issuer::audit::Record;
-use sekisho::issuer::lifecycle::{ContractId, UserId, UserKey};
-use sekisho::issuer::profile::{Profile, UniqueName};
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::store::*;
+use sekisho_issuer::audit::Record;
+use sekisho_issuer::lifecycle::{ContractId, UserId, UserKey};
+use sekisho_issuer::profile::{Profile, UniqueName};
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::*;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::path::Path;
@@ -75,7 +75,7 @@ impl Store for Switch {
     async fn redate_lists(&self, latest: Timestamp) -> Result<u64, StoreError> {
         self.up()?.redate_lists(latest).await
     }
-    async fn audit_head(&self) -> Result<sekisho::issuer::audit::Head, StoreError> {
+    async fn audit_head(&self) -> Result<sekisho_issuer::audit::Head, StoreError> {
         self.up()?.audit_head().await
     }
     async fn clock(&self) -> Result<Timestamp, StoreError> {

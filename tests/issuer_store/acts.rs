@@ -1,12 +1,12 @@
 //! What acts find, what they write, and that it is all or nothing.
 
 use crate::support::*;
-use sekisho::issuer::lifecycle::{
+use sekisho_issuer::lifecycle::{
     ActorName, Certificate, ContractOneTimePassword, Counter, Feature, Lock, LockedBy, Next, Offer, RequestId, Revoked,
     SecretDigest, StaffId, StaffPair, Standing, UserId,
 };
-use sekisho::issuer::profile::Factor;
-use sekisho::issuer::store::{
+use sekisho_issuer::profile::Factor;
+use sekisho_issuer::store::{
     Ask, Contact, CredentialOwner, CredentialRow, Everyone, Fresh, IdempotencyKey, IdempotencyRow, Language, Store,
     StoreError, UserRow, Write, change,
 };
@@ -138,7 +138,7 @@ async fn everyone_is_who_holds_a_certificate_or_has_something_under_way(database
 }
 
 /// What is asked and what is made of it.
-type Act<T> = (Ask, Box<dyn FnOnce(&sekisho::issuer::store::Found) -> (Write, T) + Send>);
+type Act<T> = (Ask, Box<dyn FnOnce(&sekisho_issuer::store::Found) -> (Write, T) + Send>);
 
 /// Holds the writer up until as many acts wait as there are: they all go into the next batch.
 async fn together<T: Send + 'static>(store: &Arc<dyn Store>, acts: Vec<Act<T>>) -> Vec<Result<T, StoreError>> {
@@ -170,7 +170,7 @@ async fn together<T: Send + 'static>(store: &Arc<dyn Store>, acts: Vec<Act<T>>) 
     futures_util::future::join_all(waiting).await
 }
 
-fn act<T>(ask: Ask, decide: impl FnOnce(&sekisho::issuer::store::Found) -> (Write, T) + Send + 'static) -> Act<T> {
+fn act<T>(ask: Ask, decide: impl FnOnce(&sekisho_issuer::store::Found) -> (Write, T) + Send + 'static) -> Act<T> {
     (ask, Box::new(decide))
 }
 

@@ -1,9 +1,9 @@
 //! Serials, certificates, statuses, numbers of lists, notices.
 
 use crate::support::*;
-use sekisho::issuer::lifecycle::{Certificate, Next, UserKey};
-use sekisho::issuer::profile::NoticeEvent;
-use sekisho::issuer::store::{
+use sekisho_issuer::lifecycle::{Certificate, Next, UserKey};
+use sekisho_issuer::profile::NoticeEvent;
+use sekisho_issuer::store::{
     Ask, CompletedRow, Contact, Fresh, ListNumberRow, NewNotice, NoticeAbout, Status, StatusChange, StoreError, Write,
 };
 use sekisho_pki::crl::RevocationReason;
@@ -340,7 +340,7 @@ async fn contracts_users_and_history_come_in_pages(database: Database) {
 }
 
 async fn old_requests_are_forgotten_and_young_ones_are_not(database: Database) {
-    use sekisho::issuer::store::{IdempotencyKey, IdempotencyRow};
+    use sekisho_issuer::store::{IdempotencyKey, IdempotencyRow};
     let store = database.with_users(1).await;
     let asks = |name: &str| Ask {
         idempotency: Some(IdempotencyKey { caller: "ib".into(), key: name.into() }),

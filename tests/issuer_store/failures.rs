@@ -2,7 +2,7 @@
 
 use crate::support::*;
 use sekisho_config::issuer::StoreUrl;
-use sekisho::issuer::store::{StoreError, Write};
+use sekisho_issuer::store::{StoreError, Write};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};

@@ -1,7 +1,7 @@
 //! What is kept for the feed of revocations.
 
 use crate::support::*;
-use sekisho::issuer::store::{
+use sekisho_issuer::store::{
     GatewayNote, GatewayRow, Settled, SettledList, Status, StatusChange, Store, Write, change_numbered,
 };
 use sekisho_pki::crl::RevocationReason;

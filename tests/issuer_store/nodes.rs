@@ -1,8 +1,8 @@
 //! Several stores over one database: nodes, and what was there before.
 
 use crate::support::*;
-use sekisho::issuer::audit::Broken;
-use sekisho::issuer::store::{OpenError, Status, StatusChange, Write, change, init, open, open_to_read, plans};
+use sekisho_issuer::audit::Broken;
+use sekisho_issuer::store::{OpenError, Status, StatusChange, Write, change, init, open, open_to_read, plans};
 use sekisho_pki::crl::RevocationReason;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;

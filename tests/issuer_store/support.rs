@@ -3,13 +3,13 @@
 use crate::postgres;
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
-use sekisho::issuer::audit::{ActResult, Entry};
-use sekisho::issuer::lifecycle::{
+use sekisho_issuer::audit::{ActResult, Entry};
+use sekisho_issuer::lifecycle::{
     Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Target, User, UserId, UserKey,
 };
-use sekisho::issuer::profile::RoleName;
-use sekisho::issuer::secret::ServiceSecret;
-use sekisho::issuer::store::{
+use sekisho_issuer::profile::RoleName;
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::{
     Ask, CertificateRow, Contact, ContractRow, Everyone, Found, Language, OpenError, Store, StoreError, UserRow, Write,
     change, init, open,
 };
@@ -211,7 +211,7 @@ pub async fn look(store: &dyn Store, ask: Ask) -> Found {
 
 /// The whole audit log, its chain checked.
 pub async fn whole_audit(store: &dyn Store, secret: &ServiceSecret) -> Vec<Entry> {
-    let mut verifier = sekisho::issuer::audit::Verifier::new(secret);
+    let mut verifier = sekisho_issuer::audit::Verifier::new(secret);
     let mut entries = Vec::new();
     loop {
         let records = store.audit(verifier.head().sequence + 1, 1_000).await.unwrap();

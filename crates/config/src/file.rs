@@ -7,7 +7,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// One error, when the file cannot be read, has more than `most` octets or is not UTF-8.
-pub(crate) fn read_text(path: &Path, most: u64) -> Result<(String, String), Vec<ConfigError>> {
+pub fn read_text(path: &Path, most: u64) -> Result<(String, String), Vec<ConfigError>> {
     let file = path.display().to_string();
     let refuse = |message: String| {
         let place = Place { file: file.as_str().into(), line: 0, key: String::new() };

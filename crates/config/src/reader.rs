@@ -14,7 +14,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// One document being read.
-pub(crate) struct Document {
+pub struct Document {
     file: Arc<str>,
     base: PathBuf,
     line_starts: Vec<usize>,
@@ -24,13 +24,13 @@ pub(crate) struct Document {
 
 /// A key that a reader asked for; tests compare these with the reference configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyUse {
+pub struct KeyUse {
     /// The key's path without indexes: `site[].route[].path`.
-    pub(crate) shape: String,
+    pub shape: String,
     /// Its line, if it is there.
-    pub(crate) line: Option<usize>,
+    pub line: Option<usize>,
     /// Whether leaving it out means a stated default.
-    pub(crate) defaulted: bool,
+    pub defaulted: bool,
 }
 
 impl Document {
@@ -38,7 +38,7 @@ impl Document {
     ///
     /// `file` is its name in messages, `base` the folder where relative paths start. The first error of TOML itself
     /// comes alone.
-    pub(crate) fn read<T>(
+    pub fn read<T>(
         text: &str,
         file: &str,
         base: &Path,
@@ -83,17 +83,17 @@ impl Document {
     }
 
     /// The place of the octet at `offset`.
-    pub(crate) fn place(&self, offset: usize, key: String) -> Place {
+    pub fn place(&self, offset: usize, key: String) -> Place {
         Place { file: self.file.clone(), line: self.line_starts.partition_point(|start| *start <= offset), key }
     }
 
     /// Records an error.
-    pub(crate) fn refuse(&self, place: &Place, message: impl Into<String>) {
+    pub fn refuse(&self, place: &Place, message: impl Into<String>) {
         self.errors.borrow_mut().push(ConfigError { place: place.clone(), message: message.into() });
     }
 
     /// Joins a path to the folder of the configuration file.
-    pub(crate) fn join(&self, path: &str) -> PathBuf {
+    pub fn join(&self, path: &str) -> PathBuf {
         self.base.join(path)
     }
 
@@ -107,31 +107,31 @@ impl Document {
 }
 
 /// One value and its place.
-pub(crate) struct Item<'d> {
-    pub(crate) document: &'d Document,
-    pub(crate) value: &'d DeValue<'d>,
-    pub(crate) place: Place,
+pub struct Item<'d> {
+    pub document: &'d Document,
+    pub value: &'d DeValue<'d>,
+    pub place: Place,
     shape: String,
 }
 
 impl<'d> Item<'d> {
     /// Records an error at this value.
-    pub(crate) fn refuse(&self, message: impl Into<String>) {
+    pub fn refuse(&self, message: impl Into<String>) {
         self.document.refuse(&self.place, message);
     }
 
     /// Records `«value» is not «what»; write «right»`.
-    pub(crate) fn refuse_type(&self, what: &str, right: &str) {
+    pub fn refuse_type(&self, what: &str, right: &str) {
         self.refuse(format!("{} is not {what}; write {right}", show(self.value)));
     }
 
     /// The value as a string.
-    pub(crate) fn as_str(&self) -> Option<&'d str> {
+    pub fn as_str(&self) -> Option<&'d str> {
         self.value.as_str()
     }
 
     /// The elements of a list, or nothing when it is not one.
-    pub(crate) fn elements(&self) -> Option<Vec<Item<'d>>> {
+    pub fn elements(&self) -> Option<Vec<Item<'d>>> {
         let elements = self.value.as_array()?.iter().enumerate().map(|(index, element)| Item {
             document: self.document,
             value: element.get_ref(),
@@ -142,7 +142,7 @@ impl<'d> Item<'d> {
     }
 
     /// The value as a table to read keys from.
-    pub(crate) fn section(&self) -> Option<Section<'d>> {
+    pub fn section(&self) -> Option<Section<'d>> {
         Some(Section {
             document: self.document,
             table: Some(self.value.as_table()?),
@@ -155,28 +155,28 @@ impl<'d> Item<'d> {
 
 /// One table being read.
 #[must_use = "finish() reports the keys that nobody knows"]
-pub(crate) struct Section<'d> {
-    pub(crate) document: &'d Document,
+pub struct Section<'d> {
+    pub document: &'d Document,
     /// Absent: the table is not in the file and every key takes its default.
     table: Option<&'d DeTable<'d>>,
-    pub(crate) place: Place,
+    pub place: Place,
     shape: String,
     known: Vec<&'static str>,
 }
 
 impl<'d> Section<'d> {
     /// The value of a key, read by `read`; absent when it is not there or wrong.
-    pub(crate) fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(&Item<'d>) -> Option<T>) -> Option<T> {
+    pub fn optional<T>(&mut self, key: &'static str, read: impl FnOnce(&Item<'d>) -> Option<T>) -> Option<T> {
         self.take(key, false).and_then(|item| read(&item))
     }
 
     /// The value of a key, or its default.
-    pub(crate) fn or<T>(&mut self, key: &'static str, default: T, read: impl FnOnce(&Item<'d>) -> Option<T>) -> T {
+    pub fn or<T>(&mut self, key: &'static str, default: T, read: impl FnOnce(&Item<'d>) -> Option<T>) -> T {
         self.take(key, true).and_then(|item| read(&item)).unwrap_or(default)
     }
 
     /// The value of a key that must be there; `advice` says what to write.
-    pub(crate) fn required<T: Default>(
+    pub fn required<T: Default>(
         &mut self,
         key: &'static str,
         advice: &str,
@@ -192,25 +192,24 @@ impl<'d> Section<'d> {
     }
 
     /// Records that a key is missing.
-    pub(crate) fn refuse_missing(&self, key: &str, advice: &str) {
+    pub fn refuse_missing(&self, key: &str, advice: &str) {
         let place = Place { key: join_key(&self.place.key, key), ..self.place.clone() };
         self.document.refuse(&place, format!("is missing; {advice}"));
     }
 
     /// Whether the file has the key at all.
-    pub(crate) fn has(&self, key: &str) -> bool {
+    pub fn has(&self, key: &str) -> bool {
         self.table.is_some_and(|table| table.contains_key(key))
     }
 
     /// Whether a table below this one has the key.
-    #[cfg(feature = "issuer")]
-    pub(crate) fn has_below(&self, table: &str, key: &str) -> bool {
+    pub fn has_below(&self, table: &str, key: &str) -> bool {
         let below = self.table.and_then(|this| this.get(table)).and_then(|value| value.get_ref().as_table());
         below.is_some_and(|below| below.contains_key(key))
     }
 
     /// The place of a key of this table: its own line if it is there, else the table's.
-    pub(crate) fn place_of(&self, key: &str) -> Place {
+    pub fn place_of(&self, key: &str) -> Place {
         let line = self.table.and_then(|table| table.get_key_value(key)).map(|(key, _)| key.span().start);
         let path = join_key(&self.place.key, key);
         match line {
@@ -220,8 +219,7 @@ impl<'d> Section<'d> {
     }
 
     /// The place of a key of a table below this one, or of the nearest thing around it that the file has.
-    #[cfg(feature = "issuer")]
-    pub(crate) fn place_below(&self, table: &str, key: &str) -> Place {
+    pub fn place_below(&self, table: &str, key: &str) -> Place {
         let below = self.table.and_then(|this| this.get(table)).and_then(|value| value.get_ref().as_table());
         let path = join_key(&join_key(&self.place.key, table), key);
         match below.and_then(|below| below.get_key_value(key)) {
@@ -231,7 +229,7 @@ impl<'d> Section<'d> {
     }
 
     /// A table below this one that may be left out as a whole.
-    pub(crate) fn section(&mut self, key: &'static str) -> Option<Section<'d>> {
+    pub fn section(&mut self, key: &'static str) -> Option<Section<'d>> {
         let item = self.take(key, false)?;
         let section = item.section();
         if section.is_none() {
@@ -241,14 +239,14 @@ impl<'d> Section<'d> {
     }
 
     /// A table below this one; when it is left out, every key of it takes its default.
-    pub(crate) fn section_or_defaults(&mut self, key: &'static str) -> Section<'d> {
+    pub fn section_or_defaults(&mut self, key: &'static str) -> Section<'d> {
         let place = Place { key: join_key(&self.place.key, key), ..self.place.clone() };
         let shape = join_key(&self.shape, key);
         self.section(key).unwrap_or(Section { document: self.document, table: None, place, shape, known: Vec::new() })
     }
 
     /// The tables of an array of tables, `[[key]]`; none when it is left out.
-    pub(crate) fn sections(&mut self, key: &'static str) -> Vec<Section<'d>> {
+    pub fn sections(&mut self, key: &'static str) -> Vec<Section<'d>> {
         let Some(item) = self.take(key, false) else { return Vec::new() };
         let right = format!("[[{}]]", strip_indexes(&item.place.key));
         let Some(elements) = item.elements() else {
@@ -266,7 +264,7 @@ impl<'d> Section<'d> {
     }
 
     /// Reports every key that was not asked for.
-    pub(crate) fn finish(self) {
+    pub fn finish(self) {
         let Some(table) = self.table else { return };
         for key in table.keys().filter(|key| !self.known.contains(&key.get_ref().as_ref())) {
             let place = self.document.place(key.span().start, join_key(&self.place.key, key.get_ref()));
@@ -297,20 +295,20 @@ impl<'d> Section<'d> {
 }
 
 /// A list of names that must differ.
-pub(crate) struct Unique {
+pub struct Unique {
     what: &'static str,
     seen: Vec<Placed<String>>,
 }
 
 impl Unique {
     /// `what` is what a name is called in the message: `a CA`.
-    pub(crate) fn new(what: &'static str) -> Self {
+    pub fn new(what: &'static str) -> Self {
         Self { what, seen: Vec::new() }
     }
 
     /// Whether the name is new; records an error if it was seen before.
     /// A stand-in for a wrong name is empty and counts for nothing.
-    pub(crate) fn check(&mut self, document: &Document, place: &Place, name: &str) -> bool {
+    pub fn check(&mut self, document: &Document, place: &Place, name: &str) -> bool {
         if name.is_empty() {
             return true;
         }
@@ -325,7 +323,7 @@ impl Unique {
 }
 
 /// A value as an error message shows it: what was written, cut short, on one line.
-pub(crate) fn show(value: &DeValue<'_>) -> String {
+pub fn show(value: &DeValue<'_>) -> String {
     /// Long enough for any right value but a path or pattern; the line number finds the rest.
     const SHOWN_CHARACTERS: usize = 60;
     match value {

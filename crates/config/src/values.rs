@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// `true` or `false`.
-pub(crate) fn boolean(item: &Item<'_>) -> Option<bool> {
+pub fn boolean(item: &Item<'_>) -> Option<bool> {
     let value = item.value.as_bool();
     if value.is_none() {
         item.refuse_type("a boolean", "true or false");
@@ -17,7 +17,7 @@ pub(crate) fn boolean(item: &Item<'_>) -> Option<bool> {
 }
 
 /// Text that is not empty and has no control characters.
-pub(crate) fn text(item: &Item<'_>) -> Option<String> {
+pub fn text(item: &Item<'_>) -> Option<String> {
     let Some(text) = item.as_str() else {
         item.refuse_type("a text", "it in double quotes");
         return None;
@@ -34,7 +34,7 @@ pub(crate) fn text(item: &Item<'_>) -> Option<String> {
 }
 
 /// A short name for logs and metric labels: ASCII letters, digits, `.`, `_` and `-`.
-pub(crate) fn name(item: &Item<'_>) -> Option<String> {
+pub fn name(item: &Item<'_>) -> Option<String> {
     /// Metric labels and log fields stay readable.
     const LONGEST_NAME: usize = 64;
     let text = text(item)?;
@@ -49,22 +49,22 @@ pub(crate) fn name(item: &Item<'_>) -> Option<String> {
 }
 
 /// A path, joined to the configuration file's folder.
-pub(crate) fn path(item: &Item<'_>) -> Option<PathBuf> {
+pub fn path(item: &Item<'_>) -> Option<PathBuf> {
     text(item).map(|path| item.document.join(&path))
 }
 
 /// A path with its place, for the errors of whoever opens it.
-pub(crate) fn placed_path(item: &Item<'_>) -> Option<Placed<PathBuf>> {
+pub fn placed_path(item: &Item<'_>) -> Option<Placed<PathBuf>> {
     Some(Placed { value: path(item)?, place: item.place.clone() })
 }
 
 /// A value with its place.
-pub(crate) fn placed<T>(item: &Item<'_>, value: T) -> Placed<T> {
+pub fn placed<T>(item: &Item<'_>, value: T) -> Placed<T> {
     Placed { value, place: item.place.clone() }
 }
 
 /// A list, each element read by `read`; the elements that are right.
-pub(crate) fn list<'d, T>(item: &Item<'d>, read: impl FnMut(&Item<'d>) -> Option<T>) -> Option<Vec<T>> {
+pub fn list<'d, T>(item: &Item<'d>, read: impl FnMut(&Item<'d>) -> Option<T>) -> Option<Vec<T>> {
     let Some(elements) = item.elements() else {
         let right = match item.as_str() {
             Some(_) => format!("[{}]", show(item.value)),
@@ -77,7 +77,7 @@ pub(crate) fn list<'d, T>(item: &Item<'d>, read: impl FnMut(&Item<'d>) -> Option
 }
 
 /// A list of at least one element; `why` says what an empty one would mean.
-pub(crate) fn some_of<'d, T>(item: &Item<'d>, why: &str, read: impl FnMut(&Item<'d>) -> Option<T>) -> Option<Vec<T>> {
+pub fn some_of<'d, T>(item: &Item<'d>, why: &str, read: impl FnMut(&Item<'d>) -> Option<T>) -> Option<Vec<T>> {
     if item.elements().is_some_and(|elements| elements.is_empty()) {
         item.refuse(format!("is an empty list; {why}"));
         return None;
@@ -86,7 +86,7 @@ pub(crate) fn some_of<'d, T>(item: &Item<'d>, why: &str, read: impl FnMut(&Item<
 }
 
 /// A word out of a few, each with what it stands for.
-pub(crate) fn one_of<T: Copy>(item: &Item<'_>, what: &str, answers: &[(&str, T)]) -> Option<T> {
+pub fn one_of<T: Copy>(item: &Item<'_>, what: &str, answers: &[(&str, T)]) -> Option<T> {
     let found = item.as_str().and_then(|text| answers.iter().find(|(word, _)| *word == text));
     if found.is_none() {
         item.refuse_type(what, &choices(answers.iter().map(|(word, _)| *word)));
@@ -95,14 +95,14 @@ pub(crate) fn one_of<T: Copy>(item: &Item<'_>, what: &str, answers: &[(&str, T)]
 }
 
 /// `"a", "b" or "c"`.
-pub(crate) fn choices<'t>(words: impl Iterator<Item = &'t str>) -> String {
+pub fn choices<'t>(words: impl Iterator<Item = &'t str>) -> String {
     let mut words: Vec<String> = words.map(|word| format!("{word:?}")).collect();
     let last = words.pop().unwrap_or_default();
     if words.is_empty() { last } else { format!("{} or {last}", words.join(", ")) }
 }
 
 /// A whole number in a range.
-pub(crate) fn integer<T>(item: &Item<'_>, range: RangeInclusive<T>) -> Option<T>
+pub fn integer<T>(item: &Item<'_>, range: RangeInclusive<T>) -> Option<T>
 where
     T: TryFrom<i128> + PartialOrd + Display,
 {
@@ -120,7 +120,7 @@ where
 }
 
 /// A duration in a range: `"500ms"`, `"10s"`, `"5m"`, `"6h"`, `"7d"`.
-pub(crate) fn duration(item: &Item<'_>, range: RangeInclusive<Duration>) -> Option<Duration> {
+pub fn duration(item: &Item<'_>, range: RangeInclusive<Duration>) -> Option<Duration> {
     let Some(duration) = item.as_str().and_then(parse_duration) else {
         item.refuse_type(
             "a duration",
@@ -137,7 +137,7 @@ pub(crate) fn duration(item: &Item<'_>, range: RangeInclusive<Duration>) -> Opti
 }
 
 /// A number of octets in a range: `65536`, `"64KiB"`, `"10MB"`.
-pub(crate) fn octets(item: &Item<'_>, range: RangeInclusive<u64>) -> Option<u64> {
+pub fn octets(item: &Item<'_>, range: RangeInclusive<u64>) -> Option<u64> {
     let octets = match item.value.as_integer() {
         Some(number) => u64::from_str_radix(number.as_str(), number.radix()).ok(),
         None => item.as_str().and_then(parse_octets),
@@ -158,7 +158,7 @@ pub(crate) fn octets(item: &Item<'_>, range: RangeInclusive<u64>) -> Option<u64>
 }
 
 /// As [`octets`], for what is held in memory.
-pub(crate) fn memory(item: &Item<'_>, range: RangeInclusive<u64>) -> Option<usize> {
+pub fn memory(item: &Item<'_>, range: RangeInclusive<u64>) -> Option<usize> {
     octets(item, range).and_then(|octets| usize::try_from(octets).ok())
 }
 

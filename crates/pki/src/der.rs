@@ -6,18 +6,18 @@ use super::time::Timestamp;
 use std::fmt;
 
 /// Universal tags that revocation lists use.
-pub(crate) mod tag {
-    pub(crate) const BOOLEAN: u8 = 0x01;
-    pub(crate) const INTEGER: u8 = 0x02;
-    pub(crate) const BIT_STRING: u8 = 0x03;
-    pub(crate) const OCTET_STRING: u8 = 0x04;
-    pub(crate) const OBJECT_IDENTIFIER: u8 = 0x06;
-    pub(crate) const ENUMERATED: u8 = 0x0a;
-    pub(crate) const UTC_TIME: u8 = 0x17;
-    pub(crate) const GENERALIZED_TIME: u8 = 0x18;
-    pub(crate) const SEQUENCE: u8 = 0x30;
+pub mod tag {
+    pub const BOOLEAN: u8 = 0x01;
+    pub const INTEGER: u8 = 0x02;
+    pub const BIT_STRING: u8 = 0x03;
+    pub const OCTET_STRING: u8 = 0x04;
+    pub const OBJECT_IDENTIFIER: u8 = 0x06;
+    pub const ENUMERATED: u8 = 0x0a;
+    pub const UTC_TIME: u8 = 0x17;
+    pub const GENERALIZED_TIME: u8 = 0x18;
+    pub const SEQUENCE: u8 = 0x30;
     /// Context-specific, constructed, number 0.
-    pub(crate) const CONTEXT_0: u8 = 0xa0;
+    pub const CONTEXT_0: u8 = 0xa0;
 }
 
 /// Octets an OBJECT IDENTIFIER may have here: the longest in use has about a dozen.
@@ -40,35 +40,35 @@ pub enum DerError {
 
 /// One element: its tag, its content, and the two with the length between them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Element<'a> {
-    pub(crate) tag: u8,
-    pub(crate) content: &'a [u8],
-    pub(crate) whole: &'a [u8],
+pub struct Element<'a> {
+    pub tag: u8,
+    pub content: &'a [u8],
+    pub whole: &'a [u8],
 }
 
 /// Reads elements one after the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+    pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
-    pub(crate) const fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The tag of the next element.
-    pub(crate) fn peek(&self) -> Option<u8> {
+    pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// The next element, whatever it is.
     #[inline]
-    pub(crate) fn any(&mut self, what: &'static str) -> Result<Element<'a>, DerError> {
+    pub fn any(&mut self, what: &'static str) -> Result<Element<'a>, DerError> {
         let [tag, first_length, after @ ..] = self.rest else {
             return Err(DerError::Truncated(what));
         };
@@ -92,26 +92,26 @@ impl<'a> Reader<'a> {
 
     /// The next element, which has this tag.
     #[inline]
-    pub(crate) fn element(&mut self, tag: u8, what: &'static str) -> Result<Element<'a>, DerError> {
+    pub fn element(&mut self, tag: u8, what: &'static str) -> Result<Element<'a>, DerError> {
         let element = self.any(what)?;
         if element.tag == tag { Ok(element) } else { Err(DerError::UnexpectedTag(what, element.tag)) }
     }
 
     /// A reader of the content of the next element, which has this tag.
     #[inline]
-    pub(crate) fn inside(&mut self, tag: u8, what: &'static str) -> Result<Reader<'a>, DerError> {
+    pub fn inside(&mut self, tag: u8, what: &'static str) -> Result<Reader<'a>, DerError> {
         Ok(Reader::new(self.element(tag, what)?.content))
     }
 
     /// The next element if it has this tag.
     #[inline]
-    pub(crate) fn optional(&mut self, tag: u8, what: &'static str) -> Result<Option<Element<'a>>, DerError> {
+    pub fn optional(&mut self, tag: u8, what: &'static str) -> Result<Option<Element<'a>>, DerError> {
         if self.peek() == Some(tag) { self.any(what).map(Some) } else { Ok(None) }
     }
 
     /// Nothing may follow.
     #[inline]
-    pub(crate) fn end(&self, what: &'static str) -> Result<(), DerError> {
+    pub fn end(&self, what: &'static str) -> Result<(), DerError> {
         if self.rest.is_empty() { Ok(()) } else { Err(DerError::TrailingBytes(what)) }
     }
 }
@@ -130,7 +130,7 @@ fn long_length(first: u8, after: &[u8], what: &'static str) -> Result<(usize, us
 }
 
 /// A DER BOOLEAN's value: 00 or FF.
-pub(crate) fn boolean(content: &[u8], what: &'static str) -> Result<bool, DerError> {
+pub fn boolean(content: &[u8], what: &'static str) -> Result<bool, DerError> {
     match content {
         [0] => Ok(false),
         [0xff] => Ok(true),
@@ -140,7 +140,7 @@ pub(crate) fn boolean(content: &[u8], what: &'static str) -> Result<bool, DerErr
 
 /// A UTCTime or GeneralizedTime in the one form RFC 5280 section 4.1.2.5 allows: to the second, ending in `Z`.
 #[inline]
-pub(crate) fn time(element: Element<'_>, what: &'static str) -> Result<Timestamp, DerError> {
+pub fn time(element: Element<'_>, what: &'static str) -> Result<Timestamp, DerError> {
     let invalid = DerError::Value(what);
     let (year, rest) = match (element.tag, element.content) {
         (tag::UTC_TIME, [a, b, rest @ ..]) => {
@@ -191,7 +191,7 @@ const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// An OBJECT IDENTIFIER's content as dotted numbers, for messages; `?` when it is none.
-pub(crate) fn oid_text(content: &[u8]) -> String {
+pub fn oid_text(content: &[u8]) -> String {
     use std::fmt::Write as _;
     let mut text = String::new();
     let mut arc: u64 = 0;

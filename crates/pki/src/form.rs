@@ -18,7 +18,7 @@ const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 37];
 ///
 /// # Errors
 /// [`DerError`] names the field that is not as it has to be.
-pub(crate) fn check(certificate: &[u8]) -> Result<(), DerError> {
+pub fn check(certificate: &[u8]) -> Result<(), DerError> {
     let mut outer = Reader::new(certificate);
     let mut fields = outer.inside(tag::SEQUENCE, "Certificate")?;
     outer.end("Certificate")?;

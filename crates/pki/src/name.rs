@@ -351,7 +351,7 @@ fn short_name(oid: &[u8]) -> Option<&'static str> {
 }
 
 /// Dotted decimal of an OBJECT IDENTIFIER's content; arcs that do not fit in 128 bits read as `?`.
-pub(crate) fn dotted(oid: &[u8]) -> String {
+pub fn dotted(oid: &[u8]) -> String {
     let mut text = String::new();
     let mut arc = Some(0_u128);
     for octet in oid {

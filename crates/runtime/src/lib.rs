@@ -3,4 +3,5 @@
 
 pub mod clock;
 pub mod process;
+pub mod standard_output;
 pub mod telemetry;

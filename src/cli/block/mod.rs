@@ -3,7 +3,7 @@
 mod client;
 mod listing;
 
-use super::say::say;
+use sekisho_runtime::standard_output::say;
 use sekisho_runtime::clock;
 use sekisho_trust::blocks::{BlockId, Written};
 use client::{Answer, Ask, Gateways};

@@ -3,7 +3,7 @@
 mod files;
 mod summary;
 
-use crate::cli::say::say;
+use sekisho_runtime::standard_output::say;
 use sekisho_config::{self, ConfigError};
 use serde_json::json;
 use std::path::{Path, PathBuf};

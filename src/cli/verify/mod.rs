@@ -3,7 +3,7 @@
 mod ground;
 mod report;
 
-use crate::cli::say::say;
+use sekisho_runtime::standard_output::say;
 use sekisho_runtime::clock;
 use crate::gateway::verify::verify_traced;
 use sekisho_pki::time::Timestamp;

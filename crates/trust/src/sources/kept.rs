@@ -99,7 +99,7 @@ impl KeptLists {
     }
 
     /// The files of the lists that are kept for a CA and are still sources of it.
-    pub(crate) fn files(&self, ca: &Ca) -> Vec<PathBuf> {
+    pub fn files(&self, ca: &Ca) -> Vec<PathBuf> {
         let configured: Vec<_> = target::configured(ca).collect();
         let points = self.points(ca);
         configured.iter().chain(&points).map(|target| self.path(target)).filter(|path| path.is_file()).collect()

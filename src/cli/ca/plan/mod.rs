@@ -5,7 +5,7 @@ mod report;
 mod seen;
 mod side;
 
-use crate::cli::say::say;
+use sekisho_runtime::standard_output::say;
 use sekisho_runtime::clock;
 use compare::Comparison;
 use report::Report;
