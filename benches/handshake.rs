@@ -16,7 +16,7 @@ use rustls::{
     ClientConfig, ClientConnection, ConnectionCommon, DigitallySignedStruct, DistinguishedName, HandshakeKind,
     RootCertStore, ServerConfig, ServerConnection, SideData, SignatureScheme,
 };
-use sekisho::demo::pki::PkiDir;
+use sekisho_testkit::pki::PkiDir;
 use sekisho::gateway::Terminator;
 use sekisho::{clock, config};
 use std::ops::DerefMut;

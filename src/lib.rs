@@ -8,6 +8,5 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod cli;
-pub mod demo;
 pub mod gateway;
 pub mod load;

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use regex::Regex;
-use sekisho::demo::issuer::IDENTITIES;
+use sekisho_testkit::issuer::IDENTITIES;
 use sekisho::gateway::identity::{Identity, IdentityRule, extract};
 use sekisho_issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
 use sekisho_pki::name::DistinguishedName;

@@ -6,7 +6,7 @@
 mod common;
 
 use common::{PATIENCE, TestApp, binary, wait_until};
-use sekisho::demo::process::{GatewayProcess, Output, ServerProcess};
+use sekisho_testkit::process::{GatewayProcess, Output, ServerProcess};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;

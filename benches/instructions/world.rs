@@ -8,7 +8,7 @@ use revocation::{NOW, TestCa, many_entries, random_serial};
 use rustls::pki_types::CertificateDer;
 use sekisho_runtime::clock;
 use sekisho_config::AnchorExpiry;
-use sekisho::demo::pki::{ClientRequest, PkiDir};
+use sekisho_testkit::pki::{ClientRequest, PkiDir};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainLimits, SitePolicy};
 use sekisho_pki::certificate::Certificate;

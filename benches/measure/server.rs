@@ -1,8 +1,8 @@
 //! Processes under measure: gateways with room for many connections, and the demo application as a process of its own.
 
-use sekisho::demo::app::App;
-use sekisho::demo::configuration::{self, Addresses, IssuerPart};
-use sekisho::demo::process::{GatewayProcess, Output, ServerProcess};
+use sekisho_testkit::app::App;
+use sekisho_testkit::configuration::{self, Addresses, IssuerPart};
+use sekisho_testkit::process::{GatewayProcess, Output, ServerProcess};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};

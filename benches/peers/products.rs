@@ -222,7 +222,7 @@ pub fn sekisho(setup: &Setup, admin: SocketAddr) -> String {
         Log::File => format!("{{ file = \"{}\" }}", setup.own.join("access.log").display()),
     };
     let (address, upstream, watch) = (setup.address, setup.upstream, setup.list_changes());
-    let identity = sekisho::demo::configuration::IDENTITY;
+    let identity = sekisho_testkit::configuration::IDENTITY;
     let [root, issuing, certificate, key] =
         ["root-ca.pem", "issuing-ca.pem", "ib.localhost.pem", "ib.localhost.key"].map(|name| setup.file(name));
     format!(

@@ -9,7 +9,7 @@ use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sekisho_runtime::clock;
-use sekisho::demo::pki::{Authority, ClientRequest, PkiDir};
+use sekisho_testkit::pki::{Authority, ClientRequest, PkiDir};
 use sekisho_pki::certificate::Certificate;
 use std::cell::{Cell, OnceCell};
 use std::fs;

@@ -8,8 +8,8 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sekisho_runtime::clock;
-use sekisho::demo::pki::PkiDir;
-use sekisho::demo::process::GatewayProcess;
+use sekisho_testkit::pki::PkiDir;
+use sekisho_testkit::process::GatewayProcess;
 use std::time::Duration;
 
 /// Operations that are measured, after a tenth of them.

@@ -8,8 +8,8 @@ mod relay;
 mod support;
 
 use common::{PATIENCE, binary, wait_until};
-use sekisho::demo::cluster::{GATEWAYS, Page};
-use sekisho::demo::process::Signal;
+use sekisho_testkit::cluster::{GATEWAYS, Page};
+use sekisho_testkit::process::Signal;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use support::{Bank, LOST_AFTER};

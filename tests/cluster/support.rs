@@ -2,8 +2,8 @@
 
 use crate::common::{PATIENCE, TestApp, binary};
 use crate::relay::Relay;
-use sekisho::demo::cluster::{Cluster, GATEWAYS, Page, Reached, User, Wanted};
-use sekisho::demo::process::Output;
+use sekisho_testkit::cluster::{Cluster, GATEWAYS, Page, Reached, User, Wanted};
+use sekisho_testkit::process::Output;
 use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
@@ -73,7 +73,7 @@ impl Bank {
     #[track_caller]
     pub fn revoke_at_last(&self, issuer: usize, user: &User) {
         let mut last = None;
-        let done = sekisho::demo::process::poll(PATIENCE, || {
+        let done = sekisho_testkit::process::poll(PATIENCE, || {
             let (status, _) = last.insert(self.cluster.revoke(issuer, user));
             (*status == 200).then_some(())
         });
@@ -84,7 +84,7 @@ impl Bank {
     #[track_caller]
     pub fn wait_for_page(&self, gateway: usize, user: &User, wanted: &Page) {
         let mut last = None;
-        let found = sekisho::demo::process::poll(PATIENCE, || {
+        let found = sekisho_testkit::process::poll(PATIENCE, || {
             last = Some(self.cluster.page(gateway, user));
             (last.as_ref() == Some(wanted)).then_some(())
         });

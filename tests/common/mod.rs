@@ -16,10 +16,10 @@ pub use self::http2::{Http2, Http2Request, Http2Stream};
 pub use self::process::{Gateway, Setup, binary, verified};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
 pub use self::tools::{Output, curl, openssl_s_client};
-pub use sekisho::demo::pki::{ClientRequest, DAY, KeyKind, PkiDir, Signer};
-pub use sekisho::demo::process::Signal;
+pub use sekisho_testkit::pki::{ClientRequest, DAY, KeyKind, PkiDir, Signer};
+pub use sekisho_testkit::process::Signal;
 
-use sekisho::demo::app::App;
+use sekisho_testkit::app::App;
 use std::ops::{Deref, DerefMut};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     assert!(
-        sekisho::demo::process::poll(PATIENCE, || condition().then_some(())).is_some(),
+        sekisho_testkit::process::poll(PATIENCE, || condition().then_some(())).is_some(),
         "waited in vain until {what}"
     );
 }
@@ -39,7 +39,7 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 /// As [`wait_until`], for something that yields a value.
 #[track_caller]
 pub fn wait_for<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
-    sekisho::demo::process::poll(PATIENCE, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
+    sekisho_testkit::process::poll(PATIENCE, look).unwrap_or_else(|| panic!("waited in vain for {what}"))
 }
 
 /// A development PKI in a temporary folder.
@@ -118,7 +118,7 @@ impl TestApp {
 
     /// The last request whose target begins with `path`.
     #[track_caller]
-    pub fn request_of(&self, path: &str) -> sekisho::demo::app::RecordedRequest {
+    pub fn request_of(&self, path: &str) -> sekisho_testkit::app::RecordedRequest {
         let requests = self.0.requests();
         let found = requests.iter().rev().find(|request| request.target.starts_with(path));
         found.cloned().unwrap_or_else(|| panic!("no request to {path}; there were {requests:?}"))

@@ -96,7 +96,7 @@ impl Cluster {
             let status = command.arg("-q").arg("-h").arg(&cluster.folder).status();
             status.is_ok_and(|status| status.success()).then_some(())
         };
-        if sekisho::demo::process::poll(PATIENCE, answers).is_none() {
+        if sekisho_testkit::process::poll(PATIENCE, answers).is_none() {
             panic!("PostgreSQL: {}", std::fs::read_to_string(cluster.folder.join("log")).unwrap_or_default());
         }
         cluster

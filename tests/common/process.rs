@@ -1,8 +1,8 @@
 //! A gateway process under test.
 
 use super::{PATIENCE, TestApp, TestPki};
-use sekisho::demo::configuration::{self, Addresses, IssuerPart};
-use sekisho::demo::process::{GatewayProcess, Output, Signal, StartError};
+use sekisho_testkit::configuration::{self, Addresses, IssuerPart};
+use sekisho_testkit::process::{GatewayProcess, Output, Signal, StartError};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

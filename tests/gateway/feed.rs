@@ -606,7 +606,7 @@ fn a_restored_issuer_whose_newer_list_lacks_a_revocation_lets_nobody_in_not_afte
     wait_until("the list took the change's place", || held(&world) < 1.0);
     leaving_is_revoked(&world, 0, 2);
     // The store is restored; its lists have higher numbers and less on them.
-    let (mut restored, _) = sekisho::demo::pki::PkiDir::ensure(&backup, sekisho_runtime::clock::now()).unwrap();
+    let (mut restored, _) = sekisho_testkit::pki::PkiDir::ensure(&backup, sekisho_runtime::clock::now()).unwrap();
     while restored.crl_number() <= world.setup.pki.crl_number() {
         restored.issue_revocation_lists(sekisho_runtime::clock::now()).unwrap();
     }

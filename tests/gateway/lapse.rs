@@ -28,7 +28,7 @@ pub fn configuration(app: &TestApp, cas: &[&str], sites: &[(&str, &str)]) -> Str
     let (head, _) = demo.split_once("[[ca]]").unwrap();
     let (_, pool) = demo.split_once("[[pool]]").unwrap();
     let (pool, _) = pool.split_once("[[site]]").unwrap();
-    let identity = sekisho::demo::configuration::IDENTITY;
+    let identity = sekisho_testkit::configuration::IDENTITY;
     let mut text = format!("{head}[[pool]]{pool}");
     for ca in cas {
         let (certificate, revocation) = match *ca {

@@ -196,7 +196,7 @@ fn a_refused_connection_stays_refused_for_whatever_it_asks_for() {
         let answer = connection.receive().unwrap();
         assert!([403, 400, 421].contains(&answer.status), "{request}: {}", answer.text());
     }
-    let reached = |request: &sekisho::demo::app::RecordedRequest| {
+    let reached = |request: &sekisho_testkit::app::RecordedRequest| {
         request.target != "/healthz" || request.headers.contains_key("x-sekisho-request-id")
     };
     assert!(!setup.app.requests().iter().any(reached), "{:?}", setup.app.requests());

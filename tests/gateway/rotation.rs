@@ -116,7 +116,7 @@ fn hints_name_active_cas_first_and_draining_ones_after() {
         -subj '/CN=Third Root' -days 30 -addext basicConstraints=critical,CA:TRUE \
         -addext keyUsage=critical,keyCertSign,cRLSign";
     assert!(Command::new("sh").args(["-c", make]).current_dir(pki.folder()).output().unwrap().status.success());
-    let identity = sekisho::demo::configuration::IDENTITY;
+    let identity = sekisho_testkit::configuration::IDENTITY;
     let third = format!(
         "[[ca]]\nname = \"third\"\ncertificate = \"third.pem\"\nrevocation = \"none\"\nidentity = '{identity}'\n\n[[site]]"
     );
@@ -264,7 +264,7 @@ fn a_plan_sees_sites_contracts_and_patterns_too() {
     let setup = visited();
     let same = configuration(&setup.app, &BOTH, &SITES);
     let issuing = "[[ca]]\nname = \"other-issuing\"\n";
-    let identity = sekisho::demo::configuration::IDENTITY;
+    let identity = sekisho_testkit::configuration::IDENTITY;
     let (before, after) = same.split_once(issuing).unwrap();
     let spoiled = |from: &str, to: &str| {
         assert!(after.contains(from));

@@ -50,18 +50,18 @@ fn under_load(setup: &Setup, change: impl FnOnce()) {
 }
 
 /// A second hand on the PKI's folder: the load borrows the set-up meanwhile.
-fn second_hand(setup: &Setup) -> sekisho::demo::pki::PkiDir {
-    sekisho::demo::pki::PkiDir::ensure(setup.pki.folder(), sekisho_runtime::clock::now()).unwrap().0
+fn second_hand(setup: &Setup) -> sekisho_testkit::pki::PkiDir {
+    sekisho_testkit::pki::PkiDir::ensure(setup.pki.folder(), sekisho_runtime::clock::now()).unwrap().0
 }
 
 /// The same PKI in another folder.
-fn copied(pki: &TestPki, folder: &Path) -> sekisho::demo::pki::PkiDir {
+fn copied(pki: &TestPki, folder: &Path) -> sekisho_testkit::pki::PkiDir {
     for entry in std::fs::read_dir(pki.folder()).unwrap().map(Result::unwrap) {
         if entry.file_type().unwrap().is_file() {
             std::fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
         }
     }
-    sekisho::demo::pki::PkiDir::ensure(folder, sekisho_runtime::clock::now()).unwrap().0
+    sekisho_testkit::pki::PkiDir::ensure(folder, sekisho_runtime::clock::now()).unwrap().0
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::gateway_key::{GatewayKey, USER_AUDIENCE};
 use super::people::Bank;
 use super::pki::{self, Pki};
 use crate::common::{PATIENCE, Signal, binary, wait_until};
-use sekisho::demo::process::{Output, ServerProcess, StartError};
+use sekisho_testkit::process::{Output, ServerProcess, StartError};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

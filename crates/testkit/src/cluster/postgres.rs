@@ -1,6 +1,6 @@
 //! A PostgreSQL of one's own: Debian's programs over a temporary folder, reached by a Unix socket only, gone with us.
 
-use crate::demo::process::poll;
+use crate::process::poll;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::Write as _;

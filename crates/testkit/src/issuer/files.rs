@@ -2,7 +2,7 @@
 
 use super::lives::Life;
 use super::{Past, SERVER, before};
-use crate::demo::pki::{ClientRequest, DAY, PkiDir};
+use crate::pki::{ClientRequest, DAY, PkiDir};
 use sekisho_pki::time::Timestamp;
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand;
@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The folder within the development PKI's.
-pub(in crate::demo) const FOLDER: &str = "issuer";
+pub(crate) const FOLDER: &str = "issuer";
 
 /// Name of an authority and commonName of its certificate; the first is made with the root.
-pub(in crate::demo) const AUTHORITIES: [(&str, &str); 4] = [
+pub(crate) const AUTHORITIES: [(&str, &str); 4] = [
     ("bizstation", "Sekisho Demo BizSTATION CA"),
     ("anser-bizsol", "Sekisho Demo AnserBizSOL CA"),
     ("shinkin", "Sekisho Demo Shinkin CA"),
@@ -28,25 +28,24 @@ pub(in crate::demo) const AUTHORITIES: [(&str, &str); 4] = [
 
 /// The issuer's files.
 #[derive(Clone, Debug)]
-pub(in crate::demo) struct Files {
+pub(crate) struct Files {
     certificates: PathBuf,
     folder: PathBuf,
 }
 
 /// Where an acquired certificate and its key go.
 #[derive(Clone, Debug)]
-pub(in crate::demo) struct Acquired {
+pub(crate) struct Acquired {
     /// The user's certificate and those above it, PEM.
-    pub(in crate::demo) certificate: PathBuf,
+    pub(crate) certificate: PathBuf,
     /// PEM.
-    pub(in crate::demo) key: PathBuf,
+    pub(crate) key: PathBuf,
 }
 
 impl Files {
     /// Finds them, or makes them. The store is always made anew: a demo begins with the users it shows.
-    pub(in crate::demo) fn ensure(
+    pub(crate) fn ensure(
         pki: &PkiDir,
-        binary: &Path,
         authorities: &[(&str, &str)],
         now: Timestamp,
     ) -> Result<Self, Box<dyn Error>> {
@@ -58,7 +57,7 @@ impl Files {
             std::fs::create_dir(&files.folder)?;
             files.secrets()?;
             files.assertion_key()?;
-            files.authorities(binary, authorities)?;
+            files.authorities(authorities)?;
             std::fs::write(files.folder.join("complete"), "")?;
         }
         pki.issue_server(SERVER, &[SERVER], now)?;
@@ -69,17 +68,17 @@ impl Files {
     }
 
     /// The issuer's folder.
-    pub(in crate::demo) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The development PKI's folder.
-    pub(in crate::demo) fn certificates(&self) -> &Path {
+    pub(crate) fn certificates(&self) -> &Path {
         &self.certificates
     }
 
     /// Where a user's certificate of that count goes.
-    pub(in crate::demo) fn of(&self, life: &Life, user: &str, count: u32) -> Acquired {
+    pub(crate) fn of(&self, life: &Life, user: &str, count: u32) -> Acquired {
         let file = |kind: &str| self.folder.join(format!("users/{}-{user}-{count}.{kind}", life.profile));
         Acquired { certificate: file("pem"), key: file("key") }
     }
@@ -129,11 +128,10 @@ impl Files {
         Ok(())
     }
 
-    /// With `sekisho ca`, as a bank would; long enough ago for certificates that have expired since.
-    fn authorities(&self, binary: &Path, authorities: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
+    /// With `sekisho-issuer ca`, as a bank would; long enough ago for certificates that have expired since.
+    fn authorities(&self, authorities: &[(&str, &str)]) -> Result<(), Box<dyn Error>> {
         let ((first, first_name), others) = authorities.split_first().ok_or("there are authorities")?;
         self.ca(
-            binary,
             &format!("init --folder pki --root-name|Sekisho Demo Root|--issuing-name|{first_name}|--root-years 20"),
             &["--root-passphrase-file", "root.passphrase", "--passphrase-file", "issuing.passphrase"],
         )?;
@@ -142,23 +140,23 @@ impl Files {
         for (name, common_name) in others {
             let mut more = signer.to_vec();
             more.extend(["--root-passphrase-file", "root.passphrase", "--passphrase-file", "issuing.passphrase"]);
-            self.ca(binary, &format!("issue-intermediate --folder pki/{name} --name|{common_name}|"), &more)?;
+            self.ca(&format!("issue-intermediate --folder pki/{name} --name|{common_name}|"), &more)?;
         }
         let mut more = signer.to_vec();
         more.extend(["--root-passphrase-file", "root.passphrase", "--first", "--out", "root.crl", "--days", "400"]);
         // The root's list must hold today: it is the one thing that is made today.
-        let mut command = Command::new(binary);
+        let mut command = Command::new(binaries::issuer()?);
         command.args(["ca", "issue-crl"]).args(more).current_dir(&self.folder);
         succeeded(&mut command)
     }
 
     /// Words are divided by spaces, and by bars where one has spaces in it.
-    fn ca(&self, binary: &Path, line: &str, more: &[&str]) -> Result<(), Box<dyn Error>> {
+    fn ca(&self, line: &str, more: &[&str]) -> Result<(), Box<dyn Error>> {
         let words = line
             .split('|')
             .enumerate()
             .flat_map(|(place, part)| if place % 2 == 1 { vec![part] } else { part.split_whitespace().collect() });
-        let mut command = Command::new(binary);
+        let mut command = Command::new(binaries::issuer()?);
         command.arg("ca").args(words).args(["--organization", "Sekisho Demo Bank"]).args(more);
         command.current_dir(&self.folder);
         if let Some(past) = Past::new(super::LONG_AGO + 20 * super::DAY) {
@@ -174,7 +172,7 @@ impl Files {
 }
 
 /// Runs a command to its end.
-pub(in crate::demo) fn succeeded(command: &mut Command) -> Result<(), Box<dyn Error>> {
+pub(crate) fn succeeded(command: &mut Command) -> Result<(), Box<dyn Error>> {
     let output = command.output()?;
     if output.status.success() {
         return Ok(());

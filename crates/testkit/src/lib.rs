@@ -1,12 +1,12 @@
 //! `sekisho demo`: a development PKI, a demo IB application, an issuance service with four contracts, and a gateway
 //! between them and curl.
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod app;
+pub mod binaries;
 pub mod check;
-#[cfg(feature = "issuer")]
 pub mod cluster;
 pub mod configuration;
-#[cfg(feature = "issuer")]
 pub mod issuer;
 pub mod pki;
 pub mod process;
@@ -39,7 +39,6 @@ const STOP_PATIENCE: Duration = Duration::from_secs(3);
 struct Demo {
     pki: PkiDir,
     gateway: GatewayProcess,
-    #[cfg(feature = "issuer")]
     issuer: issuer::Issuer,
     _application: App,
     runtime: tokio::runtime::Runtime,
@@ -69,20 +68,18 @@ pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
 ///
 /// # Errors
 /// As [`cluster::serve`].
-#[cfg(feature = "issuer")]
 pub fn serve_cluster(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
-    cluster::serve(&std::env::current_exe()?, folder, port)
+    cluster::serve(folder, port)
 }
 
 /// Tries what the cluster promises, in a temporary folder unless one is given; whether all of it held.
 ///
 /// # Errors
 /// As [`cluster::check`].
-#[cfg(feature = "issuer")]
 pub fn check_cluster(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
     let scratch = if folder.is_none() { Some(Scratch::make()?) } else { None };
     let folder = folder.or(scratch.as_ref().map(|scratch| scratch.0.as_path())).unwrap_or(Path::new("certs/dev"));
-    cluster::check(&std::env::current_exe()?, folder)
+    cluster::check(folder)
 }
 
 /// Runs every line of the demo on free ports; whether all of them passed.
@@ -109,7 +106,6 @@ pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
         })
         .collect();
     results.extend(check::check_live_revocation(&mut demo.pki, target));
-    #[cfg(feature = "issuer")]
     results.extend(demo.issuer.walk(target.gateway).into_iter().map(|step| {
         let said = |seen| format!("{seen}\n     {}", step.command);
         (step.claim, step.result.map_err(said))
@@ -124,7 +120,6 @@ pub fn check(folder: Option<&Path>) -> Result<Passed, Box<dyn Error>> {
     println!("{} passed, {failed} failed", results.len() - failed);
     if failed > 0 {
         println!("What the gateway said last:\n{}", demo.gateway.last_lines(20));
-        #[cfg(feature = "issuer")]
         println!("What the issuer said last:\n{}", demo.issuer.last_lines(20));
     }
     Ok(if failed == 0 { Passed::All } else { Passed::Some })
@@ -171,22 +166,18 @@ impl Demo {
         let runtime = tokio::runtime::Runtime::new()?;
         let application = runtime.block_on(App::start(([127, 0, 0, 1], 0).into()))?;
         let upstream = application.address().ok_or("the application has no address")?;
-        #[cfg(feature = "issuer")]
         let (issuer, part) = {
             let output = logs.output(folder, "issuer.log")?;
             let issuer = issuer::Issuer::start(&pki, issuer_addresses(listen), output)?;
             let part = issuer.of_gateway();
             (issuer, part)
         };
-        #[cfg(not(feature = "issuer"))]
-        let part = configuration::IssuerPart::default();
         let config = configuration::write(folder, &Addresses { listen, admin, upstream }, &part)?;
         let output = logs.output(folder, "gateway.log")?;
-        let gateway = GatewayProcess::start(&std::env::current_exe()?, &config, output, PATIENCE)?;
+        let gateway = GatewayProcess::start(&binaries::gateway()?, &config, output, PATIENCE)?;
         Ok(Self {
             pki,
             gateway,
-            #[cfg(feature = "issuer")]
             issuer,
             _application: application,
             runtime,
@@ -206,7 +197,6 @@ impl Demo {
             .collect();
         let mut all = tries.join("\n");
         println!("\n関所デモ / Sekisho demo\n");
-        #[cfg(feature = "issuer")]
         {
             all += &self.walk()?;
         }
@@ -222,7 +212,6 @@ impl Demo {
         println!(
             "Browser   import {shown}/client-good.p12 (password {password}) and server-ca.pem, open https://ib.localhost:{port}/"
         );
-        #[cfg(feature = "issuer")]
         println!("Issuer    http://{}/ca/hokugin.cer, /crl/hokugin/0.crl, OCSP", self.issuer.public());
         println!("Admin     http://{}/metrics, /livez, /readyz", self.gateway.admin());
         println!("Logs      {shown}/{LOG_FOLDER}/gateway.log, issuer.log; records: {shown}/access.log");
@@ -231,7 +220,6 @@ impl Demo {
     }
 
     /// Walks through a certificate's life in each product; prints how that went, and gives every step and every user.
-    #[cfg(feature = "issuer")]
     fn walk(&self) -> Result<String, Box<dyn Error>> {
         let mut all = "\n# 電子証明書の一生 / A certificate's life, once for each product\n\n".to_owned();
         let steps = self.issuer.walk(self.gateway.tls());
@@ -251,13 +239,11 @@ impl Demo {
     fn stop(mut self) {
         self.gateway.signal(Signal::Terminate);
         self.gateway.wait_for_end(STOP_PATIENCE);
-        #[cfg(feature = "issuer")]
         self.issuer.stop();
     }
 }
 
 /// The issuer's addresses beside the gateway's: 8445, 8446 and 9445 with 8443; free ones with free ones.
-#[cfg(feature = "issuer")]
 fn issuer_addresses(gateway: SocketAddr) -> issuer::Addresses {
     let beside = |distance: i32| {
         let port = i32::from(gateway.port()).checked_add(distance).and_then(|port| u16::try_from(port).ok());

@@ -1,12 +1,17 @@
-//! `sekisho demo`.
+//! The `sekisho-demo` binary.
 
-use crate::demo::{self, Passed};
+use clap::Parser as _;
+use sekisho_testkit::{self as demo, Passed};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Makes a development PKI, starts a demo IB application, an issuer and the gateway, and shows what to try.
-#[derive(Debug, clap::Args)]
-pub(super) struct Arguments {
+#[derive(Debug, clap::Parser)]
+#[command(name = "sekisho-demo", version, about)]
+struct Arguments {
     /// Runs every line itself, prints a table and exits; takes free ports and a PKI of its own.
     #[arg(long)]
     check: bool,
@@ -15,7 +20,6 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 8443, conflicts_with = "check")]
     port: u16,
     /// Two issuers on one PostgreSQL and three gateways instead of one of each.
-    #[cfg(feature = "issuer")]
     #[arg(long)]
     cluster: bool,
     /// Folder of the development PKI [default: certs/dev, certs/dev/cluster; with --check a temporary one].
@@ -23,9 +27,8 @@ pub(super) struct Arguments {
     folder: Option<PathBuf>,
 }
 
-/// Runs it.
-pub(super) fn run(arguments: &Arguments) -> ExitCode {
-    #[cfg(feature = "issuer")]
+fn main() -> ExitCode {
+    let arguments = &Arguments::parse();
     if arguments.cluster {
         return exit(run_cluster(arguments));
     }
@@ -37,8 +40,6 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     };
     exit(done)
 }
-
-#[cfg(feature = "issuer")]
 fn run_cluster(arguments: &Arguments) -> Result<Passed, Box<dyn std::error::Error>> {
     if arguments.check {
         return demo::check_cluster(arguments.folder.as_deref());

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 /// A client of the API.
 #[derive(Clone, Debug)]
-pub(in crate::demo) struct Api {
+pub(crate) struct Api {
     name: String,
     address: SocketAddr,
     authority: PathBuf,
@@ -20,20 +20,20 @@ pub(in crate::demo) struct Api {
 
 /// What was answered, and what was done for it.
 #[derive(Debug)]
-pub(in crate::demo) struct Answer {
+pub(crate) struct Answer {
     /// The status; 0: none came.
-    pub(in crate::demo) status: u16,
+    pub(crate) status: u16,
     /// The body; null where it is not JSON.
-    pub(in crate::demo) body: Value,
+    pub(crate) body: Value,
     /// The command line, as one types it.
-    pub(in crate::demo) command: String,
+    pub(crate) command: String,
     /// What curl said.
-    pub(in crate::demo) errors: String,
+    pub(crate) errors: String,
 }
 
 impl Api {
     /// As the IB application.
-    pub(in crate::demo) fn new(address: SocketAddr, certificates: &Path) -> Self {
+    pub(crate) fn new(address: SocketAddr, certificates: &Path) -> Self {
         let file = |name: &str| certificates.join(name);
         Self {
             name: SERVER.to_owned(),
@@ -45,18 +45,18 @@ impl Api {
     }
 
     /// As a user with that certificate, through the gateway.
-    pub(in crate::demo) fn through(&self, gateway: SocketAddr, site: &str, certificate: PathBuf, key: PathBuf) -> Self {
+    pub(crate) fn through(&self, gateway: SocketAddr, site: &str, certificate: PathBuf, key: PathBuf) -> Self {
         let authority = self.authority.clone();
         Self { name: site.to_owned(), address: gateway, authority, certificate, key }
     }
 
     /// GET.
-    pub(in crate::demo) fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.run(&[], path, None)
     }
 
     /// POST or PUT of JSON; `once` is the idempotency key.
-    pub(in crate::demo) fn send(&self, method: &str, path: &str, once: Option<&str>, body: &Value) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, once: Option<&str>, body: &Value) -> Answer {
         let key = once.map(|once| format!("Idempotency-Key: {once}"));
         let mut arguments = vec!["--request", method, "--header", "Content-Type: application/json"];
         if let Some(key) = &key {
@@ -66,7 +66,7 @@ impl Api {
     }
 
     /// The command line of a POST or PUT, not run.
-    pub(in crate::demo) fn command(&self, method: &str, path: &str, body: &Value) -> String {
+    pub(crate) fn command(&self, method: &str, path: &str, body: &Value) -> String {
         let more = ["--request", method, "--header", "Content-Type: application/json"];
         self.line(&more, path, Some(&body.to_string())).1
     }
@@ -120,18 +120,18 @@ impl Api {
 
 impl Answer {
     /// The answer where it is a good one.
-    pub(in crate::demo) fn done(self) -> Result<Self, String> {
+    pub(crate) fn done(self) -> Result<Self, String> {
         if (200..300).contains(&self.status) { Ok(self) } else { Err(self.seen()) }
     }
 
     /// A text field of the body.
-    pub(in crate::demo) fn text(&self, pointer: &str) -> Result<String, String> {
+    pub(crate) fn text(&self, pointer: &str) -> Result<String, String> {
         let found = self.body.pointer(pointer).and_then(Value::as_str);
         found.map(str::to_owned).ok_or_else(|| format!("no {pointer} in it: {}", self.seen()))
     }
 
     /// What was seen, on one line.
-    pub(in crate::demo) fn seen(&self) -> String {
+    pub(crate) fn seen(&self) -> String {
         format!("{} {} {}", self.status, self.body, self.errors)
     }
 }

@@ -2,8 +2,8 @@
 
 use super::users::{Page, User, revocation_body};
 use super::{Cluster, GATEWAYS, ISSUERS, Wanted};
-use crate::demo::Passed;
-use crate::demo::process::{Output, poll};
+use crate::Passed;
+use crate::process::{Output, poll};
 use std::error::Error;
 use std::fmt::Write as _;
 use std::path::Path;
@@ -19,8 +19,8 @@ type Step = (&'static str, Result<(), String>);
 ///
 /// # Errors
 /// When the cluster does not come up.
-pub fn check(binary: &Path, folder: &Path) -> Result<Passed, Box<dyn Error>> {
-    let wanted = Wanted { binary, folder, port: 0, output: Output::Keep, change: |text| text };
+pub fn check(folder: &Path) -> Result<Passed, Box<dyn Error>> {
+    let wanted = Wanted { folder, port: 0, output: Output::Keep, change: |text| text };
     let mut cluster = Cluster::start(&wanted)?;
     let mut steps = Vec::new();
     let ended = cluster.try_everything(&mut steps);
@@ -144,11 +144,10 @@ impl Cluster {
 
     /// The command line of each process.
     fn configurations(&self) -> Vec<String> {
-        let binary = self.layout.binary().display();
         let issuers = (0..ISSUERS)
-            .map(|number| format!("{binary} issuer --config {}", self.layout.issuer_file(number).display()));
+            .map(|number| format!("sekisho-issuer serve --config {}", self.layout.issuer_file(number).display()));
         let gateways =
-            self.gateways.iter().map(|gateway| format!("{binary} gateway --config {}", gateway.config.display()));
+            self.gateways.iter().map(|gateway| format!("sekisho gateway --config {}", gateway.config.display()));
         issuers.chain(gateways).collect()
     }
 }

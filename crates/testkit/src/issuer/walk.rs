@@ -5,7 +5,7 @@ use super::files::{Acquired, Files};
 use super::lives::{Life, Opens, Revoker, STEP_UP};
 use super::seed;
 use sekisho_runtime::clock;
-use crate::demo::process::poll;
+use crate::process::poll;
 use sekisho_pki::time::Timestamp;
 use serde_json::json;
 use std::net::SocketAddr;

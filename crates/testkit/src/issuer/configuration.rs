@@ -2,16 +2,16 @@
 
 use super::files::{AUTHORITIES, FOLDER};
 use super::{Addresses, SERVER};
-use crate::demo::configuration::{IDENTITY, IssuerPart};
+use crate::configuration::{IDENTITY, IssuerPart};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The four products' profiles: those that are shipped.
 const PROFILES: [(&str, &str); 4] = [
-    ("bizstation", include_str!("../../../config/profiles/bizstation.toml")),
-    ("anser-bizsol", include_str!("../../../config/profiles/anser-bizsol.toml")),
-    ("shinkin", include_str!("../../../config/profiles/shinkin.toml")),
-    ("hokugin", include_str!("../../../config/profiles/hokugin.toml")),
+    ("bizstation", include_str!("../../../../config/profiles/bizstation.toml")),
+    ("anser-bizsol", include_str!("../../../../config/profiles/anser-bizsol.toml")),
+    ("shinkin", include_str!("../../../../config/profiles/shinkin.toml")),
+    ("hokugin", include_str!("../../../../config/profiles/hokugin.toml")),
 ];
 
 /// What is in the products' common names.
@@ -25,26 +25,26 @@ pub const IDENTITIES: [(&str, &str); 4] = [
 
 /// What differs from one issuer to the next.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::demo) struct Node<'a> {
+pub(crate) struct Node<'a> {
     /// The configuration's name.
-    pub(in crate::demo) file: &'a str,
+    pub(crate) file: &'a str,
     /// Where it listens.
-    pub(in crate::demo) addresses: Addresses,
+    pub(crate) addresses: Addresses,
     /// Its server certificate's name in the development PKI.
-    pub(in crate::demo) server: &'a str,
+    pub(crate) server: &'a str,
     /// `[store] url`.
-    pub(in crate::demo) store: &'a str,
+    pub(crate) store: &'a str,
     /// `publish_folder`, which must be there.
-    pub(in crate::demo) published: &'a str,
+    pub(crate) published: &'a str,
     /// The products, which are their authorities' names too.
-    pub(in crate::demo) products: &'a [&'a str],
+    pub(crate) products: &'a [&'a str],
     /// Further tables.
-    pub(in crate::demo) tables: &'a str,
+    pub(crate) tables: &'a str,
 }
 
 impl Node<'_> {
     /// The demo's one issuer.
-    pub(in crate::demo) fn only(addresses: Addresses) -> Self {
+    pub(crate) fn only(addresses: Addresses) -> Self {
         let (store, published) = ("sqlite:issuer.db", "published");
         const ALL: &[&str] = &[AUTHORITIES[0].0, AUTHORITIES[1].0, AUTHORITIES[2].0, AUTHORITIES[3].0];
         Self { file: "issuer.toml", addresses, server: SERVER, store, published, products: ALL, tables: "" }
@@ -53,7 +53,7 @@ impl Node<'_> {
 
 /// The configuration, the profiles beside it, and its path. The fingerprint of the IB application's certificate is
 /// taken from its file.
-pub(in crate::demo) fn write(
+pub(crate) fn write(
     folder: &Path,
     site: &str,
     node: &Node<'_>,
@@ -69,7 +69,7 @@ pub(in crate::demo) fn write(
 }
 
 /// SHA-256 of the first certificate in a PEM file, in hex, as a `[[service]]` has it.
-pub(in crate::demo) fn fingerprint(pem: &Path) -> Result<String, Box<dyn std::error::Error>> {
+pub(crate) fn fingerprint(pem: &Path) -> Result<String, Box<dyn std::error::Error>> {
     let certificates = sekisho_pki::pem::certificates(&std::fs::read(pem)?).map_err(|error| error.message)?;
     let first = certificates.first().ok_or("no certificate")?;
     Ok(sekisho_pki::fingerprint::sha256(&[first]).iter().map(|octet| format!("{octet:02x}")).collect())
@@ -139,7 +139,7 @@ publish_folder = "{published}"
 }
 
 /// What the gateway's configuration says about the issuer: its CAs, where to reach it, and the key of the assertions.
-pub(in crate::demo) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
+pub(crate) fn of_gateway(issuer: SocketAddr) -> IssuerPart {
     let routes = "\n[[site.route]]\npath = \"/v1\"\npool = \"issuer\"\nrequire = [\"certificate\"]\nfinish = \"2s\"\n";
     IssuerPart { tables: tables(issuer), authorities: &["bank-root"], routes }
 }

@@ -1,12 +1,12 @@
 //! The issuance service of the demo: four contracts, one a product, with users in every state, each taken through its
 //! life by the real `sekisho issuer` and the real gateway.
 
-pub(in crate::demo) mod api;
-pub(in crate::demo) mod configuration;
-pub(in crate::demo) mod files;
-pub(in crate::demo) mod lives;
+pub(crate) mod api;
+pub(crate) mod configuration;
+pub(crate) mod files;
+pub(crate) mod lives;
 mod one_time_password;
-pub(in crate::demo) mod seed;
+pub(crate) mod seed;
 mod walk;
 
 pub use configuration::IDENTITIES;
@@ -64,22 +64,21 @@ impl Issuer {
     /// # Errors
     /// What could not be made or started.
     pub fn start(pki: &PkiDir, addresses: Addresses, output: Output) -> Result<Self, Box<dyn Error>> {
-        let binary = std::env::current_exe()?;
         let now = clock::now();
-        let files = Files::ensure(pki, &binary, &files::AUTHORITIES, now)?;
+        let files = Files::ensure(pki, &files::AUTHORITIES, now)?;
         let config = configuration::write(files.folder(), SITE, &configuration::Node::only(addresses))?;
-        make_store(&binary, &config)?;
+        make_store(&config)?;
         for ago in [LONG_AGO, TEN_MONTHS_AGO] {
             // Without libfaketime nothing can have been issued long ago: those users are then not there.
             if let Some(past) = Past::new(ago) {
-                let issuer = Self::run(&binary, &config, Output::Keep, &files, Some(&past))?;
+                let issuer = Self::run(&config, Output::Keep, &files, Some(&past))?;
                 for life in LIVES {
                     seed::in_the_past(&issuer.api, life, ago == LONG_AGO, now.plus_seconds(-ago))?;
                 }
                 issuer.stop();
             }
         }
-        let issuer = Self::run(&binary, &config, output, &files, None)?;
+        let issuer = Self::run(&config, output, &files, None)?;
         for life in LIVES {
             seed::today(&issuer.api, &issuer.files, life, now)?;
         }
@@ -87,14 +86,13 @@ impl Issuer {
     }
 
     fn run(
-        binary: &Path,
         config: &Path,
         output: Output,
         files: &Files,
         past: Option<&Past>,
-    ) -> Result<Self, StartError> {
-        let mut command = std::process::Command::new(binary);
-        command.args(["issuer", "--config"]).arg(config);
+    ) -> Result<Self, Box<dyn Error>> {
+        let mut command = std::process::Command::new(binaries::issuer()?);
+        command.args(["serve", "--config"]).arg(config);
         if let Some(past) = past {
             past.apply(&mut command);
         }
@@ -144,8 +142,8 @@ impl Issuer {
 }
 
 /// Makes the store that a configuration names.
-pub(in crate::demo) fn make_store(binary: &Path, config: &Path) -> Result<(), Box<dyn Error>> {
-    let made = std::process::Command::new(binary).args(["store", "init", "--config"]).arg(config).output()?;
+pub(crate) fn make_store(config: &Path) -> Result<(), Box<dyn Error>> {
+    let made = std::process::Command::new(binaries::issuer()?).args(["store", "init", "--config"]).arg(config).output()?;
     if made.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&made.stderr).into_owned().into()) }
 }
 

@@ -37,8 +37,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What `sekisho demo --cluster` is started with.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
-    /// The program: `sekisho` itself.
-    pub binary: &'a Path,
     /// Where the development PKI and everybody's files go.
     pub folder: &'a Path,
     /// Port of the first gateway, the others' follow; 0 takes free ones.
@@ -96,7 +94,7 @@ impl Cluster {
     pub fn before(wanted: &Wanted<'_>, upstream: SocketAddr, reached: Reached<'_>) -> Result<Self, Box<dyn Error>> {
         let now = clock::now();
         let (pki, _) = PkiDir::ensure(wanted.folder, now)?;
-        let files = Files::ensure(&pki, wanted.binary, &configuration::AUTHORITIES, now)?;
+        let files = Files::ensure(&pki, &configuration::AUTHORITIES, now)?;
         pki.issue_server(ISSUER_SERVER, &[super::issuer::SERVER, "127.0.0.1"], now)?;
         for number in 0..GATEWAYS {
             pki.issue_client(&configuration::gateway_name(number), &ClientRequest::good("gateway", now))?;
@@ -117,7 +115,7 @@ impl Cluster {
             let addresses = cluster.layout.issuer(number);
             if number == 0 {
                 let config = cluster.layout.write_issuer(number, addresses, &cluster.postgres.url())?;
-                super::issuer::make_store(cluster.layout.binary(), &config)?;
+                super::issuer::make_store(&config)?;
             }
             cluster.issuers.push(Issuer { process: None, addresses });
             cluster.start_issuer(number)?;
@@ -141,8 +139,8 @@ impl Cluster {
         let issuer = self.issuers.get_mut(number).ok_or("no such issuer")?;
         let url = self.postgres.url();
         let config = self.layout.write_issuer(number, issuer.addresses, &url)?;
-        let mut command = std::process::Command::new(self.layout.binary());
-        command.args(["issuer", "--config"]).arg(config);
+        let mut command = std::process::Command::new(binaries::issuer()?);
+        command.args(["serve", "--config"]).arg(config);
         let kinds = ["api", "public", "admin"];
         let process = ServerProcess::start(&mut command, &kinds, self.layout.output(), PATIENCE)?;
         let [api, public, admin] = kinds.map(|kind| process.address(kind));
@@ -164,7 +162,7 @@ impl Cluster {
     pub fn start_gateway(&mut self, number: usize) -> Result<(), Box<dyn Error>> {
         let gateway = self.gateways.get_mut(number).ok_or("no such gateway")?;
         let output = self.layout.output();
-        let process = GatewayProcess::listening(self.layout.binary(), &gateway.config, output, PATIENCE)?;
+        let process = GatewayProcess::listening(&binaries::gateway()?, &gateway.config, output, PATIENCE)?;
         (gateway.listen, gateway.admin) = (process.tls(), process.admin());
         self.layout.fix_gateway(&gateway.config, gateway.listen, gateway.admin)?;
         gateway.process = Some(process);
@@ -231,8 +229,8 @@ impl Cluster {
 ///
 /// # Errors
 /// When something cannot be made or does not come up.
-pub fn serve(binary: &Path, folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
-    let wanted = Wanted { binary, folder, port, output: Output::Keep, change: |text| text };
+pub fn serve(folder: &Path, port: u16) -> Result<(), Box<dyn Error>> {
+    let wanted = Wanted { folder, port, output: Output::Keep, change: |text| text };
     let cluster = Cluster::start(&wanted)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let stop = {

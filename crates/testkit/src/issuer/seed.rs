@@ -13,12 +13,12 @@ use std::process::Command;
 const TRIES: u32 = 5;
 
 /// The maker and checker of the bank's desk, and the way an order came to them.
-pub(in crate::demo) fn staff(channel: &str) -> Value {
+pub(crate) fn staff(channel: &str) -> Value {
     json!({ "maker": "t0123", "checker": "t0456", "channel": channel })
 }
 
 /// What is as it was long ago: the contract, users whose certificate or offer is over, users who may renew.
-pub(in crate::demo) fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, then: Timestamp) -> Result<(), String> {
+pub(crate) fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, then: Timestamp) -> Result<(), String> {
     if is_long_ago {
         open(api, life)?;
         let secret = register(api, life, "expired", life.role)?;
@@ -34,7 +34,7 @@ pub(in crate::demo) fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, th
 }
 
 /// Everybody else.
-pub(in crate::demo) fn today(api: &Api, files: &Files, life: &Life, now: Timestamp) -> Result<(), String> {
+pub(crate) fn today(api: &Api, files: &Files, life: &Life, now: Timestamp) -> Result<(), String> {
     open(api, life)?;
     let (keeper, role) = life.keeper;
     let secret = register(api, life, keeper, role)?;
@@ -66,7 +66,7 @@ pub(in crate::demo) fn today(api: &Api, files: &Files, life: &Life, now: Timesta
 }
 
 /// Opens the contract, if it is not open, and switches its certificates on.
-pub(in crate::demo) fn open(api: &Api, life: &Life) -> Result<(), String> {
+pub(crate) fn open(api: &Api, life: &Life) -> Result<(), String> {
     if api.get(&format!("/v1/contracts/{}", life.contract)).status == 200 {
         return Ok(());
     }
@@ -88,7 +88,7 @@ pub(in crate::demo) fn open(api: &Api, life: &Life) -> Result<(), String> {
 }
 
 /// Registers a user by the desk and sets their factors; gives the acquisition secret, where there is one.
-pub(in crate::demo) fn register(api: &Api, life: &Life, user: &str, role: &str) -> Result<Option<String>, String> {
+pub(crate) fn register(api: &Api, life: &Life, user: &str, role: &str) -> Result<Option<String>, String> {
     let path = format!("/v1/contracts/{}/users", life.contract);
     let body = json!({
         "id": user,
@@ -103,12 +103,12 @@ pub(in crate::demo) fn register(api: &Api, life: &Life, user: &str, role: &str) 
 }
 
 /// The acquisition secret that an answer shows.
-pub(in crate::demo) fn secret(life: &Life, answer: &Answer) -> Result<Option<String>, String> {
+pub(crate) fn secret(life: &Life, answer: &Answer) -> Result<Option<String>, String> {
     if life.opens == Opens::Secret { answer.text("/acquisition_password").map(Some) } else { Ok(None) }
 }
 
 /// Sets a user's factors, by the desk.
-pub(in crate::demo) fn equip(api: &Api, life: &Life, user: &str) -> Result<Answer, String> {
+pub(crate) fn equip(api: &Api, life: &Life, user: &str) -> Result<Answer, String> {
     let mut credentials = json!({ life.first_factor: FIRST_FACTOR });
     if let Some(credentials) = credentials.as_object_mut() {
         if life.token == Token::Asked {
@@ -123,7 +123,7 @@ pub(in crate::demo) fn equip(api: &Api, life: &Life, user: &str) -> Result<Answe
 }
 
 /// Acquires as a user; where the files go, if they are wanted.
-pub(in crate::demo) fn acquire(
+pub(crate) fn acquire(
     api: &Api,
     life: &Life,
     user: &str,
@@ -185,14 +185,14 @@ fn keep(answer: &Answer, into: &Acquired) -> Result<(), String> {
 }
 
 /// An idempotency key that no other request has.
-pub(in crate::demo) fn random() -> Result<String, String> {
+pub(crate) fn random() -> Result<String, String> {
     let mut octets = [0; 8];
     aws_lc_rs::rand::fill(&mut octets).map_err(|_| "no random numbers to be had")?;
     Ok(format!("{:016x}", u64::from_be_bytes(octets)))
 }
 
 /// A contract's users and their states, in both languages, as the service lists them.
-pub(in crate::demo) fn table(api: &Api, life: &Life) -> Result<String, String> {
+pub(crate) fn table(api: &Api, life: &Life) -> Result<String, String> {
     let answer = api.get(&format!("/v1/contracts/{}/users", life.contract)).done()?;
     let mut table = format!("{} {}\n", life.contract, life.profile);
     for user in answer.body.pointer("/items").and_then(Value::as_array).into_iter().flatten() {

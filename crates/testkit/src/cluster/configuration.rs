@@ -1,12 +1,12 @@
 //! Everybody's configuration, as a bank would write it.
 
 use super::{GATEWAYS, Wanted, fingerprint, issuer_folder};
-use crate::demo::configuration::{self, Addresses as GatewayAddresses, IDENTITY, IssuerPart};
-use crate::demo::issuer::configuration::{Node, write};
-use crate::demo::issuer::files::Files;
-use crate::demo::issuer::{Addresses, SITE};
-use crate::demo::pki::PkiDir;
-use crate::demo::process::Output;
+use crate::configuration::{self, Addresses as GatewayAddresses, IDENTITY, IssuerPart};
+use crate::issuer::configuration::{Node, write};
+use crate::issuer::files::Files;
+use crate::issuer::{Addresses, SITE};
+use crate::pki::PkiDir;
+use crate::process::Output;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -42,7 +42,6 @@ impl Reached<'_> {
 
 /// Who has which file and port.
 pub(super) struct Layout {
-    binary: PathBuf,
     folder: PathBuf,
     postgres: PathBuf,
     port: u16,
@@ -88,7 +87,6 @@ impl Layout {
         // Not below the PKI: the database's own user must get there, and a socket's path is short.
         let postgres = std::env::temp_dir().join(format!("sekisho-{:016x}", u64::from_be_bytes(random)));
         Ok(Self {
-            binary: wanted.binary.to_owned(),
             folder: wanted.folder.to_owned(),
             postgres,
             port: wanted.port,
@@ -97,10 +95,6 @@ impl Layout {
             change: wanted.change,
             services,
         })
-    }
-
-    pub(super) fn binary(&self) -> &Path {
-        &self.binary
     }
 
     pub(super) fn output(&self) -> Output {

@@ -2,32 +2,32 @@
 
 /// One contract's life.
 #[derive(Debug)]
-pub(in crate::demo) struct Life {
+pub(crate) struct Life {
     /// The profile's name, also its authority's.
-    pub(in crate::demo) profile: &'static str,
+    pub(crate) profile: &'static str,
     /// The contract's ID.
-    pub(in crate::demo) contract: &'static str,
+    pub(crate) contract: &'static str,
     /// User ID and role of who looks after the others.
-    pub(in crate::demo) keeper: (&'static str, &'static str),
+    pub(crate) keeper: (&'static str, &'static str),
     /// The others' role.
-    pub(in crate::demo) role: &'static str,
+    pub(crate) role: &'static str,
     /// The first factor of an acquisition.
-    pub(in crate::demo) first_factor: &'static str,
+    pub(crate) first_factor: &'static str,
     /// Whether an acquisition takes a one-time password.
-    pub(in crate::demo) token: Token,
+    pub(crate) token: Token,
     /// What opens an acquisition.
-    pub(in crate::demo) opens: Opens,
+    pub(crate) opens: Opens,
     /// What the keeper proves, beside their certificate, to act on others.
-    pub(in crate::demo) step_up: &'static str,
+    pub(crate) step_up: &'static str,
     /// Who revokes for good.
-    pub(in crate::demo) revoker: Revoker,
+    pub(crate) revoker: Revoker,
     /// How a walking user gets the key.
-    pub(in crate::demo) key: Key,
+    pub(crate) key: Key,
 }
 
 /// Whether there is a token ワンタイムパスワード.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::demo) enum Token {
+pub(crate) enum Token {
     /// There is.
     Asked,
     /// There is none.
@@ -36,7 +36,7 @@ pub(in crate::demo) enum Token {
 
 /// What opens an acquisition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::demo) enum Opens {
+pub(crate) enum Opens {
     /// An offer with a secret of 16 digits.
     Secret,
     /// An offer.
@@ -47,7 +47,7 @@ pub(in crate::demo) enum Opens {
 
 /// Who revokes for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::demo) enum Revoker {
+pub(crate) enum Revoker {
     /// The contract's keeper, through the gateway.
     Keeper,
     /// The bank's desk.
@@ -56,7 +56,7 @@ pub(in crate::demo) enum Revoker {
 
 /// Where a private key is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::demo) enum Key {
+pub(crate) enum Key {
     /// By the client, who sends a certification request.
     Client,
     /// By the service, handed over in a .p12 file without a password.
@@ -64,12 +64,12 @@ pub(in crate::demo) enum Key {
 }
 
 /// What every user types, so that whoever plays with the demo can be any of them.
-pub(in crate::demo) const FIRST_FACTOR: &str = "demo-first-factor";
+pub(crate) const FIRST_FACTOR: &str = "demo-first-factor";
 /// The keepers' second.
-pub(in crate::demo) const STEP_UP: &str = "demo-step-up";
+pub(crate) const STEP_UP: &str = "demo-step-up";
 
 /// The four.
-pub(in crate::demo) const LIVES: &[Life] = &[
+pub(crate) const LIVES: &[Life] = &[
     Life {
         profile: "bizstation",
         contract: "B0001234",

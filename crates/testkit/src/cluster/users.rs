@@ -2,10 +2,10 @@
 
 use super::Cluster;
 use sekisho_runtime::clock;
-use crate::demo::issuer::api::{Answer, Api};
-use crate::demo::issuer::files::Acquired;
-use crate::demo::issuer::lives::{LIVES, Life};
-use crate::demo::issuer::{SITE, seed};
+use crate::issuer::api::{Answer, Api};
+use crate::issuer::files::Acquired;
+use crate::issuer::lives::{LIVES, Life};
+use crate::issuer::{SITE, seed};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::Path;
