@@ -13,13 +13,13 @@ help: ## lists the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 demo: packages ## makes a development PKI, starts a demo IB application, an issuer and the gateway, shows what to try
-	$(CARGO) run $(LOCKED) --quiet -- demo
+	$(CARGO) run $(LOCKED) --quiet --package sekisho-testkit --
 
 cluster: packages ## two issuers on one PostgreSQL, three gateways, a demo IB application: shows what to try
-	$(CARGO) run $(LOCKED) --quiet -- demo --cluster
+	$(CARGO) run $(LOCKED) --quiet --package sekisho-testkit -- --cluster
 
 check: packages ## runs every line of the demo itself and prints what passed
-	$(CARGO) run $(LOCKED) --quiet -- demo --check
+	$(CARGO) run $(LOCKED) --quiet --package sekisho-testkit -- --check
 
 test: lint unit doc deny ## format, lints, every test, licences and bans
 

@@ -1,7 +1,6 @@
 //! Revocation: loading a list of a million certificates with its peak memory, and looking serials up.
 
-#[path = "../tests/common/revocation.rs"]
-mod revocation;
+use sekisho_testkit::revocation;
 
 use criterion::{Criterion, criterion_group};
 use revocation::*;

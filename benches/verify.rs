@@ -1,8 +1,7 @@
 //! The decision on a client's chain: cold, cached and rechecked, beside lists of ten to a million revoked certificates;
 //! and what refusing the worst chain costs.
 
-#[path = "../tests/common/revocation.rs"]
-mod revocation;
+use sekisho_testkit::revocation;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SerialNumber};

@@ -1,6 +1,6 @@
 //! The harness itself: its client against the demo application, so that a failing gateway test means the gateway.
 
-mod common;
+use sekisho_testkit::harness as common;
 
 use common::{TestApp, TestPki, WebSocket};
 use std::io::Write as _;

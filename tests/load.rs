@@ -1,6 +1,6 @@
 //! `sekisho load` against a gateway (requirement O5): what it counts is what the gateway saw.
 
-mod common;
+use sekisho_testkit::harness as common;
 
 use common::{Setup, TestPki, binary};
 use serde_json::Value;

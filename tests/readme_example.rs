@@ -2,8 +2,7 @@
 
 #![cfg(feature = "issuer")]
 
-#[path = "common/mod.rs"]
-mod common;
+use sekisho_testkit::harness as common;
 
 use common::{PATIENCE, TestApp, binary, wait_until};
 use sekisho_testkit::process::{GatewayProcess, Output, ServerProcess};

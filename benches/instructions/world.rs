@@ -1,7 +1,6 @@
 //! What the counted process finds: made before it starts, since making it below valgrind would take minutes.
 
-#[path = "../../tests/common/revocation.rs"]
-pub mod revocation;
+pub use sekisho_testkit::revocation;
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
 use revocation::{NOW, TestCa, many_entries, random_serial};

@@ -23,8 +23,7 @@ mod revocation_rows;
 mod stand;
 mod work;
 
-#[path = "../../tests/common/revocation.rs"]
-mod revocation;
+use sekisho_testkit::revocation;
 
 use arguments::Arguments;
 use report::Report;

@@ -12,8 +12,7 @@
 mod load;
 #[path = "../measure/mod.rs"]
 mod measure;
-#[path = "../../tests/common/revocation.rs"]
-mod revocation;
+use sekisho_testkit::revocation;
 mod stand;
 
 use load::Load;

@@ -7,8 +7,7 @@ mod lists;
 #[path = "../measure/mod.rs"]
 mod measure;
 mod node;
-#[path = "../../tests/common/revocation.rs"]
-mod revocation;
+use sekisho_testkit::revocation;
 mod sites;
 
 use measure::results::{Results, size};

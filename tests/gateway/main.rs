@@ -1,11 +1,8 @@
 //! The built gateway over real sockets, with curl, openssl and a rustls client before it and an application behind.
 
-#[path = "../common/mod.rs"]
-mod common;
-#[path = "../common/revocation.rs"]
-mod lists;
-#[path = "../common/ocsp.rs"]
-mod responder;
+use sekisho_testkit::harness as common;
+use sekisho_testkit::revocation as lists;
+use sekisho_testkit::ocsp as responder;
 
 mod admission;
 mod asked;

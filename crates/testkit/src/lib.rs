@@ -7,9 +7,13 @@ pub mod binaries;
 pub mod check;
 pub mod cluster;
 pub mod configuration;
+pub mod harness;
 pub mod issuer;
+pub mod ocsp;
 pub mod pki;
+pub mod postgres;
 pub mod process;
+pub mod revocation;
 
 use sekisho_runtime::clock;
 use app::App;
