@@ -16,9 +16,10 @@ use rustls::{
     ClientConfig, ClientConnection, ConnectionCommon, DigitallySignedStruct, DistinguishedName, HandshakeKind,
     RootCertStore, ServerConfig, ServerConnection, SideData, SignatureScheme,
 };
-use sekisho_testkit::pki::PkiDir;
 use sekisho::gateway::Terminator;
-use sekisho::{clock, config};
+use sekisho_config as config;
+use sekisho_runtime::clock;
+use sekisho_testkit::pki::PkiDir;
 use std::ops::DerefMut;
 use std::sync::Arc;
 

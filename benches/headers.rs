@@ -5,7 +5,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-use sekisho_config::{AnchorExpiry, HeaderNames, Place, Route};
 use sekisho::gateway::access::RouteTable;
 use sekisho::gateway::assertion::{AssertedRequest, Signer};
 use sekisho::gateway::headers::{Forwarding, IdentityHeaders, RequestFacts, SessionKind, StripSet, strip};
@@ -13,6 +12,7 @@ use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::refusal::{Format, Language, Particulars, Preference, Problem, render};
 use sekisho::gateway::request_id::RequestId;
 use sekisho::gateway::verify::{ChainLimits, Reason, SitePolicy, VerifiedClient, verify};
+use sekisho_config::{AnchorExpiry, HeaderNames, Place, Route};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::{AuthorityParts, RevocationParts, TrustSnapshot};

@@ -36,18 +36,23 @@ counted() {
         RUSTFLAGS="${RUSTFLAGS:-} -Cprofile-generate -Clto=off -Clinker-plugin-lto=no -Cembed-bitcode=no" \
         "$cargo" "$what" --locked --profile dist "$@"
 }
-# The program of the benches is another one than `make release` makes: what only benches depend on asks more features of
+# The programs of the benches are others than `make release` makes: what only benches depend on asks more features of
 # shared crates, and so every function has another name. Both are counted.
-LLVM_PROFILE_FILE=/dev/null counted bench --no-run --bench issuance
-cp "$folder/build/dist/sekisho" "$work/sekisho-of-benches"
-LLVM_PROFILE_FILE=/dev/null counted build --bin sekisho
-cp "$folder/build/dist/sekisho" "$work/sekisho"
+mkdir "$work/benches" "$work/release"
+LLVM_PROFILE_FILE=/dev/null counted bench --no-run --package sekisho-issuer --bench issuance
+LLVM_PROFILE_FILE=/dev/null counted bench --no-run --bench peers
+cp "$folder/build/dist/sekisho" "$folder/build/dist/sekisho-issuer" "$work/benches"
+LLVM_PROFILE_FILE=/dev/null counted build --package sekisho --package sekisho-issuer
+cp "$folder/build/dist/sekisho" "$folder/build/dist/sekisho-issuer" "$work/release"
+LLVM_PROFILE_FILE=/dev/null counted build --package sekisho-testkit
+cp "$folder/build/dist/sekisho-demo" "$work/benches"
+cp "$folder/build/dist/sekisho-demo" "$work/release"
 
 # load PATH OPTION...: whose own work is not counted.
 load() {
     path=$1
     shift
-    LLVM_PROFILE_FILE=/dev/null "$sekisho" load "https://ib.localhost:$port$path" --connect "127.0.0.1:$port" \
+    LLVM_PROFILE_FILE=/dev/null "$programs/sekisho" load "https://ib.localhost:$port$path" --connect "127.0.0.1:$port" \
         --ca "$work/pki/server-ca.pem" --quiet --warm-up 0 "$@" >"$work/load.out" 2>&1 || {
         cat "$work/load.out" >&2
         exit 1
@@ -57,10 +62,10 @@ good="--cert $work/pki/client-good.pem --key $work/pki/client-good.key"
 rsa="--cert $work/pki/client-rsa.pem --key $work/pki/client-rsa.key"
 revoked="--cert $work/pki/client-revoked.pem --key $work/pki/client-revoked.key"
 processes=0
-for sekisho in "$work/sekisho" "$work/sekisho-of-benches"; do
+for programs in "$work/release" "$work/benches"; do
     # Gateway, issuer and application; the issuer walks each product's certificate through its life.
     : >"$work/demo.out"
-    LLVM_PROFILE_FILE="$work/counts/%p.profraw" setsid "$sekisho" demo --port 0 --folder "$work/pki" >"$work/demo.out" 2>&1 &
+    LLVM_PROFILE_FILE="$work/counts/%p.profraw" setsid "$programs/sekisho-demo" --port 0 --folder "$work/pki" >"$work/demo.out" 2>&1 &
     demo=$!
     until grep -q 'Ctrl-C ends it' "$work/demo.out"; do
         kill -0 "$demo" || { cat "$work/demo.out" >&2; exit 1; }
@@ -95,7 +100,7 @@ done
 # The issuer at its work, on both stores.
 unset SEKISHO_BENCH_RESULTS
 export SEKISHO_BENCH_CERTIFICATES=1000 SEKISHO_BENCH_PASSWORDS=5 SEKISHO_BENCH_REVOKED=10000 SEKISHO_BENCH_ANSWERS=2000
-LLVM_PROFILE_FILE="$work/counts/%p.profraw" counted bench --bench issuance >"$work/issuance.out" 2>&1 || {
+LLVM_PROFILE_FILE="$work/counts/%p.profraw" counted bench --package sekisho-issuer --bench issuance >"$work/issuance.out" 2>&1 || {
     cat "$work/issuance.out" >&2
     exit 1
 }

@@ -353,12 +353,12 @@ fn no_module_names_what_the_dependency_rule_forbids() {
 fn a_planted_breach_is_found() {
     for (module, source) in [
         ("pki/name", "use crate::gateway::verify;"),
-        ("pki/name", "fn f() { sekisho_trust::load(); }"),
+        ("pki/name", "fn f() { crate::trust::load(); }"),
         ("trust/store", "use crate::{pki::name, gateway};"),
         ("pki/name", "use super::super::trust::load;"),
         ("pki/name", "use std::{fmt, fs::File};"),
         ("pki/name", "fn f() -> std::time::Instant { todo!() }"),
-        ("gateway/access", "use sekisho_runtime::clock;"),
+        ("gateway/access", "use crate::clock;"),
         ("gateway/verify", "use tokio::sync::watch;"),
         ("gateway/verify/path", "use moka::sync::Cache;"),
         ("gateway/headers/set", "fn f(header: &mut pingora_http::RequestHeader) {}"),
@@ -368,9 +368,9 @@ fn a_planted_breach_is_found() {
         ("gateway/proxy", "use crate::demo::pki;"),
         ("gateway/proxy", "use crate::issuer::ca;"),
         ("issuer/ca/key", "use crate::gateway::registry;"),
-        ("issuer/ca/key", "use sekisho_trust::TrustSnapshot;"),
+        ("issuer/ca/key", "use crate::trust::TrustSnapshot;"),
         ("issuer/ca/crl/list", "use std::time::SystemTime;"),
-        ("issuer/ca/crl/list", "use sekisho_runtime::clock;"),
+        ("issuer/ca/crl/list", "use crate::clock;"),
         ("issuer/lifecycle", "use rcgen::KeyPair;"),
         ("trust", "use pingora_core::server::Server;"),
         ("cli/check", "/* fine */ use toml::Value; // not fine"),
@@ -378,8 +378,8 @@ fn a_planted_breach_is_found() {
         ("demo/app", "use crate::gateway::verify;"),
         ("gateway/proxy", "use crate::issuer::lifecycle;"),
         ("issuer", "use crate::gateway;"),
-        ("issuer/profile", "use sekisho_trust::TrustSnapshot;"),
-        ("issuer/lifecycle/acquire", "use sekisho_runtime::clock;"),
+        ("issuer/profile", "use crate::trust::TrustSnapshot;"),
+        ("issuer/lifecycle/acquire", "use crate::clock;"),
         ("issuer/lifecycle", "use std::fs;"),
         ("wholly_new", "fn f() {}"),
         // Not hidden by what stands around it.
@@ -396,14 +396,14 @@ fn a_planted_breach_is_found() {
 #[test]
 fn what_is_allowed_is_not_a_breach() {
     for (module, source) in [
-        ("gateway/verify/cache", "use moka::sync::Cache; use sekisho_runtime::clock;"),
-        ("gateway/verify/path", "use super::types::Reason; use sekisho_trust::TrustSnapshot; use std::time::Duration;"),
+        ("gateway/verify/cache", "use moka::sync::Cache; use crate::clock;"),
+        ("gateway/verify/path", "use super::types::Reason; use crate::trust::TrustSnapshot; use std::time::Duration;"),
         ("pki/name", "// use std::fs;\n/// [`std::fs::read`]\nconst A: &str = \"use std::fs;\";"),
         ("pki/name", "#[cfg(test)]\nmod tests { use crate::demo::pki::PkiDir; use std::fs; }"),
         ("pki/name", "#[cfg(test)]\nuse std::fs;\nfn f() {}"),
         ("clock", "use std::time::{SystemTime, UNIX_EPOCH};"),
         ("trust/watch", "use notify::Watcher; use tokio::sync::watch;"),
-        ("cli/gateway", "use crate::gateway; use sekisho_config; use clap::Args;"),
+        ("cli/gateway", "use crate::gateway; use crate::config; use clap::Args;"),
     ] {
         assert_eq!(breaches(module, source), [""; 0], "src/{module}.rs: {source}");
     }

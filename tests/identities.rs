@@ -3,11 +3,11 @@
 
 use proptest::prelude::*;
 use regex::Regex;
-use sekisho_testkit::issuer::IDENTITIES;
 use sekisho::gateway::identity::{Identity, IdentityRule, extract};
 use sekisho_issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
 use sekisho_pki::name::DistinguishedName;
 use sekisho_pki::time::Timestamp;
+use sekisho_testkit::issuer::IDENTITIES;
 use std::path::Path;
 use std::sync::LazyLock;
 

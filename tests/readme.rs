@@ -1,7 +1,7 @@
 //! The README says what is so.
 
-use sekisho_config as config;
 use sekisho::gateway::verify::Reason;
+use sekisho_config as config;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -51,7 +51,6 @@ fn no_line_of_the_shortest_configuration_can_be_left_out() {
     }
 }
 
-#[cfg(feature = "issuer")]
 #[test]
 fn the_issuers_configuration_is_one() {
     let readme = readme();
@@ -63,12 +62,11 @@ fn the_issuers_configuration_is_one() {
 }
 
 /// In a fresh folder, as somebody who has read no more than this.
-#[cfg(feature = "issuer")]
 #[test]
 fn the_lines_of_the_issuer_make_what_its_configuration_names() {
     let readme = readme();
     let (_, issuers) = readme.split_once("## The issuance service").unwrap();
-    let (lines, _) = block(issuers, "sh").split_once("sekisho issuer --config issuer.toml &\n").unwrap();
+    let (lines, _) = block(issuers, "sh").split_once("sekisho-issuer serve --config issuer.toml &\n").unwrap();
     assert!(lines.contains("--check\n"), "{lines}");
     let around = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), around.path().join("sekisho")).unwrap();
@@ -91,7 +89,7 @@ fn the_lines_of_the_issuer_make_what_its_configuration_names() {
     run(block(feed, "sh"));
     let config = std::fs::read_to_string(folder.join("issuer.toml")).unwrap();
     std::fs::write(folder.join("issuer.toml"), config + block(feed, "toml")).unwrap();
-    run("sekisho issuer --config issuer.toml --check");
+    run("sekisho-issuer serve --config issuer.toml --check");
     let openssl = "openssl verify -CAfile services-ca.pem";
     run(&format!("{openssl} -purpose sslserver issuer.pem && {openssl} -purpose sslclient ib-service.pem"));
     run(&format!("{openssl} -purpose sslclient desk-service.pem"));

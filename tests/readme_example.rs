@@ -1,7 +1,5 @@
 //! The README's two configurations fit: what its issuer issues, its gateway reads.
 
-#![cfg(feature = "issuer")]
-
 use sekisho_testkit::harness as common;
 
 use common::{PATIENCE, TestApp, binary, wait_until};
@@ -44,7 +42,7 @@ impl Example {
         let config = config.replacen("[issuer]\n", "[issuer]\nadmin = \"127.0.0.1:0\"\n", 1);
         std::fs::write(example.path("issuer.toml"), config).unwrap();
         let lines = block("## The issuance service", "sh");
-        example.run(lines.split_once("sekisho issuer --config issuer.toml &\n").unwrap().0);
+        example.run(lines.split_once("sekisho-issuer serve --config issuer.toml &\n").unwrap().0);
         example
     }
 

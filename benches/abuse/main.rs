@@ -46,7 +46,18 @@ fn main() {
     let mut results = Results::new();
     results.table(
         &format!("{HOSTILE} hostile connections, an honest client at 50 requests a second"),
-        &["abuse", "honest ok", "p50, p99 ms", "p99 / base", "p99 of another, ms", "MB more", "MB left", "fds more", "fds left", "within"],
+        &[
+            "abuse",
+            "honest ok",
+            "p50, p99 ms",
+            "p99 / base",
+            "p99 of another, ms",
+            "MB more",
+            "MB left",
+            "fds more",
+            "fds left",
+            "within",
+        ],
     );
     let mut beyond = Vec::new();
     for abuse in ABUSES.iter().filter(|abuse| only.is_empty() || only.iter().any(|word| abuse.name.contains(word))) {

@@ -2,7 +2,7 @@
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{CipherSuite, ClientConfig, RootCertStore};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,7 +53,10 @@ pub struct Identity {
 impl Identity {
     /// With that chain and key.
     pub fn new(roots: RootCertStore, chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Self {
-        let provider = Arc::new(sekisho::gateway::crypto_provider());
+        let mut provider = rustls::crypto::aws_lc_rs::default_provider();
+        // First what the gateway prefers: a server takes the client's order.
+        provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+        let provider = Arc::new(provider);
         let key = provider.key_provider.load_private_key(key).unwrap();
         let certified = SingleCertAndKey::from(CertifiedKey::new(chain, key));
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();

@@ -1,6 +1,7 @@
 //! Processes under measure: gateways with room for many connections, and the demo application as a process of its own.
 
 use sekisho_testkit::app::App;
+use sekisho_testkit::binaries;
 use sekisho_testkit::configuration::{self, Addresses, IssuerPart};
 use sekisho_testkit::process::{GatewayProcess, Output, ServerProcess};
 use std::net::SocketAddr;
@@ -72,7 +73,7 @@ pub fn with_room(configuration: String) -> String {
 
 /// The program under measure: this build's, or another to compare it with.
 pub fn binary() -> PathBuf {
-    std::env::var_os("SEKISHO_BENCH_BINARY").map_or(PathBuf::from(env!("CARGO_BIN_EXE_sekisho")), PathBuf::from)
+    std::env::var_os("SEKISHO_BENCH_BINARY").map_or_else(|| binaries::gateway().unwrap(), PathBuf::from)
 }
 
 /// Starts a gateway with that configuration in a file of that name.

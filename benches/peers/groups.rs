@@ -3,7 +3,7 @@
 use crate::arguments::{Arguments, is_quick};
 use crate::client::{BODIES, Body, EMPTY, UPLOAD};
 use crate::measure::server::binary;
-use sekisho_runtime::process::Server;
+use crate::process::Server;
 use crate::products::{Headers, Log, Product, Wanted};
 use crate::report::{Report, Row, Series};
 use crate::stand::{List, Stand};

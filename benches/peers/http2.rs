@@ -2,7 +2,7 @@
 
 use crate::measure::client::SITE;
 use crate::measure::samples::Samples;
-use sekisho_runtime::process::Server;
+use crate::process::Server;
 use crate::work::{Measured, uncounted};
 use bytes::Bytes;
 use h2::client::SendRequest;

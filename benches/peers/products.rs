@@ -95,7 +95,7 @@ pub fn nginx_around(server: &str, log: Log) -> String {
 }
 
 /// nginx before the upstream.
-pub fn nginx(setup: &Setup) -> String {
+pub fn nginx(setup: &Setup<'_>) -> String {
     let lists = setup.lists().map(|lists| format!("ssl_crl {lists};")).unwrap_or_default();
     let all = match setup.wanted.headers {
         Headers::Few => "",
@@ -138,7 +138,7 @@ pub fn nginx(setup: &Setup) -> String {
 }
 
 /// HAProxy before the upstream.
-pub fn haproxy(setup: &Setup) -> String {
+pub fn haproxy(setup: &Setup<'_>) -> String {
     let lists = setup.lists().map(|lists| format!("crl-file {lists}")).unwrap_or_default();
     let all = match setup.wanted.headers {
         Headers::Few => "",
@@ -205,7 +205,7 @@ backend upstream
 }
 
 /// The gateway before the upstream.
-pub fn sekisho(setup: &Setup, admin: SocketAddr) -> String {
+pub fn sekisho(setup: &Setup<'_>, admin: SocketAddr) -> String {
     let revocation = match setup.lists() {
         Some(lists) => format!("{{ crl = [\"{lists}\"] }}"),
         None => "\"none\"".to_owned(),

@@ -1,7 +1,7 @@
 //! The results: medians, their ratios round by round, and the figures at the end.
 
 use crate::measure::samples::{Samples, rounded};
-use sekisho_runtime::process::Spent;
+use crate::process::Spent;
 pub use crate::revocation_rows::Revoked;
 use crate::work::Measured;
 use std::fmt::Write as _;

@@ -5,15 +5,15 @@
 
 use crate::client::{Body, Connection, EMPTY, Identity, exchange};
 use crate::measure::server::binary;
-use sekisho_runtime::process::Server;
+use crate::process::Server;
 use crate::products::{HAPROXY_SOCKET, Headers, Log, Product, Wanted};
 use crate::report::NAMES;
 use crate::revocation::write_entry;
 use crate::stand::{List, Stand};
 use rustls::client::Resumption;
 use rustls::{ClientConfig, HandshakeKind};
-use sekisho_runtime::clock;
 use sekisho_pki::certificate::Certificate;
+use sekisho_runtime::clock;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;

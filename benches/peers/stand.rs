@@ -1,16 +1,16 @@
 //! What all servers have in common: the PKI, the lists, the upstream, and the certificates of clients.
 
 use crate::client::{self, Clients, Identity};
-use sekisho_runtime::process::{Core, Server, free_address};
+use crate::process::{Core, Server, free_address};
 use crate::products::{self, Log, Product, Setup, Wanted};
 use crate::revocation::{DAY, ListBuilder, many_entries, random_serial};
 use rcgen::KeyPair;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sekisho_pki::certificate::Certificate;
 use sekisho_runtime::clock;
 use sekisho_testkit::pki::{Authority, ClientRequest, PkiDir};
-use sekisho_pki::certificate::Certificate;
 use std::cell::{Cell, OnceCell};
 use std::fs;
 use std::net::TcpStream;

@@ -2,7 +2,7 @@
 
 use crate::client::{Body, Connection, EMPTY, exchange};
 use crate::measure::samples::Samples;
-use sekisho_runtime::process::{Server, Spent};
+use crate::process::{Server, Spent};
 use rustls::{ClientConfig, HandshakeKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -40,13 +40,8 @@ impl Stand {
     pub fn start(holders: usize, revocable: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let application = server::application();
-        let wanted = Wanted {
-            binary: &server::binary(),
-            folder: &folder.path().join("pki"),
-            port: 0,
-            output: Output::Keep,
-            change: server::with_room,
-        };
+        let wanted =
+            Wanted { folder: &folder.path().join("pki"), port: 0, output: Output::Keep, change: server::with_room };
         let cluster = Cluster::before(&wanted, application.address("application"), Reached::Directly);
         let cluster = cluster.unwrap_or_else(|error| panic!("{error}"));
         let users = acquire(&cluster, holders + revocable);

@@ -5,11 +5,11 @@ use super::measure::cpu;
 use super::measure::results::{Results, thousands};
 use super::{short, steps};
 use http::Method;
-use sekisho_config::{self, Place, Route};
-use sekisho_testkit::configuration::{self, Addresses, IssuerPart};
-use sekisho_testkit::pki::PkiDir;
 use sekisho::gateway::Terminator;
 use sekisho::gateway::access::{RouteMatch, RouteTable};
+use sekisho_config::{self as config, Place, Route};
+use sekisho_testkit::configuration::{self, Addresses, IssuerPart};
+use sekisho_testkit::pki::PkiDir;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -78,7 +78,7 @@ pub fn routes(greatest: usize, results: &mut Results) {
         let found = cpu::each(OPERATIONS, |_| {
             let path = &requests[place.next() % count];
             match table.find(path, &Method::GET) {
-                RouteMatch::Route(route) => assert!(Path::new(path).starts_with(&**route.path())),
+                RouteMatch::Route(route) => assert!(Path::new(path).starts_with(&**route.route.path())),
                 other => panic!("{path}: {other:?}"),
             }
         });

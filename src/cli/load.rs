@@ -1,12 +1,12 @@
 //! `sekisho load`: load for the handshake path of a mutual-TLS server (requirement O5).
 
-use sekisho_runtime::standard_output::say;
 use crate::load::{
     Group, HttpVersion, Identity, Kind, Mark, Pace, Plan, TlsVersion, read_folder, read_pair, run as run_load,
 };
-use sekisho_pki::pem;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use sekisho_pki::pem;
+use sekisho_runtime::standard_output::say;
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};

@@ -8,14 +8,14 @@ pub(super) use token::AdminToken;
 
 use super::listener::ACCEPT_PAUSE;
 use super::{Gateway, outstanding, sources};
-use sekisho_runtime::clock;
-use sekisho_trust::Readiness;
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora_core::apps::ServerApp;
 use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream;
+use sekisho_runtime::clock;
+use sekisho_trust::Readiness;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;

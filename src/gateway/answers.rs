@@ -2,11 +2,11 @@
 
 use super::registry::Registry;
 use super::{Gateway, publish, settle, verify};
-use sekisho_runtime::clock;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{Answer, AnswerSigner, CertificateStatus};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use sekisho_trust::ocsp::{Blame, Change, OcspAnswers, Responder};
 use sekisho_trust::sources::ocsp::AskError;
 use sekisho_trust::{Authority, Need, TrustSnapshot};

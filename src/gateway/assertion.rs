@@ -26,13 +26,13 @@
 
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
-use sekisho_pki::fingerprint::sha256;
-use sekisho_pki::pem;
-use sekisho_pki::time::Timestamp;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::Method;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::time::Duration;

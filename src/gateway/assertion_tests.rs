@@ -1,7 +1,7 @@
 use super::*;
 use crate::gateway::identity::Identity;
-use sekisho_pki::serial::SerialNumber;
 use rustls::pki_types::CertificateDer;
+use sekisho_pki::serial::SerialNumber;
 use std::path::Path;
 use std::process::Command;
 
@@ -222,7 +222,7 @@ fn openssl(folder: &Path, arguments: &str) {
 }
 
 fn point_of_spki_test_der(pem: &[u8]) -> Vec<u8> {
-    sekisho_pki::pem::labelled(pem).unwrap().remove(0).1
+    pem::labelled(pem).unwrap().remove(0).1
 }
 
 /// `r || s` as the DER SEQUENCE that OpenSSL reads.

@@ -5,8 +5,8 @@
 
 use super::Gateway;
 use super::publish;
-use sekisho_runtime::clock;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use sekisho_runtime::telemetry::log::{Record, Weight};
 use sekisho_trust::blocks::{Block, BlockId, BlockList, MAX_BLOCKS, TooMany, Written, file};
 use serde::Serialize;

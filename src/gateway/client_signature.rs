@@ -1,10 +1,10 @@
 //! The proof, in a handshake, that a client has the key of its certificate.
 
-use sekisho_pki::certificate::Certificate;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, SubjectPublicKeyInfoDer};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, PeerIncompatible, SignatureScheme};
+use sekisho_pki::certificate::Certificate;
 use webpki::RawPublicKeyEntity;
 
 /// What a client may sign with: for the keys that [`super::verify`] accepts and no others. A client that is offered more

@@ -3,8 +3,8 @@
 //! Whoever uses up the descriptors of a process stops everything else that needs one: CRLs are not read, the admin
 //! address does not answer, no upstream is reached. So clients get no more than leaves the others theirs.
 
-use sekisho_config::{Config, RevocationSource};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use sekisho_config::{Config, RevocationSource};
 use std::os::fd::{AsRawFd, RawFd};
 
 /// Descriptors that no client, source or peer needs: listeners, log, state folder, file watch, the runtime's own, files

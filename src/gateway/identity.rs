@@ -3,10 +3,10 @@
 //! A CN is taken whole or refused: never trimmed, folded, normalised or cut, since each of those makes two
 //! certificates one identity.
 
-use sekisho_config::ContractRange;
 use crate::gateway::verify::{Reason, Refusal};
-use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType, is_hidden};
 use regex::Regex;
+use sekisho_config::ContractRange;
+use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType, is_hidden};
 
 /// Octets a CN may have. X.520 says 64 characters (`ub-common-name`), which some banks exceed; every identity header
 /// and log record repeats it, so it stays short.

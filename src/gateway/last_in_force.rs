@@ -3,7 +3,7 @@
 
 use super::site::Snapshot;
 use sekisho_config::Config;
-use sekisho_trust::{self, InForceNames, Keeping, LastInForce, TrustSnapshot};
+use sekisho_trust::{self as trust, InForceNames, Keeping, LastInForce, TrustSnapshot};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;

@@ -7,12 +7,12 @@ use self::feed::FeedMetrics;
 use super::blocks::Act;
 use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
-use sekisho_config::Config;
-use sekisho_pki::time::Timestamp;
-use sekisho_trust::{Readiness, TrustSnapshot};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
+use sekisho_config::Config;
+use sekisho_pki::time::Timestamp;
+use sekisho_trust::{Readiness, TrustSnapshot};
 use sources::SourceMetrics;
 
 /// The limits that are counted, by their keys in the configuration.

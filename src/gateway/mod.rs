@@ -57,13 +57,13 @@ pub use recalled::{RecalledTrust, recalled_trust};
 pub use suites::crypto_provider;
 pub use terminator::Terminator;
 
+use arc_swap::ArcSwap;
+use rustls::crypto::CryptoProvider;
 use sekisho_config::{Config, ConfigError};
 use sekisho_runtime::process;
 use sekisho_runtime::telemetry::log::RecordLog;
 use sekisho_trust::sources::Fetcher;
-use sekisho_trust::{self, Alarm};
-use arc_swap::ArcSwap;
-use rustls::crypto::CryptoProvider;
+use sekisho_trust::{self as trust, Alarm};
 use site::Snapshot;
 use std::fmt;
 use std::path::Path;

@@ -2,9 +2,9 @@
 //! a load that does not end. The gateway serves on by what it accepted last, and says so.
 
 use super::Gateway;
-use sekisho_runtime::clock;
 use sekisho_config::{NotReadyWhen, WhenStale};
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use sekisho_trust::sources::{DownloadError, FetchError, SourceStatus};
 use sekisho_trust::{Alarm, AlarmKind, Revocation, TrustSnapshot};
 use serde_json::{Value, json};

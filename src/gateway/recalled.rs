@@ -4,7 +4,7 @@
 use super::{feed, fetch, last_in_force, reload, withdrawn};
 use sekisho_config::{Config, ConfigError, Placed, RevocationSource};
 use sekisho_pki::time::Timestamp;
-use sekisho_trust::{self, Alarm, Remembered, TrustSnapshot};
+use sekisho_trust::{self as trust, Alarm, Remembered, TrustSnapshot};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! TLS termination without sockets, for benches: what a connection is handshaken with.
 
 use super::{Gateway, handshake, listener};
-use sekisho_config::{Config, ConfigError};
 use rustls::{ServerConfig, ServerConnection};
+use sekisho_config::{Config, ConfigError};
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 

@@ -8,16 +8,16 @@
 
 use super::site::Site;
 use super::verify::{self, Link, TicketHolder};
-use sekisho_runtime::clock;
-use sekisho_config::ClientAuth;
-use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
-use sekisho_pki::serial::SerialNumber;
-use sekisho_pki::time::Timestamp;
-use sekisho_trust::TrustSnapshot;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
 use rustls::server::ProducesTickets;
+use sekisho_config::ClientAuth;
+use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
+use sekisho_trust::TrustSnapshot;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -3,9 +3,9 @@
 //! link).
 
 use super::reload::Cause;
-use sekisho_config::{self, Config, LogTarget};
-use sekisho_pki::time::Timestamp;
 use notify::{RecursiveMode, Watcher};
+use sekisho_config::{self as config, Config, LogTarget};
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::fs::MetadataExt as _;

@@ -1,7 +1,7 @@
 //! Client certificates and their keys.
 
-use sekisho_pki::pem;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use sekisho_pki::pem;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};

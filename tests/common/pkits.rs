@@ -4,8 +4,8 @@
 
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho_config::AnchorExpiry;
 use sekisho::gateway::verify::Reason;
+use sekisho_config::AnchorExpiry;
 use sekisho_pki::certificate::Certificate;
 use sekisho_trust::{AuthorityParts, ListPolicy, RevocationParts};
 use std::sync::Arc;

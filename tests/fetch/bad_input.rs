@@ -5,8 +5,8 @@ use crate::ground::{Ground, list};
 use crate::lists::{CA_USAGES, ISSUING_DISTRIBUTION_POINT, TestCa, element};
 use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
-use sekisho_runtime::clock;
 use sekisho_pki::serial::SerialNumber;
+use sekisho_runtime::clock;
 use sekisho_trust::sources::Fetched;
 use sekisho_trust::{Question, RevocationStatus};
 

@@ -3,9 +3,9 @@
 use crate::common::wait_until;
 use crate::ground::{Ground, list};
 use crate::server::{Answer, RawServer};
-use sekisho_runtime::clock;
 use sekisho_config::RevocationSource;
 use sekisho_pki::serial::SerialNumber;
+use sekisho_runtime::clock;
 use sekisho_trust::sources::{Fetched, PointError};
 use sekisho_trust::{Question, RevocationStatus, Subject};
 

@@ -6,8 +6,8 @@ use crate::server::{Answer, PythonServer, RawServer, ok};
 use rcgen::KeyPair;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho_runtime::clock;
 use sekisho_pki::certificate::Certificate;
+use sekisho_runtime::clock;
 
 pub const HOST: &str = "ib.localhost";
 const FILE: &str = "revocation = { crl = [\"crl.pem\"] }";

@@ -3,8 +3,8 @@
 use crate::common::PATIENCE;
 use crate::lists::{ListBuilder, TestCa};
 use crate::server::{Answer, RawServer};
+use sekisho_config::{self as config, Config};
 use sekisho_runtime::clock;
-use sekisho_config::{self, Config};
 use sekisho_trust::sources::{FetchReport, Fetcher, Host, KeptLists, PointError, SourceStatus, prime};
 use sekisho_trust::{TrustSnapshot, load_with_kept};
 use std::path::PathBuf;

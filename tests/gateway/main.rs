@@ -1,8 +1,8 @@
 //! The built gateway over real sockets, with curl, openssl and a rustls client before it and an application behind.
 
 use sekisho_testkit::harness as common;
-use sekisho_testkit::revocation as lists;
 use sekisho_testkit::ocsp as responder;
+use sekisho_testkit::revocation as lists;
 
 mod admission;
 mod asked;

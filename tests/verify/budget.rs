@@ -1,6 +1,6 @@
 //! What a peer can make the verifier work on.
 
-use sekisho_pki::{CN, Ca, NOW, PATTERN, World, assert_refused};
+use crate::pki::{CN, Ca, NOW, PATTERN, World, assert_refused};
 use rcgen::{GeneralSubtree, KeyPair, NameConstraints, SanType};
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::{Outcome, Reason, Step, StepName, verify_traced};
@@ -49,7 +49,7 @@ fn slow_chain(count: usize) -> Vec<CertificateDer<'static>> {
     for ca in &mut cas {
         // Issuer and subject the same, so that every one leads to every other.
         let same = Ca::root("Bank Issuing CA");
-        *ca = same.certify(sekisho_pki::ca_params("Bank Issuing CA"), KeyPair::generate().unwrap());
+        *ca = same.certify(crate::pki::ca_params("Bank Issuing CA"), KeyPair::generate().unwrap());
     }
     let leaf = cas[0].leaf(CN).der;
     std::iter::once(leaf).chain(cas.into_iter().map(|ca| ca.der)).collect()

@@ -1,7 +1,7 @@
 //! The cache of verified chains changes how long a decision takes and never what it is.
 
-use sekisho_pki::Ca;
-use sekisho_pki::{CN, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
+use crate::pki::Ca;
+use crate::pki::{CN, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::{ChainCache, Reason, recheck, verify};
 
@@ -128,7 +128,7 @@ fn a_returning_client_is_found_in_the_cache_and_a_refused_one_never_gets_in() {
 fn a_renewed_ca_certificate_takes_over_from_a_cached_path_whose_ca_has_expired() {
     let root = Ca::root("Root");
     let old = root.below_with("Issuing", |params| set_validity(params, -1000, 1));
-    let mut params = sekisho_pki::ca_params("Issuing");
+    let mut params = crate::pki::ca_params("Issuing");
     set_validity(&mut params, -1, 1000);
     let renewed = params.signed_by(&old.key, &root.issuer()).unwrap().der().clone();
     let mut world = World::new();
@@ -146,7 +146,7 @@ fn a_renewed_ca_certificate_takes_over_from_a_cached_path_whose_ca_has_expired()
 fn a_ca_certificate_replaced_by_one_of_the_same_key_is_decided_by_anew() {
     let root = Ca::root("Root");
     let before = root.below("Issuing");
-    let mut params = sekisho_pki::ca_params("Issuing");
+    let mut params = crate::pki::ca_params("Issuing");
     params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
     let der = params.signed_by(&before.key, &root.issuer()).unwrap().der().clone();
     let mut world = World::new();
@@ -157,7 +157,7 @@ fn a_ca_certificate_replaced_by_one_of_the_same_key_is_decided_by_anew() {
     let (policy, cache) = (world.policy(&trust), ChainCache::default());
     let chain = [before.leaf(CN).der];
     let client = verify(&chain, &policy, &trust, Some(&cache), NOW).unwrap();
-    world.file("issuing.pem", sekisho_pki::pem("CERTIFICATE", &der).as_bytes());
+    world.file("issuing.pem", crate::pki::pem("CERTIFICATE", &der).as_bytes());
     let replaced = world.load(Some(&trust));
     let decision = verify(&chain, &policy, &replaced, Some(&cache), NOW);
     assert_refused(decision, Reason::WrongUsage, "a CA with an extKeyUsage without clientAuth");

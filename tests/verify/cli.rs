@@ -1,6 +1,6 @@
 //! `sekisho verify` as it is built.
 
-use sekisho_pki::{CN, Ca, PATTERN, World, below, pem};
+use crate::pki::{CN, Ca, PATTERN, World, below, pem};
 use std::process::{Command, Output};
 
 const AT: [&str; 2] = ["--at", "2026-06-01T00:00:00Z"];

@@ -1,6 +1,6 @@
 //! A client chooses what it sends along with its leaf. It must not choose which CA is asked about the leaf.
 
-use sekisho_pki::{CN, Ca, DAY, Leaf, NOW, PATTERN, World, assert_refused, below, ca_params, set_validity};
+use crate::pki::{CN, Ca, DAY, Leaf, NOW, PATTERN, World, assert_refused, below, ca_params, set_validity};
 use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::{ChainCache, Reason, recheck_links, verify};
@@ -180,7 +180,7 @@ fn many_cas_of_one_name_at_other_sites_lock_nobody_out() {
     world.ca("issuing", &issuing, &below("root"), &[issuing.list(1, &[])]);
     world.trusts(&["issuing"]);
     assert!(world.verify(&[&issuing.leaf(CN).der]).is_ok());
-    let mut params = sekisho_pki::leaf_params(CN);
+    let mut params = crate::pki::leaf_params(CN);
     params.use_authority_key_identifier_extension = false;
     let unnamed = params.signed_by(&KeyPair::generate().unwrap(), &issuing.issuer()).unwrap().der().clone();
     assert!(world.verify(&[&unnamed]).is_ok());

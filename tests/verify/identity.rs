@@ -1,6 +1,6 @@
 //! The CN of real certificates; `gateway::identity` tests the rule itself.
 
-use sekisho_pki::{CN, Ca, World, assert_refused};
+use crate::pki::{CN, Ca, World, assert_refused};
 use rcgen::string::{BmpString, Ia5String, PrintableString, TeletexString};
 use rcgen::{DnType, DnValue};
 use sekisho::gateway::verify::Reason;
@@ -61,7 +61,7 @@ fn a_line_break_in_a_common_name_reaches_neither_identity_nor_log() {
 #[test]
 fn a_ca_limited_to_contracts_may_not_speak_for_others() {
     let root = Ca::root("Root");
-    let limited = format!("{}\ncontracts = [\"00009000000-00009999999\"]", sekisho_pki::PATTERN);
+    let limited = format!("{}\ncontracts = [\"00009000000-00009999999\"]", crate::pki::PATTERN);
     let world = world_of(&root, &limited);
     assert!(world.verify(&[&root.leaf(CN).der]).is_ok());
     let result = world.verify(&[&root.leaf("00019876543 riyousya 1635").der]);
@@ -73,7 +73,7 @@ fn a_contract_limit_binds_the_cas_below() {
     let root = Ca::root("Root");
     let issuing = root.below("Issuing");
     let mut world = World::new();
-    world.ca("root", &root, &format!("{}\ncontracts = [\"00000000001\"]", sekisho_pki::PATTERN), &[]);
+    world.ca("root", &root, &format!("{}\ncontracts = [\"00000000001\"]", crate::pki::PATTERN), &[]);
     world.ca("issuing", &issuing, "issued_by = \"root\"\ncontracts = [\"00000000000-99999999999\"]", &[]);
     world.trusts(&["issuing"]);
     assert!(world.verify(&[&issuing.leaf("00000000001 a 1635").der]).is_ok());

@@ -1,6 +1,6 @@
 //! Whatever a client sends: no panic, and nothing but the original is accepted.
 
-use sekisho_pki::{CN, NOW, World};
+use crate::pki::{CN, NOW, World};
 use proptest::prelude::*;
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::{SitePolicy, verify};

@@ -1,6 +1,6 @@
 //! Lists in parts: the certificate's distribution points decide which of them speaks of it (RFC 5280 section 6.3.3).
 
-use sekisho_pki::{CN, Ca, Leaf, NOW, World, assert_refused, below};
+use crate::pki::{CN, Ca, Leaf, NOW, World, assert_refused, below};
 use rcgen::CrlDistributionPoint;
 use sekisho::gateway::verify::{ChainCache, Link, Reason, recheck, recheck_links, verify};
 

@@ -1,6 +1,6 @@
 //! Paths: who may have issued what.
 
-use sekisho_pki::{CN, Ca, PATTERN, World, assert_refused, below, ca_params, set_validity};
+use crate::pki::{CN, Ca, PATTERN, World, assert_refused, below, ca_params, set_validity};
 use rcgen::{
     BasicConstraints, CustomExtension, DistinguishedName, DnType, DnValue, GeneralSubtree, IsCa, Issuer, KeyPair,
     NameConstraints, SanType,
@@ -96,7 +96,7 @@ fn an_issuing_ca_that_is_not_configured_has_no_revocation_status() {
 fn a_leaf_cannot_issue() {
     let (world, _, issuing) = World::bank();
     let key = KeyPair::generate().unwrap();
-    let params = sekisho_pki::leaf_params("00009876543 mallory 1635");
+    let params = crate::pki::leaf_params("00009876543 mallory 1635");
     let middle = issuing.certify(params, key);
     let leaf = middle.leaf(CN);
     assert_refused(world.verify(&[&leaf.der, &middle.der]), Reason::WrongUsage, "is no CA");
@@ -172,7 +172,7 @@ fn a_leafs_issuer_may_be_spelled_in_another_string_type_or_case() {
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, value);
         let issuer = Issuer::from_params(&params, &issuing.key);
-        sekisho_pki::leaf_params(CN).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone()
+        crate::pki::leaf_params(CN).signed_by(&KeyPair::generate().unwrap(), &issuer).unwrap().der().clone()
     };
     for name in [
         DnValue::PrintableString("Bank Issuing CA".try_into().unwrap()),

@@ -6,10 +6,10 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
-use sekisho_config::{self, Config};
 use sekisho::gateway::verify::{Reason, Refusal, SitePolicy, VerifiedClient, verify};
+use sekisho_config::{self as config, Config};
 use sekisho_pki::time::Timestamp;
-use sekisho_trust::{self, TrustSnapshot};
+use sekisho_trust::{self as trust, TrustSnapshot};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -3,15 +3,15 @@
 //! The oracle knows nothing of the verifier. It holds every key, finds by trying which one signed a certificate, and
 //! looks each certificate up at the CA of that key.
 
-use sekisho_pki::{CN, Ca, NOW, ca_params, leaf_params};
+use crate::pki::{CN, Ca, NOW, ca_params, leaf_params};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use proptest::prelude::*;
 use rcgen::{CustomExtension, Issuer, KeyPair, SerialNumber};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
-use sekisho_config::{AnchorExpiry, ContractRange};
 use sekisho::gateway::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, VerifiedClient, recheck_links, verify};
+use sekisho_config::{AnchorExpiry, ContractRange};
 use sekisho_pki::certificate::Certificate;
 use sekisho_trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use std::sync::{Arc, LazyLock};

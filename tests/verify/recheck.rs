@@ -1,6 +1,6 @@
 //! Deciding again: on the next request, after a reload, before a session is resumed.
 
-use sekisho_pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused};
+use crate::pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused};
 use sekisho::gateway::verify::{Reason, recheck, recheck_links, verify};
 use sekisho_pki::time::Timestamp;
 

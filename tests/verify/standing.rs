@@ -1,6 +1,6 @@
 //! Validity and revocation, of every certificate of the path.
 
-use sekisho_pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
+use crate::pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
 use sekisho::gateway::verify::Reason;
 use sekisho_pki::time::Timestamp;
 

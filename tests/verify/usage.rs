@@ -1,6 +1,6 @@
 //! Usage: what each certificate may be used for.
 
-use sekisho_pki::{CN, Ca, PATTERN, World, assert_refused, ca_params, leaf_params};
+use crate::pki::{CN, Ca, PATTERN, World, assert_refused, ca_params, leaf_params};
 use rcgen::{CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
 use sekisho::gateway::verify::{Reason, Refusal, VerifiedClient};
 
@@ -129,7 +129,7 @@ fn a_serial_number_is_positive() {
 }
 
 /// The certificate with these octets as its serial number, which has one octet fifty-five for each of them.
-fn resigned(der: &[u8], serial: &[u8], ca: &sekisho_pki::Ca) -> rustls::pki_types::CertificateDer<'static> {
+fn resigned(der: &[u8], serial: &[u8], ca: &Ca) -> rustls::pki_types::CertificateDer<'static> {
     use rcgen::SigningKey as _;
     let (_, parsed) = x509_parser::parse_x509_certificate(der).unwrap();
     let mut signed = parsed.tbs_certificate.as_ref().to_vec();

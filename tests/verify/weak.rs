@@ -1,6 +1,6 @@
 //! Weak keys and signatures, made with OpenSSL since the library that makes the other tests' certificates will not.
 
-use sekisho_pki::{Ca, NOW, PATTERN, World, assert_refused, below, pem};
+use crate::pki::{Ca, NOW, PATTERN, World, assert_refused, below, pem};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use sekisho::gateway::verify::Reason;

@@ -1,6 +1,7 @@
 //! Configuration: a TOML file becomes types that cannot be wrong, or every error at once.
 //!
 //! `reader` walks the document, `values` knows each kind of value, and one file a table says which keys it has.
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod ca;

@@ -108,8 +108,11 @@ impl Document {
 
 /// One value and its place.
 pub struct Item<'d> {
+    /// The document it is in.
     pub document: &'d Document,
+    /// The value.
     pub value: &'d DeValue<'d>,
+    /// File, line and key.
     pub place: Place,
     shape: String,
 }
@@ -156,9 +159,11 @@ impl<'d> Item<'d> {
 /// One table being read.
 #[must_use = "finish() reports the keys that nobody knows"]
 pub struct Section<'d> {
+    /// The document it is in.
     pub document: &'d Document,
     /// Absent: the table is not in the file and every key takes its default.
     table: Option<&'d DeTable<'d>>,
+    /// File, line and key.
     pub place: Place,
     shape: String,
     known: Vec<&'static str>,

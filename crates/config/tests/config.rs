@@ -1,7 +1,7 @@
 //! The configuration file: what is refused, in which words, and what an accepted one means.
 
 use sekisho_config::{
-    self, Balance, ClientAuth, Config, LogTarget, PeerAddress, Requirement, RevocationSource, WhenStale,
+    self as config, Balance, ClientAuth, Config, LogTarget, PeerAddress, Requirement, RevocationSource, WhenStale,
 };
 use std::path::{Path, PathBuf};
 use std::time::Duration;

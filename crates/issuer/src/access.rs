@@ -2,13 +2,13 @@
 
 use super::listen::Peer;
 use super::metrics::Metrics;
-use sekisho_runtime::clock;
-use sekisho_pki::time::Timestamp;
-use sekisho_runtime::telemetry::log::{Record, RecordLog, Weight};
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
+use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
+use sekisho_runtime::telemetry::log::{Record, RecordLog, Weight};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -163,7 +163,7 @@ impl IssuingAuthority {
         }
         if certificate.is_self_issued() && chain.is_empty() && !config.profiles.is_empty() {
             let message = format!(
-                "{} is a root: a root's key stays offline; make an authority below it (sekisho ca issue-intermediate)",
+                "{} is a root: a root's key stays offline; make an authority below it (sekisho-issuer ca issue-intermediate)",
                 certificate.subject()
             );
             return Err(at(&config.certificate, message));

@@ -2,8 +2,8 @@
 
 use super::service::{Service, Wakes};
 use super::store::{Signals, Store};
-use sekisho_runtime::clock;
 use sekisho_config::issuer::{IssuerConfig, StoreUrl};
+use sekisho_runtime::clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;

@@ -31,6 +31,7 @@
 //! What is signed, and how its status is published: [`ca`].
 //!
 //! *Invariant*: `issuer` and `gateway` never name each other. *Invariant*: `lifecycle` is pure.
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod access;

@@ -6,9 +6,9 @@ use super::lifecycle::{ActorName, ContractId, Target};
 use super::reconcile::{self, Reconciled, Sources};
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, Store, StoreError, Write, change};
-use sekisho_runtime::clock;
 use sekisho_config::issuer::IssuerConfig;
 use sekisho_config::{ConfigError, Place};
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// Makes a new, empty store.

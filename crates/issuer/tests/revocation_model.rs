@@ -292,7 +292,7 @@ impl World {
         (self.gateway.join, self.gateway.anew) = (None, None);
     }
 
-    /// `sekisho store reconcile`, with the published list and the gateway.
+    /// `sekisho-issuer store reconcile`, with the published list and the gateway.
     fn reconcile(&mut self) {
         let published = self.lists.last().map(|list| Arc::clone(&list.crl)).unwrap();
         let view = self.view();

@@ -6,6 +6,7 @@ use super::time::Timestamp;
 use std::fmt;
 
 /// Universal tags that revocation lists use.
+#[allow(missing_docs, reason = "each is named as X.680 names its type")]
 pub mod tag {
     pub const BOOLEAN: u8 = 0x01;
     pub const INTEGER: u8 = 0x02;
@@ -41,8 +42,11 @@ pub enum DerError {
 /// One element: its tag, its content, and the two with the length between them.
 #[derive(Clone, Copy, Debug)]
 pub struct Element<'a> {
+    /// Its identifier octet.
     pub tag: u8,
+    /// Its content alone.
     pub content: &'a [u8],
+    /// Tag, length and content.
     pub whole: &'a [u8],
 }
 
@@ -53,10 +57,12 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// A reader of all of them.
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
+    /// Returns `true` when no element is left.
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

@@ -1,4 +1,5 @@
 //! Names, serials, certificates and revocation lists as bytes and facts. Pure: no clock, no files, no network.
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod certificate;

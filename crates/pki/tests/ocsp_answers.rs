@@ -1,7 +1,7 @@
 //! What makes an OCSP answer believed (RFC 6960 sections 3.2 and 4.2.2.2): every one of its parts, and nothing less.
 
-use sekisho_testkit::revocation as lists;
 use sekisho_testkit::ocsp as responder;
+use sekisho_testkit::revocation as lists;
 
 use lists::{DAY, NOW, TestCa, element, extension};
 use rcgen::{ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};

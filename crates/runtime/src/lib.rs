@@ -1,4 +1,5 @@
 //! What every server needs of the machine it runs on: the clock, signals, secret files, logs, outbound HTTP.
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod clock;

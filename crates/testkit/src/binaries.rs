@@ -27,6 +27,19 @@ pub fn demo() -> io::Result<PathBuf> {
     beside("sekisho-demo")
 }
 
+/// A folder for what tests install once for all of them, below the build's folder.
+///
+/// # Errors
+/// The running program is in no build's folder.
+pub fn shared_folder() -> io::Result<PathBuf> {
+    let running = std::env::current_exe()?;
+    // Cargo marks the build's folder by that file.
+    let build = running.ancestors().find(|folder| folder.join("CACHEDIR.TAG").is_file());
+    let folder = build.ok_or_else(|| io::Error::other("not below a build's folder"))?.join("tmp");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 /// A program of the build that the running one is part of. Cargo puts programs in one folder and tests one below it.
 fn beside(name: &str) -> io::Result<PathBuf> {
     let running = std::env::current_exe()?;

@@ -37,7 +37,7 @@ pub fn render(addresses: &Addresses, issuer: &IssuerPart) -> String {
     let IssuerPart { tables, authorities, routes } = issuer;
     let further: String = authorities.iter().map(|name| format!(", \"{name}\"")).collect();
     format!(
-        r#"# Written by `sekisho demo`; every key with its default and reason is in config/sekisho.toml.
+        r#"# Written by `sekisho-demo`; every key with its default and reason is in config/sekisho.toml.
 
 [gateway]
 listen = ["{listen}"]
@@ -129,7 +129,7 @@ pub fn write(folder: &Path, addresses: &Addresses, issuer: &IssuerPart) -> std::
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sekisho_config::{self, RefusalStyle};
+    use sekisho_config::{self as config, RefusalStyle};
 
     #[test]
     fn the_demo_serves_a_configuration_without_errors() {

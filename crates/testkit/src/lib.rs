@@ -1,5 +1,6 @@
-//! `sekisho demo`: a development PKI, a demo IB application, an issuance service with four contracts, and a gateway
+//! `sekisho-demo`: a development PKI, a demo IB application, an issuance service with four contracts, and a gateway
 //! between them and curl.
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod app;
@@ -15,12 +16,12 @@ pub mod postgres;
 pub mod process;
 pub mod revocation;
 
-use sekisho_runtime::clock;
 use app::App;
 use check::{Target, Verdict};
 use configuration::Addresses;
 use pki::{Made, PkiDir};
 use process::{GatewayProcess, Output, Signal};
+use sekisho_runtime::clock;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -179,13 +180,7 @@ impl Demo {
         let config = configuration::write(folder, &Addresses { listen, admin, upstream }, &part)?;
         let output = logs.output(folder, "gateway.log")?;
         let gateway = GatewayProcess::start(&binaries::gateway()?, &config, output, PATIENCE)?;
-        Ok(Self {
-            pki,
-            gateway,
-            issuer,
-            _application: application,
-            runtime,
-        })
+        Ok(Self { pki, gateway, issuer, _application: application, runtime })
     }
 
     fn target(&self) -> Target<'_> {

@@ -53,7 +53,7 @@ fn exit(done: Result<Passed, Box<dyn std::error::Error>>) -> ExitCode {
         Ok(Passed::All) => ExitCode::SUCCESS,
         Ok(Passed::Some) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("sekisho demo: {error}");
+            eprintln!("sekisho-demo: {error}");
             ExitCode::FAILURE
         }
     }

@@ -1,4 +1,4 @@
-//! `sekisho demo` as its user meets it.
+//! `sekisho-demo` as its user meets it.
 
 use sekisho_testkit::harness as common;
 

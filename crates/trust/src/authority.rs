@@ -2,11 +2,11 @@
 
 use super::in_force::RevocationLists;
 use super::ocsp::Responder;
+use rustls::pki_types::TrustAnchor;
 use sekisho_config::{AnchorExpiry, OcspSource, PointPlace};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::signature::verify_certificate;
-use rustls::pki_types::TrustAnchor;
 use std::sync::Arc;
 
 /// One configured CA.

@@ -8,6 +8,7 @@
 //! ```
 //! Invariant: a snapshot never changes; a reader borrows one and asks it. Signatures of lists are verified in
 //! `accept`, never by a reader. A list that is missing is never an empty list.
+#![warn(unreachable_pub)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod accept;

@@ -11,13 +11,13 @@ use super::ocsp::{Listed, Responder};
 use super::question::{Question, Subject};
 use super::staleness::{Freshness, Stale};
 use super::withdrawn::WithdrawnBook;
+use rustls::pki_types::{CertificateDer, TrustAnchor};
 use sekisho_config::WhenStale;
 use sekisho_pki::crl::{CrlNumber, RevocationReason};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::points::PointName;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use rustls::pki_types::{CertificateDer, TrustAnchor};
 use std::sync::Arc;
 
 /// Everything that is trusted at one moment; never changes once it is made.

@@ -1,11 +1,11 @@
 use super::*;
-use sekisho_pki::crl::CertificateList;
 use crate::policy::ListPolicy;
 use crate::revoked::RevokedIndex;
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, CrlIssuingDistributionPoint, Issuer,
     KeyPair, RevokedCertParams,
 };
+use sekisho_pki::crl::CertificateList;
 
 fn serial(number: u32) -> SerialNumber {
     SerialNumber::from_der_content(&[&[1][..], &number.to_be_bytes()].concat()).unwrap()

@@ -1,12 +1,12 @@
 //! One question to several gateways, all at once.
 
-use sekisho_runtime::process::secret_file;
-use sekisho_runtime::telemetry::outbound::describe;
-use sekisho_trust::blocks::BlockId;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method, Response, Url};
 use rustls::RootCertStore;
 use rustls::crypto::aws_lc_rs;
+use sekisho_runtime::process::secret_file;
+use sekisho_runtime::telemetry::outbound::describe;
+use sekisho_trust::blocks::BlockId;
 use serde_json::Value;
 use std::path::Path;
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 mod client;
 mod listing;
 
-use sekisho_runtime::standard_output::say;
-use sekisho_runtime::clock;
-use sekisho_trust::blocks::{BlockId, Written};
 use client::{Answer, Ask, Gateways};
+use sekisho_runtime::clock;
+use sekisho_runtime::standard_output::say;
+use sekisho_trust::blocks::{BlockId, Written};
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;

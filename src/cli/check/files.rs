@@ -1,7 +1,7 @@
 //! The files that a configuration names.
 
-use sekisho_config::{Config, ConfigError};
 use crate::gateway;
+use sekisho_config::{Config, ConfigError};
 
 /// Loads every file that the configuration names, as a starting gateway does; what is odd but not wrong comes back as
 /// warnings.

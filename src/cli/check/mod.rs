@@ -3,8 +3,8 @@
 mod files;
 mod summary;
 
+use sekisho_config::{self as config, ConfigError};
 use sekisho_runtime::standard_output::say;
-use sekisho_config::{self, ConfigError};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -1,17 +1,17 @@
 //! What `sekisho verify` decides on: the chain, the trust and the policy, from files or from a configuration.
 
 use super::Arguments;
-use sekisho_config::{self, AnchorExpiry, Config, ConfigError, WithoutNumber};
 use crate::gateway::identity::IdentityRule;
 use crate::gateway::verify::{ChainLimits, SitePolicy};
 use crate::gateway::{RecalledTrust, recalled_trust};
+use regex::Regex;
+use rustls::pki_types::CertificateDer;
+use sekisho_config::{self as config, AnchorExpiry, Config, ConfigError, WithoutNumber};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::signature::verify_certificate;
 use sekisho_pki::time::Timestamp;
 use sekisho_pki::{fingerprint::AuthorityKey, pem};
-use sekisho_trust::{self, Alarm, AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
-use regex::Regex;
-use rustls::pki_types::CertificateDer;
+use sekisho_trust::{self as trust, Alarm, AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,11 +3,11 @@
 mod ground;
 mod report;
 
-use sekisho_runtime::standard_output::say;
-use sekisho_runtime::clock;
 use crate::gateway::verify::verify_traced;
-use sekisho_pki::time::Timestamp;
 use ground::Ground;
+use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
+use sekisho_runtime::standard_output::say;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

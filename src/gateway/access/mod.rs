@@ -5,10 +5,10 @@ mod target;
 
 pub use target::{MAX_PATH_OCTETS, PathError, RoutePath, Target};
 
-use sekisho_config::{Requirement, Route};
 use crate::gateway::identity::Identity;
 use crate::gateway::verify::{Reason, Refusal};
 use http::Method;
+use sekisho_config::{Requirement, Route};
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;

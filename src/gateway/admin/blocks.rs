@@ -4,12 +4,12 @@
 
 use super::answer;
 use super::token::may_come_from;
-use sekisho_runtime::clock;
 use crate::gateway::Gateway;
 use crate::gateway::blocks::{self, Act, ChangeError, Changed};
-use sekisho_trust::blocks::{Block, BlockId, Written, WrittenError, act_of};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
+use sekisho_runtime::clock;
+use sekisho_trust::blocks::{Block, BlockId, Written, WrittenError, act_of};
 use serde::Deserialize;
 use serde_json::json;
 use std::net::SocketAddr;

@@ -1,10 +1,10 @@
 //! Who may change the block list: whoever shows the token (RFC 6750), from where it may be shown.
 
-use sekisho_config::{ConfigError, Placed, TokenFrom};
 use crate::gateway::site::unusable;
-use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
+use sekisho_config::{ConfigError, Placed, TokenFrom};
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -2,11 +2,11 @@
 
 use super::keep::Kept;
 use super::source::Source;
-use sekisho_runtime::clock;
 use crate::gateway::Gateway;
+use reqwest::StatusCode;
+use sekisho_runtime::clock;
 use sekisho_trust::Authority;
 use sekisho_trust::feed::Following;
-use reqwest::StatusCode;
 use std::convert::Infallible;
 use std::time::Duration;
 use tokio::sync::watch;

@@ -1,8 +1,8 @@
 //! A message comes in force.
 
-use sekisho_runtime::clock;
 use crate::gateway::{Gateway, publish};
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use sekisho_trust::feed::{FeedFull, FeedView, Following, Message, Step};
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,17 +1,17 @@
 //! `[gateway.feed]` with the files it names read: where the feed is, who we are there, and whose signature counts.
 
-use sekisho_config::{self, Config, ConfigError, Followed, Placed, RevocationSource};
 use crate::gateway::site::{read, read_secret, unusable};
+use reqwest::Client;
+use reqwest::redirect::Policy;
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, RootCertStore};
+use sekisho_config::{self as config, Config, ConfigError, Followed, Placed, RevocationSource};
 use sekisho_pki::es256::PublicKey;
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::pem;
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::TrustSnapshot;
 use sekisho_trust::feed::Rules;
-use reqwest::Client;
-use reqwest::redirect::Policy;
-use rustls::crypto::CryptoProvider;
-use rustls::{ClientConfig, RootCertStore};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

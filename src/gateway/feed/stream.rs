@@ -2,16 +2,16 @@
 
 use super::apply::{Applied, ApplyError, apply};
 use super::source::Source;
-use sekisho_runtime::clock;
 use crate::gateway::Gateway;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
+use reqwest::{Response, StatusCode};
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use sekisho_runtime::telemetry::outbound::describe;
 use sekisho_trust::feed::{
     Anew, Event, EventError, Events, FeedFull, FeedView, Following, Join, JoinError, Message, MessageError, Opening,
     Step,
 };
-use reqwest::header::{ACCEPT, CONTENT_TYPE};
-use reqwest::{Response, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

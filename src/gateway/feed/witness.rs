@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 
-/// Name of the file in the feed's folder: a line each, when, and `sequence:hash` for `sekisho audit verify --head`.
+/// Name of the file in the feed's folder: a line each, when, and `sequence:hash` for `sekisho-issuer audit verify --head`.
 const NAME: &str = "audit-heads";
 
 /// Seconds between two that are kept: 100 bytes each.

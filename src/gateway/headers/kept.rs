@@ -1,8 +1,8 @@
 //! Headers that are kept with a verified chain.
 
-use sekisho_config::HeaderNames;
 use arc_swap::ArcSwapOption;
 use http::{HeaderName, HeaderValue};
+use sekisho_config::HeaderNames;
 use std::sync::Arc;
 
 /// What a chain's certificates say in headers. Whoever comes back with the chain, on whatever connection, gets them

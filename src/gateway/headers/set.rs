@@ -1,14 +1,14 @@
 //! Sets what was verified (requirement G7).
 
 use super::encode;
-use sekisho_config::HeaderNames;
 use crate::gateway::request_id::RequestId;
 use crate::gateway::verify::VerifiedClient;
-use sekisho_pki::time::Timestamp;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::header::MaxSizeReached;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rustls::pki_types::CertificateDer;
+use sekisho_config::HeaderNames;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// Octets that `Client-Cert` or `Client-Cert-Chain` may have. Past it the client's requests are refused

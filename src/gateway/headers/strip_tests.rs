@@ -1,8 +1,8 @@
 use super::*;
-use sekisho_config::MESSAGE_FIELDS;
 use crate::gateway::headers::names::set_by_gateway;
 use crate::gateway::headers::set::tests::every_name;
 use proptest::prelude::*;
+use sekisho_config::MESSAGE_FIELDS;
 
 fn fields(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();

@@ -1,9 +1,9 @@
 //! Metrics of the issuer's feed.
 
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::TrustSnapshot;
 use sekisho_trust::feed::Following;
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 /// What messages come to.
 const MESSAGES: [&str; 4] = ["applied", "heartbeat", "outdated", "repeated"];

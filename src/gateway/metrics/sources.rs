@@ -1,8 +1,8 @@
 //! Metrics of the sources of revocation: each list by the CA it is for and the URL or file that it comes from.
 
 use crate::gateway::sources::Sources;
-use sekisho_pki::time::Timestamp;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+use sekisho_pki::time::Timestamp;
 
 /// Of every source; one that is gone is not shown any more.
 #[derive(Debug)]

@@ -5,12 +5,12 @@ use super::answer::ClientAnswer;
 use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::respond::Answer;
-use sekisho_runtime::clock;
 use crate::gateway::connection::Connection;
 use crate::gateway::records::{AccessRecord, unenforced};
 use crate::gateway::refusal::Problem;
 use http::Version;
 use pingora_http::RequestHeader;
+use sekisho_runtime::clock;
 
 impl Proxy {
     pub(super) fn count_refusal(&self, answer: &Answer, ctx: &RequestContext) {

@@ -3,7 +3,6 @@
 use super::context::{Admitted, RequestContext};
 use super::respond::Answer;
 use super::wire;
-use sekisho_runtime::clock;
 use crate::gateway::access::{RouteMatch, Target};
 use crate::gateway::authority::{Host, request_host, request_scheme};
 use crate::gateway::connection::{Connection, Identified};
@@ -13,6 +12,7 @@ use crate::gateway::refusal::Problem;
 use crate::gateway::site::{Site, Snapshot};
 use crate::gateway::verify::Reason;
 use pingora_http::RequestHeader;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// Admits a request or gives the answer that refuses it.

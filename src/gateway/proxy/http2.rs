@@ -5,13 +5,13 @@ use super::answer::ClientAnswer;
 use super::body::RequestBody;
 use super::request;
 use super::served::Served;
-use sekisho_config::Limits;
 use crate::gateway::stream::ClientStream;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};
 use http::Request;
 use pingora_http::RequestHeader;
+use sekisho_config::Limits;
 use std::sync::Arc;
 
 /// Streams reset by the client that h2 itself holds before it says ENHANCE_YOUR_CALM (CVE-2023-44487).

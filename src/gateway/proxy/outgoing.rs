@@ -4,7 +4,6 @@ use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::forward::Forwarding;
 use super::wire::{self, Framing};
-use sekisho_runtime::clock;
 use crate::gateway::assertion::AssertedRequest;
 use crate::gateway::headers::{RequestFacts, strip};
 use http::request::Parts;
@@ -12,6 +11,7 @@ use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
 use pingora_core::upstreams::peer::{HttpPeer, Peer as _};
 use pingora_http::RequestHeader;
+use sekisho_runtime::clock;
 
 /// A request's header, and how the end of its body is told.
 pub(super) struct Outgoing {

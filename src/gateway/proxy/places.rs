@@ -1,7 +1,7 @@
 //! How many requests are under way, of whom, and how much of their bodies is held.
 
-use sekisho_config::Limits;
 use crate::gateway::limits::counted_address;
+use sekisho_config::Limits;
 use sekisho_pki::fingerprint::Fingerprint;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};

@@ -5,7 +5,6 @@ use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::pace::Pace;
 use super::wire::Body;
-use sekisho_runtime::clock;
 use crate::gateway::access::PathError;
 use crate::gateway::authority::AuthorityError;
 use crate::gateway::headers::FramingError;
@@ -13,6 +12,7 @@ use crate::gateway::refusal::{Particulars, Preference, Problem, render};
 use crate::gateway::verify::Refusal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use pingora_http::{RequestHeader, ResponseHeader};
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// An answer: what the client may know, and what only the log gets (invariant 9).

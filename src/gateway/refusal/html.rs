@@ -2,9 +2,9 @@
 
 use super::texts::{self, Labels};
 use super::{JST_SECONDS, Language, Particulars, Problem, portal};
-use sekisho_pki::fingerprint::sha256;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use http::HeaderValue;
+use sekisho_pki::fingerprint::sha256;
 use std::sync::LazyLock;
 
 const TEMPLATE: &str = include_str!("page.html");

@@ -11,14 +11,14 @@ pub use preference::{Format, Language, Preference};
 
 use super::request_id::RequestId;
 use super::verify::Reason;
-use sekisho_config::{Advice, Contact};
-use sekisho_pki::time::Timestamp;
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, RETRY_AFTER, VARY,
     X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
+use sekisho_config::{Advice, Contact};
+use sekisho_pki::time::Timestamp;
 use serde_json::{Map, json};
 
 /// Seconds after which a busy service may be tried again (RFC 9110 section 10.2.3): longer than a peer takes to fail

@@ -1,8 +1,8 @@
 //! How a client wants to be answered (RFC 9110 section 12.5).
 
-use sekisho_config::Text;
 use http::header::{ACCEPT, ACCEPT_LANGUAGE};
 use http::{HeaderMap, HeaderName};
+use sekisho_config::Text;
 
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");

@@ -6,8 +6,8 @@ mod errors;
 mod renewal;
 
 use super::{Language, Problem, Words};
-use sekisho_config::Advice;
 use crate::gateway::verify::Reason;
+use sekisho_config::Advice;
 
 /// The words around a problem's own.
 pub(super) struct Labels {

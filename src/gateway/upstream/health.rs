@@ -1,7 +1,6 @@
 //! Active health checks of a pool's peers.
 
 use super::{TlsMaterial, connector_options, http_peer};
-use sekisho_config::{ConfigError, HealthCheck as Settings, Pool};
 use async_trait::async_trait;
 use pingora_core::connectors::TransportConnector;
 use pingora_core::connectors::http::Connector as HttpConnector;
@@ -9,6 +8,7 @@ use pingora_core::protocols::l4::socket::SocketAddr;
 use pingora_core::upstreams::peer::HttpPeer;
 use pingora_load_balancing::Backend;
 use pingora_load_balancing::health_check::{HealthCheck, HttpHealthCheck};
+use sekisho_config::{ConfigError, HealthCheck as Settings, Pool};
 use std::time::Duration;
 
 /// A check as configured, to be run by pingora.

@@ -6,8 +6,6 @@ mod health;
 pub(super) use balance::Key;
 
 use super::site::{certificates, certified_key, private_key, unusable};
-use sekisho_config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
-use sekisho_pki::certificate::Certificate;
 use balance::{Balancer, Candidate};
 use futures_util::FutureExt as _;
 use pingora_core::connectors::ConnectorOptions;
@@ -17,6 +15,8 @@ use pingora_core::upstreams::peer::HttpPeer;
 use pingora_core::utils::tls::{CertKey, WrappedX509, parse_x509};
 use pingora_load_balancing::discovery::Static;
 use pingora_load_balancing::{Backend, Backends};
+use sekisho_config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
+use sekisho_pki::certificate::Certificate;
 use std::collections::{BTreeSet, HashMap, hash_map::DefaultHasher};
 use std::fmt;
 use std::hash::{Hash, Hasher};

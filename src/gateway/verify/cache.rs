@@ -5,12 +5,12 @@
 
 use super::policy::SitePolicy;
 use super::types::VerifiedChain;
-use sekisho_pki::fingerprint::sha256;
-use sekisho_pki::time::Timestamp;
-use sekisho_trust::TrustSnapshot;
 use moka::Expiry;
 use moka::sync::Cache;
 use rustls::pki_types::CertificateDer;
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
+use sekisho_trust::TrustSnapshot;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

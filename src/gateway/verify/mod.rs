@@ -23,11 +23,11 @@ pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
 pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, VerifiedChain, VerifiedClient};
 
+use path::{CandidatePath, Candidates};
+use rustls::pki_types::CertificateDer;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::{Authority, Need, TrustSnapshot};
-use path::{CandidatePath, Candidates};
-use rustls::pki_types::CertificateDer;
 use signed::{Signatures, Unproven, VerifiedPath};
 use standing::Whose;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 use super::signed::{MAX_CAS_OF_ONE_NAME, VerifiedPath};
 use super::types::{Reason, Refusal};
 use super::{rules, usage};
-use sekisho_config::{self, ConfigError, ContractRange};
 use crate::gateway::identity::{self, Identity, IdentityRule};
+use sekisho_config::{self as config, ConfigError, ContractRange};
 use sekisho_pki::fingerprint::{AuthorityKey, sha256};
 use sekisho_trust::{Authority, Role, TrustSnapshot};
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,6 +5,7 @@ use super::signed::VerifiedPath;
 use super::standing::Standing;
 use crate::gateway::headers::ChainHeaders;
 use crate::gateway::identity::Identity;
+use rustls::pki_types::CertificateDer;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};
 use sekisho_pki::points::DistributionPoint;
@@ -12,7 +13,6 @@ use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::blocks::Holder;
 use sekisho_trust::{Authority, Need, Question, Stale, Subject, TrustSnapshot};
-use rustls::pki_types::CertificateDer;
 use std::fmt;
 use std::sync::Arc;
 

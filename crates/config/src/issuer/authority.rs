@@ -24,7 +24,7 @@ struct Taken {
 /// `[[authority]]`.
 pub(super) fn read(document: &Document, root: &mut Section<'_>) -> Vec<AuthorityConfig> {
     if !root.has("authority") {
-        root.refuse_missing("authority", "add an [[authority]] table for each CA; sekisho ca init makes one");
+        root.refuse_missing("authority", "add an [[authority]] table for each CA; sekisho-issuer ca init makes one");
     }
     let mut taken = Taken {
         names: Unique::new("the name of an authority"),
@@ -72,7 +72,7 @@ fn read_one(document: &Document, mut section: Section<'_>, taken: &mut Taken) ->
         certificate: section.required("certificate", "write the path of the CA's PEM certificate", placed_path),
         chain: section.required(
             "chain",
-            "write the PEM file of the CAs above it, the root last (chain.pem of sekisho ca)",
+            "write the PEM file of the CAs above it, the root last (chain.pem of sekisho-issuer ca)",
             placed_path,
         ),
         key: section.required("key", "write the path of the CA's encrypted private key", placed_path),

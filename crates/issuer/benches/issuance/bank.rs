@@ -1,7 +1,6 @@
 //! An issuer without listeners: store, authority, service.
 
 use async_trait::async_trait;
-use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource, StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
 use sekisho_issuer::authenticate::{
@@ -21,6 +20,7 @@ use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::service::{Act, By, Request, Service, ServiceParts, Wakes};
 use sekisho_issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, init, open};
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

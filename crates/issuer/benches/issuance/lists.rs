@@ -4,9 +4,9 @@ use super::Sizes;
 use super::bank::authorities;
 use super::measure::cpu;
 use super::measure::results::{Results, thousands};
-use sekisho_runtime::clock;
 use sekisho_issuer::ca::crl::{Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
 use sekisho_issuer::ca::serial;
+use sekisho_runtime::clock;
 
 /// Lists that are made of each size.
 const LISTS: usize = 5;

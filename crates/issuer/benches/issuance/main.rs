@@ -7,7 +7,7 @@
 mod bank;
 mod issue;
 mod lists;
-#[path = "../measure/mod.rs"]
+#[path = "../../../../benches/measure/mod.rs"]
 mod measure;
 mod ocsp;
 use sekisho_testkit::postgres;

@@ -8,8 +8,8 @@ use super::idempotency::{KeyOptional, KeyRequired};
 use super::problem::Problem;
 use super::text::AcquisitionText;
 use crate::service::Act;
-use sekisho_pki::crl::RevocationReason;
 use axum::extract::State;
+use sekisho_pki::crl::RevocationReason;
 use std::sync::Arc;
 
 /// Defines a handler: its path, whether it needs an idempotency key, its body, the act.

@@ -7,10 +7,10 @@ use crate::lifecycle::{ContractOneTimePassword, Feature, Lock, LockedBy, Standin
 use crate::profile::{Label, Profile, SecretDelivery, ShownState};
 use crate::service::Done;
 use crate::store::{Contact, ContractRow, Language, UserRow};
-use sekisho_pki::time::Timestamp;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sekisho_pki::time::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;

@@ -5,7 +5,6 @@ use super::Shared;
 use super::call::Asked;
 use super::problem::{Kind, Problem};
 use super::reference;
-use sekisho_runtime::clock;
 use crate::authenticate::{Caller, NotAuthenticated, Right};
 use crate::lifecycle::UserKey;
 use crate::listen::{Peer, Proof, network};
@@ -16,6 +15,7 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt as _;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 use std::time::Instant;
 

@@ -10,6 +10,8 @@
 //! refusal is a problem, and what it was exactly goes to the log and not to the caller. *Invariant*: what the
 //! document says of a text is what is enforced.
 
+#![allow(unused_qualifications, reason = "what utoipa writes has them")]
+
 mod acts;
 mod answer;
 mod body;
@@ -35,8 +37,6 @@ use super::feed::Feed;
 use super::profile::Profile;
 use super::service::{ChangedStatus, Done, Service};
 use super::store::ContractRow;
-use sekisho_runtime::clock;
-use sekisho_config::issuer::IssuerLimits;
 use answer::{ContractView, DoneView, PropagationView};
 use axum::Router;
 use axum::extract::State;
@@ -44,6 +44,8 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use problem::{Kind, Problem};
+use sekisho_config::issuer::IssuerLimits;
+use sekisho_runtime::clock;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;

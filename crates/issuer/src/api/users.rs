@@ -10,7 +10,6 @@ use super::page::{ByIdentifier, ByNumber, LimitOnly, Listed, NUMBER};
 use super::problem::{Kind, Problem};
 use super::text::UserText;
 use super::told::{HistoryView, NoticeView};
-use sekisho_runtime::clock;
 use crate::ca::download::pem;
 use crate::lifecycle::UserId;
 use crate::profile::RoleName;
@@ -20,6 +19,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// A chain in PEM (RFC 8555 section 9.1): the certificate first, without the root.

@@ -4,9 +4,9 @@ use super::*;
 use crate::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use crate::profile::{Channel, Label};
 use crate::secret::ServiceSecret;
+use proptest::prelude::*;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use proptest::prelude::*;
 use std::sync::Arc;
 
 fn secret() -> ServiceSecret {

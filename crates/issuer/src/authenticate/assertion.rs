@@ -5,9 +5,9 @@
 //! (3.11). Pure: the keys and the time are arguments.
 
 use super::key_set::{LONGEST_KEY_ID, PublicKey, Signed};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::Deserialize;
 use std::fmt;
 

@@ -4,14 +4,14 @@ use super::assertion::{Assertion, AssertionError, Expected, ForRequest, Unverifi
 use super::caller::{Caller, Right, Rights, ShownCertificate};
 use super::host;
 use super::keys::{Keys, NoKey};
-use sekisho_config::issuer::{GatewayKeys, ServiceConfig};
-use sekisho_config::{ConfigError, Place};
 use crate::listen::Peer;
 use crate::store::Store;
-use sekisho_pki::fingerprint::sha256;
-use sekisho_pki::time::Timestamp;
 use http::HeaderName;
 use http::request::Parts;
+use sekisho_config::issuer::{GatewayKeys, ServiceConfig};
+use sekisho_config::{ConfigError, Place};
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;

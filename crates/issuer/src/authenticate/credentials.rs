@@ -2,8 +2,8 @@
 
 use crate::lifecycle::UserKey;
 use crate::profile::Factor;
-use sekisho_pki::time::Timestamp;
 use async_trait::async_trait;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;

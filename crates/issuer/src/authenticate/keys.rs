@@ -2,13 +2,13 @@
 
 use super::key_set::{KeySet, KeySetError, MOST_OCTETS, PublicKey};
 use super::outbound;
+use arc_swap::ArcSwapOption;
+use reqwest::header::ACCEPT;
+use reqwest::{Client, StatusCode, Url};
 use sekisho_config::issuer::{GatewayKeys, JwksSource};
 use sekisho_config::{ConfigError, Place};
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::telemetry::outbound::describe;
-use arc_swap::ArcSwapOption;
-use reqwest::header::ACCEPT;
-use reqwest::{Client, StatusCode, Url};
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};

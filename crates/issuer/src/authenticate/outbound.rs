@@ -1,12 +1,12 @@
 //! The HTTP client with which the service asks others: for the gateway's keys, and about credentials.
 
-use sekisho_config::{ConfigError, Place, Placed};
-use sekisho_pki::pem;
-use sekisho_runtime::telemetry::outbound::describe;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, Url};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
+use sekisho_config::{ConfigError, Place, Placed};
+use sekisho_pki::pem;
+use sekisho_runtime::telemetry::outbound::describe;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;

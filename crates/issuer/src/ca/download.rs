@@ -2,10 +2,10 @@
 
 use super::crl::SignedList;
 use super::ocsp::{Answer, ResponseError};
+use base64::Engine as _;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
-use base64::Engine as _;
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;

@@ -6,13 +6,13 @@
 use super::der::{DerError, Reader, build, more, tag};
 use super::key::FileKey;
 use super::oid;
-use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::cipher::{
     AES_256, DecryptionContext, EncryptionContext, PaddedBlockDecryptingKey, PaddedBlockEncryptingKey, UnboundCipherKey,
 };
 use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::{pbkdf2, rand};
 use base64::Engine as _;
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::Path;

@@ -2,11 +2,11 @@
 
 use super::key::{FileKey, KeyKind, SigningError, SigningKey as _};
 use super::public_key::{SubjectKey, WeakKey};
-use sekisho_pki::certificate::Certificate;
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{self, KeySize};
 use aws_lc_rs::signature::KeyPair as _;
 use p12_keystore::{EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey, PrivateKeyChain};
+use sekisho_pki::certificate::Certificate;
 use std::fmt;
 use zeroize::Zeroizing;
 

@@ -3,10 +3,10 @@
 use super::der::{DerError, Reader, tag};
 use super::name::Name;
 use super::public_key::{SubjectKey, WeakKey};
-use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType};
-use sekisho_pki::signature::{SignatureError, verify_message};
 use rustls::pki_types::CertificateSigningRequestDer;
 use rustls::pki_types::pem::PemObject as _;
+use sekisho_pki::name::{AttributeValue, DistinguishedName, StringType};
+use sekisho_pki::signature::{SignatureError, verify_message};
 use std::fmt;
 
 /// Octets a request may have: one with a 4096-bit RSA key and Windows' attributes has 2,500.

@@ -1,14 +1,14 @@
-//! `sekisho audit`: the audit log's chain checked, and its records written out (S15).
+//! `sekisho-issuer audit`: the audit log's chain checked, and its records written out (S15).
 
-use sekisho_runtime::standard_output::{Reader, say, take};
-use sekisho_runtime::clock;
-use sekisho_config::issuer as configuration;
 use crate::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
 use crate::consistency::{self, Contradictions};
 use crate::lifecycle::ContractId;
 use crate::secret::ServiceSecret;
 use crate::store::{self, OpenError, Store, StoreError};
+use sekisho_config::issuer as configuration;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
+use sekisho_runtime::standard_output::{Reader, say, take};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, Read as _, Write};
@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match result {
         Ok(said) => say(said, ExitCode::SUCCESS),
         Err(failure) => {
-            eprintln!("sekisho audit: {failure}");
+            eprintln!("sekisho-issuer audit: {failure}");
             let broken = !matches!(failure, Failure::Unusable(_));
             ExitCode::from(if broken { BROKEN } else { UNUSABLE })
         }

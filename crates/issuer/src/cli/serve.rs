@@ -1,9 +1,9 @@
 //! `sekisho-issuer serve`: the issuance service itself.
 
-use sekisho_runtime::standard_output::say;
-use sekisho_config as config;
-use sekisho_runtime::telemetry;
 use crate as issuer;
+use sekisho_config as config;
+use sekisho_runtime::standard_output::say;
+use sekisho_runtime::telemetry;
 use std::path::PathBuf;
 use std::process::ExitCode;
 

@@ -1,12 +1,12 @@
-//! `sekisho store`: a new store, and the way back for one that was restored or set back.
+//! `sekisho-issuer store`: a new store, and the way back for one that was restored or set back.
 
-use sekisho_runtime::standard_output::say;
-use sekisho_config::issuer as configuration;
 use crate as issuer;
 use crate::publish::PublishedEntry;
 use crate::reconcile::Sources;
+use sekisho_config::issuer as configuration;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_runtime::standard_output::say;
 use sekisho_trust::feed::Recalled;
 use sekisho_trust::withdrawn;
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match outcome {
         Ok(said) => say(format_args!("{said}\n"), ExitCode::SUCCESS),
         Err(errors) => {
-            errors.iter().for_each(|error| eprintln!("sekisho store: {error}"));
+            errors.iter().for_each(|error| eprintln!("sekisho-issuer store: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -105,7 +105,7 @@ fn kept(folder: &Path) -> Result<Vec<(AuthorityKey, PublishedEntry)>, String> {
     }
     let recalled = Recalled::read(&folder.join("feed")).map_err(|error| format!("feed: {error}"))?;
     if let Some(damage) = recalled.damage {
-        eprintln!("sekisho store: {}: feed: {damage}; what can be read is taken", folder.display());
+        eprintln!("sekisho-issuer store: {}: feed: {damage}; what can be read is taken", folder.display());
     }
     let by_feed =
         recalled.view.revocations().map(|(issuer, serial, at, reason)| (issuer, PublishedEntry { serial, reason, at }));

@@ -3,13 +3,13 @@
 use super::key::FeedKey;
 use super::message::{MOST_CHANGES, Press, Said};
 use super::{changed, over};
-use sekisho_runtime::clock;
 use crate::audit::Head;
 use crate::metrics::FeedMetrics;
 use crate::publish::CoveredList;
 use crate::store::{Place, StatusRow, Store, StoreError};
-use sekisho_pki::fingerprint::AuthorityKey;
 use bytes::Bytes;
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_runtime::clock;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,11 +1,11 @@
 //! The key that signs messages: ES256 (RFC 7518 section 3.4) in a compact JWS (RFC 7515 section 7.1).
 
-use sekisho_pki::fingerprint::sha256;
-use sekisho_pki::pem;
-use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::pem;
+use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use std::fmt;
 use std::path::Path;
 

@@ -2,10 +2,10 @@
 
 use super::identifiers::UserId;
 use crate::profile::{Operation, RoleName};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use std::fmt;
 use std::sync::Arc;
 

@@ -53,8 +53,8 @@ pub use view::{ExpiryNotice, UserView, expiry_notice, view};
 pub use withdraw::end_with_contract;
 
 use super::profile::Profile;
-use sekisho_pki::time::Timestamp;
 use decision::Change;
+use sekisho_pki::time::Timestamp;
 
 /// Decides a command: the table of contents of the rules.
 ///

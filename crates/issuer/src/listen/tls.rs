@@ -1,14 +1,14 @@
 //! TLS of the API: the service's certificate, and clients' where they have one.
 
-use sekisho_config::issuer::ApiTls;
-use sekisho_config::{ConfigError, Placed};
-use sekisho_pki::pem;
-use sekisho_runtime::process::secret_file;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
+use sekisho_config::issuer::ApiTls;
+use sekisho_config::{ConfigError, Placed};
+use sekisho_pki::pem;
+use sekisho_runtime::process::secret_file;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -2,10 +2,10 @@
 
 use super::mailer::{CONNECT_TIMEOUT, Failure, Mailer, SEND_TIMEOUT, Session};
 use super::message::message;
-use sekisho_runtime::clock;
 use crate::profiles::Profiles;
 use crate::store::{Ask, Everyone, NoticeAbout, NoticeRow, Store, StoreError};
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -160,10 +160,7 @@ impl Delivery {
 }
 
 /// To read a user, and nothing with them.
-pub(super) fn ask(
-    contract: &crate::lifecycle::ContractId,
-    user: Option<&crate::lifecycle::UserId>,
-) -> Ask {
+pub(super) fn ask(contract: &crate::lifecycle::ContractId, user: Option<&crate::lifecycle::UserId>) -> Ask {
     Ask {
         contract: contract.clone(),
         user: user.cloned(),

@@ -2,10 +2,6 @@
 
 use super::lines::Lines;
 use super::message::{Sender, address};
-use sekisho_config::issuer::{MailConfig, MailTls};
-use sekisho_config::{ConfigError, Place, Placed};
-use sekisho_pki::pem;
-use sekisho_runtime::process::secret_file;
 use lettre::message::{Mailbox, Message};
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -14,6 +10,10 @@ use lettre::transport::smtp::client::{
 };
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::ClientId;
+use sekisho_config::issuer::{MailConfig, MailTls};
+use sekisho_config::{ConfigError, Place, Placed};
+use sekisho_pki::pem;
+use sekisho_runtime::process::secret_file;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;

@@ -3,11 +3,11 @@
 use super::text::{Text, plain_name, text};
 use crate::profile::Label;
 use crate::store::NoticeRow;
-use sekisho_pki::fingerprint::sha256;
-use sekisho_pki::time::Timestamp;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::{Address, message::Body};
+use sekisho_pki::fingerprint::sha256;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::time::{Duration, UNIX_EPOCH};
 

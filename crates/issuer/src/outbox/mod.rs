@@ -31,13 +31,13 @@ pub mod text;
 
 pub use ladder::Ladder;
 
-use sekisho_runtime::clock;
-use sekisho_config::ConfigError;
-use sekisho_config::issuer::MailConfig;
 use crate::profiles::Profiles;
 use crate::store::Store;
 use deliver::{Delivery, Due};
 use mailer::Mailer;
+use sekisho_config::ConfigError;
+use sekisho_config::issuer::MailConfig;
+use sekisho_runtime::clock;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;

@@ -394,8 +394,8 @@ fn a_fixed_word_of_the_names_is_nobodys_id() {
 
 mod names {
     use super::*;
-    use sekisho_pki::time::Timestamp;
     use proptest::prelude::*;
+    use sekisho_pki::time::Timestamp;
 
     static PROFILES: std::sync::LazyLock<Vec<Profile>> =
         std::sync::LazyLock::new(|| SHIPPED.iter().map(|(_, text)| read(text).unwrap()).collect());

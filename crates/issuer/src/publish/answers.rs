@@ -1,13 +1,13 @@
 //! OCSP answers from the store.
 
 use super::{Publisher, StartError, over};
-use sekisho_runtime::clock;
 use crate::authorities::{Authorities, IssuingAuthority};
 use crate::ca::ocsp::{
     Answer, AnswerCache, Asked, CertificateStatus, OcspRequest, Pending, RequestError, Responder, ResponseError, Signer,
 };
 use crate::store::{Status, Store, StoreError};
 use sekisho_pki::serial::SerialNumber;
+use sekisho_runtime::clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;

@@ -3,8 +3,6 @@
 use super::Publisher;
 use super::route::{NoRoute, Route};
 use super::shelf::{Dated, Item};
-use sekisho_runtime::clock;
-use sekisho_config::issuer::IssuerLimits;
 use crate::buckets::Buckets;
 use crate::ca::download::{Download, http_date};
 use crate::ca::ocsp::{Answer, MAX_REQUEST_BYTES, OcspRequest, RequestError, ResponseError};
@@ -16,6 +14,8 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use sekisho_config::issuer::IssuerLimits;
+use sekisho_runtime::clock;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

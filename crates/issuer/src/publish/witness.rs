@@ -3,7 +3,6 @@
 //! A store that was lost, restored, or taken over by a standby that had not everything, publishes less than was published
 //! before, under greater numbers, and lets the revoked in everywhere. The published CRL tells.
 
-use sekisho_runtime::clock;
 use crate::authorities::IssuingAuthority;
 use crate::ca::crl::PartIndex;
 use crate::store::{ListNumberRow, Status, Store, StoreError};
@@ -11,6 +10,7 @@ use sekisho_pki::crl::{CertificateList, ListKind, RevocationReason};
 use sekisho_pki::pem;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
@@ -198,7 +198,7 @@ pub fn why_not_now(now: Timestamp, by_database: Timestamp, last: Option<Timestam
     last.filter(|last| *last > now.plus_seconds(CLOCK_TOLERANCE)).map(|last| {
         format!(
             "the last CRL is of {last} and this node's clock says {now}: nothing is published into the future. Set the \
-             clock right; if it is, and the last CRL was made by one that was not: sekisho store accept-clock"
+             clock right; if it is, and the last CRL was made by one that was not: sekisho-issuer store accept-clock"
         )
     })
 }
@@ -225,7 +225,7 @@ impl fmt::Display for SetBack {
         }
         f.write_str(
             ". The store was lost, restored or set back, or it is another one. Nothing is published, since the revoked \
-             would be let in again. If it is the right store: sekisho store reconcile (docs/guide/backup-and-restore.md)",
+             would be let in again. If it is the right store: sekisho-issuer store reconcile (docs/guide/backup-and-restore.md)",
         )
     }
 }

@@ -4,13 +4,13 @@ use super::key::Key;
 use super::plan::{Outcome, Plan};
 use super::prove::opaque;
 use super::{Act, By, ChangedStatus, Delivered, Done, Refused, Request, Service, ShownSecret, entry, refusal};
-use sekisho_runtime::clock;
 use crate::authenticate::{Caller, Right};
 use crate::authorities::IssuingAuthority;
 use crate::lifecycle::{Effect, PublicReason, UserKey};
 use crate::listen::network;
 use crate::store::{Ask, Everyone, Found, IdempotencyKey, IdempotencyRow, StoreError};
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// Times that a serial number is drawn anew when the store has seen it: with 128 random bits, none is ever needed.

@@ -2,7 +2,6 @@
 
 use super::act::{ask, idempotency};
 use super::{Act, By, Done, Refused, Request, Service, entry, refusal, write};
-use sekisho_runtime::clock;
 use crate::audit::ActResult;
 use crate::authenticate::CannotKeep;
 use crate::lifecycle::{PublicReason, UserKey};
@@ -10,6 +9,7 @@ use crate::store::{
     ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, NewNotice, NoticeAbout, UserRow, Write,
 };
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// How it went inside the transaction.

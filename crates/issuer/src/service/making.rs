@@ -5,7 +5,6 @@ use super::key::Key;
 use super::plan::{Plan, name};
 use super::write::{self, Context};
 use super::{ChangedStatus, Delivered, Done, Refused, Service};
-use sekisho_runtime::clock;
 use crate::audit::Entry;
 use crate::authorities::IssuingAuthority;
 use crate::ca::certificate::{Purpose, Template};
@@ -13,6 +12,7 @@ use crate::ca::validity::Validity;
 use crate::lifecycle::{self, Actor, Command, Intent, Names, PublicReason, Situation, UserKey};
 use crate::store::{Ask, CompletedRow, Found, StoreError, UserRow, Write};
 use sekisho_pki::serial::SerialNumber;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 

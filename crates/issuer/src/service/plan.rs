@@ -4,7 +4,6 @@ use super::act::idempotency;
 use super::prove::barred;
 use super::write;
 use super::{Act, By, Done, KeyRequest, Refused, Request, entry, refusal};
-use sekisho_runtime::clock;
 use crate::audit::Entry;
 use crate::authorities::IssuingAuthority;
 use crate::ca::name::{AttributeType, Name, NameError};
@@ -20,6 +19,7 @@ use crate::secret::ServiceSecret;
 use crate::store::{Found, Fresh, IdempotencyRow, UserRow, Write};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// A request with everything that was checked beforehand.
@@ -241,7 +241,7 @@ impl Plan {
     /// Why an intent cannot be signed for this request.
     fn unfit(&self, found: &Found, intent: &Intent) -> Option<(&'static str, Outcome)> {
         if intent.not_after > self.authority.authority.certificate().not_after() {
-            let why = "the certificate would outlive its authority: it is time for sekisho ca rotate";
+            let why = "the certificate would outlive its authority: it is time for sekisho-issuer ca rotate";
             return Some((why, Outcome::Unavailable(why)));
         }
         if self.public_key.is_none() {

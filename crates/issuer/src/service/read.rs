@@ -1,13 +1,13 @@
 //! Who may read what, and reading it.
 
 use super::{Refused, Service};
-use sekisho_runtime::clock;
 use crate::audit::{ActResult, Entry, Record};
 use crate::authenticate::{Caller, Right, ShownCertificate};
 use crate::lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};
 use crate::profile::{ActorRole, Channel, Profile, UniqueName, Whose};
 use crate::store::{Ask, CertificateRow, ContractRow, NoticeRow, StatusRow, UserRow};
 use sekisho_pki::serial::SerialNumber;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 
 /// What a caller wants to read.

@@ -4,9 +4,9 @@ use super::database::{Database, Pools};
 use super::migrate::{Purpose, migrate};
 use super::sql_store::SqlStore;
 use super::{Store, StoreError};
-use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use crate::audit::Broken;
 use crate::secret::ServiceSecret;
+use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sqlx::ConnectOptions as _;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -198,7 +198,7 @@ impl fmt::Display for OpenError {
             Self::TooOpen(mode) => write!(f, "the store's file has mode {mode:04o}: others can read it; make it 0600"),
             Self::Missing => f.write_str(
                 "there is no store. Is the path or URL right? If its disk was lost, restore the backup \
-                 (docs/guide/backup-and-restore.md). Only a new installation makes one: sekisho store init",
+                 (docs/guide/backup-and-restore.md). Only a new installation makes one: sekisho-issuer store init",
             ),
             Self::Exists => f.write_str("there is a store already; it is left as it is"),
             Self::Older { found, known } => {

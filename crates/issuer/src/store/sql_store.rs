@@ -16,14 +16,14 @@ use super::{
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, StatusRow, Store, StoreError, UserRow, user_columns,
     words,
 };
-use sekisho_config::issuer::StoreConfig;
 use crate::audit::{Head, Record, Verifier};
 use crate::lifecycle::{ContractId, UserId, UserKey};
 use crate::profile::{Profile, UniqueName};
 use crate::secret::ServiceSecret;
+use async_trait::async_trait;
+use sekisho_config::issuer::StoreConfig;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use async_trait::async_trait;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -4,7 +4,6 @@
 use sekisho_testkit::revocation;
 
 mod deltas;
-#[cfg(feature = "issuer")]
 mod issuer;
 mod malformed;
 mod memory;

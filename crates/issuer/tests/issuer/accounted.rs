@@ -1,4 +1,4 @@
-//! `sekisho audit verify` finds what the state has and the log has not, over SQLite and PostgreSQL alike; and nothing in a
+//! `sekisho-issuer audit verify` finds what the state has and the log has not, over SQLite and PostgreSQL alike; and nothing in a
 //! state that came about by acts.
 
 use crate::common::issuer_binary;
@@ -56,7 +56,7 @@ impl Base {
     }
 }
 
-/// `sekisho audit verify`: its exit code, and what it said.
+/// `sekisho-issuer audit verify`: its exit code, and what it said.
 fn audit(plan: &Plan) -> (Option<i32>, String) {
     let config = plan.write_config();
     let output = Command::new(issuer_binary()).args(["audit", "verify", "--config"]).arg(config).output().unwrap();
@@ -74,7 +74,7 @@ fn clean(plan: &Plan) {
 fn found(plan: &Plan) -> Vec<String> {
     let (code, said) = audit(plan);
     assert_eq!(code, Some(1), "{said}");
-    let mut lines = said.lines().map(|line| line.trim_start_matches("sekisho audit: ").to_owned());
+    let mut lines = said.lines().map(|line| line.trim_start_matches("sekisho-issuer audit: ").to_owned());
     let first = lines.next().unwrap();
     assert!(first.starts_with("the log is whole and the state is not what it says, "), "{said}");
     lines.collect()

@@ -210,7 +210,8 @@ fn a_full_stop_and_start_keeps_everything() {
 
 #[test]
 fn the_openapi_document_is_printed_and_is_the_one_that_is_served() {
-    let output = std::process::Command::new(crate::common::issuer_binary()).args(["serve", "--openapi"]).output().unwrap();
+    let output =
+        std::process::Command::new(crate::common::issuer_binary()).args(["serve", "--openapi"]).output().unwrap();
     assert!(output.status.success());
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(printed["openapi"].as_str().unwrap().starts_with("3.1"));

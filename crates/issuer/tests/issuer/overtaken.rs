@@ -2,7 +2,6 @@
 
 use crate::support::{Issuer, Plan};
 use async_trait::async_trait;
-use sekisho_runtime::clock;
 use sekisho_config::issuer::{self, IssuerConfig};
 use sekisho_issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights, ShownCertificate,
@@ -16,6 +15,7 @@ use sekisho_issuer::service::{Act, By, Refused, Request, Service, ServiceParts, 
 use sekisho_issuer::store::{self, Store};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::sync::Arc;
 use tokio::sync::Notify;
 use zeroize::Zeroizing;

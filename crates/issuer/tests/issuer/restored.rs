@@ -2,8 +2,8 @@
 
 use crate::common::issuer_binary;
 use crate::support::{Issuer, Plan};
-use sekisho_runtime::clock;
 use sekisho_pki::crl::CertificateList;
+use sekisho_runtime::clock;
 use std::process::Command;
 
 #[track_caller]
@@ -13,7 +13,7 @@ fn refused(plan: &Plan) -> String {
     said
 }
 
-/// `sekisho audit verify` of the store.
+/// `sekisho-issuer audit verify` of the store.
 fn audit(plan: &Plan) -> (Option<i32>, String) {
     let config = plan.path("issuer.toml");
     let output = Command::new(issuer_binary()).args(["audit", "verify", "--config"]).arg(config).output().unwrap();
@@ -47,7 +47,7 @@ fn a_store_that_was_lost_or_restored_publishes_nothing_until_it_has_what_was_pub
 
     remove_store(&plan);
     let said = refused(&plan);
-    assert!(said.contains("there is no store") && said.contains("sekisho store init"), "{said}");
+    assert!(said.contains("there is no store") && said.contains("sekisho-issuer store init"), "{said}");
     let (code, said) = audit(&plan);
     assert!(code == Some(2) && said.contains("there is no store"), "{said}");
     assert!(!plan.path("issuer.db").exists(), "neither made one");
@@ -60,7 +60,10 @@ fn a_store_that_was_lost_or_restored_publishes_nothing_until_it_has_what_was_pub
     std::fs::copy(plan.path("backup.db"), plan.path("issuer.db")).unwrap();
     let said = refused(&plan);
     assert!(said.contains("the store lacks what was published there: 2 revocations"), "the backup: {said}");
-    assert!(said.contains("is greater than any of the store's") && said.contains("sekisho store reconcile"), "{said}");
+    assert!(
+        said.contains("is greater than any of the store's") && said.contains("sekisho-issuer store reconcile"),
+        "{said}"
+    );
     assert_eq!(std::fs::read(plan.path("lists/hkg-0.crl")).unwrap(), published, "it stays as it was");
 
     for taken in [2, 0] {

@@ -1,4 +1,4 @@
-//! `sekisho audit` over a real store, and over one that somebody changed behind its back.
+//! `sekisho-issuer audit` over a real store, and over one that somebody changed behind its back.
 
 mod support;
 
@@ -45,7 +45,7 @@ fn every_change_behind_the_stores_back_is_found_at_the_first_record_it_shows_at(
         log.sql(change);
         let Output { code, stdout, stderr } = log.verify(&[]);
         assert_eq!((code, stdout.as_str()), (1, ""), "{change}");
-        assert!(stderr.starts_with("sekisho audit: the log is broken: "), "{change}: {stderr}");
+        assert!(stderr.starts_with("sekisho-issuer audit: the log is broken: "), "{change}: {stderr}");
         assert!(stderr.contains(found), "{change}: {stderr}");
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
     }
@@ -57,14 +57,17 @@ fn records_cut_off_the_end_are_found_by_the_head_that_was_kept() {
     let head = log.head();
     log.sql("DELETE FROM audit WHERE sequence > 690");
     let Output { code, stderr, .. } = log.verify(&[]);
-    let found = "sekisho audit: the log is broken: the head of the audit log is not at its last record\n";
+    let found = "sekisho-issuer audit: the log is broken: the head of the audit log is not at its last record\n";
     assert_eq!((code, stderr.as_str()), (1, found));
     // By somebody who knows where the store keeps its head.
     log.sql("UPDATE head SET sequence = 690, hash = (SELECT hash FROM audit WHERE sequence = 690)");
     assert_eq!(log.verify(&[]).code, 0, "the chain itself is whole");
     let Output { code, stderr, .. } = log.verify(&["--head", &head]);
     assert_eq!(code, 1);
-    assert_eq!(stderr, "sekisho audit: the log is broken: the log ends at record 690; record 700 was there once\n");
+    assert_eq!(
+        stderr,
+        "sekisho-issuer audit: the log is broken: the log ends at record 690; record 700 was there once\n"
+    );
     // A head that this log never had.
     let other = format!("650:{}", "ab".repeat(32));
     let Output { code, stderr, .. } = log.verify(&["--head", &other]);
@@ -111,7 +114,7 @@ fn an_export_is_json_lines_and_verifies_without_the_store() {
         log.write("export.jsonl", &wrong);
         let Output { code, stderr, .. } = log.run(&offline);
         assert_eq!(code, 1, "{found}");
-        assert!(stderr.starts_with(&format!("sekisho audit: the log is broken: {found}")), "{found}: {stderr}");
+        assert!(stderr.starts_with(&format!("sekisho-issuer audit: the log is broken: {found}")), "{found}: {stderr}");
     }
     // Cut at a line's end: only the head tells.
     log.write("export.jsonl", &(lines[..699].join("\n") + "\n"));

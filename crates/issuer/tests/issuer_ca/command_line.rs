@@ -9,7 +9,7 @@ fn secret(path: &Path, content: &str) {
     std::fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Runs `sekisho ca` in a folder; gives success and what it printed.
+/// Runs `sekisho-issuer ca` in a folder; gives success and what it printed.
 fn ca(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho-issuer"));
     command.arg("ca").args(arguments).current_dir(folder).env("SEKISHO_TEST_PASSPHRASE", "from the environment");

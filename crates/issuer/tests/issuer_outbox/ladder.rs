@@ -1,10 +1,10 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, DAY, Options, held, mail, reachable, serial};
-use sekisho_runtime::clock;
 use sekisho_issuer::lifecycle::{Certificate, Standing, User};
 use sekisho_issuer::outbox::Ladder;
 use sekisho_issuer::profile::RoleName;
 use sekisho_issuer::store::{NoticeAbout, UserRow, Write};
+use sekisho_runtime::clock;
 
 #[tokio::test]
 async fn who_has_come_to_the_step_is_told_once_for_each_certificate() {

@@ -1,9 +1,9 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, DAY, ISSUED, Options, held, key, mail, new_notice, reachable, serial};
-use sekisho_runtime::clock;
 use sekisho_issuer::lifecycle::Certificate;
 use sekisho_issuer::profile::NoticeEvent;
 use sekisho_issuer::store::{Contact, Language, NewNotice, NoticeAbout, Write};
+use sekisho_runtime::clock;
 
 #[tokio::test]
 async fn a_japanese_mail_is_read_as_it_was_written() {

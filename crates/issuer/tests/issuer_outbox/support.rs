@@ -1,7 +1,6 @@
 //! A store with users, a mail server and an outbox between them.
 
 use crate::python;
-use sekisho_runtime::clock;
 use sekisho_config::Placed;
 use sekisho_config::issuer::{MailConfig, MailTls, StoreConfig, StoreUrl};
 use sekisho_issuer::lifecycle::{
@@ -16,6 +15,7 @@ use sekisho_issuer::store::{
 };
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

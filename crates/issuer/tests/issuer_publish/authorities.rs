@@ -1,12 +1,12 @@
 //! Authorities from their files, and every way in which these can be wrong.
 
 use crate::support::{Hierarchy, config, placed, write_pem};
-use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource};
 use sekisho_config::{ConfigError, Place};
 use sekisho_issuer::authorities::Authorities;
 use sekisho_issuer::ca::key_file::{Passphrase, to_pem};
 use sekisho_issuer::ca::{FileKey, KeyKind, download};
+use sekisho_runtime::clock;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::LazyLock;
@@ -30,7 +30,7 @@ fn secret(path: &Path, content: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// A folder as `sekisho ca init` leaves it, and its table.
+/// A folder as `sekisho-issuer ca init` leaves it, and its table.
 fn right() -> (tempfile::TempDir, AuthorityConfig) {
     let folder = tempfile::tempdir().unwrap();
     let (hierarchy, key) = &*FILES;

@@ -1,11 +1,11 @@
 //! What is on the lists, over HTTP and in files, and what reads them.
 
 use crate::support::{Entries, REVOKED, World, change_of, entries, number, random, until, within, write_pem};
-use sekisho_runtime::clock;
 use sekisho_config::{AnchorExpiry, Ca, Placed, RevocationSource, RevocationSources};
 use sekisho_issuer::store::Status;
 use sekisho_pki::crl::{CertificateList, RevocationReason};
-use sekisho_trust::{self, Question, RevocationStatus, TrustSnapshot};
+use sekisho_runtime::clock;
+use sekisho_trust::{self as trust, Question, RevocationStatus, TrustSnapshot};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::sync::Arc;
 

@@ -308,7 +308,8 @@ async fn the_gateway_s_question_is_answered_and_the_answer_believed_at_every_ste
             world.published(&running).await;
         }
         let response = running.post("/ocsp/hokugin", "application/ocsp-request", &question.der()).await;
-        let answer = sekisho_pki::ocsp::verify(&response.body, &question, issuing, sekisho_runtime::clock::now()).unwrap();
+        let answer =
+            sekisho_pki::ocsp::verify(&response.body, &question, issuing, sekisho_runtime::clock::now()).unwrap();
         assert_eq!(answer.nonce, NonceEcho::Echoed);
         match (answer.status, expected) {
             (CertificateStatus::Good, None) => {}

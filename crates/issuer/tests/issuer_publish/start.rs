@@ -81,6 +81,7 @@ fn a_node_that_ends_without_a_word_uses_no_number_twice_and_loses_no_revocation(
                 tokio::time::sleep(std::time::Duration::from_millis(round * 7)).await;
             }
             // Its tasks are dropped wherever they are, without a shutdown.
+            #[allow(clippy::mem_forget, reason = "dropped, it would be a shutdown")]
             std::mem::forget(running.shutdown);
         });
         node.shutdown_timeout(PATIENCE);

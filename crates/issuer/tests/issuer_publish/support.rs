@@ -1,7 +1,6 @@
 //! An authority in memory, a store, and publication over a real listener.
 
 use crate::switch::Switch;
-use sekisho_runtime::clock;
 use sekisho_config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
 use sekisho_config::{Place, Placed};
 use sekisho_issuer::authorities::{Authorities, IssuingAuthority};
@@ -24,6 +23,7 @@ use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::{CertificateList, RevocationReason};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU16;

@@ -79,7 +79,7 @@ async fn a_store_is_made_once_and_in_so_many_words(database: Database) {
     for _ in 0..2 {
         let missing = open(&database.config, secret()).await.err().unwrap();
         assert!(matches!(missing, OpenError::Missing), "{missing}");
-        assert!(missing.to_string().contains("sekisho store init"), "{missing}");
+        assert!(missing.to_string().contains("sekisho-issuer store init"), "{missing}");
         let missing = open_to_read(&database.config, secret()).await.err().unwrap();
         assert!(matches!(missing, OpenError::Missing), "{missing}");
     }

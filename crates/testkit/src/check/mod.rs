@@ -1,4 +1,4 @@
-//! The curl lines of the demo as data: shown by `sekisho demo`, run by `sekisho demo --check`.
+//! The curl lines of the demo as data: shown by `sekisho-demo`, run by `sekisho-demo --check`.
 
 mod lines;
 mod live;

@@ -1,4 +1,4 @@
-//! `sekisho demo --cluster`: two issuers on one PostgreSQL, three gateways, a demo IB application. Any issuer may be
+//! `sekisho-demo --cluster`: two issuers on one PostgreSQL, three gateways, a demo IB application. Any issuer may be
 //! asked, any process may be killed, and every gateway refuses who was revoked.
 //!
 //! The tests of many nodes and the bench of revocation run the same arrangement.
@@ -19,8 +19,9 @@ use super::issuer::files::Files;
 use super::issuer::{Addresses, configuration as issuer_configuration};
 use super::pki::{ClientRequest, PkiDir};
 use super::process::{GatewayProcess, Output, ServerProcess, Signal};
-use sekisho_runtime::clock;
+use crate::binaries;
 use configuration::{ISSUER_SERVER, Layout};
+use sekisho_runtime::clock;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ pub const GATEWAYS: usize = 3;
 /// How long a process may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What `sekisho demo --cluster` is started with.
+/// What `sekisho-demo --cluster` is started with.
 #[derive(Clone, Debug)]
 pub struct Wanted<'a> {
     /// Where the development PKI and everybody's files go.

@@ -1,11 +1,11 @@
 //! Users of one contract, each with a certificate, who are revoked at any issuer and tried at any gateway.
 
 use super::Cluster;
-use sekisho_runtime::clock;
 use crate::issuer::api::{Answer, Api};
 use crate::issuer::files::Acquired;
 use crate::issuer::lives::{LIVES, Life};
 use crate::issuer::{SITE, seed};
+use sekisho_runtime::clock;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::Path;

@@ -1,7 +1,15 @@
 //! Harness of the integration tests: the built binary between real clients and a real upstream.
 //!
 //! Nothing here sleeps to synchronise or fixes a port: the gateway takes free ones and tells them in its log.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by a panic")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::new_without_default,
+    clippy::should_implement_trait,
+    reason = "a test fails by a panic"
+)]
 
 mod http;
 mod http2;
@@ -30,10 +38,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Waits until a condition holds, ten milliseconds a step; panics with `what` when it does not within [`PATIENCE`].
 #[track_caller]
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
-    assert!(
-        crate::process::poll(PATIENCE, || condition().then_some(())).is_some(),
-        "waited in vain until {what}"
-    );
+    assert!(crate::process::poll(PATIENCE, || condition().then_some(())).is_some(), "waited in vain until {what}");
 }
 
 /// As [`wait_until`], for something that yields a value.

@@ -1,7 +1,7 @@
 //! Programs from the Python package index, each in a virtual environment of its own below the target folder.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// The folder with a package's programs and its `python3`; installed once, whichever test comes first. `None` when the
@@ -9,7 +9,7 @@ use std::process::Command;
 ///
 /// `requirement` is `name==version`, `module` what it is imported as.
 pub fn programs(requirement: &str, module: &str) -> Option<PathBuf> {
-    let folders = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folders = crate::binaries::shared_folder().unwrap();
     let folder = folders.join(module);
     let programs = folder.join("bin");
     let installed = folder.join("installed");

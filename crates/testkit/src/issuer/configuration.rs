@@ -53,11 +53,7 @@ impl Node<'_> {
 
 /// The configuration, the profiles beside it, and its path. The fingerprint of the IB application's certificate is
 /// taken from its file.
-pub(crate) fn write(
-    folder: &Path,
-    site: &str,
-    node: &Node<'_>,
-) -> Result<PathBuf, Box<dyn std::error::Error>> {
+pub(crate) fn write(folder: &Path, site: &str, node: &Node<'_>) -> Result<PathBuf, Box<dyn std::error::Error>> {
     let profiles = folder.join("profiles");
     std::fs::create_dir_all(&profiles)?;
     for (name, text) in PROFILES {
@@ -78,7 +74,7 @@ pub(crate) fn fingerprint(pem: &Path) -> Result<String, Box<dyn std::error::Erro
 fn render(site: &str, node: &Node<'_>, fingerprint: &str) -> String {
     let Node { addresses: Addresses { api, public, admin }, server, store, published, products, tables, .. } = node;
     let mut text = format!(
-        r#"# Written by `sekisho demo`; every key with its default and reason is in config/issuer.toml.
+        r#"# Written by `sekisho-demo`; every key with its default and reason is in config/issuer.toml.
 
 [issuer]
 listen = "{api}"

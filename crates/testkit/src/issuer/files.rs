@@ -2,12 +2,13 @@
 
 use super::lives::Life;
 use super::{Past, SERVER, before};
+use crate::binaries;
 use crate::pki::{ClientRequest, DAY, PkiDir};
-use sekisho_pki::time::Timestamp;
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
+use sekisho_pki::time::Timestamp;
 use std::error::Error;
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -44,11 +45,7 @@ pub(crate) struct Acquired {
 
 impl Files {
     /// Finds them, or makes them. The store is always made anew: a demo begins with the users it shows.
-    pub(crate) fn ensure(
-        pki: &PkiDir,
-        authorities: &[(&str, &str)],
-        now: Timestamp,
-    ) -> Result<Self, Box<dyn Error>> {
+    pub(crate) fn ensure(pki: &PkiDir, authorities: &[(&str, &str)], now: Timestamp) -> Result<Self, Box<dyn Error>> {
         let files = Self { certificates: pki.folder().to_owned(), folder: pki.path(FOLDER) };
         if !files.folder.join("complete").exists() {
             if files.folder.exists() {

@@ -1,5 +1,5 @@
 //! The issuance service of the demo: four contracts, one a product, with users in every state, each taken through its
-//! life by the real `sekisho issuer` and the real gateway.
+//! life by the real `sekisho-issuer serve` and the real gateway.
 
 pub(crate) mod api;
 pub(crate) mod configuration;
@@ -14,12 +14,13 @@ pub use walk::{SITE, Step};
 
 use super::configuration::IssuerPart;
 use super::pki::PkiDir;
-use super::process::{Output, ServerProcess, StartError};
-use sekisho_runtime::clock;
-use sekisho_pki::time::Timestamp;
+use super::process::{Output, ServerProcess};
+use crate::binaries;
 use api::Api;
 use files::Files;
 use lives::LIVES;
+use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -85,12 +86,7 @@ impl Issuer {
         Ok(issuer)
     }
 
-    fn run(
-        config: &Path,
-        output: Output,
-        files: &Files,
-        past: Option<&Past>,
-    ) -> Result<Self, Box<dyn Error>> {
+    fn run(config: &Path, output: Output, files: &Files, past: Option<&Past>) -> Result<Self, Box<dyn Error>> {
         let mut command = std::process::Command::new(binaries::issuer()?);
         command.args(["serve", "--config"]).arg(config);
         if let Some(past) = past {
@@ -143,7 +139,8 @@ impl Issuer {
 
 /// Makes the store that a configuration names.
 pub(crate) fn make_store(config: &Path) -> Result<(), Box<dyn Error>> {
-    let made = std::process::Command::new(binaries::issuer()?).args(["store", "init", "--config"]).arg(config).output()?;
+    let made =
+        std::process::Command::new(binaries::issuer()?).args(["store", "init", "--config"]).arg(config).output()?;
     if made.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&made.stderr).into_owned().into()) }
 }
 

@@ -1,7 +1,7 @@
 //! A user's token: time-based one-time passwords (RFC 6238), SHA-1, six digits, 30 seconds.
 
-use sekisho_pki::time::Timestamp;
 use aws_lc_rs::hmac;
+use sekisho_pki::time::Timestamp;
 
 /// The seed of every demo user, in base32 and as octets.
 pub(super) const SEED: (&str, &[u8; 20]) = ("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", b"12345678901234567890");

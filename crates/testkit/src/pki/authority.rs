@@ -2,11 +2,11 @@
 
 use super::files::{self, PkiError, Secrecy};
 use super::templates::{self, KeyKind};
-use sekisho_pki::serial::SerialNumber;
-use sekisho_pki::time::Timestamp;
 use rcgen::{CertificateParams, CertificateRevocationListParams, Issuer, KeyPair, RevokedCertParams};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 use std::path::Path;
 use std::time::Duration;
 

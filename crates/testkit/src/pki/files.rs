@@ -1,11 +1,11 @@
 //! Files of the development PKI: written whole or not at all, keys for their owner only.
 
 use super::P12_PASSWORD;
-use sekisho_pki::serial::SerialNumber;
 use base64::Engine as _;
 use p12_keystore::{KeyStore, KeyStoreEntry, PrivateKey, PrivateKeyChain};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use sekisho_pki::serial::SerialNumber;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};

@@ -1,6 +1,6 @@
 //! The development PKI: a folder of CAs, certificates and a revocation list, never for real use.
 //!
-//! `sekisho demo` keeps one under `certs/dev/`; every integration test makes its own in a temporary folder.
+//! `sekisho-demo` keeps one under `certs/dev/`; every integration test makes its own in a temporary folder.
 //! The keys lie beside the certificates in clear, which is why [`PkiDir`] only ever writes to a folder that is empty
 //! or carries its own marker.
 

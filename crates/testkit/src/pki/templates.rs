@@ -2,12 +2,12 @@
 
 use super::PkiError;
 use super::authority::{serial_number, time};
-use sekisho_pki::serial::SerialNumber;
-use sekisho_pki::time::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
 };
+use sekisho_pki::serial::SerialNumber;
+use sekisho_pki::time::Timestamp;
 
 /// Seconds in a day.
 pub const DAY: i64 = 86_400;

@@ -6,7 +6,7 @@ use sekisho_testkit::harness as common;
 mod relay;
 mod support;
 
-use common::{PATIENCE, binary, wait_until};
+use common::{PATIENCE, demo_binary, wait_until};
 use sekisho_testkit::cluster::{GATEWAYS, Page};
 use sekisho_testkit::process::Signal;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -124,8 +124,8 @@ fn write_whole(path: &Path, octets: &[u8]) -> io::Result<()> {
 mod tests {
     use super::super::{Block, Target};
     use super::*;
-    use sekisho_pki::time::Timestamp;
     use crate::feed::Keeper;
+    use sekisho_pki::time::Timestamp;
     use std::os::unix::fs::PermissionsExt as _;
 
     const NOW: Timestamp = Timestamp::from_unix(1_795_305_600);

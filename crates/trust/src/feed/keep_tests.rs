@@ -1,6 +1,6 @@
 use super::*;
-use sekisho_pki::crl::CrlNumber;
 use crate::feed::{Anew, Following, InForce, Listing, Occasion, Rules, Told};
+use sekisho_pki::crl::CrlNumber;
 use serde_json::json;
 use std::io::Seek as _;
 
@@ -86,7 +86,7 @@ fn a_folder_is_one_processes_and_nobody_elses_to_read() {
     let first = Keeper::open(&path).unwrap();
     assert!(matches!(Keeper::open(&path), Err(KeepError::InUse)));
     drop(first);
-    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(&path.join("feed"))), (0o700, 0o600));
     assert!(Keeper::open(&path).is_ok());
 }
@@ -96,12 +96,12 @@ fn a_file_cut_anywhere_never_says_more_than_it_has_and_never_less_than_was_kept_
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("feed");
     kept(&path, &[2, 5, 8]);
-    let whole = std::fs::read(path.join("feed")).unwrap();
+    let whole = fs::read(path.join("feed")).unwrap();
     let lines: Vec<usize> =
         whole.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1).collect();
     let [.., checkpoint, second, _] = lines[..] else { panic!("{lines:?}") };
     for length in 0..=whole.len() {
-        std::fs::write(path.join("feed"), &whole[..length]).unwrap();
+        fs::write(path.join("feed"), &whole[..length]).unwrap();
         let (keeper, recalled) = Keeper::open(&path).unwrap();
         let to = match length {
             _ if length < checkpoint => {
@@ -125,11 +125,11 @@ fn a_flipped_bit_is_found_and_what_could_be_read_is_still_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("feed");
     kept(&path, &[2, 5, 8]);
-    let whole = std::fs::read(path.join("feed")).unwrap();
+    let whole = fs::read(path.join("feed")).unwrap();
     for place in (0..whole.len() - 1).step_by(7) {
         let mut spoiled = whole.clone();
         spoiled[place] ^= 1;
-        std::fs::write(path.join("feed"), &spoiled).unwrap();
+        fs::write(path.join("feed"), &spoiled).unwrap();
         let (_, recalled) = Keeper::open(&path).unwrap();
         assert!(recalled.damage.is_some(), "{place}");
         let view = beside(&recalled.view);
@@ -139,7 +139,7 @@ fn a_flipped_bit_is_found_and_what_could_be_read_is_still_refused() {
     let last_line = whole[..whole.len() - 1].iter().rposition(|octet| *octet == b'\n').unwrap();
     let mut spoiled = whole.clone();
     spoiled[last_line + 30] ^= 1;
-    std::fs::write(path.join("feed"), &spoiled).unwrap();
+    fs::write(path.join("feed"), &spoiled).unwrap();
     let view = beside(&Keeper::open(&path).unwrap().1.view);
     assert!((1..=5).all(|sequence| knows(&view, sequence)));
 }

@@ -1,12 +1,12 @@
 //! One message of the feed: a compact JWS (RFC 7515), signed with ES256, that says every change of a span of sequence
 //! numbers.
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use sekisho_pki::crl::{CrlNumber, RevocationReason};
 use sekisho_pki::es256::{PublicKey, SIGNATURE_OCTETS};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
@@ -324,13 +324,13 @@ fn issuer(hex: &str) -> Result<AuthorityKey, MessageError> {
     octets.map(AuthorityKey::from_bytes).ok_or_else(|| payload_error("an issuer is no key of a CA"))
 }
 
-pub(in crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let digit = |octet: u8| char::from(octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     rest.is_empty().then(|| pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect())?
 }
 
-pub(in crate) fn to_hex(octets: &[u8]) -> String {
+pub(crate) fn to_hex(octets: &[u8]) -> String {
     let digits = octets.iter().flat_map(|octet| [octet >> 4, octet & 15]);
     digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)).collect()
 }

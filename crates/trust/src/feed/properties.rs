@@ -2,13 +2,13 @@
 //! and a gateway, driven at random.
 
 use super::*;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
 use sekisho_pki::crl::{CrlNumber, RevocationReason};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::points::PointName;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

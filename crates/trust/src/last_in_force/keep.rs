@@ -1,10 +1,10 @@
 //! Writing the CRLs in force.
 
 use super::*;
+use crate::background::{OCTETS_AT_ONCE, make_way};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::{CertificateList, MalformedList, RevocationListHeader, SignedList};
 use sekisho_pki::pem;
-use crate::background::{OCTETS_AT_ONCE, make_way};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;

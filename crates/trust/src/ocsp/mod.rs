@@ -9,7 +9,7 @@ mod weigh;
 
 pub use answers::{Blame, Change, OcspAnswers, Trouble};
 pub use responder::Responder;
-pub(in crate) use weigh::Listed;
+pub(crate) use weigh::Listed;
 
 #[cfg(test)]
 mod tests;

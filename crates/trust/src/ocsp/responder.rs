@@ -1,11 +1,11 @@
 //! A CA's configured responder, and when it is asked again.
 
+use aws_lc_rs::rand;
 use sekisho_config::{OcspNonce, OcspSource};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{Answer, CertificateStatus, IssuerId};
 use sekisho_pki::time::Timestamp;
-use aws_lc_rs::rand;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl Responder {
     ///
     /// # Errors
     /// In words, when the CA's key cannot be read.
-    pub(in crate) fn new(ca: &Arc<str>, certificate: &Certificate, source: &OcspSource) -> Result<Self, String> {
+    pub(crate) fn new(ca: &Arc<str>, certificate: &Certificate, source: &OcspSource) -> Result<Self, String> {
         Ok(Self {
             ca: Arc::clone(ca),
             certificate: certificate.clone(),

@@ -1,14 +1,14 @@
 use super::answers::{Blame, Change, OcspAnswers};
 use super::responder::Responder;
 use super::weigh::Listed;
+use crate::staleness::Stale;
+use crate::{Need, RevocationStatus};
 use sekisho_config::{OcspNonce, OcspSource, Placed, WhenStale};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::ocsp::{Answer, AnswerSigner, CertificateStatus, NonceEcho};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use crate::staleness::Stale;
-use crate::{Need, RevocationStatus};
 use std::time::Duration;
 
 const NOW: Timestamp = Timestamp::from_unix(1_800_000_000);

@@ -7,21 +7,21 @@
 
 use super::answers::{KeptAnswer, MayAsk, OcspAnswers};
 use super::responder::Responder;
+use crate::staleness::{Freshness, Stale};
+use crate::{Need, RevocationStatus};
 use sekisho_config::WhenStale;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::ocsp::{AnswerSigner, CertificateStatus};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
-use crate::staleness::{Freshness, Stale};
-use crate::{Need, RevocationStatus};
 use std::sync::Arc;
 
 /// What lists say of a certificate.
 #[derive(Debug)]
-pub(in crate) struct Listed {
-    pub(in crate) status: RevocationStatus,
+pub(crate) struct Listed {
+    pub(crate) status: RevocationStatus,
     /// thisUpdate of the lists that say good, the earliest; none where none was asked.
-    pub(in crate) made_at: Option<Timestamp>,
+    pub(crate) made_at: Option<Timestamp>,
 }
 
 /// What a responder's word about one certificate is worth at a moment.
@@ -50,7 +50,7 @@ impl From<RevocationStatus> for Listed {
 impl OcspAnswers {
     /// What becomes of what the lists say of a certificate; `is_revoked` tells whether they revoke a delegated
     /// responder's own certificate, whose word is then good for revocations only.
-    pub(in crate) fn weigh(
+    pub(crate) fn weigh(
         &self,
         responder: &Responder,
         when_stale: WhenStale,

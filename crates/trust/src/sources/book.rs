@@ -1,9 +1,9 @@
 //! Which distribution points were asked for, so that a client waits for a list once, and nobody for one that failed.
 
 use super::target;
+use crate::{Authority, Need, Question};
 use sekisho_config::PointPlace;
 use sekisho_pki::points::PointName;
-use crate::{Authority, Need, Question};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,7 +18,7 @@ pub struct PointBook {
 
 impl PointBook {
     /// The lists at a certificate's distribution points that may be fetched for its CA and were not asked for yet.
-    pub(in crate) fn need(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
+    pub(crate) fn need(&self, authority: &Authority, question: &Question<'_>) -> Option<Need> {
         let places = &authority.facts.points;
         let names = question.points?.iter().flat_map(|point| point.names());
         let urls = self.untried(authority.name(), places, names.filter_map(PointName::uri));

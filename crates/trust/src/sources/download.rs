@@ -1,8 +1,8 @@
 //! One list from one server into a file, within bounds: the server is not trusted with anything.
 
-use sekisho_runtime::telemetry::outbound::with_causes;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
+use sekisho_runtime::telemetry::outbound::with_causes;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::path::Path;

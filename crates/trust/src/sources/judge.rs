@@ -1,15 +1,15 @@
 //! Whether what was downloaded may take the place of what is kept.
 
-use sekisho_pki::crl::{RevocationListHeader, Scope};
-use sekisho_pki::fingerprint::AuthorityKey;
-use sekisho_pki::pem;
-use sekisho_pki::time::Timestamp;
 use crate::accept::{Rejection, examine};
 use crate::alarm::AlarmKind;
 use crate::authority::AuthorityFacts;
 use crate::files::MAX_LISTS_IN_FILE;
 use crate::lists::RevocationList;
 use crate::policy::ListPolicy;
+use sekisho_pki::crl::{RevocationListHeader, Scope};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 
 /// What a kept file says, without its entries.

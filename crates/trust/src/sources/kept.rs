@@ -5,10 +5,10 @@
 
 use super::download::Validators;
 use super::target::{self, Kind, Target};
+use crate::folder;
 use sekisho_config::{Ca, ConfigError, Placed};
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
-use crate::folder;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
 use std::io::{self, Write as _};

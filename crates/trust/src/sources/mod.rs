@@ -19,7 +19,7 @@ pub mod ocsp;
 mod report;
 mod schedule;
 mod shares;
-pub(in crate) mod target;
+pub(crate) mod target;
 mod tls;
 
 pub use attempt::prime;

@@ -2,12 +2,6 @@
 
 use super::shares::Shares;
 use super::tls;
-use sekisho_runtime::clock;
-use sekisho_config::{ConfigError, Fetch, OcspNonce};
-use sekisho_pki::fingerprint::AuthorityKey;
-use sekisho_pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
-use sekisho_pki::serial::SerialNumber;
-use sekisho_runtime::telemetry::outbound::with_causes;
 use crate::ocsp::{Blame, Responder};
 use ::aws_lc_rs::rand;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -15,6 +9,12 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
+use sekisho_config::{ConfigError, Fetch, OcspNonce};
+use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
+use sekisho_pki::serial::SerialNumber;
+use sekisho_runtime::clock;
+use sekisho_runtime::telemetry::outbound::with_causes;
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use super::download::DownloadError;
 use super::judge::ListFacts;
 use super::target::Target;
-use sekisho_pki::time::Timestamp;
 use crate::alarm::AlarmKind;
+use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

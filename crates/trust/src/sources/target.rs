@@ -1,7 +1,7 @@
 //! What is fetched, and for whom.
 
-use sekisho_config::{Ca, PointPlace, PointPort, RevocationSource, RevocationSources};
 use reqwest::Url;
+use sekisho_config::{Ca, PointPlace, PointPort, RevocationSource, RevocationSources};
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,7 +66,7 @@ pub(super) fn point(ca: &Ca, url: &str) -> Result<Url, PointError> {
 }
 
 /// Where the distribution points of a CA's certificates may be.
-pub(in crate) fn places(source: &RevocationSource) -> Arc<[PointPlace]> {
+pub(crate) fn places(source: &RevocationSource) -> Arc<[PointPlace]> {
     match source {
         RevocationSource::None => Arc::default(),
         RevocationSource::From(sources) => sources.points.iter().map(|point| point.value.clone()).collect(),

@@ -1,11 +1,11 @@
 //! The HTTP client of all sources: what it believes, and what it never does.
 
-use sekisho_config::{ConfigError, Fetch, Placed};
-use sekisho_pki::pem;
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
+use sekisho_config::{ConfigError, Fetch, Placed};
+use sekisho_pki::pem;
 use std::path::PathBuf;
 use std::sync::Arc;
 

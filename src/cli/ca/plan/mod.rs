@@ -5,11 +5,11 @@ mod report;
 mod seen;
 mod side;
 
-use sekisho_runtime::standard_output::say;
-use sekisho_runtime::clock;
 use compare::Comparison;
 use report::Report;
 use seen::Log;
+use sekisho_runtime::clock;
+use sekisho_runtime::standard_output::say;
 use side::Side;
 use std::path::PathBuf;
 use std::process::ExitCode;

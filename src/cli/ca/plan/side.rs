@@ -1,10 +1,10 @@
 //! One of the two configurations, with the CAs' certificates: a CA is its name and key, whatever it is called.
 
-use sekisho_config::{self, Ca, CaState, ClientAuth, Config, Site};
+use regex::Regex;
+use sekisho_config::{self as config, Ca, CaState, ClientAuth, Config, Site};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::pem;
-use regex::Regex;
 use std::path::Path;
 
 /// A configuration and its CAs' certificates.

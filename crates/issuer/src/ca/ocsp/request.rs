@@ -2,8 +2,8 @@
 
 use super::super::der::{self, DerError, Reader, more, tag};
 use super::super::oid;
-use sekisho_pki::serial::SerialNumber;
 use base64::Engine as _;
+use sekisho_pki::serial::SerialNumber;
 use std::fmt;
 
 /// Octets a request may have: as many certificates as one may ask about, and a nonce, have 1,200; a signed one with its

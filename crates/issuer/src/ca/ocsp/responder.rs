@@ -4,12 +4,12 @@ use super::answer::{Answer, Basic, CertificateStatus, ResponseError};
 use super::cache::{AnswerCache, Demand, Epoch};
 use super::request::{CertificateId, HashAlgorithm, Nonce, OcspRequest, RequestError};
 use crate::ca::key::SigningKey;
+use aws_lc_rs::digest;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::der::{Reader, tag};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::signature::verify_certificate;
 use sekisho_pki::time::Timestamp;
-use aws_lc_rs::digest;
 use std::fmt;
 
 /// Where the status of a certificate is known.

@@ -4,17 +4,17 @@ mod files;
 mod revocation_list;
 mod rotate;
 
-use sekisho_runtime::standard_output::say;
-use sekisho_runtime::clock;
 use crate::ca::authority::PublicUrl;
 use crate::ca::crl::DistributionPoints;
 use crate::ca::hierarchy::{self, Made, Wanted};
 use crate::ca::key_file::{self, Passphrase};
 use crate::ca::name::{AttributeType, Name};
 use crate::ca::{Authority, KeyKind, PublicationPoints};
+use files::NewFolder;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
-use files::NewFolder;
+use sekisho_runtime::clock;
+use sekisho_runtime::standard_output::say;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -170,7 +170,7 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     match outcome {
         Ok(report) => say(format_args!("{report}\n"), ExitCode::SUCCESS),
         Err(error) => {
-            eprintln!("sekisho ca: {error}");
+            eprintln!("sekisho-issuer ca: {error}");
             ExitCode::FAILURE
         }
     }

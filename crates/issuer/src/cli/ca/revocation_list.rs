@@ -1,12 +1,12 @@
-//! `sekisho ca issue-crl`: a root's own revocation list, made where its key is.
+//! `sekisho-issuer ca issue-crl`: a root's own revocation list, made where its key is.
 
 use super::{PublicationPoints, Signer, read_certificate};
-use sekisho_runtime::clock;
 use crate::ca::Authority;
 use crate::ca::crl::{CrlNumber, Due, PartCount, PartIndex, Published, Reason, RevocationRegister, Revoked};
 use sekisho_pki::crl::CertificateList;
 use sekisho_pki::pem;
 use sekisho_pki::signature::verify_certificate;
+use sekisho_runtime::clock;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

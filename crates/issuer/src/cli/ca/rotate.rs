@@ -1,11 +1,11 @@
-//! `sekisho ca rotate`: the successor of an issuing CA.
+//! `sekisho-issuer ca rotate`: the successor of an issuing CA.
 
 use super::{NewFolder, NewPassphrase, Points, Signer, Subject, line, read_certificate, write};
-use sekisho_runtime::clock;
 use crate::ca::KeyKind;
 use crate::ca::hierarchy::{self, Wanted};
 use sekisho_pki::certificate::{Certificate, PublicKeyKind};
 use sekisho_pki::signature::verify_certificate;
+use sekisho_runtime::clock;
 use std::path::PathBuf;
 
 /// Make the successor of an issuing CA: a new key under a new name below the same root. The old one goes on publishing

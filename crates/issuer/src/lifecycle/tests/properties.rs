@@ -6,10 +6,10 @@
 use super::world::*;
 use crate::lifecycle::*;
 use crate::profile::{Factor, Operation};
-use sekisho_pki::crl::RevocationReason;
-use sekisho_pki::serial::SerialNumber;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use sekisho_pki::crl::RevocationReason;
+use sekisho_pki::serial::SerialNumber;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One random act.

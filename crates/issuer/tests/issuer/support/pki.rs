@@ -1,4 +1,4 @@
-//! Authorities made by `sekisho ca`, once for all tests of a build, and the certificates of the API and its services.
+//! Authorities made by `sekisho-issuer ca`, once for all tests of a build, and the certificates of the API and its services.
 
 use super::PROFILES;
 use crate::common::issuer_binary;

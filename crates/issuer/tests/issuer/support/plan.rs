@@ -160,7 +160,7 @@ impl Plan {
         self.command()
     }
 
-    /// `sekisho store`: exit status, standard output and error.
+    /// `sekisho-issuer store`: exit status, standard output and error.
     pub fn store_command(&self, arguments: &[&str]) -> (ExitStatus, String, String) {
         let mut command = Command::new(issuer_binary());
         command.arg("store").args(arguments).arg("--config").arg(self.write_config());
@@ -206,7 +206,7 @@ impl Plan {
         }
     }
 
-    /// `sekisho issuer --check`: exit status, standard output and error.
+    /// `sekisho-issuer serve --check`: exit status, standard output and error.
     pub fn check(&self) -> (ExitStatus, String, String) {
         let output = self.command().arg("--check").output().unwrap();
         let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
