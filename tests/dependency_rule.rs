@@ -1,31 +1,33 @@
-//! The dependency rule: which module may name which other, and where each third-party crate lives.
+//! The dependency rule: which crate may depend on which other, what the gateway's program must not be built with, and what
+//! a manifest cannot say: which code is pure, and where in a crate a third-party crate lives.
 //!
-//! Reads every path in `src/**` that begins with `crate::`, `super::` or the name of a crate, in code and not in
-//! comments, strings or tests.
+//! Reads every path in `src/**` and `crates/*/src/**` that begins with `crate::`, `super::` or the name of a crate, in
+//! code and not in comments, strings or tests. A module is written as its crate's folder and its path in it; the root
+//! package's modules as they are.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// Which top modules each top module may name beside itself: `cli -> gateway -> trust -> pki`, and what both use.
-const MAY_NAME: &[(&str, &[&str])] = &[
-    ("main", &["cli"]),
-    (
-        "cli",
-        &["demo", "gateway", "issuer", "load", "trust", "pki", "config", "telemetry", "clock", "shutdown", "process"],
-    ),
-    ("demo", &["pki", "clock"]),
-    ("load", &["pki"]),
-    ("issuer", &["pki", "config", "telemetry", "clock", "shutdown", "process"]),
-    ("gateway", &["trust", "pki", "config", "telemetry", "clock", "shutdown", "process"]),
-    ("trust", &["pki", "config", "telemetry", "clock", "process"]),
-    ("config", &["pki"]),
-    ("telemetry", &["pki", "config", "clock"]),
-    ("shutdown", &["telemetry"]),
-    ("clock", &["pki"]),
-    ("process", &[]),
+/// Which crates of the workspace each crate may depend on.
+const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("pki", &[]),
-    ("lib", &[]),
+    ("config", &["pki"]),
+    ("runtime", &["pki", "config"]),
+    ("trust", &["pki", "config", "runtime"]),
+    ("issuer", &["pki", "config", "runtime", "trust"]),
+    ("testkit", &["pki", "config", "runtime", "trust"]),
+    // The root package: the gateway.
+    ("", &["pki", "config", "runtime", "trust"]),
 ];
+
+/// What the gateway's program must not be built with: it faces the internet, and signs, stores and mails nothing.
+const NOT_IN_THE_GATEWAY: &[&str] =
+    &["sqlx", "lettre", "argon2", "totp-rs", "p12-keystore", "pkcs12", "rcgen", "utoipa", "axum", "sekisho-issuer"];
+
+/// Which top modules of the root package may name which other.
+const MAY_NAME: &[(&str, &[&str])] =
+    &[("main", &["cli"]), ("cli", &["gateway", "load"]), ("load", &[]), ("gateway", &[]), ("lib", &[])];
 
 /// Code that is given everything it needs: no clock, file, network or runtime.
 const PURE: &[&str] = &[
@@ -73,48 +75,36 @@ const IMPURE: &[&str] = &[
     "std::thread",
     "std::time::SystemTime",
     "std::time::Instant",
-    "crate::clock",
-    "crate::process",
-    "crate::telemetry",
+    "sekisho_runtime",
 ];
 
-/// The home of each third-party crate that has one. Modules are written as paths below `src`.
+/// The home of each third-party crate that has one inside its crate.
 const HOMES: &[(&str, &[&str])] = &[
-    ("pingora_core", &["gateway"]),
-    ("h2", &["gateway/proxy"]),
-    ("pingora_load_balancing", &["gateway"]),
-    ("pingora_http", &["gateway"]),
+    ("h2", &["gateway/proxy", "testkit"]),
     ("moka", &["gateway/verify/cache"]),
-    ("prometheus", &["gateway/metrics", "issuer/metrics", "telemetry"]),
-    ("toml", &["config"]),
-    ("clap", &["cli"]),
-    ("notify", &["trust", "gateway/watch"]),
-    ("mimalloc", &["main"]),
-    ("rustix", &["process", "trust/background", "gateway/descriptors"]),
-    ("tracing_subscriber", &["telemetry"]),
-    // The certification authority writes its own DER: what is to be signed must exist before the signature.
-    ("rcgen", &["demo"]),
-    ("p12_keystore", &["demo", "issuer/ca/p12"]),
-    ("zeroize", &["issuer", "cli", "process", "gateway/site"]),
+    ("prometheus", &["gateway/metrics", "issuer/metrics"]),
+    ("clap", &["cli", "issuer/cli", "testkit/main"]),
+    ("notify", &["gateway/watch"]),
+    ("mimalloc", &["main", "issuer/main", "testkit/main"]),
+    ("rustix", &["runtime/process", "trust/background", "gateway/descriptors"]),
+    ("tracing_subscriber", &["runtime/telemetry"]),
+    ("p12_keystore", &["testkit", "issuer/ca/p12"]),
     // The gateway's HTTP is pingora's.
-    ("hyper", &["demo", "issuer", "load"]),
-    ("hyper_util", &["demo", "issuer", "load"]),
-    ("http_body_util", &["demo", "issuer", "load"]),
-    ("axum", &["issuer"]),
+    ("hyper", &["testkit", "issuer", "load"]),
+    ("hyper_util", &["testkit", "issuer", "load"]),
+    ("http_body_util", &["testkit", "issuer", "load"]),
     ("utoipa", &["issuer/api"]),
     ("utoipa_axum", &["issuer/api"]),
     ("sqlx", &["issuer/store"]),
     ("argon2", &["issuer/authenticate"]),
     ("totp_rs", &["issuer/authenticate"]),
-    ("reqwest", &["cli/block", "gateway/feed", "issuer/authenticate", "telemetry/outbound", "trust/sources"]),
+    ("reqwest", &["cli/block", "gateway/feed", "issuer/authenticate", "runtime/telemetry/outbound", "trust/sources"]),
     ("lettre", &["issuer/outbox"]),
-    ("tokio_tungstenite", &["demo"]),
-    ("time", &["demo"]),
     ("hdrhistogram", &["load"]),
 ];
 
 /// `std::time::SystemTime` may be named here only (invariant 5).
-const CLOCK: &str = "clock";
+const CLOCK: &str = "runtime/clock";
 
 /// One path that code names, and where.
 #[derive(Debug)]
@@ -123,18 +113,19 @@ struct Named {
     path: String,
 }
 
-/// The breaches in one file; `module` is its path below `src` without `.rs`.
+/// The breaches in one file; `module` is its crate's folder and its path below `src`, without `.rs`.
 fn breaches(module: &str, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let top = module.split('/').next().unwrap();
-    let Some((_, allowed)) = MAY_NAME.iter().find(|(name, _)| *name == top) else {
-        return vec![format!("{module}: a top module that the dependency rule does not know")];
-    };
+    let allowed = MAY_NAME.iter().find(|(name, _)| *name == top).map(|(_, allowed)| *allowed);
+    if allowed.is_none() && !MAY_DEPEND_ON.iter().any(|(name, _)| *name == top) {
+        return vec![format!("{module}: neither a crate nor a top module that the dependency rule knows")];
+    }
     let within = |homes: &[&str]| homes.iter().any(|home| lies_in(module, home));
     let is_pure = within(PURE) && !within(IMPURE_WITHIN_PURE);
     for Named { line, path } in named_paths(module, source) {
-        let mut breach = |why: String| found.push(format!("src/{module}.rs:{line}: {path}: {why}"));
-        if let Some(other) = path.strip_prefix("crate::").or_else(|| path.strip_prefix("sekisho::")) {
+        let mut breach = |why: String| found.push(format!("{module}.rs:{line}: {path}: {why}"));
+        if let (Some(allowed), Some(other)) = (allowed, path.strip_prefix("crate::")) {
             let other = other.split("::").next().unwrap();
             let is_known = MAY_NAME.iter().any(|(name, _)| *name == other);
             if is_known && other != top && !allowed.contains(&other) {
@@ -151,7 +142,7 @@ fn breaches(module: &str, source: &str) -> Vec<String> {
             breach(format!("{name} lives in {}", homes.join(", ")));
         }
         if is_or_below("std::time::SystemTime") && module != CLOCK {
-            breach("the clock is read in clock.rs".to_owned());
+            breach(format!("the clock is read in {CLOCK}"));
         }
     }
     found
@@ -314,20 +305,30 @@ fn closing(text: &str, open: usize) -> usize {
 
 /// Every source file with its module path; files of tests are left out.
 fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    collect(&root, &mut files);
-    let module = |path: &Path| {
-        let relative = path.strip_prefix(&root).unwrap().with_extension("");
-        // `mod.rs` is its folder, for `super::` as well.
-        relative.to_str().unwrap().trim_end_matches("/mod").to_owned()
-    };
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut folders = vec![(String::new(), root.join("src"))];
+    for (name, _) in MAY_DEPEND_ON.iter().filter(|(name, _)| !name.is_empty()) {
+        folders.push((format!("{name}/"), root.join("crates").join(name).join("src")));
+    }
+    let mut sources = Vec::new();
+    for (of, folder) in folders {
+        let mut files = Vec::new();
+        collect(&folder, &mut files);
+        for path in files {
+            let relative = path.strip_prefix(&folder).unwrap().with_extension("");
+            // `mod.rs` is its folder and `lib.rs` its crate, for `super::` as well.
+            let relative = relative.to_str().unwrap().trim_end_matches("/mod");
+            let module = if relative == "lib" { of.clone() + "lib" } else { format!("{of}{relative}") };
+            let module = if of.is_empty() { module } else { module.trim_end_matches("/lib").to_owned() };
+            sources.push((module, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
     let is_test = |module: &str| {
         let name = module.rsplit('/').next().unwrap();
         name == "tests" || name.ends_with("_tests") || module.contains("/tests/")
     };
-    let sources = files.into_iter().map(|path| (module(&path), std::fs::read_to_string(&path).unwrap()));
-    sources.filter(|(module, _)| !is_test(module)).collect()
+    sources.retain(|(module, _)| !is_test(module));
+    sources
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
@@ -352,35 +353,23 @@ fn no_module_names_what_the_dependency_rule_forbids() {
 #[test]
 fn a_planted_breach_is_found() {
     for (module, source) in [
-        ("pki/name", "use crate::gateway::verify;"),
-        ("pki/name", "fn f() { crate::trust::load(); }"),
-        ("trust/store", "use crate::{pki::name, gateway};"),
-        ("pki/name", "use super::super::trust::load;"),
         ("pki/name", "use std::{fmt, fs::File};"),
         ("pki/name", "fn f() -> std::time::Instant { todo!() }"),
-        ("gateway/access", "use crate::clock;"),
+        ("gateway/access", "use sekisho_runtime::clock;"),
         ("gateway/verify", "use tokio::sync::watch;"),
         ("gateway/verify/path", "use moka::sync::Cache;"),
         ("gateway/headers/set", "fn f(header: &mut pingora_http::RequestHeader) {}"),
         ("gateway/refusal", "fn f(body: &mut h2::RecvStream) {}"),
         ("gateway/identity", "use std::{collections::HashMap, time::{Duration, SystemTime}};"),
-        ("gateway/proxy", "use rcgen::KeyPair;"),
-        ("gateway/proxy", "use crate::demo::pki;"),
-        ("gateway/proxy", "use crate::issuer::ca;"),
-        ("issuer/ca/key", "use crate::gateway::registry;"),
-        ("issuer/ca/key", "use crate::trust::TrustSnapshot;"),
+        ("gateway/proxy", "use crate::load::Plan;"),
+        ("gateway/proxy/peer", "use super::super::super::cli;"),
+        ("load", "use crate::gateway::registry;"),
         ("issuer/ca/crl/list", "use std::time::SystemTime;"),
-        ("issuer/ca/crl/list", "use crate::clock;"),
-        ("issuer/lifecycle", "use rcgen::KeyPair;"),
-        ("trust", "use pingora_core::server::Server;"),
-        ("cli/check", "/* fine */ use toml::Value; // not fine"),
-        ("config/reader", "use std::time::SystemTime;"),
-        ("demo/app", "use crate::gateway::verify;"),
-        ("gateway/proxy", "use crate::issuer::lifecycle;"),
-        ("issuer", "use crate::gateway;"),
-        ("issuer/profile", "use crate::trust::TrustSnapshot;"),
-        ("issuer/lifecycle/acquire", "use crate::clock;"),
+        ("issuer/ca/crl/list", "use sekisho_runtime::clock;"),
+        ("issuer/lifecycle", "use sqlx::Row;"),
+        ("issuer/lifecycle/acquire", "use sekisho_runtime::clock;"),
         ("issuer/lifecycle", "use std::fs;"),
+        ("config/reader", "use std::time::SystemTime;"),
         ("wholly_new", "fn f() {}"),
         // Not hidden by what stands around it.
         ("pki/name", "const A: &str = \"{\"; use std::fs;"),
@@ -389,34 +378,79 @@ fn a_planted_breach_is_found() {
         ("pki/name", "#[cfg(test)]\nmod tests { fn f() {} }\nuse std::fs;"),
         ("pki/name", "fn f<'a>(x: &'a str) {} use std::fs;"),
     ] {
-        assert!(!breaches(module, source).is_empty(), "src/{module}.rs: {source}");
+        assert!(!breaches(module, source).is_empty(), "{module}.rs: {source}");
     }
 }
 
 #[test]
 fn what_is_allowed_is_not_a_breach() {
     for (module, source) in [
-        ("gateway/verify/cache", "use moka::sync::Cache; use crate::clock;"),
-        ("gateway/verify/path", "use super::types::Reason; use crate::trust::TrustSnapshot; use std::time::Duration;"),
+        ("gateway/verify/cache", "use moka::sync::Cache; use sekisho_runtime::clock;"),
+        ("gateway/verify/path", "use super::types::Reason; use sekisho_trust::TrustSnapshot; use std::time::Duration;"),
         ("pki/name", "// use std::fs;\n/// [`std::fs::read`]\nconst A: &str = \"use std::fs;\";"),
-        ("pki/name", "#[cfg(test)]\nmod tests { use crate::demo::pki::PkiDir; use std::fs; }"),
+        ("pki/name", "#[cfg(test)]\nmod tests { use sekisho_testkit::pki::PkiDir; use std::fs; }"),
         ("pki/name", "#[cfg(test)]\nuse std::fs;\nfn f() {}"),
-        ("clock", "use std::time::{SystemTime, UNIX_EPOCH};"),
-        ("trust/watch", "use notify::Watcher; use tokio::sync::watch;"),
-        ("cli/gateway", "use crate::gateway; use crate::config; use clap::Args;"),
+        ("runtime/clock", "use std::time::{SystemTime, UNIX_EPOCH};"),
+        ("cli/gateway", "use crate::gateway; use sekisho_config as config; use clap::Args;"),
     ] {
-        assert_eq!(breaches(module, source), [""; 0], "src/{module}.rs: {source}");
+        assert_eq!(breaches(module, source), [""; 0], "{module}.rs: {source}");
+    }
+}
+
+/// The names in one table of a manifest, `sekisho-` ones without it.
+fn names_in(manifest: &str, table: &str) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(manifest)).unwrap();
+    let (_, below) = text.split_once(&format!("\n[{table}]\n")).unwrap();
+    let lines = below.lines().take_while(|line| !line.starts_with('['));
+    lines
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| Some(line.split_once(['.', ' '])?.0.to_owned()))
+        .collect()
+}
+
+#[test]
+fn the_crates_depend_on_one_another_one_way() {
+    let folders = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates")).unwrap();
+    assert_eq!(folders.count(), MAY_DEPEND_ON.len() - 1, "a crate that the dependency rule does not know");
+    for (name, allowed) in MAY_DEPEND_ON {
+        let manifest = if name.is_empty() { "Cargo.toml".to_owned() } else { format!("crates/{name}/Cargo.toml") };
+        for other in names_in(&manifest, "dependencies") {
+            if let Some(other) = other.strip_prefix("sekisho-") {
+                assert!(allowed.contains(&other), "{manifest}: {other}");
+            }
+        }
     }
 }
 
 #[test]
+fn the_gateways_program_is_built_without_what_signs_stores_and_mails() {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let arguments = [
+        "tree",
+        "--offline",
+        "--locked",
+        "--package",
+        "sekisho",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let output = Command::new(cargo).args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let packages: BTreeSet<&str> = text.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(packages.contains("pingora-core") && packages.contains("sekisho-trust"), "{packages:?}");
+    let found: Vec<_> = NOT_IN_THE_GATEWAY.iter().filter(|name| packages.contains(**name)).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
 fn every_home_is_of_a_crate_that_is_in_the_manifest() {
-    let manifest = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
-    let dependencies: BTreeSet<_> = manifest
-        .lines()
-        .filter_map(|line| line.split_once(" = "))
-        .map(|(name, _)| name.trim().replace('-', "_"))
-        .collect();
+    let dependencies: BTreeSet<String> =
+        names_in("Cargo.toml", "workspace.dependencies").iter().map(|name| name.replace('-', "_")).collect();
     for (name, _) in HOMES {
         assert!(dependencies.contains(*name), "{name} has a home and is not in Cargo.toml");
     }
