@@ -2,8 +2,18 @@
 
 use sekisho::gateway::verify::Reason;
 use sekisho_config as config;
+use sekisho_testkit::harness::issuer_binary;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// A file of tests, of the root package or of one of the crates.
+#[track_caller]
+fn test_file(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let crates = std::fs::read_dir(root.join("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let mut folders = std::iter::once(root.to_owned()).chain(crates).map(|folder| folder.join("tests").join(name));
+    folders.find(|path| path.is_file()).unwrap_or_else(|| panic!("no file of tests {name}"))
+}
 
 fn readme() -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
@@ -74,7 +84,7 @@ fn the_lines_of_the_issuer_make_what_its_configuration_names() {
     for made in [&bin, &folder] {
         std::fs::create_dir(made).unwrap();
     }
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sekisho"), bin.join("sekisho")).unwrap();
+    std::os::unix::fs::symlink(issuer_binary(), bin.join("sekisho-issuer")).unwrap();
     std::fs::write(folder.join("issuer.toml"), block(issuers, "toml")).unwrap();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let run = |lines: &str| {
@@ -192,8 +202,8 @@ fn every_test_of_the_feature_table_is_there() {
         let tests: Vec<_> = row.split('`').filter_map(|word| word.split_once(".rs::")).collect();
         assert!(!tests.is_empty(), "nothing proves: {row}");
         for (file, name) in tests {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{file}.rs"));
-            let source = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let path = test_file(&format!("{file}.rs"));
+            let source = std::fs::read_to_string(path).unwrap();
             let plain = source.contains(&format!("#[test]\nfn {name}() {{"));
             let of_tokio = source.contains(&format!("]\nasync fn {name}() {{")) && source.contains("#[tokio::test");
             // Named in a macro that runs it on both databases.
@@ -212,6 +222,6 @@ fn every_test_file_of_the_threat_model_is_there() {
     let files: Vec<_> = model.split('`').filter(|word| word.ends_with(".rs")).collect();
     assert!(files.len() > 50, "{files:?}");
     for file in files {
-        assert!(root.join("tests").join(file).is_file(), "{file}");
+        test_file(file);
     }
 }

@@ -2,7 +2,7 @@
 
 use sekisho_testkit::harness as common;
 
-use common::{PATIENCE, TestApp, binary, wait_until};
+use common::{PATIENCE, TestApp, binary, issuer_binary, wait_until};
 use sekisho_testkit::process::{GatewayProcess, Output, ServerProcess};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -35,7 +35,9 @@ impl Example {
         for made in ["bin", "issuer"] {
             std::fs::create_dir(around.path().join(made)).unwrap();
         }
-        std::os::unix::fs::symlink(binary(), around.path().join("bin/sekisho")).unwrap();
+        for (program, name) in [(binary(), "bin/sekisho"), (issuer_binary(), "bin/sekisho-issuer")] {
+            std::os::unix::fs::symlink(program, around.path().join(name)).unwrap();
+        }
         let example = Self { folder: around };
         let config = block("## The issuance service", "toml");
         let config = config.replacen(":8445\"", ":0\"", 1).replacen(":8080\"", ":0\"", 1);
@@ -146,8 +148,8 @@ fn one_time_password() -> String {
 #[test]
 fn what_the_readmes_issuer_issues_the_readmes_gateway_reads() {
     let example = Example::new();
-    let mut command = Command::new(binary());
-    command.args(["issuer", "--config"]).arg(example.path("issuer.toml"));
+    let mut command = Command::new(issuer_binary());
+    command.args(["serve", "--config"]).arg(example.path("issuer.toml"));
     let issuer = ServerProcess::start(&mut command, &["api", "public", "admin"], Output::Keep, PATIENCE);
     let issuer = issuer.unwrap_or_else(|error| panic!("{error}"));
     let service = Service { example: &example, port: issuer.address("api").port() };
