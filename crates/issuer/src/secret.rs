@@ -91,7 +91,7 @@ impl ServiceSecret {
         Ok(Self {
             acquisition: mac("sekisho acquisition secret")?,
             digest: mac("sekisho acquisition secret digest")?,
-            audit: mac("sekisho-issuer audit chain")?,
+            audit: mac("sekisho audit chain")?,
             request: mac("sekisho request digest")?,
             seeds: RandomizedNonceKey::new(&AES_256_GCM, &*derive("sekisho one-time password seeds")?)
                 .map_err(|_| SecretError::NotASecret)?,
@@ -194,7 +194,7 @@ impl KeyType for Length32 {
 
 fn derive(octets: &[u8], purpose: &str) -> Option<Zeroizing<[u8; 32]>> {
     let mut key = Zeroizing::new([0; 32]);
-    let prk = Salt::new(HKDF_SHA256, b"sekisho-issuer serve").extract(octets);
+    let prk = Salt::new(HKDF_SHA256, b"sekisho issuer").extract(octets);
     prk.expand(&[purpose.as_bytes()], Length32).ok()?.fill(&mut *key).ok()?;
     Some(key)
 }
