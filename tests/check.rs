@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 /// A folder that fits the reference configuration, with files that are there and no more.
 fn reference_folder() -> tempfile::TempDir {
@@ -320,5 +320,32 @@ fn pki(certs: &Path) {
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         write(&format!("{name}.pem"), &params.signed_by(&key, &issuing).unwrap().pem());
         write(&format!("{name}.key"), &key.serialize_pem());
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_is_no_error_and_a_full_disk_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("token");
+    std::fs::write(&token, "0123456789abcdef0123456789abcdef\n").unwrap();
+    std::fs::set_permissions(&token, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let into = |arguments: &str, stdout: Stdio| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho"));
+        let output = command.args(arguments.split(' ')).current_dir(folder.path()).stdout(stdout).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let block = "--gateway http://127.0.0.1:1 --token-file token";
+    for arguments in [
+        "check --config missing.toml".to_owned(),
+        "check --config missing.toml --json".to_owned(),
+        format!("block list {block}"),
+        format!("block remove 0123456789abcdef {block} --reason r --by b"),
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(into(&arguments, writer.into()), (1, String::new()), "{arguments}");
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (code, said) = into(&arguments, full.into());
+        assert!(code == 2 && said.contains("standard output: ") && !said.contains("panicked"), "{arguments}: {said}");
     }
 }

@@ -314,7 +314,7 @@ fn sekisho_verify_takes_such_a_list_when_asked_to() {
     ca.write("index.txt", "");
     succeeds(ca.folder.path(), "ca -config openssl.cnf -name this -gencrl -out list.pem", &[]);
     let verify = |more: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sekisho-issuer"));
+        let mut command = Command::new(sekisho_testkit::harness::binary());
         command.current_dir(ca.folder.path()).args(["verify", "--ca", "ca.pem", "--chain", "client.pem"]);
         let output = command.args(["--crl", "list.pem"]).args(more).output().unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
