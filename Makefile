@@ -32,10 +32,10 @@ lint: packages ## format and clippy, warnings denied
 	$(CARGO) clippy $(LOCKED) --workspace --all-targets -- -D warnings
 
 # nextest runs tests in parallel across binaries; without it the same tests run more slowly.
-# Many tests wait more than they compute: three at a time for every two cores.
+# Most tests wait more than they compute: two at a time for each core.
 unit: packages
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
-		$(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast --test-threads $$(( ($$(nproc) * 3 + 1) / 2 )); \
+		$(CARGO) nextest run $(LOCKED) --workspace --no-fail-fast --test-threads $$(( $$(nproc) * 2 )); \
 	else \
 		echo "cargo-nextest is not installed: using cargo test"; \
 		$(CARGO) test $(LOCKED) --workspace --no-fail-fast --lib --bins --tests; \
