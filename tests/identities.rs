@@ -22,8 +22,8 @@ static PRODUCTS: LazyLock<Vec<Product>> = LazyLock::new(|| {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut patterns = vec![pattern.to_owned()];
         if name == "shinkin" {
-            // The form that the README and the reference configuration are written for.
-            for file in ["README.md", "config/sekisho.toml"] {
+            // The form that the quick start and the reference configuration are written for.
+            for file in ["docs/guide/quick-start.md", "config/sekisho.toml"] {
                 let text = std::fs::read_to_string(folder.join(file)).unwrap();
                 let written = text.lines().filter_map(|line| line.strip_prefix("identity = '")?.strip_suffix('\''));
                 patterns.extend(written.filter(|pattern| pattern.ends_with("1635")).map(str::to_owned));

@@ -1,4 +1,4 @@
-//! Prometheus metrics of the gateway. Names are stable; the README lists them.
+//! Prometheus metrics of the gateway. Names are stable; docs/reference/metrics.md lists them.
 
 mod feed;
 mod sources;

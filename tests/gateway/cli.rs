@@ -117,9 +117,9 @@ fn system_roots_are_never_trusted() {
     }
 }
 
-/// As the README has it: the demo's PKI in `certs/dev`, the reference configuration beside it.
+/// As the guide has it: the demo's PKI in `certs/dev`, the reference configuration beside it.
 #[test]
-fn check_and_verify_decide_on_the_demo_pki_as_the_readme_says() {
+fn check_and_verify_decide_on_the_demo_pki_as_the_guide_says() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("config")).unwrap();
     let reference = concat!(env!("CARGO_MANIFEST_DIR"), "/config/sekisho.toml");

@@ -127,7 +127,7 @@ fn reference_in(page: &str) -> &str {
 }
 
 #[test]
-fn every_reason_of_the_readme_is_told_in_both_languages_and_formats_with_the_number_in_the_log() {
+fn every_reason_of_the_guide_is_told_in_both_languages_and_formats_with_the_number_in_the_log() {
     let setup = setup();
     let mut told = BTreeSet::new();
     for (reason, client) in REFUSED {
@@ -159,11 +159,11 @@ fn every_reason_of_the_readme_is_told_in_both_languages_and_formats_with_the_num
     is_told(&gateway, &pki, Some("client-good"), "blocked");
     told.insert("blocked".to_owned());
 
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    let (_, table) = readme.split_once("| reason | when |").unwrap();
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/guide/refusals.md")).unwrap();
+    let (_, table) = page.split_once("| reason | when |").unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     let listed: BTreeSet<_> = rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect();
-    assert_eq!(listed, told, "the README's table and what was seen on the wire");
+    assert_eq!(listed, told, "the page's table and what was seen on the wire");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Prometheus metrics of the issuer. Names are stable; the README lists them.
+//! Prometheus metrics of the issuer. Names are stable; docs/reference/metrics.md lists them.
 
 use super::store::StoreError;
 use prometheus::core::Collector;

@@ -316,7 +316,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason, in the order of the README's table.
+    /// Every reason, in the order of the table in docs/guide/refusals.md.
     pub const ALL: [Self; 12] = [
         Self::NoCertificate,
         Self::Expired,

@@ -74,7 +74,7 @@ fn acts_transactions_requests_and_answers_are_counted() {
 }
 
 #[test]
-fn every_metric_of_the_readme_is_there_and_no_other() {
+fn every_metric_of_the_reference_is_there_and_no_other() {
     let issuer = Plan::new(&["bizstation"]).with_feed(&["g1"]).start();
     let bank = issuer.bank();
     bank.open("bizstation", "C1");
@@ -91,8 +91,9 @@ fn every_metric_of_the_readme_is_there_and_no_other() {
         };
         name.find_iter(text).map(|found| stem(found.as_str())).collect()
     };
-    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
-    assert_eq!(names(&issuer.admin_get("/metrics").1), names(&readme));
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/metrics.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    assert_eq!(names(&issuer.admin_get("/metrics").1), names(&page));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The README's two configurations fit: what its issuer issues, its gateway reads.
+//! The guides' two configurations fit: what the issuer of one issues, the gateway of the other reads.
 
 use sekisho_testkit::harness as common;
 
@@ -11,19 +11,15 @@ use std::process::Command;
 const SEED: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 const CONTRACT: &str = "00009876543";
 
-fn readme() -> String {
-    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap()
-}
-
-/// The first block of that language after that heading.
-fn block(heading: &str, language: &str) -> String {
-    let readme = readme();
-    let (_, after) = readme.split_once(heading).unwrap();
-    let (_, rest) = after.split_once(&format!("```{language}\n")).unwrap();
+/// The first block of that language on a page of the guide.
+fn block(page: &str, language: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide").join(page);
+    let text = std::fs::read_to_string(path).unwrap();
+    let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
     rest.split_once("```").unwrap().0.to_owned()
 }
 
-/// A folder in which the README's lines for the issuer were run.
+/// A folder in which the guide's lines for the issuer were run.
 struct Example {
     folder: tempfile::TempDir,
 }
@@ -39,11 +35,11 @@ impl Example {
             std::os::unix::fs::symlink(program, around.path().join(name)).unwrap();
         }
         let example = Self { folder: around };
-        let config = block("## The issuance service", "toml");
+        let config = block("issuer.md", "toml");
         let config = config.replacen(":8445\"", ":0\"", 1).replacen(":8080\"", ":0\"", 1);
         let config = config.replacen("[issuer]\n", "[issuer]\nadmin = \"127.0.0.1:0\"\n", 1);
         std::fs::write(example.path("issuer.toml"), config).unwrap();
-        let lines = block("## The issuance service", "sh");
+        let lines = block("issuer.md", "sh");
         example.run(lines.split_once("sekisho-issuer serve --config issuer.toml &\n").unwrap().0);
         example
     }
@@ -62,7 +58,7 @@ impl Example {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The gateway of the README, with the files that it says.
+    /// The gateway of the quick start, with the files that it says.
     fn gateway(&self, app: &TestApp) -> GatewayProcess {
         self.run(
             "cp pki/root/root.pem bank-root-ca.pem; cp pki/issuing/issuing.pem bank-issuing-ca.pem
@@ -72,7 +68,7 @@ impl Example {
                 -addext extendedKeyUsage=serverAuth -addext subjectAltName=DNS:ib.example-bank.co.jp \
                 -keyout ib.key -out ib.pem",
         );
-        let config = block("## My bank's CA, my list, my application", "toml");
+        let config = block("quick-start.md", "toml");
         let config =
             config.replacen("listen = [\"0.0.0.0:443\"]", "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"", 1);
         let peers = format!("peers = [\"{}\"]", app.address().unwrap());
@@ -146,7 +142,7 @@ fn one_time_password() -> String {
 }
 
 #[test]
-fn what_the_readmes_issuer_issues_the_readmes_gateway_reads() {
+fn what_the_guides_issuer_issues_the_guides_gateway_reads() {
     let example = Example::new();
     let mut command = Command::new(issuer_binary());
     command.args(["serve", "--config"]).arg(example.path("issuer.toml"));
