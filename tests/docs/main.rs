@@ -1,0 +1,9 @@
+//! The README and the pages below `docs` say what is so.
+
+mod configurations;
+mod links;
+mod page;
+mod readme;
+mod references;
+mod tables;
+mod tests_named;

@@ -1,0 +1,118 @@
+//! The references are what the programs and the reference configurations say.
+
+use crate::page::{self, is_generated};
+use sekisho_testkit::harness::{binary, demo_binary, issuer_binary};
+use std::path::Path;
+use std::process::Command;
+
+#[test]
+fn the_reference_of_commands_is_what_the_programs_say() {
+    let mut reference = String::new();
+    for (name, program) in [("sekisho", binary()), ("sekisho-issuer", issuer_binary()), ("sekisho-demo", demo_binary())]
+    {
+        describe(program, &mut vec![name.to_owned()], &mut reference);
+    }
+    assert!(reference.matches("\n## ").count() > 15, "{reference}");
+    is_generated("docs/reference/commands.md", &reference);
+}
+
+/// Adds the help of a command and of those below it.
+fn describe(program: &Path, path: &mut Vec<String>, reference: &mut String) {
+    let output = Command::new(program).args(&path[1..]).arg("--help").output().unwrap();
+    assert!(output.status.success(), "{path:?}: {output:?}");
+    let help = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = help.trim().lines().map(str::trim_end).collect();
+    *reference += &format!("\n## {}\n\n```text\n{}\n```\n", path.join(" "), lines.join("\n"));
+    let commands = lines.iter().skip_while(|line| **line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    // A description of several lines is further in.
+    let names = commands.filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')));
+    for name in names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help") {
+        path.push(name.to_owned());
+        describe(program, path, reference);
+        path.pop();
+    }
+}
+
+#[test]
+fn the_reference_of_the_configuration_is_what_the_reference_files_say() {
+    let mut reference = String::new();
+    for (title, file) in [("The gateway", "config/sekisho.toml"), ("The issuance service", "config/issuer.toml")] {
+        reference += &format!("\n## {title}: `{file}`\n");
+        reference += &tables(&page::read(file));
+    }
+    assert!(reference.matches("\n| `").count() > 150, "{reference}");
+    is_generated("docs/reference/configuration.md", &reference);
+}
+
+/// A table of a reference configuration.
+struct Table {
+    /// As it is written: `[gateway]`, `[[ca]]`.
+    heading: String,
+    off: bool,
+    comment: String,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    name: String,
+    value: String,
+    off: bool,
+    comment: String,
+}
+
+/// Returns the tables and keys of a reference configuration, each with the comment above it. A further table of one name is
+/// an example of what the first has: of it, the keys with a comment of their own are added.
+fn tables(text: &str) -> String {
+    let (mut tables, mut comment) = (Vec::<Table>::new(), Vec::new());
+    let (mut current, mut shared) = (None, false);
+    for line in text.lines() {
+        // What is off by default has no blank behind the `#`; `#:` is off because it excludes another.
+        let (off, plain) = match line.strip_prefix("#:").or_else(|| line.strip_prefix('#')) {
+            Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => (true, rest),
+            _ => (false, line),
+        };
+        if line.starts_with("# ---") {
+            comment.clear();
+        } else if let Some(said) = line.strip_prefix("# ") {
+            comment.push(said.trim());
+        } else if plain.starts_with('[') {
+            let found = tables.iter().position(|table| table.heading == plain);
+            let comment = std::mem::take(&mut comment).join(" ");
+            shared = false;
+            current = Some(found.unwrap_or_else(|| {
+                tables.push(Table { heading: plain.to_owned(), off, comment, keys: Vec::new() });
+                tables.len() - 1
+            }));
+        } else if let (Some((name, value)), Some(current)) = (plain.split_once(" = "), current) {
+            let keys = &mut tables[current].keys;
+            // Keys without a comment between them share the one above.
+            if comment.is_empty() && !shared {
+                continue;
+            }
+            shared = true;
+            let said = std::mem::take(&mut comment).join(" ");
+            let said = if said.is_empty() { "as above".to_owned() } else { said };
+            if keys.iter().all(|key| key.name != name) {
+                keys.push(Key { name: name.to_owned(), value: value.to_owned(), off, comment: said });
+            }
+        }
+    }
+    tables.iter().map(render).collect()
+}
+
+fn render(table: &Table) -> String {
+    let off = if table.off { " (absent by default)" } else { "" };
+    let mut out = format!("\n### `{}`{off}\n", table.heading);
+    if !table.comment.is_empty() {
+        out += &format!("\n{}\n", table.comment);
+    }
+    if !table.keys.is_empty() {
+        out += "\n| key | value | what it does, and why |\n|---|---|---|\n";
+    }
+    let cell = |text: &str| text.replace('|', "\\|");
+    for Key { name, value, off, comment } in &table.keys {
+        let absent = if *off { "absent; " } else { "" };
+        out += &format!("| `{name}` | {absent}`{}` | {} |\n", cell(value), cell(comment));
+    }
+    out
+}

@@ -1,0 +1,66 @@
+//! The tables of the pages have what the code has.
+
+use crate::configurations::shortest;
+use crate::page;
+use sekisho::gateway::verify::Reason;
+use std::collections::BTreeSet;
+
+#[test]
+fn every_refusal_reason_has_its_row() {
+    let page = page::read("docs/guide/refusals.md");
+    for reason in Reason::ALL {
+        assert_eq!(page.matches(&format!("\n| `{}` |", reason.name())).count(), 1, "{}", reason.name());
+    }
+}
+
+/// Some metrics show nothing before their first event, so that no exposition has all of them: their names are taken
+/// from where they are registered. That expositions have no others, tests/gateway/observed.rs finds.
+#[test]
+fn every_metric_of_the_gateway_has_its_row_and_no_other() {
+    let source = page::root().join("src/gateway");
+    let mut registered = BTreeSet::new();
+    let name = regex::Regex::new(r#""(sekisho_[a-z_]+)""#).unwrap();
+    for file in ["metrics.rs", "metrics/feed.rs", "metrics/sources.rs"] {
+        let text = std::fs::read_to_string(source.join(file)).unwrap();
+        registered.extend(name.captures_iter(&text).map(|found| found[1].to_owned()));
+    }
+    let name = regex::Regex::new(r"`(sekisho_[a-z_]+)`").unwrap();
+    let metrics = page::read("docs/reference/metrics.md");
+    let rows =
+        metrics.lines().filter(|line| line.starts_with("| `sekisho_") && !line.starts_with("| `sekisho_issuer_"));
+    let mut told = BTreeSet::new();
+    for cell in rows.filter_map(|row| row.split('|').nth(1)) {
+        for found in name.captures_iter(cell) {
+            assert!(told.insert(found[1].to_owned()), "twice: {}", &found[1]);
+        }
+    }
+    assert!(registered.len() > 40, "{registered:?}");
+    assert_eq!(told, registered);
+}
+
+#[test]
+fn every_header_has_its_row() {
+    let (page, names) = (page::read("docs/reference/headers.md"), shortest().headers);
+    for name in [
+        names.contract_id,
+        names.user_id,
+        names.common_name,
+        names.serial,
+        names.issuer,
+        names.not_before,
+        names.not_after,
+        names.days_left,
+        names.fingerprint,
+        names.verification,
+        names.resumed,
+        names.authenticated_at,
+        names.client_cert,
+        names.assertion,
+        names.ca_draining,
+        names.request_id,
+    ] {
+        let name = name.expect("on by default");
+        assert!(page.contains(&format!("`{name}`")), "{name}");
+    }
+    assert_eq!(names.client_cert_chain, None, "the page says that it is off by default");
+}
