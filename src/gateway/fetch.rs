@@ -1,7 +1,7 @@
 //! Lists that are fetched: begun and ended with the configuration, told in metrics and log, put in force by a reload.
 
 use super::Gateway;
-use super::reload::Cause;
+use super::cause::Cause;
 use sekisho_config::{Config, ConfigError, RevocationSource};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_trust::TrustSnapshot;

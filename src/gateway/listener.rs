@@ -1,6 +1,7 @@
 //! Accepting connections, and the gateway's life from bind to drain.
 
 use super::blocks::{self, Blocks};
+use super::cause::Cause;
 use super::connection::Connection;
 use super::descriptors::Descriptors;
 use super::handshake::{self, Client, Failure, FailureCause};
@@ -8,7 +9,7 @@ use super::outstanding::Outstanding;
 use super::proxy::Proxy;
 use super::publish;
 use super::records::{AuthenticationRecord, Outcome, unenforced};
-use super::reload::{self, Cause, Telling};
+use super::reload::{self, Telling};
 use super::settle;
 use super::sources::LastAlarms;
 use super::stream::ClientStream;

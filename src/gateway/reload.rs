@@ -6,13 +6,15 @@
 use super::Gateway;
 use super::admin::AdminToken;
 use super::assertion::{Signer, SignerError};
+use super::cause::Cause;
 use super::feed;
 use super::fetch;
 use super::headers::StripSet;
+use super::key_material::{read, read_secret, unusable};
 use super::last_in_force;
 use super::outstanding;
 use super::publish;
-use super::site::{self, SiteTable, Snapshot, read, read_secret, unusable};
+use super::site::{self, SiteTable, Snapshot};
 use super::upstream::Pools;
 use super::watch::{FileWatch, Follow, Since};
 use super::withdrawn;
@@ -48,23 +50,6 @@ const ONE_MORE_EVERY: Duration = Duration::from_secs(1);
 
 /// The longest time between two tries to take up what was refused.
 const MAX_RETRY_SECONDS: u64 = 60;
-
-/// Why a reload was asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
-    /// SIGHUP, which also re-opens the log file.
-    Signal,
-    /// A named file changed.
-    Files,
-    /// A list was fetched.
-    Lists,
-    /// The two together.
-    FilesAndLists,
-    /// It is time to look, or to try again.
-    Time,
-    /// The gateway stops.
-    Stop,
-}
 
 /// What a load reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -380,20 +365,6 @@ fn settle(first: Cause, causes: &Receiver<Cause>, earliest: Instant) -> Option<C
             Ok(next) => settled = settled.and(next),
             Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => return Some(settled),
-        }
-    }
-}
-
-impl Cause {
-    /// What one load is for that both ask for.
-    const fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Stop, _) | (_, Self::Stop) => Self::Stop,
-            (Self::Signal, _) | (_, Self::Signal) => Self::Signal,
-            (Self::Time, other) | (other, Self::Time) => other,
-            (Self::Files, Self::Files) => Self::Files,
-            (Self::Lists, Self::Lists) => Self::Lists,
-            (Self::Files | Self::Lists | Self::FilesAndLists, _) => Self::FilesAndLists,
         }
     }
 }

@@ -2,7 +2,7 @@
 //! something happens there and every few seconds, since not every file system reports changes (NFS, SMB, another hard
 //! link).
 
-use super::reload::Cause;
+use super::cause::Cause;
 use notify::{RecursiveMode, Watcher};
 use sekisho_config::{self as config, Config, LogTarget};
 use sekisho_pki::time::Timestamp;

@@ -1,6 +1,6 @@
 //! Who may change the block list: whoever shows the token (RFC 6750), from where it may be shown.
 
-use crate::gateway::site::unusable;
+use crate::gateway::key_material::unusable;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use sekisho_config::{ConfigError, Placed, TokenFrom};

@@ -1,6 +1,6 @@
 //! `[gateway.feed]` with the files it names read: where the feed is, who we are there, and whose signature counts.
 
-use crate::gateway::site::{read, read_secret, unusable};
+use crate::gateway::key_material::{read, read_secret, unusable};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::crypto::CryptoProvider;

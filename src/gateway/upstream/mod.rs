@@ -5,7 +5,7 @@ mod health;
 
 pub(super) use balance::Key;
 
-use super::site::{certificates, certified_key, private_key, unusable};
+use super::key_material::{certificates, certified_key, private_key, unusable};
 use balance::{Balancer, Candidate};
 use futures_util::FutureExt as _;
 use pingora_core::connectors::ConnectorOptions;
