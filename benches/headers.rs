@@ -5,12 +5,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
-use sekisho::gateway::access::RouteTable;
-use sekisho::gateway::assertion::{AssertedRequest, Signer};
-use sekisho::gateway::headers::{Forwarding, IdentityHeaders, RequestFacts, SessionKind, StripSet, strip};
-use sekisho::gateway::identity::IdentityRule;
-use sekisho::gateway::refusal::{Format, Language, Particulars, Preference, Problem, render};
-use sekisho::gateway::request_id::RequestId;
+use sekisho::gateway::base::request_id::RequestId;
+use sekisho::gateway::request::access::RouteTable;
+use sekisho::gateway::request::assertion::{AssertedRequest, Signer};
+use sekisho::gateway::request::headers::{Forwarding, IdentityHeaders, RequestFacts, SessionKind, StripSet, strip};
+use sekisho::gateway::request::refusal::{Format, Language, Particulars, Preference, Problem, render};
+use sekisho::gateway::verify::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainLimits, Reason, SitePolicy, VerifiedClient, verify};
 use sekisho_config::{AnchorExpiry, HeaderNames, Place, Route};
 use sekisho_pki::certificate::Certificate;

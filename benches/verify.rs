@@ -8,7 +8,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
 use regex::Regex;
 use revocation::*;
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::identity::IdentityRule;
+use sekisho::gateway::verify::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, recheck, verify};
 use sekisho_trust::{ListParts, TrustSnapshot};
 use std::hint::black_box;

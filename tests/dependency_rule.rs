@@ -29,15 +29,59 @@ const NOT_IN_THE_GATEWAY: &[&str] =
 const MAY_NAME: &[(&str, &[&str])] =
     &[("main", &["cli"]), ("cli", &["gateway", "load"]), ("load", &[]), ("gateway", &[]), ("lib", &[])];
 
+/// The gateway's folders and files in the order a connection takes them: each may name only what stands before it.
+const GATEWAY_ORDER: &[&str] = &[
+    "verify",
+    "base",
+    "request",
+    "metrics",
+    "snapshot",
+    "tls",
+    "live",
+    "revocation",
+    "control",
+    "proxy",
+    "admin",
+    "run",
+    "terminator",
+];
+
+/// What breaks the order still: `Gateway`, which all of them share, taken whole, and what metrics show of revocation.
+/// A file that does so no more is to be taken off; none is to be added.
+const TAKES_THE_GATEWAY_WHOLE: &[&str] = &[
+    "gateway/admin",
+    "gateway/admin/blocks",
+    "gateway/control/reload",
+    "gateway/live/publish",
+    "gateway/proxy",
+    "gateway/revocation/answers",
+    "gateway/revocation/blocks",
+    "gateway/revocation/feed",
+    "gateway/revocation/feed/acknowledge",
+    "gateway/revocation/feed/apply",
+    "gateway/revocation/feed/follow",
+    "gateway/revocation/feed/keep",
+    "gateway/revocation/feed/stream",
+    "gateway/revocation/fetch",
+    "gateway/revocation/outstanding",
+    "gateway/revocation/settle",
+    "gateway/revocation/sources",
+    "gateway/revocation/withdrawn",
+    "gateway/run",
+    "gateway/terminator",
+    "gateway/tls/handshake",
+];
+const METRICS_OF_REVOCATION: &[&str] = &["gateway/metrics", "gateway/metrics/sources"];
+
 /// Code that is given everything it needs: no clock, file, network or runtime.
 const PURE: &[&str] = &[
     "pki",
     "trust/feed",
     "gateway/verify",
-    "gateway/identity",
-    "gateway/access",
-    "gateway/headers",
-    "gateway/refusal",
+    "gateway/verify/identity",
+    "gateway/request/access",
+    "gateway/request/headers",
+    "gateway/request/refusal",
     "issuer/ca",
     "issuer/lifecycle",
     "issuer/audit",
@@ -51,7 +95,7 @@ const PURE: &[&str] = &[
 /// The exceptions: the caches of verified chains and of their headers, the feed's state on disk, and the files with the
 /// authorities' keys.
 const IMPURE_WITHIN_PURE: &[&str] =
-    &["trust/feed/keep", "gateway/verify/cache", "gateway/headers/kept", "issuer/ca/key_file"];
+    &["trust/feed/keep", "gateway/verify/cache", "gateway/verify/kept_headers", "issuer/ca/key_file"];
 
 /// What pure code may not name.
 const IMPURE: &[&str] = &[
@@ -84,9 +128,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("moka", &["gateway/verify/cache"]),
     ("prometheus", &["gateway/metrics", "issuer/metrics"]),
     ("clap", &["cli", "issuer/cli", "testkit/main"]),
-    ("notify", &["gateway/watch"]),
+    ("notify", &["gateway/control/watch"]),
     ("mimalloc", &["main", "issuer/main", "testkit/main"]),
-    ("rustix", &["runtime/process", "trust/background", "gateway/descriptors"]),
+    ("rustix", &["runtime/process", "trust/background", "gateway/base/descriptors"]),
     ("tracing_subscriber", &["runtime/telemetry"]),
     ("p12_keystore", &["testkit", "issuer/ca/p12"]),
     // The gateway's HTTP is pingora's.
@@ -98,7 +142,17 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["issuer/store"]),
     ("argon2", &["issuer/authenticate"]),
     ("totp_rs", &["issuer/authenticate"]),
-    ("reqwest", &["cli/block", "gateway/feed", "issuer/authenticate", "runtime/telemetry/outbound", "trust/sources"]),
+    (
+        "reqwest",
+        &[
+            "cli/block",
+            "gateway/revocation/feed",
+            "gateway/snapshot/feed_source",
+            "issuer/authenticate",
+            "runtime/telemetry/outbound",
+            "trust/sources",
+        ],
+    ),
     ("lettre", &["issuer/outbox"]),
     ("hdrhistogram", &["load"]),
 ];
@@ -350,20 +404,69 @@ fn no_module_names_what_the_dependency_rule_forbids() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// The folder or file of the gateway that a path leads into; none for what `gateway/mod.rs` itself has.
+fn place_in_order(path: &str) -> Option<usize> {
+    let first = path.strip_prefix("crate::gateway::")?.split("::").next()?;
+    GATEWAY_ORDER.iter().position(|name| *name == first)
+}
+
+/// What a file of the gateway names that stands after it, and whether it takes `Gateway` whole.
+fn against_the_order(module: &str, source: &str) -> (Vec<String>, bool) {
+    let Some(own) = module
+        .strip_prefix("gateway/")
+        .and_then(|rest| place_in_order(&format!("crate::gateway::{}", rest.replace('/', "::"))))
+    else {
+        return (Vec::new(), false);
+    };
+    let paths = named_paths(module, source);
+    let later = |named: &Named| place_in_order(&named.path).is_some_and(|other| other > own);
+    let found =
+        paths.iter().filter(|named| later(named)).map(|named| format!("{module}.rs:{}: {}", named.line, named.path));
+    (found.collect(), paths.iter().any(|named| named.path == "crate::gateway::Gateway"))
+}
+
+#[test]
+fn the_gateways_folders_stand_in_the_order_a_connection_takes_them() {
+    let (mut found, mut whole) = (Vec::new(), Vec::new());
+    let mut of_revocation = Vec::new();
+    for (module, source) in sources() {
+        let (later, takes_whole) = against_the_order(&module, &source);
+        if METRICS_OF_REVOCATION.contains(&&*module) && !later.is_empty() {
+            of_revocation.push(module.clone());
+        } else {
+            found.extend(later);
+        }
+        if takes_whole {
+            whole.push(module);
+        }
+    }
+    whole.sort();
+    of_revocation.sort();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    assert_eq!(whole, TAKES_THE_GATEWAY_WHOLE, "see TAKES_THE_GATEWAY_WHOLE");
+    assert_eq!(of_revocation, METRICS_OF_REVOCATION, "see METRICS_OF_REVOCATION");
+    let (planted, whole) = against_the_order("gateway/tls/session", "use crate::gateway::{Gateway, proxy::Proxy};");
+    assert!(planted.len() == 1 && whole, "{planted:?}");
+    assert_eq!(
+        against_the_order("gateway/proxy/admit", "use crate::gateway::tls::session; use super::peer;"),
+        (vec![], false)
+    );
+}
+
 #[test]
 fn a_planted_breach_is_found() {
     for (module, source) in [
         ("pki/name", "use std::{fmt, fs::File};"),
         ("pki/name", "fn f() -> std::time::Instant { todo!() }"),
-        ("gateway/access", "use sekisho_runtime::clock;"),
+        ("gateway/request/access", "use sekisho_runtime::clock;"),
         ("gateway/verify", "use tokio::sync::watch;"),
         ("gateway/verify/path", "use moka::sync::Cache;"),
-        ("gateway/headers/set", "fn f(header: &mut pingora_http::RequestHeader) {}"),
-        ("gateway/refusal", "fn f(body: &mut h2::RecvStream) {}"),
-        ("gateway/identity", "use std::{collections::HashMap, time::{Duration, SystemTime}};"),
+        ("gateway/request/headers/set", "fn f(header: &mut pingora_http::RequestHeader) {}"),
+        ("gateway/request/refusal", "fn f(body: &mut h2::RecvStream) {}"),
+        ("gateway/verify/identity", "use std::{collections::HashMap, time::{Duration, SystemTime}};"),
         ("gateway/proxy", "use crate::load::Plan;"),
         ("gateway/proxy/peer", "use super::super::super::cli;"),
-        ("load", "use crate::gateway::registry;"),
+        ("load", "use crate::gateway::live::registry;"),
         ("issuer/ca/crl/list", "use std::time::SystemTime;"),
         ("issuer/ca/crl/list", "use sekisho_runtime::clock;"),
         ("issuer/lifecycle", "use sqlx::Row;"),

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use regex::Regex;
-use sekisho::gateway::identity::{Identity, IdentityRule, extract};
+use sekisho::gateway::verify::identity::{Identity, IdentityRule, extract};
 use sekisho_issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
 use sekisho_pki::name::DistinguishedName;
 use sekisho_pki::time::Timestamp;

@@ -10,7 +10,7 @@ mod suite;
 use regex::Regex;
 use rustls::pki_types::CertificateRevocationListDer;
 use rustls::pki_types::pem::PemObject;
-use sekisho::gateway::identity::IdentityRule;
+use sekisho::gateway::verify::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, Refusal, SitePolicy, VerifiedClient, verify};
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::{ListParts, TrustSnapshot};

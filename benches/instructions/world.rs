@@ -5,7 +5,7 @@ pub use sekisho_testkit::revocation;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose};
 use revocation::{NOW, TestCa, many_entries, random_serial};
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::identity::IdentityRule;
+use sekisho::gateway::verify::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainLimits, SitePolicy};
 use sekisho_config::AnchorExpiry;
 use sekisho_pki::certificate::Certificate;

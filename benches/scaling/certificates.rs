@@ -7,7 +7,7 @@ use super::{short, steps};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair, KeyUsagePurpose, SerialNumber};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::identity::IdentityRule;
+use sekisho::gateway::verify::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, recheck, verify};
 use sekisho_trust::{ListParts, TrustSnapshot};
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use super::measure::results::{Results, thousands};
 use super::{short, steps};
 use http::Method;
 use sekisho::gateway::Terminator;
-use sekisho::gateway::access::{RouteMatch, RouteTable};
+use sekisho::gateway::request::access::{RouteMatch, RouteTable};
 use sekisho_config::{self as config, Place, Route};
 use sekisho_testkit::configuration::{self, Addresses, IssuerPart};
 use sekisho_testkit::pki::PkiDir;

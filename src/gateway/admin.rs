@@ -2,12 +2,11 @@
 //! TLS listeners.
 
 mod blocks;
-mod token;
 
-pub(super) use token::AdminToken;
-
-use super::listener::ACCEPT_PAUSE;
-use super::{Gateway, outstanding, sources};
+use super::Gateway;
+use crate::gateway::base::limits::ACCEPT_PAUSE;
+use crate::gateway::revocation::outstanding;
+use crate::gateway::revocation::sources;
 use async_trait::async_trait;
 use http::{Method, Response, StatusCode, header};
 use pingora_core::apps::ServerApp;

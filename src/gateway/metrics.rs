@@ -4,9 +4,9 @@ mod feed;
 mod sources;
 
 use self::feed::FeedMetrics;
-use super::blocks::Act;
-use super::upstream::Pools;
 use super::verify::{Reason, Unenforced};
+use crate::gateway::request::upstream::Pools;
+use crate::gateway::revocation::blocks::Act;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };

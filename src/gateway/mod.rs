@@ -1,75 +1,55 @@
-//! The hot path, in the order a connection takes it.
+//! The gateway's folders stand in the order a connection takes them, and each imports only what stands before it
+//! (`tests/dependency_rule.rs`):
 //!
-//! `listener` accepts and limits, `handshake` finds the site and runs TLS with `verify`, `connection` holds who it is,
-//! `proxy` takes each request through `access`, `headers` and `upstream`. `reload` publishes new snapshots, which
-//! `registry` carries to every live connection.
+//! `verify` decides on a certificate chain · `base` · `request` · `metrics` · `snapshot` is what is in force · `tls` makes a
+//! connection · `live` holds all of them · `revocation` · `control` reloads · `proxy` takes each request through · `admin` ·
+//! `run` binds, accepts and drains.
 
-mod admin;
-mod admissions;
-mod alert;
-mod answers;
-mod blocks;
-mod cause;
-mod client;
-mod client_signature;
-mod connection;
-mod cut;
-mod descriptors;
-mod feed;
-mod fetch;
-mod frames;
-mod handshake;
-mod key_material;
-mod last_in_force;
-mod limits;
-mod linger;
-mod listener;
-mod metrics;
-mod outstanding;
-mod proxy;
-mod publish;
-mod recalled;
-mod records;
-mod registry;
-mod reload;
-mod session;
-mod settle;
-mod site;
-mod sources;
-mod stream;
-mod suites;
-mod tcp;
-mod terminator;
-mod tickets;
-mod tls_version;
-mod upstream;
-mod watch;
-mod withdrawn;
-
-pub mod access;
-pub mod assertion;
-pub mod authority;
-pub mod headers;
-pub mod identity;
-pub mod refusal;
-pub mod request_id;
 pub mod verify;
 
-pub use recalled::{RecalledTrust, recalled_trust};
-pub use suites::crypto_provider;
+pub mod base;
+
+pub mod request;
+
+mod metrics;
+
+mod snapshot;
+
+mod tls;
+
+mod live;
+
+mod revocation;
+
+mod control;
+
+mod proxy;
+
+mod admin;
+
+mod run;
+mod terminator;
+
+pub use base::suites::crypto_provider;
+pub use control::recalled::{RecalledTrust, recalled_trust};
 pub use terminator::Terminator;
 
 use arc_swap::ArcSwap;
+use base::{descriptors, limits};
+use control::reload;
+use live::{publish, registry};
+use revocation::{blocks, feed, last_in_force, outstanding, settle, sources, withdrawn};
 use rustls::crypto::CryptoProvider;
 use sekisho_config::{Config, ConfigError};
 use sekisho_runtime::process;
 use sekisho_runtime::telemetry::log::RecordLog;
 use sekisho_trust::sources::Fetcher;
 use sekisho_trust::{self as trust, Alarm};
-use site::Snapshot;
+use snapshot::site::Snapshot;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
+use tls::tickets;
 use verify::ChainCache;
 
 /// What all connections of a gateway share.
@@ -115,7 +95,7 @@ impl fmt::Debug for Gateway {
 pub fn run(config: Config, config_path: &Path) -> Result<(), Vec<ConfigError>> {
     process::keep_secrets_in_memory();
     trust::usual_pages();
-    listener::run(config, config_path)
+    run::run(config, config_path)
 }
 
 /// Compiles a configuration and everything it names without serving: what `sekisho check` does. Gives what an operator

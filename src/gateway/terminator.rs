@@ -1,6 +1,8 @@
 //! TLS termination without sockets, for benches: what a connection is handshaken with.
 
-use super::{Gateway, handshake, listener};
+use super::Gateway;
+use crate::gateway::run;
+use crate::gateway::tls::handshake;
 use rustls::{ServerConfig, ServerConnection};
 use sekisho_config::{Config, ConfigError};
 use std::sync::Arc;
@@ -20,7 +22,7 @@ impl Terminator {
     /// # Errors
     /// Every error of the files the configuration names.
     pub fn new(config: Config) -> Result<Self, Vec<ConfigError>> {
-        let (gateway, runtime) = listener::build(config)?;
+        let (gateway, runtime) = run::build(config)?;
         Ok(Self { gateway, _runtime: runtime })
     }
 

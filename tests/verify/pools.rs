@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use rcgen::{CustomExtension, Issuer, KeyPair, SerialNumber};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::identity::IdentityRule;
+use sekisho::gateway::verify::identity::IdentityRule;
 use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, VerifiedClient, recheck_links, verify};
 use sekisho_config::{AnchorExpiry, ContractRange};
 use sekisho_pki::certificate::Certificate;

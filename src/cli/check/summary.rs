@@ -1,6 +1,6 @@
 //! What a configuration would do, for people and as JSON.
 
-use crate::gateway::authority::{Host, SiteNames};
+use crate::gateway::request::authority::{Host, SiteNames};
 use sekisho_config::{
     AnchorExpiry, Balance, Ca, CaState, ClientAuth, Config, Followed, PeerAddress, Place, Pool, RefusalStyle,
     Requirement, RevocationSource, RevocationSources, Route, Site, TokenFrom, WhenStale, WithoutNumber, show_duration,

@@ -1,7 +1,7 @@
 //! What `sekisho verify` decides on: the chain, the trust and the policy, from files or from a configuration.
 
 use super::Arguments;
-use crate::gateway::identity::IdentityRule;
+use crate::gateway::verify::identity::IdentityRule;
 use crate::gateway::verify::{ChainLimits, SitePolicy};
 use crate::gateway::{RecalledTrust, recalled_trust};
 use regex::Regex;

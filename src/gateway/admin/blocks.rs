@@ -3,9 +3,9 @@
 //! `GET /blocks` lists, `POST /blocks` adds or replaces one, `DELETE /blocks/ID` removes one. Bodies are JSON.
 
 use super::answer;
-use super::token::may_come_from;
 use crate::gateway::Gateway;
-use crate::gateway::blocks::{self, Act, ChangeError, Changed};
+use crate::gateway::base::admin_token::may_come_from;
+use crate::gateway::revocation::blocks::{self, Act, ChangeError, Changed};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use sekisho_runtime::clock;

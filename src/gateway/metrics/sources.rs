@@ -1,6 +1,6 @@
 //! Metrics of the sources of revocation: each list by the CA it is for and the URL or file that it comes from.
 
-use crate::gateway::sources::Sources;
+use crate::gateway::revocation::sources::Sources;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 use sekisho_pki::time::Timestamp;
 

@@ -2,11 +2,11 @@
 
 use super::failure::Failure;
 use super::places::RequestPlace;
-use crate::gateway::authority::Host;
-use crate::gateway::connection::{Connection, Identified, InFlight};
-use crate::gateway::request_id::RequestId;
-use crate::gateway::site::Snapshot;
-use crate::gateway::upstream::{Lease, Pool};
+use crate::gateway::base::request_id::RequestId;
+use crate::gateway::live::connection::{Connection, Identified, InFlight};
+use crate::gateway::request::authority::Host;
+use crate::gateway::request::upstream::{Lease, Pool};
+use crate::gateway::snapshot::site::Snapshot;
 use pingora_core::protocols::l4::socket::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! One transport that is read and written at the same time, and given back bytes that were read too far.
 
-use crate::gateway::stream::ClientStream;
+use crate::gateway::live::stream::ClientStream;
 use async_trait::async_trait;
 use bytes::{Buf as _, BytesMut};
 use pingora_core::protocols::raw_connect::ProxyDigest;

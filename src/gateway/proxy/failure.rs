@@ -1,6 +1,6 @@
 //! Why a request ended before its time, and what that is to the client.
 
-use crate::gateway::refusal::Problem;
+use crate::gateway::request::refusal::Problem;
 use pingora_core::{Error, ErrorType};
 use std::fmt;
 use std::io;

@@ -7,7 +7,7 @@ use super::duplex::Duplex;
 use super::request;
 use super::served::Served;
 use super::wire;
-use crate::gateway::stream::ClientStream;
+use crate::gateway::live::stream::ClientStream;
 use bytes::{Buf as _, BytesMut};
 use http::Version;
 use pingora_core::protocols::http::v1::server::HttpSession;

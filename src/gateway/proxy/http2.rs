@@ -5,7 +5,7 @@ use super::answer::ClientAnswer;
 use super::body::RequestBody;
 use super::request;
 use super::served::Served;
-use crate::gateway::stream::ClientStream;
+use crate::gateway::live::stream::ClientStream;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::server::{Builder, SendResponse};

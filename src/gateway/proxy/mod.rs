@@ -27,8 +27,8 @@ mod served;
 mod wire;
 
 use super::Gateway;
-use super::connection::Connection;
-use super::stream::ClientStream;
+use crate::gateway::live::connection::Connection;
+use crate::gateway::live::stream::ClientStream;
 use own::OwnConnections;
 use peer::Upstreams;
 use places::Places;

@@ -4,8 +4,8 @@ use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::forward::Forwarding;
 use super::wire::{self, Framing};
-use crate::gateway::assertion::AssertedRequest;
-use crate::gateway::headers::{RequestFacts, strip};
+use crate::gateway::request::assertion::AssertedRequest;
+use crate::gateway::request::headers::{RequestFacts, strip};
 use http::request::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
@@ -43,7 +43,7 @@ pub(super) fn request(
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         parts.headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
-    // The origin-form of its target, whichever form it came in ([`Target::parse`](super::super::access::Target::parse)).
+    // The origin-form of its target, whichever form it came in ([`Target::parse`](crate::gateway::request::access::Target::parse)).
     let target = admitted.rewritten.as_deref().map_or_else(|| request.raw_path(), str::as_bytes).to_vec();
     if http2 {
         parts.headers.remove(header::HOST);

@@ -4,7 +4,7 @@ use super::duplex::Duplex;
 use super::failure::Failure;
 use super::idle::Idle;
 use super::wire::Framing;
-use crate::gateway::upstream::{IDLE_UPSTREAM_CONNECTIONS, connector_options};
+use crate::gateway::request::upstream::{IDLE_UPSTREAM_CONNECTIONS, connector_options};
 use bytes::Bytes;
 use h2::SendStream;
 use http::HeaderMap;

@@ -1,6 +1,6 @@
 //! How many requests are under way, of whom, and how much of their bodies is held.
 
-use crate::gateway::limits::counted_address;
+use crate::gateway::base::limits::counted_address;
 use sekisho_config::Limits;
 use sekisho_pki::fingerprint::Fingerprint;
 use std::collections::HashMap;

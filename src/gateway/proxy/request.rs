@@ -1,5 +1,7 @@
 //! One request, in either version of HTTP: judged, forwarded or refused, and told of.
 
+use super::Proxy;
+use super::admit;
 use super::answer::ClientAnswer;
 use super::body::RequestBody;
 use super::context::{Admitted, RequestContext};
@@ -7,10 +9,9 @@ use super::failure::{Cause, Failure};
 use super::forward::{Forwarding, gone};
 use super::respond::{self, Answer};
 use super::served::Served;
-use super::{Proxy, admit};
-use crate::gateway::admissions::Permit;
-use crate::gateway::refusal::Problem;
-use crate::gateway::settle;
+use crate::gateway::live::admissions::Permit;
+use crate::gateway::request::refusal::Problem;
+use crate::gateway::revocation::settle;
 use pingora_http::RequestHeader;
 use std::sync::Arc;
 

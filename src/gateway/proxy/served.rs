@@ -1,7 +1,7 @@
 //! A client's connection as its requests share it.
 
 use super::own::OwnConnections;
-use crate::gateway::connection::Connection;
+use crate::gateway::live::connection::Connection;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 

@@ -171,7 +171,7 @@ fn take_hop_by_hop(head: &mut ResponseHeader) {
     }
 }
 
-/// Removes them from a request, which [`strip`](crate::gateway::headers::strip()) has relieved of what `Connection` names.
+/// Removes them from a request, which [`strip`](crate::gateway::request::headers::strip()) has relieved of what `Connection` names.
 pub(super) fn take_request_hop_by_hop(headers: &mut HeaderMap) {
     for name in &HOP_BY_HOP {
         headers.remove(name);

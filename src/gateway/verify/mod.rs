@@ -9,6 +9,8 @@
 
 mod budget;
 mod cache;
+pub mod identity;
+mod kept_headers;
 mod path;
 mod policy;
 mod rules;
@@ -19,6 +21,7 @@ mod types;
 mod usage;
 
 pub use cache::{ChainCache, DEFAULT_CACHE_BYTES};
+
 pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
 pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, VerifiedChain, VerifiedClient};

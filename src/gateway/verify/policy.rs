@@ -1,9 +1,10 @@
 //! What one site accepts: which CAs, what their CNs must look like, how long a chain may be.
 
+use super::rules;
 use super::signed::{MAX_CAS_OF_ONE_NAME, VerifiedPath};
 use super::types::{Reason, Refusal};
-use super::{rules, usage};
-use crate::gateway::identity::{self, Identity, IdentityRule};
+use super::usage;
+use crate::gateway::verify::identity::{self, Identity, IdentityRule};
 use sekisho_config::{self as config, ConfigError, ContractRange};
 use sekisho_pki::fingerprint::{AuthorityKey, sha256};
 use sekisho_trust::{Authority, Role, TrustSnapshot};

@@ -1,10 +1,10 @@
 //! What verification yields: a proof, or a refusal with its evidence.
 
+use super::kept_headers::ChainHeaders;
 use super::policy::SitePolicy;
 use super::signed::VerifiedPath;
 use super::standing::Standing;
-use crate::gateway::headers::ChainHeaders;
-use crate::gateway::identity::Identity;
+use crate::gateway::verify::identity::Identity;
 use rustls::pki_types::CertificateDer;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::fingerprint::{AuthorityKey, Fingerprint};

@@ -1,0 +1,4 @@
+//! What the configuration and its files become: immutable, compiled once, published whole.
+
+pub(in crate::gateway) mod feed_source;
+pub(in crate::gateway) mod site;
