@@ -8,15 +8,36 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+const ISSUER: &str = "guide/issuer.md";
+const QUICK_START: &str = "guide/quick-start.md";
+const SITE: &str = "ib.example-bank.co.jp";
 const SEED: &str = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP";
 const CONTRACT: &str = "00009876543";
 
-/// The first block of that language on a page of the guide.
+/// The first block of that language on a page.
 fn block(page: &str, language: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/guide").join(page);
-    let text = std::fs::read_to_string(path).unwrap();
+    let text = read(page);
     let (_, rest) = text.split_once(&format!("```{language}\n")).unwrap();
     rest.split_once("```").unwrap().0.to_owned()
+}
+
+/// The command on a page that begins so, its further lines joined.
+#[track_caller]
+fn command(page: &str, begin: &str) -> String {
+    let text = read(page).replace("\\\n", "");
+    let line = text.lines().find(|line| line.starts_with(begin)).unwrap_or_else(|| panic!("{page}: no {begin}"));
+    line.split_once(" #").map_or(line, |(command, _)| command).trim_end().to_owned()
+}
+
+fn read(page: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page)).unwrap()
+}
+
+/// Replaces what differs from the page, which has to have it.
+#[track_caller]
+fn with(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "no {from} in {text}");
+    text.replace(from, to)
 }
 
 /// A folder in which the guide's lines for the issuer were run.
@@ -35,11 +56,11 @@ impl Example {
             std::os::unix::fs::symlink(program, around.path().join(name)).unwrap();
         }
         let example = Self { folder: around };
-        let config = block("issuer.md", "toml");
+        let config = block(ISSUER, "toml");
         let config = config.replacen(":8445\"", ":0\"", 1).replacen(":8080\"", ":0\"", 1);
         let config = config.replacen("[issuer]\n", "[issuer]\nadmin = \"127.0.0.1:0\"\n", 1);
         std::fs::write(example.path("issuer.toml"), config).unwrap();
-        let lines = block("issuer.md", "sh");
+        let lines = block(ISSUER, "sh");
         example.run(lines.split_once("sekisho-issuer serve --config issuer.toml &\n").unwrap().0);
         example
     }
@@ -61,16 +82,21 @@ impl Example {
     /// The gateway of the quick start, with the files that it says.
     fn gateway(&self, app: &TestApp) -> GatewayProcess {
         self.run(
-            "cp pki/root/root.pem bank-root-ca.pem; cp pki/issuing/issuing.pem bank-issuing-ca.pem
+            "mkdir -m 0700 state; (umask 077; openssl rand -hex 32 > admin.token)
+            cp pki/root/root.pem bank-root-ca.pem; cp pki/issuing/issuing.pem bank-issuing-ca.pem
             cp published/bank-0.crl bank-issuing.crl
             openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=ib \
                 -CA services-ca.pem -CAkey services-ca.key -addext basicConstraints=critical,CA:false \
                 -addext extendedKeyUsage=serverAuth -addext subjectAltName=DNS:ib.example-bank.co.jp \
                 -keyout ib.key -out ib.pem",
         );
-        let config = block("quick-start.md", "toml");
-        let config =
-            config.replacen("listen = [\"0.0.0.0:443\"]", "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"", 1);
+        let config = block(QUICK_START, "toml");
+        let config = with(
+            &config,
+            "listen = [\"0.0.0.0:443\"]",
+            "listen = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\n\
+                state_folder = \"state\"\nadmin_token_file = \"admin.token\"\naccess_log = { file = \"access.log\" }",
+        );
         let peers = format!("peers = [\"{}\"]", app.address().unwrap());
         let config = config.replacen("peers = [\"10.0.0.11:8080\", \"10.0.0.12:8080\"]", &peers, 1);
         std::fs::write(self.path("sekisho.toml"), config).unwrap();
@@ -141,14 +167,13 @@ fn one_time_password() -> String {
     totp.generate(u64::try_from(sekisho_runtime::clock::now().unix()).unwrap()).to_string()
 }
 
-#[test]
-fn what_the_guides_issuer_issues_the_guides_gateway_reads() {
-    let example = Example::new();
+/// The issuance service of the guide, with an administrator and a user that have their certificates.
+fn issue(example: &Example) -> ServerProcess {
     let mut command = Command::new(issuer_binary());
     command.args(["serve", "--config"]).arg(example.path("issuer.toml"));
     let issuer = ServerProcess::start(&mut command, &["api", "public", "admin"], Output::Keep, PATIENCE);
     let issuer = issuer.unwrap_or_else(|error| panic!("{error}"));
-    let service = Service { example: &example, port: issuer.address("api").port() };
+    let service = Service { example, port: issuer.address("api").port() };
     let staff = json!({ "maker": "t0123", "checker": "t0456", "channel": "paper-form" });
     service.send(
         "desk",
@@ -160,12 +185,19 @@ fn what_the_guides_issuer_issues_the_guides_gateway_reads() {
     service.issue("kanri", "administrator");
     service.issue("riyousya", "user");
     wait_until("the authority's list is there", || example.path("published/bank-0.crl").exists());
+    issuer
+}
+
+#[test]
+fn what_the_guides_issuer_issues_the_guides_gateway_reads() {
+    let example = Example::new();
+    let _issuer = issue(&example);
     let app = TestApp::new();
     let gateway = example.gateway(&app);
     for (user, expected) in [("kanri", None), ("riyousya", Some("riyousya"))] {
         let echoed = example.run(&format!(
             "curl -sS --fail-with-body --cacert services-ca.pem --cert {user}.pem --key {user}.key \
-             --resolve ib.example-bank.co.jp:{port}:127.0.0.1 https://ib.example-bank.co.jp:{port}/echo",
+             --resolve {SITE}:{port}:127.0.0.1 https://{SITE}:{port}/echo",
             port = gateway.tls().port()
         ));
         let echoed: Value = serde_json::from_str(&echoed).unwrap_or_else(|error| panic!("{error}: {echoed}"));
@@ -176,4 +208,48 @@ fn what_the_guides_issuer_issues_the_guides_gateway_reads() {
         assert_eq!(header("x-sekisho-contract-id").as_deref(), Some(CONTRACT), "{echoed}");
         assert_eq!(header("x-sekisho-user-id").as_deref(), expected, "{echoed}");
     }
+}
+
+/// With the addresses and files of the example in the place of the pages'.
+#[test]
+fn the_commands_of_the_guides_do_what_the_guides_say() {
+    let example = Example::new();
+    let _issuer = issue(&example);
+    let app = TestApp::new();
+    let gateway = example.gateway(&app);
+    example.run("cp riyousya.pem client.pem; cp riyousya.key client.key; cp services-ca.pem server-root.pem");
+
+    assert!(example.run(&command(QUICK_START, "sekisho check ")).contains("sekisho.toml is right."));
+    let decided = example.run(&command(QUICK_START, "sekisho verify "));
+    assert!(decided.contains(&format!("accepted: CN={CONTRACT} riyousya 1635")), "{decided}");
+
+    let port = gateway.tls().port();
+    let request = command(QUICK_START, "curl ");
+    let request = with(&request, SITE, &format!("{SITE}:{port}")) + &format!(" -sS --resolve {SITE}:{port}:127.0.0.1");
+    example.run(&with(&request, "curl ", "curl --fail-with-body "));
+
+    example.run("cp sekisho.toml new.toml");
+    wait_until("the authentication is in the log", || {
+        std::fs::read_to_string(example.path("access.log")).is_ok_and(|log| log.contains("authentication"))
+    });
+    let plan = command("guide/rotation.md", "sekisho ca plan ");
+    // It ends with 1 if a user is locked out and with 2 if nothing is known of any.
+    example.run(&plan);
+    example.run(&format!("{plan} --json"));
+
+    let admin = format!("http://{}", gateway.admin());
+    let add = command("revocation/block-list.md", "sekisho block add ");
+    let add =
+        with(&add, "--gateway http://10.0.0.11:9443 --gateway http://10.0.0.12:9443", &format!("--gateway {admin}"));
+    example.run(&add);
+    let list = with(&command("revocation/block-list.md", "sekisho block list "), "…", &admin);
+    let listed = example.run(&list);
+    assert!(listed.contains("laptop lost, ticket 4711"), "{listed}");
+    let id = example.run(&format!("curl -sS -H \"Authorization: Bearer $(cat admin.token)\" {admin}/blocks"));
+    let id: Value = serde_json::from_str(&id).unwrap();
+    let id = id["blocks"][0]["id"].as_str().unwrap_or_else(|| panic!("{id}"));
+    let remove = with(&command("revocation/block-list.md", "sekisho block remove "), "…", &admin);
+    example.run(&with(&remove, "remove ID ", &format!("remove {id} ")));
+    let listed = example.run(&list);
+    assert!(!listed.contains("laptop lost, ticket 4711"), "{listed}");
 }

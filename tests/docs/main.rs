@@ -1,5 +1,6 @@
 //! The README and the pages below `docs` say what is so.
 
+mod commands;
 mod configurations;
 mod links;
 mod page;

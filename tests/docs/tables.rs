@@ -64,3 +64,19 @@ fn every_header_has_its_row() {
     }
     assert_eq!(names.client_cert_chain, None, "the page says that it is off by default");
 }
+
+#[test]
+fn every_metric_that_a_page_names_is_in_the_reference() {
+    let reference = page::read("docs/reference/metrics.md");
+    let name = regex::Regex::new(r"`(sekisho_[a-z_]+)").unwrap();
+    let mut named = 0;
+    // The change log also has the names of before.
+    for path in page::all().into_iter().filter(|path| path != "CHANGELOG.md") {
+        let text = page::read(&path);
+        for found in name.captures_iter(&text).map(|found| found.get(1).unwrap().as_str()) {
+            assert!(reference.contains(&format!("`{found}`")), "{path}: {found}");
+            named += 1;
+        }
+    }
+    assert!(named > 80, "{named}");
+}

@@ -61,6 +61,15 @@ fn has_test(source: &str, name: &str) -> bool {
     plain || of_tokio || on_both || of_property
 }
 
+/// Asserts that there is a test of that name, `FILE::NAME`.
+#[track_caller]
+pub(crate) fn exists(test: &str) {
+    let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("not FILE::NAME: {test}"));
+    let files = test_files(file);
+    let [file] = files[..] else { panic!("{test} is to name one file of tests: {files:?}") };
+    assert!(has_test(&page::read(file), name), "{file} has no test {name}");
+}
+
 #[test]
 fn every_test_of_a_requirement_is_there() {
     let requirements = requirements();
@@ -70,10 +79,7 @@ fn every_test_of_a_requirement_is_there() {
         let mut once = BTreeSet::new();
         for test in tests {
             assert!(once.insert(test), "{id}: twice: {test}");
-            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("{id}: not FILE::NAME: {test}"));
-            let files = test_files(file);
-            let [file] = files[..] else { panic!("{id}: {test} is to name one file of tests: {files:?}") };
-            assert!(has_test(&page::read(file), name), "{id}: {file} has no test {name}");
+            exists(test);
         }
     }
 }
