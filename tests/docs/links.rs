@@ -54,3 +54,22 @@ fn every_page_is_linked_from_another() {
         assert!(linked.contains(path), "no page links to {path}");
     }
 }
+
+/// A path in code type that begins with a folder of the repository.
+#[test]
+fn every_path_of_the_repository_that_a_page_names_is_there() {
+    const FOLDERS: [&str; 7] = ["src/", "crates/", "tests/", "config/", "benches/", "scripts/", ".ci/"];
+    let mut named = 0;
+    for path in page::all() {
+        let text = page::read(&path);
+        for word in text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let is_path = FOLDERS.iter().any(|folder| word.starts_with(folder)) && !word.contains([' ', '{', '*', '…']);
+            if is_path {
+                let file = word.split("::").next().unwrap();
+                assert!(root().join(file).exists(), "{path}: {file}");
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 30, "{named}");
+}
