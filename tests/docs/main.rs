@@ -4,6 +4,7 @@ mod commands;
 mod configurations;
 mod links;
 mod page;
+mod picture;
 mod readme;
 mod references;
 mod tables;
