@@ -9,3 +9,4 @@ mod readme;
 mod references;
 mod tables;
 mod tests_named;
+mod words;
