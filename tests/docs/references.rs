@@ -66,11 +66,11 @@ fn tables(text: &str) -> String {
     let (mut tables, mut comment) = (Vec::<Table>::new(), Vec::new());
     let (mut current, mut shared) = (None, false);
     for line in text.lines() {
-        // What is off by default has no blank behind the `#`; `#:` is off because it excludes another.
-        let (off, plain) = match line.strip_prefix("#:").or_else(|| line.strip_prefix('#')) {
-            Some(rest) if rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[') => (true, rest),
-            _ => (false, line),
-        };
+        // What is off by default has no blank behind the `#`; `#:` excludes another key, and has a value where it counts.
+        let is_key = |rest: &&str| rest.starts_with(|first: char| first.is_ascii_lowercase() || first == '[');
+        let excluding = line.strip_prefix("#:").filter(is_key);
+        let off = excluding.is_none() && line.strip_prefix('#').is_some_and(|rest| is_key(&rest));
+        let plain = excluding.or_else(|| line.strip_prefix('#').filter(is_key)).unwrap_or(line);
         if line.starts_with("# ---") {
             comment.clear();
         } else if let Some(said) = line.strip_prefix("# ") {
@@ -111,7 +111,8 @@ fn render(table: &Table) -> String {
     }
     let cell = |text: &str| text.replace('|', "\\|");
     for Key { name, value, off, comment } in &table.keys {
-        let absent = if *off { "absent; " } else { "" };
+        // In a table that is absent, a key has this value once the table is written.
+        let absent = if *off && !table.off { "absent; " } else { "" };
         out += &format!("| `{name}` | {absent}`{}` | {} |\n", cell(value), cell(comment));
     }
     out
