@@ -228,6 +228,10 @@ fn the_commands_of_the_guides_do_what_the_guides_say() {
     let request = with(&request, SITE, &format!("{SITE}:{port}")) + &format!(" -sS --resolve {SITE}:{port}:127.0.0.1");
     example.run(&with(&request, "curl ", "curl --fail-with-body "));
 
+    let ready = command(QUICK_START, "curl http://127.0.0.1:9443/readyz");
+    let ready = example.run(&with(&ready, "127.0.0.1:9443", &gateway.admin().to_string()));
+    assert_eq!(ready, "ready\n");
+
     example.run("cp sekisho.toml new.toml");
     wait_until("the authentication is in the log", || {
         std::fs::read_to_string(example.path("access.log")).is_ok_and(|log| log.contains("authentication"))

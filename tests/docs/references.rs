@@ -38,7 +38,15 @@ fn the_reference_of_the_configuration_is_what_the_reference_files_say() {
     let mut reference = String::new();
     for (title, file) in [("The gateway", "config/sekisho.toml"), ("The issuance service", "config/issuer.toml")] {
         reference += &format!("\n## {title}: `{file}`\n");
-        reference += &tables(&page::read(file));
+        let (text, before) = (page::read(file), reference.len());
+        reference += &tables(&text);
+        // No key of the file is left out because nothing is said of it.
+        for line in text.lines().filter_map(|line| line.trim_start_matches(['#', ':']).split_once(" = ")) {
+            let row = format!("| `{}` |", line.0);
+            let is_key =
+                line.0.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_');
+            assert!(!is_key || reference[before..].contains(&row), "{file}: {} has no comment", line.0);
+        }
     }
     assert!(reference.matches("\n| `").count() > 150, "{reference}");
     is_generated("docs/reference/configuration.md", &reference);
@@ -78,7 +86,8 @@ fn tables(text: &str) -> String {
         } else if plain.starts_with('[') {
             let found = tables.iter().position(|table| table.heading == plain);
             let comment = std::mem::take(&mut comment).join(" ");
-            shared = false;
+            // The comment of a table says what its first keys are.
+            shared = found.is_none() && !comment.is_empty();
             current = Some(found.unwrap_or_else(|| {
                 tables.push(Table { heading: plain.to_owned(), off, comment, keys: Vec::new() });
                 tables.len() - 1
