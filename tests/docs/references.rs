@@ -126,3 +126,19 @@ fn render(table: &Table) -> String {
     }
     out
 }
+
+#[test]
+fn the_reference_of_the_api_is_what_the_document_says() {
+    let output = Command::new(issuer_binary()).args(["serve", "--openapi"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut rows = String::from("| operation | what it does |\n|---|---|\n");
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let summary = operation["summary"].as_str().unwrap().replace('\n', " ").replace('|', "\\|");
+            rows += &format!("| `{} {path}` | {summary} |\n", method.to_uppercase());
+        }
+    }
+    assert!(rows.lines().count() > 25, "{rows}");
+    is_generated("docs/reference/api.md", &rows);
+}
