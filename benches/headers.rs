@@ -164,7 +164,7 @@ fn client() -> VerifiedClient {
     let key = trust.authority_named("bench").unwrap().key();
     let limits = ChainLimits { certificates: 4, bytes: 16_384 };
     let policy = SitePolicy::from_parts("ib", [key].into(), [(key, rule)].into(), limits);
-    verify(&[leaf.der().clone()], &policy, &trust, None, NOW).unwrap()
+    verify(&[leaf.der().clone()], &policy, &trust, None, NOW).into_result().unwrap()
 }
 
 criterion_group!(benches, headers, routes_and_refusals);

@@ -72,18 +72,18 @@ fn decisions(criterion: &mut Criterion) {
         let good = bank.chain(&random_serial(10 * MILLION));
         let revoked = bank.chain(&random_serial(count / 2));
         criterion.bench_function(&format!("verify/cold/{count}"), |bencher| {
-            bencher.iter(|| verify(black_box(&good), policy, trust, None, NOW).unwrap());
+            bencher.iter(|| verify(black_box(&good), policy, trust, None, NOW).into_result().unwrap());
         });
         let cache = ChainCache::default();
         criterion.bench_function(&format!("verify/cached/{count}"), |bencher| {
-            bencher.iter(|| verify(black_box(&good), policy, trust, Some(&cache), NOW).unwrap());
+            bencher.iter(|| verify(black_box(&good), policy, trust, Some(&cache), NOW).into_result().unwrap());
         });
-        let client = verify(&good, policy, trust, None, NOW).unwrap();
+        let client = verify(&good, policy, trust, None, NOW).into_result().unwrap();
         criterion.bench_function(&format!("verify/recheck/{count}"), |bencher| {
-            bencher.iter(|| recheck(black_box(&client), policy, trust, NOW).unwrap());
+            bencher.iter(|| recheck(black_box(&client), policy, trust, NOW).into_result().unwrap());
         });
         criterion.bench_function(&format!("verify/revoked/{count}"), |bencher| {
-            bencher.iter(|| verify(black_box(&revoked), policy, trust, Some(&cache), NOW).unwrap_err());
+            bencher.iter(|| verify(black_box(&revoked), policy, trust, Some(&cache), NOW).into_result().unwrap_err());
         });
     }
 }
@@ -96,10 +96,10 @@ fn worst_chain(criterion: &mut Criterion) {
         let cas: Vec<TestCa> = (0..count).map(|_| forger.below("Bank Root")).collect();
         let mut chain = vec![leaf(&cas[0], &[1])];
         chain.extend(cas.iter().map(|ca| ca.certificate.der().clone()));
-        let refusal = verify(&chain, &bank.policy, &bank.trust, None, NOW).unwrap_err();
+        let refusal = verify(&chain, &bank.policy, &bank.trust, None, NOW).into_result().unwrap_err();
         println!("{count} CAs of one name: {refusal}");
         criterion.bench_function(&format!("verify/slow-chain/{count}"), |bencher| {
-            bencher.iter(|| verify(black_box(&chain), &bank.policy, &bank.trust, None, NOW).unwrap_err());
+            bencher.iter(|| verify(black_box(&chain), &bank.policy, &bank.trust, None, NOW).into_result().unwrap_err());
         });
     }
     drop(bank.root);

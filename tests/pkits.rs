@@ -36,8 +36,8 @@ impl Decide for Case {
         let limits = ChainLimits { certificates: 6, bytes: 32 << 10 };
         let policy = SitePolicy::from_parts("pkits", accepted, rules, limits);
         let (chain, cache) = (self.chain(), ChainCache::default());
-        let decision = verify(&chain, &policy, &trust, Some(&cache), NOW);
-        let again = verify(&chain, &policy, &trust, Some(&cache), NOW);
+        let decision = verify(&chain, &policy, &trust, Some(&cache), NOW).into_result();
+        let again = verify(&chain, &policy, &trust, Some(&cache), NOW).into_result();
         assert_eq!(again.is_ok(), decision.is_ok(), "{}: the cache changed the decision", self.id);
         decision
     }

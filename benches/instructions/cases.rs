@@ -149,12 +149,14 @@ impl Handshakes<'_> {
 /// The decision on a chain, beside a list of so many.
 fn decisions(bank: &Bank, entries: usize) {
     let Bank { trust, policy, chain } = bank;
-    case(&format!("verify, first seen, list of {entries}"), || verify(chain, policy, trust, None, NOW).unwrap());
+    case(&format!("verify, first seen, list of {entries}"), || {
+        verify(chain, policy, trust, None, NOW).into_result().unwrap()
+    });
     let cache = ChainCache::default();
-    let again = || verify(chain, policy, trust, Some(&cache), NOW).unwrap();
+    let again = || verify(chain, policy, trust, Some(&cache), NOW).into_result().unwrap();
     case(&format!("verify, returning, list of {entries}"), again);
-    let client = verify(chain, policy, trust, None, NOW).unwrap();
-    case(&format!("recheck, list of {entries}"), || recheck(&client, policy, trust, NOW).unwrap());
+    let client = verify(chain, policy, trust, None, NOW).into_result().unwrap();
+    case(&format!("recheck, list of {entries}"), || recheck(&client, policy, trust, NOW).into_result().unwrap());
 }
 
 /// As Chromium sends them.
@@ -180,7 +182,7 @@ const BROWSER: &[(&str, &str)] = &[
 /// The parts of a request's admission that can be called one by one.
 fn requests(bank: &Bank) {
     let Bank { trust, policy, chain } = bank;
-    let client = verify(chain, policy, trust, None, NOW).unwrap();
+    let client = verify(chain, policy, trust, None, NOW).into_result().unwrap();
     let names = HeaderNames::default();
     let set = StripSet::new(&names);
     let field =

@@ -32,7 +32,8 @@ pub fn run(greatest: usize, results: &mut Results) {
     for count in steps(&[1, 100, 10_000, 100_000], greatest) {
         let cache = ChainCache::default();
         let fill = count.min(FILL);
-        let decide = |index: usize| verify(&chain(index), &bank.policy, &bank.trust, Some(&cache), NOW).unwrap();
+        let decide =
+            |index: usize| verify(&chain(index), &bank.policy, &bank.trust, Some(&cache), NOW).into_result().unwrap();
         let first = cpu::each(fill, decide);
         cache.settle();
         // Over all of them, in no order that a cache could guess.
@@ -40,7 +41,7 @@ pub fn run(greatest: usize, results: &mut Results) {
         let returning = cpu::each(DECISIONS, |_| decide(place.next() % count));
         cache.settle();
         let client = decide(0);
-        let again = cpu::each(DECISIONS, |_| recheck(&client, &bank.policy, &bank.trust, NOW).unwrap());
+        let again = cpu::each(DECISIONS, |_| recheck(&client, &bank.policy, &bank.trust, NOW).into_result().unwrap());
         results.row(&[thousands(count), short(first), short(returning), thousands(cache.len() as usize), short(again)]);
     }
 }

@@ -315,9 +315,9 @@ async fn take(
             return report_failure(&gateway, &failure, peer, began);
         }
     };
-    if let Client::Unsettled(unsettled) = &accepted.client {
+    if let Client::Pending(pending) = &accepted.client {
         // The client's key is proven: now its status may be asked for, while its request is on its way.
-        settle::begin(&gateway, &unsettled.refusal.needs);
+        settle::begin(&gateway, &pending.needs);
     }
     let connection = Arc::new(Connection::new(gateway.registry.next_id(), peer, &accepted));
     report_success(&gateway, &connection, &accepted.client, began);

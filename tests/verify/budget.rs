@@ -101,7 +101,7 @@ fn a_normal_chain_costs_one_signature() {
                 said = what;
             }
         };
-        verify_traced(&chain, &policy, &trust, NOW, &mut listen).unwrap();
+        verify_traced(&chain, &policy, &trust, NOW, &mut listen).into_result().unwrap();
         assert_eq!(said, "every signature verifies (1 checked)");
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::pki::Ca;
 use crate::pki::{CN, DAY, NOW, PATTERN, World, assert_refused, below, set_validity};
+use crate::pki::{recheck, verify};
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::verify::{ChainCache, Reason, recheck, verify};
+use sekisho::gateway::verify::{ChainCache, Reason};
 
 #[test]
 fn a_cached_chain_is_not_trusted_past_its_end() {

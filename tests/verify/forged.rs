@@ -1,9 +1,10 @@
 //! A client chooses what it sends along with its leaf. It must not choose which CA is asked about the leaf.
 
 use crate::pki::{CN, Ca, DAY, Leaf, NOW, PATTERN, World, assert_refused, below, ca_params, set_validity};
+use crate::pki::{recheck_links, verify};
 use rcgen::{Issuer, KeyPair};
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::verify::{ChainCache, Reason, recheck_links, verify};
+use sekisho::gateway::verify::{ChainCache, Reason};
 
 /// A CA certificate with the subject and issuer of one and the public key of another CA, signed by neither.
 fn forged(subject: &str, issuer: &str, key: &KeyPair) -> CertificateDer<'static> {

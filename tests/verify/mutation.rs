@@ -1,9 +1,10 @@
 //! Whatever a client sends: no panic, and nothing but the original is accepted.
 
+use crate::pki::verify;
 use crate::pki::{CN, NOW, World};
 use proptest::prelude::*;
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::verify::{SitePolicy, verify};
+use sekisho::gateway::verify::SitePolicy;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::name::DistinguishedName;
 use sekisho_trust::TrustSnapshot;

@@ -1,8 +1,9 @@
 //! Lists in parts: the certificate's distribution points decide which of them speaks of it (RFC 5280 section 6.3.3).
 
 use crate::pki::{CN, Ca, Leaf, NOW, World, assert_refused, below};
+use crate::pki::{recheck, recheck_links, verify};
 use rcgen::CrlDistributionPoint;
-use sekisho::gateway::verify::{ChainCache, Link, Reason, recheck, recheck_links, verify};
+use sekisho::gateway::verify::{ChainCache, Link, Reason};
 
 const ONE: &str = "http://crl.example.jp/1.crl";
 const TWO: &str = "http://crl.example.jp/2.crl";

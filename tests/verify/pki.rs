@@ -6,7 +6,9 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
-use sekisho::gateway::verify::{Reason, Refusal, SitePolicy, VerifiedClient, verify};
+use sekisho::gateway::verify::{
+    self as decision, ChainCache, Link, LinksDecision, Reason, Refusal, SitePolicy, VerifiedClient,
+};
 use sekisho_config::{self as config, Config};
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::{self as trust, TrustSnapshot};
@@ -288,4 +290,39 @@ pub fn assert_refused<T: std::fmt::Debug>(result: Result<T, Refusal>, reason: Re
     assert_eq!(refusal.reason, reason, "{refusal}");
     assert!(refusal.evidence.contains(evidence), "{refusal}");
     refusal
+}
+
+/// The gateway's decision: the client, or what it is refused with.
+pub fn verify(
+    chain: &[CertificateDer<'_>],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    cache: Option<&ChainCache>,
+    now: Timestamp,
+) -> Result<VerifiedClient, Refusal> {
+    decision::verify(chain, policy, trust, cache, now).into_result()
+}
+
+/// As [`verify`], on a client that was verified before.
+pub fn recheck(
+    client: &VerifiedClient,
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<VerifiedClient, Refusal> {
+    decision::recheck(client, policy, trust, now).into_result()
+}
+
+/// The gateway's decision on a session's links: nothing, or what it is refused with.
+pub fn recheck_links(
+    links: &[Link],
+    policy: &SitePolicy,
+    trust: &TrustSnapshot,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    match decision::recheck_links(links, policy, trust, now) {
+        LinksDecision::Good => Ok(()),
+        LinksDecision::Pending(pending) => Err(pending.refusal),
+        LinksDecision::Refused(refusal) => Err(refusal),
+    }
 }

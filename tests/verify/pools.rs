@@ -4,13 +4,14 @@
 //! looks each certificate up at the CA of that key.
 
 use crate::pki::{CN, Ca, NOW, ca_params, leaf_params};
+use crate::pki::{recheck_links, verify};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use proptest::prelude::*;
 use rcgen::{CustomExtension, Issuer, KeyPair, SerialNumber};
 use regex::Regex;
 use rustls::pki_types::CertificateDer;
 use sekisho::gateway::verify::identity::IdentityRule;
-use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, VerifiedClient, recheck_links, verify};
+use sekisho::gateway::verify::{ChainCache, ChainLimits, SitePolicy, VerifiedClient};
 use sekisho_config::{AnchorExpiry, ContractRange};
 use sekisho_pki::certificate::Certificate;
 use sekisho_trust::{AuthorityParts, ListParts, ListPolicy, RevocationParts, TrustSnapshot};

@@ -1,7 +1,8 @@
 //! Deciding again: on the next request, after a reload, before a session is resumed.
 
 use crate::pki::{CN, Ca, DAY, NOW, PATTERN, World, assert_refused};
-use sekisho::gateway::verify::{Reason, recheck, recheck_links, verify};
+use crate::pki::{recheck, recheck_links, verify};
+use sekisho::gateway::verify::Reason;
 use sekisho_pki::time::Timestamp;
 
 #[test]

@@ -75,7 +75,8 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
         }
     };
     let mut steps = Vec::new();
-    let decision = verify_traced(&ground.chain, &ground.policy, &ground.trust, now, &mut |step| steps.push(step));
+    let decision =
+        verify_traced(&ground.chain, &ground.policy, &ground.trust, now, &mut |step| steps.push(step)).into_result();
     let code = if decision.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) };
     if arguments.json {
         say(format_args!("{}\n", report::json(&decision, &steps, &ground, now)), code)

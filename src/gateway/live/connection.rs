@@ -4,9 +4,9 @@ use crate::gateway::base::cut::CutSwitch;
 use crate::gateway::live::admissions::{Admissions, Admitted, Permit};
 use crate::gateway::request::headers::{Forwarding, IdentityHeaders, SessionKind};
 use crate::gateway::snapshot::site::{Site, Snapshot};
-use crate::gateway::tls::handshake::{Accepted, Client, Unsettled};
+use crate::gateway::tls::handshake::{Accepted, Client, PendingClient};
 use crate::gateway::tls::tls_version;
-use crate::gateway::verify::{self, ChainCache, Reason, Refusal, VerifiedClient};
+use crate::gateway::verify::{self, ChainCache, Decision, Reason, Refusal, VerifiedClient};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use sekisho_config::{ClientAuth, RefusalStyle};
 use sekisho_pki::time::Timestamp;
@@ -163,7 +163,7 @@ impl Connection {
             Verdict::Unchanged => known.clone(),
             Verdict::Now(client) => self.identify(&known, client, snapshot),
             // Not kept: the next look may be after the answer came.
-            Verdict::Unsettled(refusal) => {
+            Verdict::Pending(refusal) => {
                 let client = Client::Refused(refusal);
                 Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at))
             }
@@ -177,12 +177,12 @@ impl Connection {
             (Client::Verified(client), _) | (Client::Refused(_), Some(client)) => {
                 verify::needs(client, &snapshot.trust, now)
             }
-            (Client::Unsettled(unsettled), _) => unsettled.refusal.needs.clone(),
+            (Client::Pending(pending), _) => pending.needs.clone(),
             (Client::Anonymous | Client::Refused(_), _) => Vec::new(),
         }
     }
 
-    /// Decides anew on a client whose status was not told in the handshake; gives the last word, if this made it.
+    /// Decides again on a client whose status was pending in the handshake; returns the final decision, if this made it.
     pub(in crate::gateway) fn settle(
         &self,
         snapshot: &Snapshot,
@@ -190,31 +190,25 @@ impl Connection {
         now: Timestamp,
     ) -> Option<Arc<Identified>> {
         let known = self.client.load();
-        let (Client::Unsettled(unsettled), Some(site)) = (&known.client, self.site(snapshot)) else {
+        let (Client::Pending(before), Some(site)) = (&known.client, self.site(snapshot)) else {
             return None;
         };
-        let client = match verify::verify(&unsettled.presented, &site.policy, &snapshot.trust, Some(cache), now) {
-            Ok(client) => Client::Verified(client),
-            // A later request may find the source back.
-            Err(refusal) if refusal.reason == Reason::RevocationUnavailable => {
-                Client::Unsettled(Unsettled { refusal, presented: unsettled.presented.clone() })
-            }
-            Err(refusal) => Client::Refused(refusal),
-        };
-        let is_last_word = match &client {
-            Client::Unsettled(now) => !now.refusal.is_pending() && unsettled.refusal.is_pending(),
+        let decision = verify::verify(&before.presented, &site.policy, &snapshot.trust, Some(cache), now);
+        let client = Client::of(decision, || before.presented.clone());
+        let is_final = match &client {
+            Client::Pending(PendingClient { needs, .. }) => needs.is_empty() && !before.needs.is_empty(),
             Client::Anonymous | Client::Verified(_) | Client::Refused(_) => true,
         };
         let decided = Arc::new(Identified::new(client, snapshot, &self.tls, self.authenticated_at));
         // Of several requests that waited, one tells it.
         let before = self.client.compare_and_swap(&*known, decided.clone());
-        (is_last_word && Arc::ptr_eq(&before, &known)).then_some(decided)
+        (is_final && Arc::ptr_eq(&before, &known)).then_some(decided)
     }
 
     fn identify(&self, known: &Identified, client: Client, snapshot: &Snapshot) -> Arc<Identified> {
         let lapsed = match &client {
             Client::Refused(_) => known.verified().or(known.lapsed.as_ref()).cloned(),
-            Client::Anonymous | Client::Verified(_) | Client::Unsettled(_) => None,
+            Client::Anonymous | Client::Verified(_) | Client::Pending(_) => None,
         };
         let identified = Identified::new(client, snapshot, &self.tls, self.authenticated_at);
         let identified = Arc::new(Identified { lapsed, ..identified });
@@ -304,12 +298,12 @@ impl Connection {
                 }
                 None
             }
-            // Whoever is unsettled has had nothing admitted, or is asked about by whoever keeps answers fresh: what
-            // comes of it cuts.
-            Verdict::Now(Client::Anonymous | Client::Unsettled(_)) | Verdict::Unsettled(_) => None,
+            // A pending client has had nothing admitted, or its status is queried by what keeps answers fresh: what comes
+            // of it cuts.
+            Verdict::Now(Client::Anonymous | Client::Pending(_)) | Verdict::Pending(_) => None,
             Verdict::Unchanged => match &known.client {
                 Client::Refused(refusal) => Some(refusal.clone()),
-                Client::Anonymous | Client::Verified(_) | Client::Unsettled(_) => None,
+                Client::Anonymous | Client::Verified(_) | Client::Pending(_) => None,
             },
         }
     }
@@ -406,16 +400,17 @@ enum Verdict {
     Unchanged,
     /// This is who it is now.
     Now(Client),
-    /// Nobody, until what its status needs was asked for.
-    Unsettled(Refusal),
+    /// A client without any right until its status is known.
+    Pending(Refusal),
 }
 
 fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -> Verdict {
     let same = known.generation == snapshot.generation;
     let again = |client| match verify::recheck(client, &site.policy, &snapshot.trust, now) {
-        Ok(client) => Verdict::Now(Client::Verified(client)),
-        Err(refusal) if refusal.is_pending() => Verdict::Unsettled(refusal),
-        Err(refusal) => Verdict::Now(Client::Refused(refusal)),
+        Decision::Verified(client) => Verdict::Now(Client::Verified(client)),
+        Decision::Pending(pending) => Verdict::Pending(pending.refusal),
+        // It was verified before and is kept as `lapsed`, by which it is decided again.
+        Decision::Refused(refusal) => Verdict::Now(Client::Refused(refusal)),
     };
     match (&known.client, &known.lapsed) {
         (Client::Verified(client), _) => match again(client) {
@@ -432,7 +427,7 @@ fn judge(known: &Identified, site: &Site, snapshot: &Snapshot, now: Timestamp) -
         {
             again(client)
         }
-        (Client::Unsettled(unsettled), _) => Verdict::Unsettled(unsettled.refusal.clone()),
+        (Client::Pending(pending), _) => Verdict::Pending(pending.refusal.clone()),
         (Client::Refused(_), _) => Verdict::Unchanged,
         (Client::Anonymous, _) if site.client_auth == ClientAuth::Required => Verdict::Now(Client::Refused(
             Refusal::new(Reason::NoCertificate, "the site has come to require a certificate"),
@@ -454,7 +449,7 @@ impl Identified {
                     None => (headers, None),
                 }
             }
-            Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => {
+            Client::Anonymous | Client::Refused(_) | Client::Pending(_) => {
                 (IdentityHeaders::unauthenticated(names), None)
             }
         };
@@ -466,7 +461,7 @@ impl Identified {
     pub(in crate::gateway) fn verified(&self) -> Option<&VerifiedClient> {
         match &self.client {
             Client::Verified(client) => Some(client),
-            Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => None,
+            Client::Anonymous | Client::Refused(_) | Client::Pending(_) => None,
         }
     }
 }

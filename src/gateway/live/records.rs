@@ -1,7 +1,7 @@
 //! What the logs say: one access record for each request, one authentication record for each handshake.
 
 use crate::gateway::live::connection::{Connection, Cut};
-use crate::gateway::tls::handshake::{Client, Failure, FailureCause, Unsettled};
+use crate::gateway::tls::handshake::{Client, Failure, FailureCause, PendingClient};
 use crate::gateway::verify::{Refusal, Unenforced, VerifiedClient};
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::telemetry::log::{Record, Weight};
@@ -96,10 +96,10 @@ impl<'a> Outcome<'a> {
         match client {
             Client::Verified(_) => Self { name: "accepted", reason: "", evidence: None },
             Client::Anonymous => Self { name: "anonymous", reason: "", evidence: None },
-            Client::Unsettled(Unsettled { refusal, .. }) if refusal.is_pending() => {
+            Client::Pending(PendingClient { refusal, needs, .. }) if !needs.is_empty() => {
                 Self { name: "pending", reason: "", ..refused(refusal) }
             }
-            Client::Refused(refusal) | Client::Unsettled(Unsettled { refusal, .. }) => refused(refusal),
+            Client::Refused(refusal) | Client::Pending(PendingClient { refusal, .. }) => refused(refusal),
         }
     }
 }
@@ -193,7 +193,7 @@ impl Record for CutRecord<'_> {
 pub(in crate::gateway) fn unenforced(client: &Client) -> Option<&Unenforced> {
     match client {
         Client::Verified(client) => client.unenforced(),
-        Client::Anonymous | Client::Refused(_) | Client::Unsettled(_) => None,
+        Client::Anonymous | Client::Refused(_) | Client::Pending(_) => None,
     }
 }
 
@@ -202,7 +202,7 @@ pub(in crate::gateway) fn certificate_of(client: &Client) -> Option<CertificateR
     match client {
         Client::Anonymous => None,
         Client::Verified(client) => Some(verified(client)),
-        Client::Refused(refusal) | Client::Unsettled(Unsettled { refusal, .. }) => certificate_in(refusal),
+        Client::Refused(refusal) | Client::Pending(PendingClient { refusal, .. }) => certificate_in(refusal),
     }
 }
 

@@ -99,7 +99,7 @@ fn who(connection: &Connection, site: &Site, snapshot: &Snapshot) -> Result<Arc<
     let identified = connection.authorize(site, snapshot, clock::now());
     match &identified.client {
         Client::Refused(refusal) => Err(refusal.clone().into()),
-        Client::Unsettled(unsettled) => Err(unsettled.refusal.clone().into()),
+        Client::Pending(pending) => Err(pending.refusal.clone().into()),
         Client::Anonymous | Client::Verified(_) => Ok(identified),
     }
 }

@@ -7,13 +7,13 @@ use crate::gateway::Gateway;
 use crate::gateway::base::suites::SuiteOrder;
 use crate::gateway::snapshot::site::{Site, Snapshot};
 use crate::gateway::tls::alert;
-pub(in crate::gateway) use crate::gateway::tls::client::{Client, Unsettled};
+pub(in crate::gateway) use crate::gateway::tls::client::{Client, PendingClient};
 use crate::gateway::tls::client_signature::{self, Protocol};
 use crate::gateway::tls::linger::Linger;
 use crate::gateway::tls::session::Session;
 use crate::gateway::tls::tcp::BufferedTcp;
 use crate::gateway::tls::tickets::ConnectionTicketer;
-use crate::gateway::verify::{self, Reason, Refusal};
+use crate::gateway::verify::{self, Decision, Reason, Refusal};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -124,16 +124,17 @@ pub(in crate::gateway) async fn accept(tcp: BufferedTcp, gateway: &Arc<Gateway>)
     };
     start.io.let_tickets_wait(session.clone());
     match start.into_stream(Arc::new(config)).into_fallible().await {
-        Ok(tls) => match conclude(tls.get_ref().1, gateway, &snapshot, &site, &session) {
-            (Client::Refused(refusal), _) if site.refusal == RefusalStyle::Alert => {
-                Err(failed(FailureCause::Refused(refusal), None))
+        Ok(tls) => {
+            let (client, resumed) = conclude(tls.get_ref().1, gateway, &snapshot, &site, &session);
+            match client.refusal().filter(|_| site.refusal == RefusalStyle::Alert) {
+                Some(refusal) => Err(failed(FailureCause::Refused(refusal.clone()), None)),
+                None => {
+                    let authenticated_at = session.facts.authenticated_at().filter(|_| resumed);
+                    let authenticated_at = authenticated_at.unwrap_or_else(clock::now);
+                    Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
+                }
             }
-            (client, resumed) => {
-                let authenticated_at = session.facts.authenticated_at().filter(|_| resumed);
-                let authenticated_at = authenticated_at.unwrap_or_else(clock::now);
-                Ok(Accepted { tls, site, snapshot, client, resumed, authenticated_at })
-            }
-        },
+        }
         Err((error, tcp)) => {
             let cause = match session.refusal().or_else(|| refused_by_rustls(&error)) {
                 Some(refusal) => FailureCause::Refused(refusal),
@@ -225,18 +226,12 @@ fn conclude(
     session: &Session,
 ) -> (Client, bool) {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-    let client = match (connection.peer_certificates(), session.outcome.get()) {
-        (Some(_), Some(Ok(client))) if !resumed => Client::Verified(client.clone()),
+    let client = match (connection.peer_certificates(), session.decision.get()) {
+        (Some(_), Some(Decision::Verified(client))) if !resumed => Client::Verified(client.clone()),
         (Some(chain), _) if site.client_auth != ClientAuth::None => {
             let (trust, cache) = (&snapshot.trust, Some(&gateway.chain_cache));
-            match verify::verify(chain, &site.policy, trust, cache, clock::now()) {
-                Ok(client) => Client::Verified(client),
-                Err(refusal) if refusal.is_pending() => Client::Unsettled(Unsettled {
-                    presented: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
-                    refusal,
-                }),
-                Err(refusal) => Client::Refused(refusal),
-            }
+            let decision = verify::verify(chain, &site.policy, trust, cache, clock::now());
+            Client::of(decision, || chain.iter().map(|certificate| certificate.clone().into_owned()).collect())
         }
         _ if site.client_auth == ClientAuth::Required => {
             Client::Refused(Refusal::new(Reason::NoCertificate, NO_CERTIFICATE))
@@ -260,7 +255,7 @@ impl ResolvesServerCert for OneKey {
 ///
 /// With refusal style `alert` a refusal ends the handshake; with `page` it is remembered and the handshake goes on
 /// (the proof that the client holds the key is demanded either way), so that the reason can be told in words. A status
-/// that is not told yet refuses nobody here: a handshake must not wait for another machine.
+/// that is pending refuses no client here: a handshake must not wait for another machine.
 #[derive(Debug)]
 struct HandshakeVerifier {
     gateway: Arc<Gateway>,
@@ -298,20 +293,20 @@ impl ClientCertVerifier for HandshakeVerifier {
     ) -> Result<ClientCertVerified, rustls::Error> {
         let chain: Vec<_> = std::iter::once(end_entity).chain(intermediates).cloned().collect();
         let trust = &self.snapshot.trust;
-        let outcome = verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
-        let answer = match &outcome {
-            Err(refusal) if self.site.refusal == RefusalStyle::Alert && !refusal.is_pending() => {
+        let decision = verify::verify(&chain, &self.site.policy, trust, Some(&self.gateway.chain_cache), clock::now());
+        let answer = match &decision {
+            Decision::Refused(refusal) if self.site.refusal == RefusalStyle::Alert => {
                 Err(alert::for_refusal(refusal.reason))
             }
-            _ => Ok(ClientCertVerified::assertion()),
+            Decision::Verified(_) | Decision::Pending(_) | Decision::Refused(_) => Ok(ClientCertVerified::assertion()),
         };
-        match &outcome {
-            Ok(client) => {
+        match &decision {
+            Decision::Verified(client) => {
                 self.session.facts.tell(client.verified_at(), client.links(), Some(client.ticket_holder()));
             }
-            Err(_) => self.session.facts.refuse(),
+            Decision::Pending(_) | Decision::Refused(_) => self.session.facts.refuse(),
         }
-        let _ = self.session.outcome.set(outcome);
+        let _ = self.session.decision.set(decision);
         answer
     }
 

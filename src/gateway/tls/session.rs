@@ -3,14 +3,14 @@
 use crate::gateway::tls::handshake::FailureCause;
 use crate::gateway::tls::tickets::TicketFacts;
 use crate::gateway::tls::tls_version::{self, VersionWitness};
-use crate::gateway::verify::{Refusal, VerifiedClient};
+use crate::gateway::verify::{Decision, Refusal};
 use std::sync::{Arc, OnceLock};
 
 /// What verifier, ticketer, transport and the end of the handshake share.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Session {
     /// What the verifier made of the client's certificate, in a full handshake.
-    pub(in crate::gateway) outcome: OnceLock<Result<VerifiedClient, Refusal>>,
+    pub(in crate::gateway) decision: OnceLock<Decision>,
     pub(in crate::gateway) facts: Arc<TicketFacts>,
     pub(in crate::gateway) version: Arc<VersionWitness>,
 }
@@ -25,9 +25,12 @@ impl Session {
         }
     }
 
-    /// The last word on the client, if it is a refusal.
+    /// The refusal that the verifier decided on.
     pub(in crate::gateway) fn refusal(&self) -> Option<Refusal> {
-        self.outcome.get()?.as_ref().err().filter(|refusal| !refusal.is_pending()).cloned()
+        match self.decision.get()? {
+            Decision::Refused(refusal) => Some(refusal.clone()),
+            Decision::Verified(_) | Decision::Pending(_) => None,
+        }
     }
 
     /// Whether the handshake is over but for its tickets. Those of TLS 1.3 come after the client's Finished, with

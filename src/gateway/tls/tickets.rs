@@ -7,7 +7,7 @@
 //! which the ordinary verification refuses with the true alert. Whoever resumes is checked once more after the handshake.
 
 use crate::gateway::snapshot::site::Site;
-use crate::gateway::verify::{self, Link, TicketHolder};
+use crate::gateway::verify::{self, Link, LinksDecision, TicketHolder};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::rand;
@@ -161,11 +161,11 @@ enum Facts {
     /// When it authenticated, its path, and who it was.
     Authenticated(Timestamp, Vec<Link>, Option<TicketHolder>),
     /// Its certificate was refused: it shall come back with another and be asked for it, not resume this session.
-    /// Neither is a session resumed that began before the certificate's status was told.
+    /// Neither is a session resumed that began before the certificate's status was known.
     Refused,
-    /// It resumes the session of a client that authenticated then, whose status has to be asked for anew: no further
-    /// ticket before it is told.
-    Unsettled(Timestamp),
+    /// It resumes the session of a client that authenticated then, whose revocation status is pending: no further ticket
+    /// before it is known.
+    Pending(Timestamp),
 }
 
 impl TicketFacts {
@@ -179,15 +179,15 @@ impl TicketFacts {
         *self.known() = Facts::Refused;
     }
 
-    /// Tells when the client of a session authenticated whose status is not told yet: it gets no further ticket.
-    fn unsettle(&self, authenticated_at: Timestamp) {
-        *self.known() = Facts::Unsettled(authenticated_at);
+    /// Sets when the client of a session authenticated whose revocation status is pending: it gets no further ticket.
+    fn set_pending(&self, authenticated_at: Timestamp) {
+        *self.known() = Facts::Pending(authenticated_at);
     }
 
     /// When the client of this session authenticated: at its full handshake.
     pub(in crate::gateway) fn authenticated_at(&self) -> Option<Timestamp> {
         match &*self.known() {
-            Facts::Authenticated(at, ..) | Facts::Unsettled(at) => Some(*at),
+            Facts::Authenticated(at, ..) | Facts::Pending(at) => Some(*at),
             Facts::Anonymous | Facts::Refused => None,
         }
     }
@@ -232,7 +232,7 @@ impl ProducesTickets for ConnectionTicketer {
                 encode_facts(*authenticated_at, links, holder.as_ref())?
             }
             Facts::Anonymous if self.site.client_auth != ClientAuth::Required => encode_facts(now, &[], None)?,
-            Facts::Anonymous | Facts::Refused | Facts::Unsettled(_) => return None,
+            Facts::Anonymous | Facts::Refused | Facts::Pending(_) => return None,
         };
         state.extend_from_slice(plain);
         let ticket = self.keys.seal(&self.ground(), now, &state)?;
@@ -249,12 +249,12 @@ impl ProducesTickets for ConnectionTicketer {
         }
         if !links.is_empty() {
             match verify::recheck_links(&links, &self.site.policy, &self.trust, now) {
-                Ok(()) => {}
-                Err(refusal) if refusal.is_pending() => {
-                    self.facts.unsettle(authenticated_at);
+                LinksDecision::Good => {}
+                LinksDecision::Pending(_) => {
+                    self.facts.set_pending(authenticated_at);
                     return Some(plain.to_vec());
                 }
-                Err(_) => return None,
+                LinksDecision::Refused(_) => return None,
             }
         } else if self.site.client_auth == ClientAuth::Required {
             // The site was optional when the ticket was made: now it must ask for a certificate.

@@ -24,7 +24,9 @@ pub use cache::{ChainCache, DEFAULT_CACHE_BYTES};
 
 pub use policy::{ChainLimits, SitePolicy};
 pub use trace::{Outcome, Step, StepName};
-pub use types::{LeafFacts, Link, Reason, Refusal, TicketHolder, Unenforced, VerifiedChain, VerifiedClient};
+pub use types::{
+    Decision, LeafFacts, Link, Pending, Reason, Refusal, TicketHolder, Unenforced, VerifiedChain, VerifiedClient,
+};
 
 use path::{CandidatePath, Candidates};
 use rustls::pki_types::CertificateDer;
@@ -35,54 +37,41 @@ use signed::{Signatures, Unproven, VerifiedPath};
 use standing::Whose;
 use std::sync::Arc;
 use trace::Trace;
+use types::Denial;
 
 /// Decides on a presented chain, leaf first, for a site, by a snapshot, at a time.
 ///
 /// With a `cache`, a chain whose signatures, usage and identity were found good under the same CAs and policy is only
-/// looked up: time and revocation are checked anew on every call.
-///
-/// # Errors
-/// The [`Refusal`] with its reason, evidence and what could be read of the leaf.
+/// looked up: time and revocation are checked again on every call.
 pub fn verify(
     chain: &[CertificateDer<'_>],
     policy: &SitePolicy,
     trust: &TrustSnapshot,
     cache: Option<&ChainCache>,
     now: Timestamp,
-) -> Result<VerifiedClient, Refusal> {
-    decide(chain, policy, trust, cache, now, &mut Trace::off()).map_err(|refusal| refusal.about(chain.first()))
+) -> Decision {
+    about(chain.first(), decide(&Evaluation { chain, policy, trust, cache, now }, &mut Trace::off()))
 }
 
-/// [`verify`] without a cache, telling each [`Step`] to `sink` as it is taken.
-///
-/// # Errors
-/// As [`verify`].
+/// [`verify`] without a cache, which calls `sink` with each [`Step`] as it is taken.
 pub fn verify_traced(
     chain: &[CertificateDer<'_>],
     policy: &SitePolicy,
     trust: &TrustSnapshot,
     now: Timestamp,
     sink: &mut dyn FnMut(Step),
-) -> Result<VerifiedClient, Refusal> {
-    decide(chain, policy, trust, None, now, &mut Trace::to(sink)).map_err(|refusal| refusal.about(chain.first()))
+) -> Decision {
+    about(chain.first(), decide(&Evaluation { chain, policy, trust, cache: None, now }, &mut Trace::to(sink)))
 }
 
 /// Decides again on a client already verified: on its next request, or when a new snapshot is published.
 ///
 /// Time and revocation only, unless the CAs or the policy have changed since: then all of it.
-///
-/// # Errors
-/// As [`verify`].
-pub fn recheck(
-    client: &VerifiedClient,
-    policy: &SitePolicy,
-    trust: &TrustSnapshot,
-    now: Timestamp,
-) -> Result<VerifiedClient, Refusal> {
+pub fn recheck(client: &VerifiedClient, policy: &SitePolicy, trust: &TrustSnapshot, now: Timestamp) -> Decision {
     let same_ground = client.authorities_generation == trust.authorities_generation()
         && client.policy_fingerprint == *policy.fingerprint();
-    if same_ground && let Some(decision) = stand(&client.chain, policy, trust, now) {
-        return decision.map_err(|refusal| refusal.about(client.presented().first()));
+    if same_ground && let Some(decided) = stand(&client.chain, policy, trust, now) {
+        return about(client.presented().first(), decided);
     }
     verify(client.presented(), policy, trust, None, now)
 }
@@ -90,20 +79,29 @@ pub fn recheck(
 /// Decides whether the session of a ticket may be resumed, from the [`Link`]s kept in it: the CAs are still there and
 /// accepted by the site, and every certificate of the path is valid, not revoked and not blocked by its serial number.
 ///
-/// It makes no [`VerifiedClient`]: after the handshake [`verify`] decides on the stored chain.
-///
-/// # Errors
-/// As [`verify`], without facts of the leaf.
-pub fn recheck_links(
-    links: &[Link],
-    policy: &SitePolicy,
-    trust: &TrustSnapshot,
-    now: Timestamp,
-) -> Result<(), Refusal> {
+/// Good is not verified: after the handshake [`verify`] decides on the stored chain.
+pub fn recheck_links(links: &[Link], policy: &SitePolicy, trust: &TrustSnapshot, now: Timestamp) -> LinksDecision {
     if !policy.accepts_path(links.iter().map(|link| link.issued_by)) {
-        return Err(Refusal::new(Reason::UnknownCa, "no CA of the session's path is accepted by this site any more"));
+        let evidence = "no CA of the session's path is accepted by this site any more";
+        return LinksDecision::Refused(Refusal::new(Reason::UnknownCa, evidence));
     }
-    standing::check(links, None, trust, now).map(drop).map_err(|(_, refusal)| refusal)
+    match standing::check(links, None, trust, now) {
+        Ok(_) => LinksDecision::Good,
+        Err((_, Denial::Pending(pending))) => LinksDecision::Pending(pending),
+        Err((_, Denial::Refused(refusal))) => LinksDecision::Refused(refusal),
+    }
+}
+
+/// What [`recheck_links`] decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a session that is not good is not resumed"]
+pub enum LinksDecision {
+    /// The session may be resumed.
+    Good,
+    /// It may be resumed, and its client has no right before the status of its certificates is known.
+    Pending(Pending),
+    /// It may not be resumed.
+    Refused(Refusal),
 }
 
 /// Decides whether the client of a ticket may be resumed, by who it was: nobody has blocked it since.
@@ -125,22 +123,30 @@ pub fn is_leaf_revoked(client: &VerifiedClient, trust: &TrustSnapshot, now: Time
     standing::is_leaf_revoked(client.links(), trust, now)
 }
 
-/// The table of contents.
-fn decide(
-    chain: &[CertificateDer<'_>],
-    policy: &SitePolicy,
-    trust: &TrustSnapshot,
-    cache: Option<&ChainCache>,
+/// What a chain is decided by.
+struct Evaluation<'a> {
+    chain: &'a [CertificateDer<'a>],
+    policy: &'a SitePolicy,
+    trust: &'a TrustSnapshot,
+    cache: Option<&'a ChainCache>,
     now: Timestamp,
-    trace: &mut Trace<'_>,
-) -> Result<VerifiedClient, Refusal> {
+}
+
+/// The decision, whose refusal has what can be read of the leaf.
+fn about(leaf: Option<&CertificateDer<'_>>, decided: Result<VerifiedClient, Denial>) -> Decision {
+    decided.map_err(|denial| denial.map(|refusal| refusal.about(leaf))).into()
+}
+
+/// The table of contents.
+fn decide(evaluation: &Evaluation<'_>, trace: &mut Trace<'_>) -> Result<VerifiedClient, Denial> {
+    let Evaluation { chain, policy, trust, cache, now } = *evaluation;
     trace.step(StepName::Budget, || budget::check(chain, policy.limits()), |()| budget::describe(chain))?;
     let place = cache.map(|cache| (cache, cache::key(chain, policy, trust)));
     if let Some((cache, key)) = &place
         && let Some(verified) = cache.get(key)
-        && let Some(decision) = stand(&verified, policy, trust, now)
+        && let Some(decided) = stand(&verified, policy, trust, now)
     {
-        return decision;
+        return decided;
     }
     let presented = trace.step(StepName::Parse, || parse(chain), |presented| describe_presented(presented))?;
     let candidates =
@@ -150,16 +156,7 @@ fn decide(
             cache.insert(*key, verified, now);
         }
     };
-    let ground = Ground { chain, policy, trust, now };
-    first_verified(&candidates, &ground, trace, &mut keep)
-}
-
-/// What a path is judged by.
-struct Ground<'a> {
-    chain: &'a [CertificateDer<'a>],
-    policy: &'a SitePolicy,
-    trust: &'a TrustSnapshot,
-    now: Timestamp,
+    first_verified(&candidates, evaluation, trace, &mut keep)
 }
 
 /// The decision on the first candidate whose signatures verify and whose CAs are valid at this time; without one, that
@@ -167,20 +164,20 @@ struct Ground<'a> {
 /// says less than one that breaks a rule.
 fn first_verified(
     candidates: &Candidates<'_>,
-    ground: &Ground<'_>,
+    evaluation: &Evaluation<'_>,
     trace: &mut Trace<'_>,
     keep: &mut impl FnMut(Arc<VerifiedChain>),
-) -> Result<VerifiedClient, Refusal> {
-    let mut signatures = Signatures::new(ground.trust);
+) -> Result<VerifiedClient, Denial> {
+    let mut signatures = Signatures::new(evaluation.trust);
     let mut furthest: Option<((StepName, bool), Refusal)> = None;
     for candidate in &candidates.found {
         let refusal = match prove(candidate, &mut signatures, trace) {
-            Ok(path) => match judge(&path, ground, trace, keep) {
-                Err((Whose::AuthoritysTime, refusal)) => refusal,
-                decision => return decision.map_err(|(_, refusal)| refusal),
+            Ok(path) => match evaluate(&path, evaluation, trace, keep) {
+                Err((Whose::AuthoritysTime, Denial::Refused(refusal))) => refusal,
+                decided => return decided.map_err(|(_, denial)| denial),
             },
             Err(Unproven::Refused(refusal)) => refusal,
-            Err(Unproven::Ended(refusal)) => return Err(refusal),
+            Err(Unproven::Ended(refusal)) => return Err(refusal.into()),
         };
         let reached = (trace.reached(), refusal.reason != Reason::UnknownCa);
         if furthest.as_ref().is_none_or(|(before, _)| *before < reached) {
@@ -188,10 +185,11 @@ fn first_verified(
         }
     }
     if let Some(more) = &candidates.more {
-        return Err(more.clone());
+        return Err(more.clone().into());
     }
     // `path::candidates` refuses rather than find none.
-    Err(furthest.map_or_else(|| Refusal::new(Reason::UnknownCa, "no candidate path"), |(_, refusal)| refusal))
+    let refusal = furthest.map_or_else(|| Refusal::new(Reason::UnknownCa, "no candidate path"), |(_, refusal)| refusal);
+    Err(refusal.into())
 }
 
 /// Spends signature checks on a candidate that is worth them.
@@ -216,43 +214,47 @@ fn prove<'a>(
     path.map(|(path, _)| path).map_err(if ended { Unproven::Ended } else { Unproven::Refused })
 }
 
-/// A verified path through every further step; what does not change with time comes first and is kept, of a client that
-/// stands or may stand once its status was asked for.
-fn judge(
+/// Takes a path whose signatures verify through every further step. What does not change with time comes first, and is kept
+/// if the client is verified or its status is pending.
+fn evaluate(
     path: &VerifiedPath<'_>,
-    ground: &Ground<'_>,
+    evaluation: &Evaluation<'_>,
     trace: &mut Trace<'_>,
     keep: &mut impl FnMut(Arc<VerifiedChain>),
-) -> Result<VerifiedClient, (Whose, Refusal)> {
-    let Ground { policy, trust, now, .. } = *ground;
-    let verified = lasting(path, ground, trace).map_err(|refusal| (Whose::Leaf, refusal))?;
+) -> Result<VerifiedClient, (Whose, Denial)> {
+    let Evaluation { policy, trust, now, .. } = *evaluation;
+    let verified = lasting(path, evaluation, trace).map_err(|refusal| (Whose::Leaf, refusal.into()))?;
     let mut whose = Whose::Leaf;
-    let decision = trace.step(
+    let decided = trace.step(
         StepName::Standing,
         || {
             let standing = standing::check(&verified.links, Some(&verified.holder()), trust, now);
-            let standing = standing.map_err(|(of, refusal)| {
+            let standing = standing.map_err(|(of, denial)| {
                 whose = of;
-                refusal.issued_by(&verified.ca)
+                denial.map(|refusal| refusal.issued_by(&verified.ca))
             })?;
-            Ok(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
+            Ok::<_, Denial>(VerifiedClient::of(Arc::clone(&verified), standing, policy, trust, now))
         },
         |client| standing::describe(client, trust),
     );
-    if decision.as_ref().map_or_else(Refusal::is_pending, |_| true) {
+    if !matches!(decided, Err(Denial::Refused(_))) {
         keep(verified);
     }
-    decision.map_err(|refusal| (whose, refusal))
+    decided.map_err(|denial| (whose, denial))
 }
 
 /// What stays true of a path while CAs and policy stay the same.
-fn lasting(path: &VerifiedPath<'_>, ground: &Ground<'_>, trace: &mut Trace<'_>) -> Result<Arc<VerifiedChain>, Refusal> {
-    let policy = ground.policy;
+fn lasting(
+    path: &VerifiedPath<'_>,
+    evaluation: &Evaluation<'_>,
+    trace: &mut Trace<'_>,
+) -> Result<Arc<VerifiedChain>, Refusal> {
+    let policy = evaluation.policy;
     trace.step(StepName::Usage, || usage::check(path), |()| usage::describe(path))?;
     let named = |issuer: &&Authority| format!("issued by CA {}", issuer.name());
     let issuer = trace.step(StepName::Site, || policy.admit(path), named)?;
     let identity = trace.step(StepName::Identity, || policy.identify(path, issuer), policy::describe)?;
-    Ok(Arc::new(VerifiedChain::of(path, ground.chain, issuer, identity)))
+    Ok(Arc::new(VerifiedChain::of(path, evaluation.chain, issuer, identity)))
 }
 
 /// Time and revocation of a chain verified before. `None`: a CA certificate of its path is not valid at this time, and
@@ -262,11 +264,11 @@ fn stand(
     policy: &SitePolicy,
     trust: &TrustSnapshot,
     now: Timestamp,
-) -> Option<Result<VerifiedClient, Refusal>> {
+) -> Option<Result<VerifiedClient, Denial>> {
     match standing::check(&verified.links, Some(&verified.holder()), trust, now) {
         Ok(standing) => Some(Ok(VerifiedClient::of(Arc::clone(verified), standing, policy, trust, now))),
         Err((Whose::AuthoritysTime, _)) => None,
-        Err((_, refusal)) => Some(Err(refusal.issued_by(&verified.ca))),
+        Err((_, denial)) => Some(Err(denial.map(|refusal| refusal.issued_by(&verified.ca)))),
     }
 }
 

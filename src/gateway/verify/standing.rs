@@ -1,6 +1,6 @@
 //! What is true of a verified path only now: validity and revocation.
 
-use super::types::{LeafFacts, Link, Reason, Refusal, Unenforced, VerifiedClient};
+use super::types::{Denial, LeafFacts, Link, Pending, Reason, Refusal, Unenforced, VerifiedClient};
 use sekisho_config::AnchorExpiry;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
@@ -39,12 +39,13 @@ pub(super) fn check(
     holder: Option<&Holder<'_>>,
     trust: &TrustSnapshot,
     now: Timestamp,
-) -> Result<Standing, (Whose, Refusal)> {
+) -> Result<Standing, (Whose, Denial)> {
+    let refused = |(whose, refusal): (Whose, Refusal)| (whose, Denial::Refused(refusal));
     let mut crl_number = None;
     let (mut unavailable, mut unenforced) = (None, None);
-    let mut pending: Option<(Whose, Refusal)> = None;
+    let mut pending: Option<Pending> = None;
     for (link, whose) in with_owner(links) {
-        let issuer = configured(link, trust).map_err(|refusal| (whose, refusal))?;
+        let issuer = configured(link, trust).map_err(|refusal| refused((whose, refusal)))?;
         match trust.revocation(&link.question(whose.into()), now) {
             RevocationStatus::Good { crl_number: number, warning } => {
                 if whose == Whose::Leaf {
@@ -60,29 +61,35 @@ pub(super) fn check(
                 // A CA on hold is nothing that its client could have released.
                 let is_hold = whose == Whose::Leaf && reason == RevocationReason::CertificateHold;
                 let reason = if is_hold { Reason::Suspended } else { Reason::Revoked };
-                return Err((whose, revoked(reason, link, issuer, at, crl_number)));
+                return Err(refused((whose, revoked(reason, link, issuer, at, crl_number))));
             }
             RevocationStatus::Unavailable { ca, why } => {
                 unavailable.get_or_insert((whose, ca, why));
             }
             RevocationStatus::Pending { ca, need } => {
-                // The leaf's, even if it is a CA's status that is missing: no other path is looked for meanwhile.
-                pending.get_or_insert_with(|| (Whose::Leaf, not_told_yet(&ca))).1.needs.push(need);
+                pending
+                    .get_or_insert_with(|| Pending { refusal: not_known_yet(&ca), needs: Vec::new() })
+                    .needs
+                    .push(need);
             }
         }
     }
-    check_blocks(links, holder, trust, now)?;
+    check_blocks(links, holder, trust, now).map_err(refused)?;
     for (link, whose) in with_owner(links) {
         let whose = if whose == Whose::Leaf { whose } else { Whose::AuthoritysTime };
-        check_time(link, now).map_err(|refusal| (whose, refusal))?;
+        check_time(link, now).map_err(|refusal| refused((whose, refusal)))?;
     }
-    check_anchor(links, trust, now).map_err(|refusal| (Whose::AuthoritysTime, refusal))?;
+    check_anchor(links, trust, now).map_err(|refusal| refused((Whose::AuthoritysTime, refusal)))?;
     match unavailable {
         Some((whose, ca, why)) => {
             let evidence = format!("the revocation status of certificates from CA {ca} is unavailable: {why}");
-            Err((whose, Refusal::new(Reason::RevocationUnavailable, evidence)))
+            Err(refused((whose, Refusal::new(Reason::RevocationUnavailable, evidence))))
         }
-        None => pending.map_or(Ok(Standing { crl_number, unenforced }), Err),
+        None => match pending {
+            // The leaf's, even if it is a CA's status that is missing: no other path is looked for meanwhile.
+            Some(pending) => Err((Whose::Leaf, Denial::Pending(pending))),
+            None => Ok(Standing { crl_number, unenforced }),
+        },
     }
 }
 
@@ -142,8 +149,8 @@ fn revoked(reason: Reason, link: &Link, issuer: &Authority, at: Timestamp, crl_n
     Refusal { subject, ..Refusal::new(reason, evidence) }
 }
 
-fn not_told_yet(ca: &str) -> Refusal {
-    let evidence = format!("the revocation status of certificates from CA {ca} is not told yet");
+fn not_known_yet(ca: &str) -> Refusal {
+    let evidence = format!("the revocation status of certificates from CA {ca} is pending");
     Refusal::new(Reason::RevocationUnavailable, evidence)
 }
 

@@ -65,18 +65,18 @@ impl<'a> Trace<'a> {
     }
 
     /// Takes a step; `describe` runs only if somebody listens.
-    pub(super) fn step<T>(
+    pub(super) fn step<T, E: AsRef<Refusal>>(
         &mut self,
         name: StepName,
-        work: impl FnOnce() -> Result<T, Refusal>,
+        work: impl FnOnce() -> Result<T, E>,
         describe: impl FnOnce(&T) -> String,
-    ) -> Result<T, Refusal> {
+    ) -> Result<T, E> {
         self.reached = name;
         let result = work();
         if let Some(sink) = &mut self.sink {
             let outcome = match &result {
                 Ok(value) => Outcome::Passed(describe(value)),
-                Err(refusal) => Outcome::Refused(refusal.clone()),
+                Err(denial) => Outcome::Refused(denial.as_ref().clone()),
             };
             sink(Step { name, outcome });
         }

@@ -362,10 +362,35 @@ pub struct Refusal {
     pub subject: Option<Box<LeafFacts>>,
     /// The configured name of the CA that issued the leaf, where that is proven: what to do next depends on it.
     pub ca: Option<Arc<str>>,
-    /// What would have to be asked for before this could be told for certain. Where there is something, the reason is
-    /// [`Reason::RevocationUnavailable`], everything else about the chain is good, and nothing is said to the client
-    /// before it was asked for.
+}
+
+/// What [`super::verify`] decides on a client's chain.
+#[derive(Clone, Debug)]
+#[must_use = "a client that is not verified has no right"]
+pub enum Decision {
+    /// It is valid, and may be believed.
+    Verified(VerifiedClient),
+    /// Everything that is known of it is good; its revocation status is pending.
+    Pending(Pending),
+    /// It is refused.
+    Refused(Refusal),
+}
+
+/// A revocation status that is not known before a source was queried. A client whose status is pending has no right, and
+/// is not told of a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// What the client would be refused with now: [`Reason::RevocationUnavailable`].
+    pub refusal: Refusal,
+    /// The queries to make; never empty.
     pub needs: Vec<Need>,
+}
+
+/// Why a chain is not verified, while the decision is being made.
+#[derive(Debug)]
+pub(super) enum Denial {
+    Refused(Refusal),
+    Pending(Pending),
 }
 
 /// What a log record says of a leaf, proven or not.
@@ -388,12 +413,7 @@ pub struct LeafFacts {
 impl Refusal {
     /// A refusal without a readable leaf.
     pub fn new(reason: Reason, evidence: impl Into<String>) -> Self {
-        Self { reason, evidence: evidence.into(), subject: None, ca: None, needs: Vec::new() }
-    }
-
-    /// Whether it is not the last word: what it lacks can be asked for.
-    pub const fn is_pending(&self) -> bool {
-        !self.needs.is_empty()
+        Self { reason, evidence: evidence.into(), subject: None, ca: None }
     }
 
     /// The same refusal of a leaf that the CA of this name issued.
@@ -409,6 +429,59 @@ impl Refusal {
             let crl_number = self.subject.take().and_then(|facts| facts.crl_number);
             self.subject = Some(Box::new(LeafFacts { crl_number, ..LeafFacts::read(leaf) }));
         }
+        self
+    }
+}
+
+impl Decision {
+    /// The client if it is verified, and else what it is refused with: for good, or as long as its status is pending.
+    ///
+    /// # Errors
+    /// The refusal.
+    pub fn into_result(self) -> Result<VerifiedClient, Refusal> {
+        match self {
+            Self::Verified(client) => Ok(client),
+            Self::Pending(Pending { refusal, .. }) | Self::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+impl From<Result<VerifiedClient, Denial>> for Decision {
+    fn from(decided: Result<VerifiedClient, Denial>) -> Self {
+        match decided {
+            Ok(client) => Self::Verified(client),
+            Err(Denial::Pending(pending)) => Self::Pending(pending),
+            Err(Denial::Refused(refusal)) => Self::Refused(refusal),
+        }
+    }
+}
+
+impl Denial {
+    /// The same with its refusal changed.
+    pub(super) fn map(self, change: impl FnOnce(Refusal) -> Refusal) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(change(refusal)),
+            Self::Pending(Pending { refusal, needs }) => Self::Pending(Pending { refusal: change(refusal), needs }),
+        }
+    }
+}
+
+impl From<Refusal> for Denial {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl AsRef<Refusal> for Denial {
+    fn as_ref(&self) -> &Refusal {
+        match self {
+            Self::Refused(refusal) | Self::Pending(Pending { refusal, .. }) => refusal,
+        }
+    }
+}
+
+impl AsRef<Self> for Refusal {
+    fn as_ref(&self) -> &Self {
         self
     }
 }
