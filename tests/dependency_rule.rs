@@ -15,15 +15,29 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("config", &["pki"]),
     ("runtime", &["pki", "config"]),
     ("trust", &["pki", "config", "runtime"]),
-    ("issuer", &["pki", "config", "runtime", "trust"]),
+    ("ca", &["pki", "runtime"]),
+    ("lifecycle", &["pki", "config"]),
+    ("issuer", &["pki", "config", "runtime", "trust", "ca", "lifecycle"]),
     ("testkit", &["pki", "config", "runtime", "trust"]),
     // The root package: the gateway.
     ("", &["pki", "config", "runtime", "trust"]),
 ];
 
 /// What the gateway's program must not be built with: it faces the internet, and signs, stores and mails nothing.
-const NOT_IN_THE_GATEWAY: &[&str] =
-    &["sqlx", "lettre", "argon2", "totp-rs", "p12-keystore", "pkcs12", "rcgen", "utoipa", "axum", "sekisho-issuer"];
+const NOT_IN_THE_GATEWAY: &[&str] = &[
+    "sqlx",
+    "lettre",
+    "argon2",
+    "totp-rs",
+    "p12-keystore",
+    "pkcs12",
+    "rcgen",
+    "utoipa",
+    "axum",
+    "sekisho-ca",
+    "sekisho-lifecycle",
+    "sekisho-issuer",
+];
 
 /// Which top modules of the root package may name which other.
 const MAY_NAME: &[(&str, &[&str])] =
@@ -82,8 +96,8 @@ const PURE: &[&str] = &[
     "gateway/request/access",
     "gateway/request/headers",
     "gateway/request/refusal",
-    "issuer/ca",
-    "issuer/lifecycle",
+    "ca",
+    "lifecycle",
     "issuer/audit",
     "issuer/authenticate/assertion",
     "issuer/authenticate/key_set",
@@ -95,7 +109,7 @@ const PURE: &[&str] = &[
 /// The exceptions: the caches of verified chains and of their headers, the feed's state on disk, and the files with the
 /// authorities' keys.
 const IMPURE_WITHIN_PURE: &[&str] =
-    &["trust/feed/keep", "gateway/verify/cache", "gateway/verify/kept_headers", "issuer/ca/key_file"];
+    &["trust/feed/keep", "gateway/verify/cache", "gateway/verify/kept_headers", "ca/key_file"];
 
 /// What pure code may not name.
 const IMPURE: &[&str] = &[
@@ -132,7 +146,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("mimalloc", &["main", "issuer/main", "testkit/main"]),
     ("rustix", &["runtime/process", "trust/background", "gateway/base/descriptors"]),
     ("tracing_subscriber", &["runtime/telemetry"]),
-    ("p12_keystore", &["testkit", "issuer/ca/p12"]),
+    ("p12_keystore", &["testkit", "ca/p12"]),
     // The gateway's HTTP is pingora's.
     ("hyper", &["testkit", "issuer", "load"]),
     ("hyper_util", &["testkit", "issuer", "load"]),
@@ -467,11 +481,11 @@ fn a_planted_breach_is_found() {
         ("gateway/proxy", "use crate::load::Plan;"),
         ("gateway/proxy/peer", "use super::super::super::cli;"),
         ("load", "use crate::gateway::live::registry;"),
-        ("issuer/ca/crl/list", "use std::time::SystemTime;"),
-        ("issuer/ca/crl/list", "use sekisho_runtime::clock;"),
-        ("issuer/lifecycle", "use sqlx::Row;"),
-        ("issuer/lifecycle/acquire", "use sekisho_runtime::clock;"),
-        ("issuer/lifecycle", "use std::fs;"),
+        ("ca/crl/list", "use std::time::SystemTime;"),
+        ("ca/crl/list", "use sekisho_runtime::clock;"),
+        ("lifecycle", "use sqlx::Row;"),
+        ("lifecycle/acquire", "use sekisho_runtime::clock;"),
+        ("lifecycle", "use std::fs;"),
         ("config/reader", "use std::time::SystemTime;"),
         ("wholly_new", "fn f() {}"),
         // Not hidden by what stands around it.

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use regex::Regex;
 use sekisho::gateway::verify::identity::{Identity, IdentityRule, extract};
-use sekisho_issuer::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
+use sekisho_lifecycle::profile::{self, Characters, IdentifierRule, Profile, TemplateValues};
 use sekisho_pki::name::DistinguishedName;
 use sekisho_pki::time::Timestamp;
 use sekisho_testkit::issuer::IDENTITIES;

@@ -1,14 +1,14 @@
 //! What the issuing CA does most: sign a certificate, revoke one of a million, answer OCSP from the cache.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use sekisho_issuer::ca::certificate::{Purpose, Template};
-use sekisho_issuer::ca::crl::{DistributionPoints, Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
-use sekisho_issuer::ca::hierarchy::{self, Wanted};
-use sekisho_issuer::ca::name::{AttributeType, Name};
-use sekisho_issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
-use sekisho_issuer::ca::p12::{DeliveredKey, UserKey};
-use sekisho_issuer::ca::validity::{Rounding, Validity};
-use sekisho_issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, serial};
+use sekisho_ca::certificate::{Purpose, Template};
+use sekisho_ca::crl::{DistributionPoints, Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
+use sekisho_ca::hierarchy::{self, Wanted};
+use sekisho_ca::name::{AttributeType, Name};
+use sekisho_ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
+use sekisho_ca::p12::{DeliveredKey, UserKey};
+use sekisho_ca::validity::{Rounding, Validity};
+use sekisho_ca::{Authority, FileKey, KeyKind, PublicationPoints, serial};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::hint::black_box;

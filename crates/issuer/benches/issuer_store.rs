@@ -3,19 +3,19 @@
 
 use sekisho_testkit::postgres;
 
+use sekisho_ca::serial;
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
 use sekisho_issuer::audit::{ActResult, Entry};
-use sekisho_issuer::ca::serial;
-use sekisho_issuer::lifecycle::{
-    Certificate, Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Next, Target, User,
-    UserId, UserKey,
-};
-use sekisho_issuer::profile::{NoticeEvent, RoleName};
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Everyone, NewNotice, NoticeAbout, Store, UserRow, Write,
     change, init, open,
+};
+use sekisho_lifecycle::profile::{NoticeEvent, RoleName};
+use sekisho_lifecycle::{
+    Certificate, Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Next, Target, User,
+    UserId, UserKey,
 };
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

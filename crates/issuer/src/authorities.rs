@@ -1,9 +1,9 @@
 //! The certification authorities of the configuration, with their keys, ready to sign.
 
-use super::ca::authority::{AuthorityError, PublicUrl};
-use super::ca::crl::DistributionPoints;
-use super::ca::key_file::{self, KeyFileError, Passphrase};
-use super::ca::{Authority, PublicationPoints, SigningKey};
+use sekisho_ca::authority::{AuthorityError, PublicUrl};
+use sekisho_ca::crl::DistributionPoints;
+use sekisho_ca::key_file::{self, KeyFileError, Passphrase};
+use sekisho_ca::{Authority, PublicationPoints, SigningKey};
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource};
 use sekisho_config::{ConfigError, Place, Placed};
 use sekisho_pki::certificate::Certificate;

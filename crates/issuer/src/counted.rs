@@ -2,14 +2,14 @@
 
 use super::audit::{ActResult, Head, Record};
 use super::authenticate::{Checked, Credentials, CredentialsUnavailable, Factors};
-use super::lifecycle::{ContractId, UserId, UserKey};
 use super::metrics::{Metrics, NoticeFate};
-use super::profile::{Factor, Profile, UniqueName};
 use super::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
 };
 use async_trait::async_trait;
+use sekisho_lifecycle::profile::{Factor, Profile, UniqueName};
+use sekisho_lifecycle::{ContractId, UserId, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

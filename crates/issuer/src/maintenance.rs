@@ -2,12 +2,12 @@
 
 use super::audit::{ActResult, Entry};
 use super::files::Files;
-use super::lifecycle::{ActorName, ContractId, Target};
 use super::reconcile::{self, Reconciled, Sources};
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, Store, StoreError, Write, change};
 use sekisho_config::issuer::IssuerConfig;
 use sekisho_config::{ConfigError, Place};
+use sekisho_lifecycle::{ActorName, ContractId, Target};
 use sekisho_runtime::clock;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The products that this issuer serves.
 
-use super::profile::{self, Profile};
 use sekisho_config::{ConfigError, Placed};
+use sekisho_lifecycle::profile::{self, Profile};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,10 +3,10 @@
 
 use super::audit::{ActResult, Entry};
 use super::authorities::{Authorities, IssuingAuthority};
-use super::ca::crl::PartIndex;
-use super::lifecycle::{ActorName, Certificate, ContractId, Revoked, Standing, Target, UserKey};
 use super::publish::{PublishedCrl, PublishedEntry, WitnessError};
 use super::store::{Ask, CertificateRow, Found, Status, StatusChange, Store, StoreError, Write, change};
+use sekisho_ca::crl::PartIndex;
+use sekisho_lifecycle::{ActorName, Certificate, ContractId, Revoked, Standing, Target, UserKey};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::serial::SerialNumber;

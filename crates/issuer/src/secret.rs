@@ -4,11 +4,11 @@
 //! none helps against another. Losing it makes open offers and one-time password seeds useless and the audit chain
 //! unverifiable; it never protects a certification authority's key.
 
-use crate::lifecycle::{SecretDigest, UserKey};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::hmac;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sekisho_lifecycle::{SecretDigest, UserKey};
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::process::secret_file::{self, SecretFileError};
 use std::fmt;
@@ -224,7 +224,7 @@ impl std::error::Error for SecretError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::{ContractId, UserId};
+    use sekisho_lifecycle::{ContractId, UserId};
 
     fn user(id: &str) -> UserKey {
         UserKey { contract: ContractId::new("C1").unwrap(), user: UserId::new(id).unwrap() }

@@ -1,24 +1,24 @@
 //! An issuer without listeners: store, authority, service.
 
 use async_trait::async_trait;
+use sekisho_ca::hierarchy::{self, Wanted};
+use sekisho_ca::name::{AttributeType, Name};
+use sekisho_ca::{FileKey, KeyKind, PublicationPoints};
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource, StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
 use sekisho_issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights,
 };
 use sekisho_issuer::authorities::{Authorities, IssuingAuthority};
-use sekisho_issuer::ca::hierarchy::{self, Wanted};
-use sekisho_issuer::ca::name::{AttributeType, Name};
-use sekisho_issuer::ca::{FileKey, KeyKind, PublicationPoints};
-use sekisho_issuer::lifecycle::{
-    Contract, ContractId, ContractOneTimePassword, Counter, Feature, StaffChannel, StaffId, StaffPair, User, UserId,
-    UserKey,
-};
-use sekisho_issuer::profile::{Factor, RoleName};
 use sekisho_issuer::profiles::Profiles;
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::service::{Act, By, Request, Service, ServiceParts, Wakes};
 use sekisho_issuer::store::{Ask, Contact, ContractRow, Store, UserRow, Write, change, init, open};
+use sekisho_lifecycle::profile::{Factor, RoleName};
+use sekisho_lifecycle::{
+    Contract, ContractId, ContractOneTimePassword, Counter, Feature, StaffChannel, StaffId, StaffPair, User, UserId,
+    UserKey,
+};
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;
 use std::num::NonZeroU16;

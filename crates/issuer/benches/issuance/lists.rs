@@ -4,8 +4,8 @@ use super::Sizes;
 use super::bank::authorities;
 use super::measure::cpu;
 use super::measure::results::{Results, thousands};
-use sekisho_issuer::ca::crl::{Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
-use sekisho_issuer::ca::serial;
+use sekisho_ca::crl::{Due, PartCount, PartIndex, Reason, RevocationRegister, Revoked};
+use sekisho_ca::serial;
 use sekisho_runtime::clock;
 
 /// Lists that are made of each size.

@@ -2,14 +2,14 @@
 
 use super::problem::{Kind, Problem};
 use crate::authenticate::Caller;
-use crate::ca::download::pem;
-use crate::lifecycle::{ContractOneTimePassword, Feature, Lock, LockedBy, Standing, UserKey, view};
-use crate::profile::{Label, Profile, SecretDelivery, ShownState};
 use crate::service::Done;
 use crate::store::{Contact, ContractRow, Language, UserRow};
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
+use sekisho_ca::download::pem;
+use sekisho_lifecycle::profile::{Label, Profile, SecretDelivery, ShownState};
+use sekisho_lifecycle::{ContractOneTimePassword, Feature, Lock, LockedBy, Standing, UserKey, view};
 use sekisho_pki::time::Timestamp;
 use serde::Serialize;
 use std::sync::Arc;

@@ -6,10 +6,10 @@ use super::text::{
     RequestText, RoleText, SeedText, StaffText, UserText,
 };
 use crate::authenticate::{Caller, Factors, ShownCertificate};
-use crate::lifecycle::{ContractOneTimePassword, StaffChannel, StaffId, StaffPair, UserKey};
-use crate::profile::Factor;
 use crate::service::{By, KeyRequest};
 use crate::store::{Contact, Language};
+use sekisho_lifecycle::profile::Factor;
+use sekisho_lifecycle::{ContractOneTimePassword, StaffChannel, StaffId, StaffPair, UserKey};
 use sekisho_pki::crl::RevocationReason;
 use serde::Deserialize;
 use std::borrow::Cow;

@@ -3,10 +3,10 @@
 //! The `type` is stable and says what a program may do about it. Nothing here helps a guesser: what exactly was wrong
 //! is in the log and in the audit log, under the reference number.
 
-use crate::profile::Factor;
 use crate::service::Refused;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sekisho_lifecycle::profile::Factor;
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -320,7 +320,7 @@ impl IntoResponse for Problem {
 
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
-        use crate::lifecycle::PublicReason;
+        use sekisho_lifecycle::PublicReason;
         match refused {
             Refused::Rules(reason) => Self::new(match reason {
                 PublicReason::AcquisitionRefused => Kind::AcquisitionRefused,

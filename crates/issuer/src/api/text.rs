@@ -1,7 +1,7 @@
 //! Texts of requests, each with its rule. The rule that the document states is the one that is enforced.
 
-use crate::lifecycle::{ContractId, UserId};
 use regex::Regex;
+use sekisho_lifecycle::{ContractId, UserId};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;

@@ -3,9 +3,9 @@
 use super::answer::LabelView;
 use crate::audit::{ActResult, Record};
 use crate::authenticate::Caller;
-use crate::lifecycle::ActorName;
-use crate::profile::{NoticeEvent, Profile};
 use crate::store::{NoticeAbout, NoticeRow};
+use sekisho_lifecycle::ActorName;
+use sekisho_lifecycle::profile::{NoticeEvent, Profile};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -102,7 +102,7 @@ impl HistoryView {
             command: entry.command.to_string(),
             contract: entry.target.contract().to_string(),
             user: entry.target.user().map(ToString::to_string),
-            channel: entry.channel.map(crate::profile::Channel::word),
+            channel: entry.channel.map(sekisho_lifecycle::profile::Channel::word),
             screen: entry.screen.map(|id| ScreenView {
                 label: profile.and_then(|profile| profile.screen(&id)).map(|screen| (&screen.label).into()),
                 id: id.to_string(),

@@ -3,8 +3,8 @@
 //! contract has a part of them only.
 
 use crate::buckets::Buckets;
-use crate::lifecycle::ContractId;
 use crate::listen::network;
+use sekisho_lifecycle::ContractId;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Instant;

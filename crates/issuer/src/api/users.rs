@@ -10,15 +10,15 @@ use super::page::{ByIdentifier, ByNumber, LimitOnly, Listed, NUMBER};
 use super::problem::{Kind, Problem};
 use super::text::UserText;
 use super::told::{HistoryView, NoticeView};
-use crate::ca::download::pem;
-use crate::lifecycle::UserId;
-use crate::profile::RoleName;
 use crate::service::Act;
 use crate::store::{Contact, UserRow};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use sekisho_ca::download::pem;
+use sekisho_lifecycle::UserId;
+use sekisho_lifecycle::profile::RoleName;
 use sekisho_runtime::clock;
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! One act, as it is written down.
 
-use crate::lifecycle::{ActorName, AuditEvent, Outcome, Target};
-use crate::profile::{Channel, Label};
+use sekisho_lifecycle::profile::{Channel, Label};
+use sekisho_lifecycle::{ActorName, AuditEvent, Outcome, Target};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
@@ -77,24 +77,6 @@ impl Entry {
                 Outcome::Done => Result::Done,
                 Outcome::Refused(reason) => Result::Refused(reason.to_string().into()),
             },
-        }
-    }
-}
-
-impl Target {
-    /// The contract it is in.
-    pub fn contract(&self) -> &crate::lifecycle::ContractId {
-        match self {
-            Self::User(key) => &key.contract,
-            Self::Contract(contract) | Self::Unknown(contract) => contract,
-        }
-    }
-
-    /// The user it is, where one is named.
-    pub fn user(&self) -> Option<&crate::lifecycle::UserId> {
-        match self {
-            Self::User(key) => Some(&key.user),
-            Self::Contract(_) | Self::Unknown(_) => None,
         }
     }
 }

@@ -1,10 +1,10 @@
 //! What is written reads back, and what was changed is found.
 
 use super::*;
-use crate::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
-use crate::profile::{Channel, Label};
 use crate::secret::ServiceSecret;
 use proptest::prelude::*;
+use sekisho_lifecycle::profile::{Channel, Label};
+use sekisho_lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

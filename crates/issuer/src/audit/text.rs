@@ -9,8 +9,8 @@
 //! text and a text exactly one entry, so that a text which only reads the same is not the one that was written.
 
 use super::entry::{Entry, Result as ActResult};
-use crate::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
-use crate::profile::{Channel, Label};
+use sekisho_lifecycle::profile::{Channel, Label};
+use sekisho_lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use serde::{Deserialize, Serialize};

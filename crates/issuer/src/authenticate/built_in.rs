@@ -3,11 +3,11 @@
 use super::credentials::{Checked, Credentials, CredentialsUnavailable, Factors};
 use super::one_time_password;
 use super::password::{self, Matches, PasswordCost};
-use crate::lifecycle::UserKey;
-use crate::profile::Factor;
 use crate::secret::ServiceSecret;
 use crate::store::{CredentialOwner, CredentialRow, Fresh, Store};
 use async_trait::async_trait;
+use sekisho_lifecycle::UserKey;
+use sekisho_lifecycle::profile::Factor;
 use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;

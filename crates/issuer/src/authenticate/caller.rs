@@ -1,6 +1,6 @@
 //! Who speaks to the service.
 
-use crate::lifecycle::UserKey;
+use sekisho_lifecycle::UserKey;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Factors: what users know and have, and who checks it.
 
-use crate::lifecycle::UserKey;
-use crate::profile::Factor;
 use async_trait::async_trait;
+use sekisho_lifecycle::UserKey;
+use sekisho_lifecycle::profile::Factor;
 use sekisho_pki::time::Timestamp;
 use std::fmt;
 use std::sync::Arc;

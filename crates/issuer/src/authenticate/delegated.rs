@@ -3,12 +3,12 @@
 use super::built_in::given;
 use super::credentials::{Checked, Credentials, CredentialsUnavailable, Factors};
 use super::outbound;
-use crate::lifecycle::UserKey;
-use crate::profile::Factor;
 use async_trait::async_trait;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
 use sekisho_config::{ConfigError, Place, Placed};
+use sekisho_lifecycle::UserKey;
+use sekisho_lifecycle::profile::Factor;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::process::secret_file;
 use sekisho_runtime::telemetry::outbound::describe;

@@ -2,10 +2,10 @@
 
 use crate::audit::{Broken, Head, NotARecord, Record, Verifier, from_line, to_line};
 use crate::consistency::{self, Contradictions};
-use crate::lifecycle::ContractId;
 use crate::secret::ServiceSecret;
 use crate::store::{self, OpenError, Store, StoreError};
 use sekisho_config::issuer as configuration;
+use sekisho_lifecycle::ContractId;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;
 use sekisho_runtime::standard_output::{Reader, say, take};

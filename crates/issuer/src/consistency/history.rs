@@ -2,8 +2,8 @@
 
 use super::PAGE;
 use crate::audit::{ActResult, Record};
-use crate::lifecycle::{ContractId, UserId, UserKey};
 use crate::store::{Store, StoreError};
+use sekisho_lifecycle::{ContractId, UserId, UserKey};
 use std::ops::ControlFlow;
 
 /// Shows what was done to a user, the newest first, until enough was seen.

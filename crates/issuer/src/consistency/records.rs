@@ -2,8 +2,8 @@
 
 use super::{Contradiction, Contradictions, is_revoked, readable, status};
 use crate::audit::{ActResult, Record};
-use crate::lifecycle::{Certificate, Target, UserKey};
 use crate::store::{Ask, Store, StoreError};
+use sekisho_lifecycle::{Certificate, Target, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

@@ -2,8 +2,8 @@
 
 use super::{Contradiction, Contradictions, PAGE, history, readable, status};
 use crate::audit::Record;
-use crate::lifecycle::{Certificate, ContractId, Held, Standing, User, UserId};
 use crate::store::{Ask, Status, Store, StoreError};
+use sekisho_lifecycle::{Certificate, ContractId, Held, Standing, User, UserId};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::ops::ControlFlow;

@@ -160,7 +160,7 @@ impl Delivery {
 }
 
 /// To read a user, and nothing with them.
-pub(super) fn ask(contract: &crate::lifecycle::ContractId, user: Option<&crate::lifecycle::UserId>) -> Ask {
+pub(super) fn ask(contract: &sekisho_lifecycle::ContractId, user: Option<&sekisho_lifecycle::UserId>) -> Ask {
     Ask {
         contract: contract.clone(),
         user: user.cloned(),

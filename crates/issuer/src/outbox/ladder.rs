@@ -1,10 +1,10 @@
 //! The ladder of expiry notices 有効期限のお知らせ: who has come to a step of it, found by the days that are left.
 
 use super::deliver::ask;
-use crate::lifecycle::{ContractId, expiry_notice};
-use crate::profile::Profile;
 use crate::profiles::Profiles;
 use crate::store::{self, NewNotice, NoticeAbout, Store, StoreError, UserRow, Write};
+use sekisho_lifecycle::profile::Profile;
+use sekisho_lifecycle::{ContractId, expiry_notice};
 use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -146,7 +146,7 @@ impl Scan<'_> {
 
 fn end(row: &UserRow) -> Option<Timestamp> {
     match &row.user.certificate {
-        crate::lifecycle::Certificate::Held(held) => Some(held.not_after),
+        sekisho_lifecycle::Certificate::Held(held) => Some(held.not_after),
         _ => None,
     }
 }

@@ -1,11 +1,11 @@
 //! A notice as a mail (RFC 5322).
 
 use super::text::{Text, plain_name, text};
-use crate::profile::Label;
 use crate::store::NoticeRow;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, SinglePart};
 use lettre::{Address, message::Body};
+use sekisho_lifecycle::profile::Label;
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
 use std::fmt;
@@ -92,9 +92,9 @@ impl fmt::Display for NotMailable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::{ContractId, UserId, UserKey};
-    use crate::profile::NoticeEvent;
     use crate::store::{Contact, NewNotice, NoticeAbout};
+    use sekisho_lifecycle::profile::NoticeEvent;
+    use sekisho_lifecycle::{ContractId, UserId, UserKey};
 
     fn sender() -> Sender {
         let from = Mailbox::new(Some("IBセンター".to_owned()), "ib@example.jp".parse().unwrap());

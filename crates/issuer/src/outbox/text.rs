@@ -3,8 +3,8 @@
 //! A mail travels and lies where the bank has no say: it has no secret, no contract or user ID that a login begins with,
 //! and of the certificate only serial number and expiry.
 
-use crate::profile::{Label, NoticeEvent};
 use crate::store::{Contact, Language, NewNotice, NoticeAbout};
+use sekisho_lifecycle::profile::{Label, NoticeEvent};
 use sekisho_pki::time::Timestamp;
 
 /// Seconds by which JST 日本時間 is before UTC; there is no summer time.
@@ -161,7 +161,7 @@ fn apart(facts: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::{ContractId, UserId, UserKey};
+    use sekisho_lifecycle::{ContractId, UserId, UserKey};
     use sekisho_pki::serial::SerialNumber;
 
     const EVERY: [NoticeAbout; 8] = [

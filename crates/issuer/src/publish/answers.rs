@@ -2,10 +2,10 @@
 
 use super::{Publisher, StartError, over};
 use crate::authorities::{Authorities, IssuingAuthority};
-use crate::ca::ocsp::{
+use crate::store::{Status, Store, StoreError};
+use sekisho_ca::ocsp::{
     Answer, AnswerCache, Asked, CertificateStatus, OcspRequest, Pending, RequestError, Responder, ResponseError, Signer,
 };
-use crate::store::{Status, Store, StoreError};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_runtime::clock;
 use std::collections::BTreeMap;

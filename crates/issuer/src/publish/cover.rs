@@ -6,8 +6,8 @@
 //! another node need not have yet.
 
 use crate::authorities::IssuingAuthority;
-use crate::ca::crl::{CrlNumber, PartIndex};
 use crate::store::{Settled, SettledList};
+use sekisho_ca::crl::{CrlNumber, PartIndex};
 use sekisho_pki::fingerprint::AuthorityKey;
 
 /// From which list on a part has every change up to a sequence number.

@@ -1,11 +1,11 @@
 //! What is to be published of one authority: its register, its holds, and which parts have changed.
 
-use crate::ca::Authority;
-use crate::ca::crl::{
+use crate::store::{ListNumberRow, Status, StatusChange};
+use sekisho_ca::Authority;
+use sekisho_ca::crl::{
     CrlNumber, Due, Hold, HoldState, Holds, ListError, Lists, NextBase, PartCount, PartIndex, Published,
     RevocationRegister, Revoked,
 };
-use crate::store::{ListNumberRow, Status, StatusChange};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, HashMap};

@@ -1,8 +1,8 @@
 use super::*;
-use crate::ca::crl::{DistributionPoints, SignedList};
-use crate::ca::hierarchy::{self, Wanted};
-use crate::ca::name::{AttributeType, Name};
-use crate::ca::{KeyKind, PublicationPoints, serial};
+use sekisho_ca::crl::{DistributionPoints, SignedList};
+use sekisho_ca::hierarchy::{self, Wanted};
+use sekisho_ca::name::{AttributeType, Name};
+use sekisho_ca::{KeyKind, PublicationPoints, serial};
 use sekisho_pki::crl::{CertificateList, RevocationReason, Scope};
 
 const NOW: Timestamp = Timestamp::from_unix(1_795_311_060);
@@ -149,8 +149,8 @@ fn a_full_list_and_its_delta_have_one_number_and_one_time() {
     }
     // The first is a base for what follows; nothing older can be combined with it.
     let base = |delta: &SignedList| match delta.facts.kind {
-        crate::ca::crl::ListKind::Delta { base } => base.value(),
-        crate::ca::crl::ListKind::Full => panic!("no delta"),
+        sekisho_ca::crl::ListKind::Delta { base } => base.value(),
+        sekisho_ca::crl::ListKind::Full => panic!("no delta"),
     };
     assert_eq!((base(&of_first), base(&of_second)), (1, 1));
     assert_eq!(entries(&of_first), Entries::new());

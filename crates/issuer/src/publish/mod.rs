@@ -39,11 +39,11 @@ pub use http::router;
 pub use witness::{PublishedCrl, PublishedEntry, SetBack, WitnessError, why_not_now};
 
 use super::authorities::Authorities;
-use super::ca::crl::{ListError, SignedFacts};
-use super::ca::ocsp::ResponderError;
 use super::store::{Store, StoreError};
 use answers::Answers;
 use follow::Follower;
+use sekisho_ca::crl::{ListError, SignedFacts};
+use sekisho_ca::ocsp::ResponderError;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;
 use shelf::Shelf;

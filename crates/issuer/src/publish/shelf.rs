@@ -1,9 +1,9 @@
 //! What anybody may fetch now. Readers never wait: a list is exchanged in one step.
 
 use crate::authorities::Authorities;
-use crate::ca::crl::{SignedFacts, SignedList};
-use crate::ca::download::Kept;
 use arc_swap::ArcSwapOption;
+use sekisho_ca::crl::{SignedFacts, SignedList};
+use sekisho_ca::download::Kept;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

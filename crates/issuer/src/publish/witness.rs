@@ -4,8 +4,8 @@
 //! before, under greater numbers, and lets the revoked in everywhere. The published CRL tells.
 
 use crate::authorities::IssuingAuthority;
-use crate::ca::crl::PartIndex;
 use crate::store::{ListNumberRow, Status, Store, StoreError};
+use sekisho_ca::crl::PartIndex;
 use sekisho_pki::crl::{CertificateList, ListKind, RevocationReason};
 use sekisho_pki::pem;
 use sekisho_pki::serial::SerialNumber;

@@ -4,10 +4,10 @@ use super::act::{ask, idempotency};
 use super::{Act, By, Done, Refused, Request, Service, entry, refusal, write};
 use crate::audit::ActResult;
 use crate::authenticate::CannotKeep;
-use crate::lifecycle::{PublicReason, UserKey};
 use crate::store::{
     ContractRow, CredentialOwner, CredentialRow, Found, IdempotencyRow, NewNotice, NoticeAbout, UserRow, Write,
 };
+use sekisho_lifecycle::{PublicReason, UserKey};
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;
 use std::sync::Arc;

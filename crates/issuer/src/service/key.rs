@@ -1,10 +1,10 @@
 //! The key that is to be certified: the client's, proven by its request, or one made here.
 
 use super::{Act, KeyRequest, Refused, Request, Service, entry, refusal};
-use crate::ca::p12::{DeliveredKey, Dialect, UserKey};
-use crate::ca::public_key::SubjectKey;
-use crate::ca::request::ProvenRequest;
-use crate::profile::{KeyDelivery, P12Dialect, P12Password, Profile};
+use sekisho_ca::p12::{DeliveredKey, Dialect, UserKey};
+use sekisho_ca::public_key::SubjectKey;
+use sekisho_ca::request::ProvenRequest;
+use sekisho_lifecycle::profile::{KeyDelivery, P12Dialect, P12Password, Profile};
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;

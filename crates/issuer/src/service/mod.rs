@@ -26,12 +26,12 @@ pub use request::{Act, By, ChangedStatus, Delivered, Done, KeyRequest, Refused, 
 use super::audit::{ActResult, Entry};
 use super::authenticate::{BuiltIn, Caller, Credentials};
 use super::authorities::{Authorities, IssuingAuthority};
-use super::lifecycle::{ActorName, Target, UserKey};
-use super::profile::{Channel, Profile};
 use super::profiles::Profiles;
 use super::secret::ServiceSecret;
 use super::store::{self, Ask, ContractRow, Found, Store, StoreError, Write};
 use refused::RefusedTries;
+use sekisho_lifecycle::profile::{Channel, Profile};
+use sekisho_lifecycle::{ActorName, Target, UserKey};
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};

@@ -6,17 +6,17 @@ use super::write;
 use super::{Act, By, Done, KeyRequest, Refused, Request, entry, refusal};
 use crate::audit::Entry;
 use crate::authorities::IssuingAuthority;
-use crate::ca::name::{AttributeType, Name, NameError};
-use crate::ca::public_key::SubjectKey;
-use crate::ca::request::ProvenRequest;
-use crate::ca::serial;
-use crate::lifecycle::{
-    self, Actor, Against, Command, Decision, Denial, Effect, Intent, Issuing, Names, Next, OfferRequest, Proof, Reason,
-    RequestId, Situation, Standing, UserKey,
-};
-use crate::profile::{Profile, UniqueName};
 use crate::secret::ServiceSecret;
 use crate::store::{Found, Fresh, IdempotencyRow, UserRow, Write};
+use sekisho_ca::name::{AttributeType, Name, NameError};
+use sekisho_ca::public_key::SubjectKey;
+use sekisho_ca::request::ProvenRequest;
+use sekisho_ca::serial;
+use sekisho_lifecycle::profile::{Profile, UniqueName};
+use sekisho_lifecycle::{
+    self as lifecycle, Actor, Against, Command, Decision, Denial, Effect, Intent, Issuing, Names, Next, OfferRequest,
+    Proof, Reason, RequestId, Situation, Standing, UserKey,
+};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;

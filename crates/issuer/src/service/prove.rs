@@ -4,12 +4,12 @@ use super::act::ask;
 use super::write::{self, Context};
 use super::{Act, By, Refused, Request, Service, entry, refusal};
 use crate::authenticate::Checked;
-use crate::lifecycle::{
-    self, Actor, Against, Command, Contract, ContractId, Lock, LockedBy, Names, Proof, PublicReason, Situation,
-    Standing, UserKey, required_proofs,
-};
-use crate::profile::{ActorRole, Cell, Channel, Factor, Profile, Whose};
 use crate::store::{Ask, ContractRow, Everyone, Found, UserRow, Write};
+use sekisho_lifecycle::profile::{ActorRole, Cell, Channel, Factor, Profile, Whose};
+use sekisho_lifecycle::{
+    self as lifecycle, Actor, Against, Command, Contract, ContractId, Lock, LockedBy, Names, Proof, PublicReason,
+    Situation, Standing, UserKey, required_proofs,
+};
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 

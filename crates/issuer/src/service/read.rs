@@ -3,9 +3,9 @@
 use super::{Refused, Service};
 use crate::audit::{ActResult, Entry, Record};
 use crate::authenticate::{Caller, Right, ShownCertificate};
-use crate::lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};
-use crate::profile::{ActorRole, Channel, Profile, UniqueName, Whose};
 use crate::store::{Ask, CertificateRow, ContractRow, NoticeRow, StatusRow, UserRow};
+use sekisho_lifecycle::profile::{ActorRole, Channel, Profile, UniqueName, Whose};
+use sekisho_lifecycle::{Certificate, ContractId, PublicReason, Standing, Target, User, UserId, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_runtime::clock;
 use std::sync::Arc;

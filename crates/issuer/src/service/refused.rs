@@ -3,7 +3,7 @@
 //! second, fourth, eighth and so on, with how many there were between.
 
 use crate::audit::{ActResult, Entry};
-use crate::lifecycle::ContractId;
+use sekisho_lifecycle::ContractId;
 use sekisho_pki::time::Timestamp;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -71,7 +71,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifecycle::Target;
+    use sekisho_lifecycle::Target;
 
     fn refused(contract: &str, second: i64) -> Entry {
         Entry {

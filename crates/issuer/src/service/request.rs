@@ -1,9 +1,9 @@
 //! What is asked of the service, and what it answers.
 
 use crate::authenticate::{Caller, Factors, ShownCertificate};
-use crate::lifecycle::{ContractId, PublicReason, StaffChannel, StaffPair, UserId, UserKey};
-use crate::profile::{Factor, Operation, RoleName, SecretDelivery};
 use crate::store::{Contact, ContractRow, UserRow};
+use sekisho_lifecycle::profile::{Factor, Operation, RoleName, SecretDelivery};
+use sekisho_lifecycle::{ContractId, PublicReason, StaffChannel, StaffPair, UserId, UserKey};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub enum Act {
     /// A contract; by staff.
     Open {
         profile: Arc<str>,
-        one_time_password: crate::lifecycle::ContractOneTimePassword,
+        one_time_password: sekisho_lifecycle::ContractOneTimePassword,
     },
     Register {
         role: RoleName,

@@ -4,13 +4,13 @@ use super::act::idempotency;
 use super::plan::Plan;
 use super::{Act, Request};
 use crate::audit::{ActResult, Entry};
-use crate::lifecycle::{
-    self, ActorName, Certificate, Contract, ContractId, Counter, Decision, Effect, Feature, Lock, LockedBy, Notice,
-    Target, User, UserKey,
-};
-use crate::profile::{NoticeEvent, Profile};
 use crate::store::{
     CertificateRow, ContractRow, Found, IdempotencyRow, NewNotice, NoticeAbout, Status, StatusChange, UserRow, Write,
+};
+use sekisho_lifecycle::profile::{NoticeEvent, Profile};
+use sekisho_lifecycle::{
+    self as lifecycle, ActorName, Certificate, Contract, ContractId, Counter, Decision, Effect, Feature, Lock,
+    LockedBy, Notice, Target, User, UserKey,
 };
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;

@@ -7,8 +7,8 @@ use super::{
     ListNumberRow, NewNotice, NoticeAbout, NoticeRow, Status, StatusChange, StatusRow,
 };
 use crate::audit::{self, Record};
-use crate::lifecycle::{Contract, ContractId, Counter, Intent, UserId, UserKey};
-use crate::profile::{Factor, UniqueName};
+use sekisho_lifecycle::profile::{Factor, UniqueName};
+use sekisho_lifecycle::{Contract, ContractId, Counter, Intent, UserId, UserKey};
 use sekisho_pki::fingerprint::Fingerprint;
 
 pub(super) fn contract(row: &ContractRow) -> Vec<Value> {

@@ -34,9 +34,9 @@ pub use rows::*;
 pub use signals::Signals;
 
 use crate::audit::{Entry, Head, Record};
-use crate::lifecycle::{ContractId, UserId, UserKey};
-use crate::profile::{Profile, UniqueName};
 use async_trait::async_trait;
+use sekisho_lifecycle::profile::{Profile, UniqueName};
+use sekisho_lifecycle::{ContractId, UserId, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::fmt;
@@ -262,7 +262,7 @@ pub struct Found {
     /// The acting user; the same record where they are the target.
     pub actor: Option<UserRow>,
     /// Wrong tries from the address; zero where there were none.
-    pub address: crate::lifecycle::Counter,
+    pub address: sekisho_lifecycle::Counter,
     /// Whether the public key was ever certified or about to be.
     pub public_key: Fresh,
     /// What the request with this idempotency key left, if it came before.
@@ -283,7 +283,7 @@ pub struct Write {
     /// Names that users have from now on, and nobody else.
     pub names: Vec<(UniqueName, UserKey)>,
     /// Wrong tries from the address of [`Ask::address`].
-    pub address: Option<crate::lifecycle::Counter>,
+    pub address: Option<sekisho_lifecycle::Counter>,
     /// A certificate that is to be signed. A serial that was ever used fails the act with [`StoreError::SerialTaken`].
     pub intent: Option<CertificateRow>,
     /// The certificate of a recorded intent.

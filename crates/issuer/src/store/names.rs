@@ -7,7 +7,7 @@ use super::statement::Kind::Text;
 use super::statement::{Dialect, Statement};
 use super::value::Value;
 use super::{StoreError, UserKey};
-use crate::profile::{Profile, Role, UniqueIn, UniqueName};
+use sekisho_lifecycle::profile::{Profile, Role, UniqueIn, UniqueName};
 use std::fmt;
 use std::sync::LazyLock;
 

@@ -8,8 +8,8 @@ use super::value::{Corrupt, Value};
 use super::{
     Ask, ContractRow, Everyone, Found, Fresh, IdempotencyKey, IdempotencyRow, StoreError, UserRow, Write, user_columns,
 };
-use crate::lifecycle::{Certificate, ContractId, Counter, Next, Standing, UserKey};
-use crate::profile::UniqueName;
+use sekisho_lifecycle::profile::UniqueName;
+use sekisho_lifecycle::{Certificate, ContractId, Counter, Next, Standing, UserKey};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock};
 

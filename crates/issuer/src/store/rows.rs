@@ -1,7 +1,7 @@
 //! What is kept.
 
-use crate::lifecycle::{Contract, Intent, User, UserId, UserKey};
-use crate::profile::{Factor, NoticeEvent};
+use sekisho_lifecycle::profile::{Factor, NoticeEvent};
+use sekisho_lifecycle::{Contract, Intent, User, UserId, UserKey};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
@@ -243,7 +243,7 @@ pub struct CredentialRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialOwner {
     /// One for the whole contract: ご契約先確認暗証番号.
-    Contract(crate::lifecycle::ContractId),
+    Contract(sekisho_lifecycle::ContractId),
     /// The user's own.
     User(UserKey),
 }

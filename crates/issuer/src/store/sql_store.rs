@@ -17,11 +17,11 @@ use super::{
     words,
 };
 use crate::audit::{Head, Record, Verifier};
-use crate::lifecycle::{ContractId, UserId, UserKey};
-use crate::profile::{Profile, UniqueName};
 use crate::secret::ServiceSecret;
 use async_trait::async_trait;
 use sekisho_config::issuer::StoreConfig;
+use sekisho_lifecycle::profile::{Profile, UniqueName};
+use sekisho_lifecycle::{ContractId, UserId, UserKey};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;

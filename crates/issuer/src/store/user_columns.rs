@@ -4,11 +4,11 @@ use super::statement::hex;
 use super::value::{Columns, Corrupt, Value};
 use super::words::{self, counter, identifier, reason, seconds, serial};
 use super::{Contact, UserRow};
-use crate::lifecycle::{
+use sekisho_lifecycle::profile::RoleName;
+use sekisho_lifecycle::{
     ActorName, Certificate, ContractId, Held, Intent, Lock, Next, Offer, RequestId, Revoked, SecretDigest, StaffId,
     StaffPair, User, UserId, UserKey,
 };
-use crate::profile::RoleName;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -2,8 +2,8 @@
 
 use super::Language;
 use super::value::{Columns, Corrupt, Value};
-use crate::lifecycle::{ContractOneTimePassword, Counter, Feature, LockedBy, Standing};
-use crate::profile::NoticeEvent;
+use sekisho_lifecycle::profile::NoticeEvent;
+use sekisho_lifecycle::{ContractOneTimePassword, Counter, Feature, LockedBy, Standing};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;

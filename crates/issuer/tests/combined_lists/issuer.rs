@@ -6,11 +6,11 @@ mod hierarchy;
 
 use crate::support::{Loaded, Standing, load_parts};
 use hierarchy::{Hierarchy, now, points};
-use sekisho_config::AnchorExpiry;
-use sekisho_issuer::ca::crl::{
+use sekisho_ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
 };
-use sekisho_issuer::ca::p12::DeliveredKey;
+use sekisho_ca::p12::DeliveredKey;
+use sekisho_config::AnchorExpiry;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;

@@ -352,7 +352,7 @@ fn keys_that_cannot_be_certified_are_refused_and_change_nothing() {
 fn spoilt(pem: &str) -> String {
     let mut der = rustls::pki_types::CertificateSigningRequestDer::from_pem_slice(pem.as_bytes()).unwrap().to_vec();
     *der.last_mut().unwrap() ^= 1;
-    sekisho_issuer::ca::download::pem("CERTIFICATE REQUEST", &der)
+    sekisho_ca::download::pem("CERTIFICATE REQUEST", &der)
 }
 
 #[test]

@@ -7,12 +7,12 @@ use sekisho_issuer::authenticate::{
     BuiltIn, Caller, Checked, Credentials, CredentialsUnavailable, Factors, Right, Rights, ShownCertificate,
 };
 use sekisho_issuer::authorities::Authorities;
-use sekisho_issuer::lifecycle::{ContractId, StaffChannel, StaffId, StaffPair, UserId, UserKey};
-use sekisho_issuer::profile::Factor;
 use sekisho_issuer::profiles::Profiles;
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::service::{Act, By, Refused, Request, Service, ServiceParts, Wakes};
 use sekisho_issuer::store::{self, Store};
+use sekisho_lifecycle::profile::Factor;
+use sekisho_lifecycle::{ContractId, StaffChannel, StaffId, StaffPair, UserId, UserKey};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;

@@ -3,10 +3,10 @@
 use sekisho_config::Placed;
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_issuer::audit::{ActResult, Entry};
-use sekisho_issuer::lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
-use sekisho_issuer::profile::Channel;
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::store::{self, Ask, Everyone, Write};
+use sekisho_lifecycle::profile::Channel;
+use sekisho_lifecycle::{ActorName, ContractId, StaffId, StaffPair, Target, UserId, UserKey};
 use sekisho_pki::time::Timestamp;
 use sqlx::{Connection as _, SqliteConnection};
 use std::os::unix::fs::PermissionsExt as _;

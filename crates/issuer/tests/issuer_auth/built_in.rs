@@ -3,12 +3,12 @@
 use crate::planted::Planted;
 use crate::support::user;
 use sekisho_issuer::authenticate::{BuiltIn, CannotKeep, Checked, Credentials as _, CredentialsUnavailable, Factors};
-use sekisho_issuer::profile::Factor::{
+use sekisho_issuer::secret::ServiceSecret;
+use sekisho_issuer::store::{CredentialOwner, CredentialRow, StoreError};
+use sekisho_lifecycle::profile::Factor::{
     self, ConfirmationPassword, ContractConfirmationPin, CurrentCertificate, ExecutionPassword, LoginPassword,
     OneTimePassword, Pin,
 };
-use sekisho_issuer::secret::ServiceSecret;
-use sekisho_issuer::store::{CredentialOwner, CredentialRow, StoreError};
 use sekisho_pki::time::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;

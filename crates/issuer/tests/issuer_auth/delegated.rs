@@ -5,7 +5,7 @@ use axum::Router;
 use axum::routing::post;
 use sekisho_issuer::authenticate::{Checked, Credentials as _, CredentialsUnavailable, Delegated, Factors};
 use sekisho_issuer::listen::{ConnectionLimits, Listener, serve};
-use sekisho_issuer::profile::Factor::{self, CurrentCertificate, LoginPassword, OneTimePassword, Pin};
+use sekisho_lifecycle::profile::Factor::{self, CurrentCertificate, LoginPassword, OneTimePassword, Pin};
 use sekisho_pki::time::Timestamp;
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -3,12 +3,12 @@
 
 use async_trait::async_trait;
 use sekisho_issuer::audit::Record;
-use sekisho_issuer::lifecycle::{ContractId, Intent, UserId, UserKey};
-use sekisho_issuer::profile::{Profile, UniqueName};
 use sekisho_issuer::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
 };
+use sekisho_lifecycle::profile::{Profile, UniqueName};
+use sekisho_lifecycle::{ContractId, Intent, UserId, UserKey};
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;

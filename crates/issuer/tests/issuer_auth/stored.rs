@@ -6,17 +6,15 @@ use sekisho_config::issuer::{JwksSource, StoreConfig, StoreUrl};
 use sekisho_issuer::authenticate::{
     Authenticator, BuiltIn, Caller, Checked, Credentials as _, Factors, NotAuthenticated, Why,
 };
-use sekisho_issuer::lifecycle::{
-    Certificate, Contract, ContractOneTimePassword, Counter, Feature, Lock, Next, Standing, User,
-};
 use sekisho_issuer::listen::Peer;
-use sekisho_issuer::profile::Factor::{LoginPassword, OneTimePassword};
-use sekisho_issuer::profile::RoleName;
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::store::{
     Ask, CompletedRow, Contact, ContractRow, CredentialOwner, CredentialRow, Everyone, Store, UserRow, Write, change,
     init, open,
 };
+use sekisho_lifecycle::profile::Factor::{LoginPassword, OneTimePassword};
+use sekisho_lifecycle::profile::RoleName;
+use sekisho_lifecycle::{Certificate, Contract, ContractOneTimePassword, Counter, Feature, Lock, Next, Standing, User};
 use sekisho_pki::fingerprint::sha256;
 use sekisho_pki::time::Timestamp;
 use std::path::Path;

@@ -1,9 +1,9 @@
 use crate::support::{Hierarchy, fails, name, now, points, succeeds, wanted, write_pem};
-use sekisho_issuer::ca::certificate::{PrepareError, Purpose, Template};
-use sekisho_issuer::ca::hierarchy::{self, HierarchyError};
-use sekisho_issuer::ca::p12::{DeliveredKey, UserKey};
-use sekisho_issuer::ca::validity::{Rounding, Validity};
-use sekisho_issuer::ca::{Authority, AuthorityError, FileKey, KeyKind, PublicationPoints, serial};
+use sekisho_ca::certificate::{PrepareError, Purpose, Template};
+use sekisho_ca::hierarchy::{self, HierarchyError};
+use sekisho_ca::p12::{DeliveredKey, UserKey};
+use sekisho_ca::validity::{Rounding, Validity};
+use sekisho_ca::{Authority, AuthorityError, FileKey, KeyKind, PublicationPoints, serial};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::signature::verify_certificate;
 
@@ -75,10 +75,10 @@ fn a_certificate_that_would_not_be_valid_below_its_issuer_is_not_prepared() {
     let longer = Validity { not_after: issuer.not_after().plus_seconds(1), ..year };
     let earlier = Validity { not_before: issuer.not_before().plus_seconds(-1), ..year };
     let never = Validity { not_before: year.not_after, not_after: year.not_before };
-    let issuers = sekisho_issuer::ca::name::Name::new(vec![
-        (sekisho_issuer::ca::name::AttributeType::Organization, "(9999)NTT DATA CORPORATION".to_owned()),
-        (sekisho_issuer::ca::name::AttributeType::OrganizationalUnit, "(9999)ANSER-WEB(BizSOL) CA - G4".to_owned()),
-        (sekisho_issuer::ca::name::AttributeType::CommonName, "Test Issuing".to_owned()),
+    let issuers = sekisho_ca::name::Name::new(vec![
+        (sekisho_ca::name::AttributeType::Organization, "(9999)NTT DATA CORPORATION".to_owned()),
+        (sekisho_ca::name::AttributeType::OrganizationalUnit, "(9999)ANSER-WEB(BizSOL) CA - G4".to_owned()),
+        (sekisho_ca::name::AttributeType::CommonName, "Test Issuing".to_owned()),
     ])
     .unwrap();
     for (template, expected) in [

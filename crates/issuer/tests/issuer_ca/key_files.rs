@@ -1,7 +1,7 @@
 use crate::support::{fails, succeeds};
-use sekisho_issuer::ca::key::SigningKey as _;
-use sekisho_issuer::ca::key_file::{self, KeyFileError, Passphrase};
-use sekisho_issuer::ca::{FileKey, KeyKind};
+use sekisho_ca::key::SigningKey as _;
+use sekisho_ca::key_file::{self, KeyFileError, Passphrase};
+use sekisho_ca::{FileKey, KeyKind};
 use sekisho_runtime::process::secret_file::SecretFileError;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;

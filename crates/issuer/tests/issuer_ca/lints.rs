@@ -1,14 +1,14 @@
 use crate::python;
 use crate::support::{Hierarchy, name, now, points, text, tool};
-use sekisho_issuer::ca::KeyKind;
-use sekisho_issuer::ca::crl::{
+use sekisho_ca::KeyKind;
+use sekisho_ca::crl::{
     Due, Hold, HoldState, Holds, NextBase, PartCount, PartIndex, Reason, RevocationRegister, Revoked,
 };
-use sekisho_issuer::ca::hierarchy;
-use sekisho_issuer::ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
-use sekisho_issuer::ca::p12::DeliveredKey;
-use sekisho_issuer::ca::serial;
-use sekisho_issuer::ca::validity::{Rounding, Validity};
+use sekisho_ca::hierarchy;
+use sekisho_ca::ocsp::{AnswerCache, CertificateStatus, Responder, Signer, StatusLookup, StatusUnavailable};
+use sekisho_ca::p12::DeliveredKey;
+use sekisho_ca::serial;
+use sekisho_ca::validity::{Rounding, Validity};
 use sekisho_pki::serial::SerialNumber;
 use std::path::Path;
 

@@ -1,9 +1,9 @@
 use crate::support::{Hierarchy, now, points, succeeds};
-use sekisho_issuer::ca::crl::{
+use sekisho_ca::crl::{
     CrlNumber, Due, ListError, ListKind, PartCount, PartIndex, Published, Reason, RevocationRegister, RevokeError,
     Revoked,
 };
-use sekisho_issuer::ca::serial;
+use sekisho_ca::serial;
 use sekisho_pki::crl::{CertificateList, RevocationReason, Scope, SignatureError};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
@@ -134,7 +134,7 @@ fn a_delta_has_what_came_since_its_base_and_the_gateway_takes_it_for_no_full_lis
 fn each_certificate_stands_on_the_list_that_its_distribution_point_names_and_on_no_other() {
     let hierarchy = Hierarchy::new(points(8, true));
     let mut register = RevocationRegister::new(PartCount::new(8).unwrap());
-    let (certificate, _) = hierarchy.user("a", sekisho_issuer::ca::p12::DeliveredKey::EcdsaP256);
+    let (certificate, _) = hierarchy.user("a", sekisho_ca::p12::DeliveredKey::EcdsaP256);
     let mut entry = revoked(Reason::KeyCompromise);
     entry.serial = certificate.serial();
     let part = register.revoke(&entry).unwrap();
@@ -312,7 +312,7 @@ fn ten_thousand_entries_in_many_chunks_are_one_list() {
 
 #[test]
 fn downloads_say_what_they_are_and_are_not_cached_longer_than_they_hold() {
-    use sekisho_issuer::ca::download::{Download, MediaType};
+    use sekisho_ca::download::{Download, MediaType};
     let hierarchy = Hierarchy::new(points(1, false));
     let at = now();
     let certificate = Download::certificate(hierarchy.issuing.certificate(), at);

@@ -1,14 +1,14 @@
 use crate::support::{Hierarchy, name, now, points, succeeds, write_pem};
 use base64::Engine as _;
-use sekisho_issuer::ca::crl::Reason;
-use sekisho_issuer::ca::hierarchy;
-use sekisho_issuer::ca::ocsp::{
+use sekisho_ca::crl::Reason;
+use sekisho_ca::hierarchy;
+use sekisho_ca::ocsp::{
     AnswerCache, CertificateStatus, MAX_CERTIFICATES, Responder, ResponderError, ResponseError, Signer, StatusLookup,
     StatusUnavailable,
 };
-use sekisho_issuer::ca::p12::DeliveredKey;
-use sekisho_issuer::ca::validity::{Rounding, Validity};
-use sekisho_issuer::ca::{FileKey, KeyKind};
+use sekisho_ca::p12::DeliveredKey;
+use sekisho_ca::validity::{Rounding, Validity};
+use sekisho_ca::{FileKey, KeyKind};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::serial::SerialNumber;
 use std::cell::{Cell, RefCell};

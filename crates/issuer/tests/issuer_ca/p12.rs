@@ -1,5 +1,5 @@
 use crate::support::{Hierarchy, fails, points, succeeds, text};
-use sekisho_issuer::ca::p12::{DeliveredKey, Dialect, P12Error};
+use sekisho_ca::p12::{DeliveredKey, Dialect, P12Error};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};

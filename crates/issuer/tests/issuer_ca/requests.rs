@@ -1,6 +1,6 @@
 use crate::support::{name, succeeds};
-use sekisho_issuer::ca::public_key::WeakKey;
-use sekisho_issuer::ca::request::{MAX_REQUEST_BYTES, ProvenRequest, RequestError};
+use sekisho_ca::public_key::WeakKey;
+use sekisho_ca::request::{MAX_REQUEST_BYTES, ProvenRequest, RequestError};
 use sekisho_pki::signature::SignatureError;
 use std::path::Path;
 

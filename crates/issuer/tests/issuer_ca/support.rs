@@ -1,13 +1,13 @@
 //! A hierarchy in memory, and the real tools over a temporary folder.
 
-use sekisho_issuer::ca::authority::PublicUrl;
-use sekisho_issuer::ca::certificate::{Purpose, Template};
-use sekisho_issuer::ca::crl::{DistributionPoints, PartCount};
-use sekisho_issuer::ca::hierarchy::{self, Wanted};
-use sekisho_issuer::ca::name::{AttributeType, Name};
-use sekisho_issuer::ca::p12::{DeliveredKey, UserKey};
-use sekisho_issuer::ca::validity::{Rounding, Validity};
-use sekisho_issuer::ca::{Authority, FileKey, KeyKind, PublicationPoints, download, serial};
+use sekisho_ca::authority::PublicUrl;
+use sekisho_ca::certificate::{Purpose, Template};
+use sekisho_ca::crl::{DistributionPoints, PartCount};
+use sekisho_ca::hierarchy::{self, Wanted};
+use sekisho_ca::name::{AttributeType, Name};
+use sekisho_ca::p12::{DeliveredKey, UserKey};
+use sekisho_ca::validity::{Rounding, Validity};
+use sekisho_ca::{Authority, FileKey, KeyKind, PublicationPoints, download, serial};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::time::Timestamp;
 use std::path::Path;

@@ -1,6 +1,6 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, ISSUED, MailServer, Options, mail, reachable};
-use sekisho_issuer::lifecycle::Certificate;
+use sekisho_lifecycle::Certificate;
 use serde_json::{Value, json};
 
 async fn with_notice(answers: Value) -> Option<(Bank, MailServer)> {

@@ -1,9 +1,9 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, DAY, Options, held, mail, reachable, serial};
-use sekisho_issuer::lifecycle::{Certificate, Standing, User};
 use sekisho_issuer::outbox::Ladder;
-use sekisho_issuer::profile::RoleName;
 use sekisho_issuer::store::{NoticeAbout, UserRow, Write};
+use sekisho_lifecycle::profile::RoleName;
+use sekisho_lifecycle::{Certificate, Standing, User};
 use sekisho_runtime::clock;
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_whole_page_of_users_with_one_expiry_is_not_the_end() {
         let octets = number.to_be_bytes();
         let serial = sekisho_pki::serial::SerialNumber::from_der_content(&[&[1], &octets[..]].concat()).unwrap();
         let Certificate::Held(held) = held(1, end) else { unreachable!() };
-        let certificate = Certificate::Held(sekisho_issuer::lifecycle::Held { serial, ..held });
+        let certificate = Certificate::Held(sekisho_lifecycle::Held { serial, ..held });
         let user = User { certificate, ..User::new(crate::support::key(&id), RoleName("master".into())) };
         UserRow { user, contact: reachable(&id), since: now }
     };

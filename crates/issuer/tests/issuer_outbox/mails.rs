@@ -1,8 +1,8 @@
 use crate::mail_server_or_skip;
 use crate::support::{Bank, DAY, ISSUED, Options, held, key, mail, new_notice, reachable, serial};
-use sekisho_issuer::lifecycle::Certificate;
-use sekisho_issuer::profile::NoticeEvent;
 use sekisho_issuer::store::{Contact, Language, NewNotice, NoticeAbout, Write};
+use sekisho_lifecycle::Certificate;
+use sekisho_lifecycle::profile::NoticeEvent;
 use sekisho_runtime::clock;
 
 #[tokio::test]

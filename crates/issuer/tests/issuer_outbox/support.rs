@@ -3,15 +3,15 @@
 use crate::python;
 use sekisho_config::Placed;
 use sekisho_config::issuer::{MailConfig, MailTls, StoreConfig, StoreUrl};
-use sekisho_issuer::lifecycle::{
-    Certificate, Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, User, UserId, UserKey,
-};
 use sekisho_issuer::outbox::{self, OutboxParts};
-use sekisho_issuer::profile::{NoticeEvent, RoleName};
 use sekisho_issuer::profiles::Profiles;
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::store::{
     self, Ask, Contact, ContractRow, Everyone, Language, NewNotice, NoticeAbout, NoticeRow, Store, UserRow, Write,
+};
+use sekisho_lifecycle::profile::{NoticeEvent, RoleName};
+use sekisho_lifecycle::{
+    Certificate, Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, User, UserId, UserKey,
 };
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;

@@ -1,11 +1,11 @@
 //! Authorities from their files, and every way in which these can be wrong.
 
 use crate::support::{Hierarchy, config, placed, write_pem};
+use sekisho_ca::key_file::{Passphrase, to_pem};
+use sekisho_ca::{FileKey, KeyKind, download};
 use sekisho_config::issuer::{AuthorityConfig, PassphraseSource};
 use sekisho_config::{ConfigError, Place};
 use sekisho_issuer::authorities::Authorities;
-use sekisho_issuer::ca::key_file::{Passphrase, to_pem};
-use sekisho_issuer::ca::{FileKey, KeyKind, download};
 use sekisho_runtime::clock;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -241,17 +241,14 @@ fn each_profile_needs_an_authority_and_each_authority_profiles_that_are_there() 
 #[test]
 fn a_root_signs_no_users_certificates() {
     let (folder, mut config) = right();
-    let wanted = sekisho_issuer::ca::hierarchy::Wanted {
-        name: sekisho_issuer::ca::name::Name::new(vec![(
-            sekisho_issuer::ca::name::AttributeType::CommonName,
-            "Lone".to_owned(),
-        )])
-        .unwrap(),
+    let wanted = sekisho_ca::hierarchy::Wanted {
+        name: sekisho_ca::name::Name::new(vec![(sekisho_ca::name::AttributeType::CommonName, "Lone".to_owned())])
+            .unwrap(),
         key: KeyKind::EcdsaP384,
         years: 1,
         path_len: 0,
     };
-    let root = sekisho_issuer::ca::hierarchy::root(&wanted, clock::now()).unwrap();
+    let root = sekisho_ca::hierarchy::root(&wanted, clock::now()).unwrap();
     write_pem(&config.certificate.value, &root.certificate);
     secret(&config.key.value, &pem(&root.key));
     config.chain.value = config.certificate.value.clone();

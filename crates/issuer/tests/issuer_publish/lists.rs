@@ -96,7 +96,7 @@ async fn only_the_part_of_a_revoked_certificate_gets_a_new_list() {
     let world = World::in_parts(8).await;
     let running = world.start().await;
     let numbers = || {
-        let of = |(_, list): (_, sekisho_issuer::ca::crl::SignedFacts)| (list.part.value(), list.number.value());
+        let of = |(_, list): (_, sekisho_ca::crl::SignedFacts)| (list.part.value(), list.number.value());
         running.publisher.lists().into_iter().map(of).collect::<Vec<_>>()
     };
     let before = numbers();

@@ -2,7 +2,7 @@
 
 use crate::support::{Hierarchy, REVOKED, Response, Running, World, write_pem};
 use base64::Engine as _;
-use sekisho_issuer::ca::ocsp::{MAX_CERTIFICATES, ResponseError};
+use sekisho_ca::ocsp::{MAX_CERTIFICATES, ResponseError};
 use sekisho_issuer::store::Status;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;

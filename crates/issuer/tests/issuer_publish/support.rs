@@ -1,23 +1,23 @@
 //! An authority in memory, a store, and publication over a real listener.
 
 use crate::switch::Switch;
+use sekisho_ca::certificate::{Purpose, Template};
+use sekisho_ca::hierarchy::{self, Wanted};
+use sekisho_ca::name::{AttributeType, Name};
+use sekisho_ca::p12::{DeliveredKey, UserKey as CertificateKey};
+use sekisho_ca::validity::{Rounding, Validity};
+use sekisho_ca::{FileKey, KeyKind, PublicationPoints, download, serial};
 use sekisho_config::issuer::{AuthorityConfig, IssuerLimits, PassphraseSource};
 use sekisho_config::{Place, Placed};
 use sekisho_issuer::authorities::{Authorities, IssuingAuthority};
-use sekisho_issuer::ca::certificate::{Purpose, Template};
-use sekisho_issuer::ca::hierarchy::{self, Wanted};
-use sekisho_issuer::ca::name::{AttributeType, Name};
-use sekisho_issuer::ca::p12::{DeliveredKey, UserKey as CertificateKey};
-use sekisho_issuer::ca::validity::{Rounding, Validity};
-use sekisho_issuer::ca::{FileKey, KeyKind, PublicationPoints, download, serial};
-use sekisho_issuer::lifecycle::{
-    Contract, ContractId, ContractOneTimePassword, Counter, Feature, Intent, User, UserId, UserKey,
-};
 use sekisho_issuer::listen::{self, ConnectionLimits, Listener};
-use sekisho_issuer::profile::RoleName;
 use sekisho_issuer::publish::{self, Publisher, StartError};
 use sekisho_issuer::store::{
     Ask, CertificateRow, CompletedRow, Contact, ContractRow, Status, StatusChange, Store, UserRow, Write, change,
+};
+use sekisho_lifecycle::profile::RoleName;
+use sekisho_lifecycle::{
+    Contract, ContractId, ContractOneTimePassword, Counter, Feature, Intent, User, UserId, UserKey,
 };
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::{CertificateList, RevocationReason};

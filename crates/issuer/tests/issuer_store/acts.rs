@@ -1,14 +1,14 @@
 //! What acts find, what they write, and that it is all or nothing.
 
 use crate::support::*;
-use sekisho_issuer::lifecycle::{
-    ActorName, Certificate, ContractOneTimePassword, Counter, Feature, Lock, LockedBy, Next, Offer, RequestId, Revoked,
-    SecretDigest, StaffId, StaffPair, Standing, UserId,
-};
-use sekisho_issuer::profile::Factor;
 use sekisho_issuer::store::{
     Ask, Contact, CredentialOwner, CredentialRow, Everyone, Fresh, IdempotencyKey, IdempotencyRow, Language, Store,
     StoreError, UserRow, Write, change,
+};
+use sekisho_lifecycle::profile::Factor;
+use sekisho_lifecycle::{
+    ActorName, Certificate, ContractOneTimePassword, Counter, Feature, Lock, LockedBy, Next, Offer, RequestId, Revoked,
+    SecretDigest, StaffId, StaffPair, Standing, UserId,
 };
 use sekisho_pki::crl::RevocationReason;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
 //! Serials, certificates, statuses, numbers of lists, notices.
 
 use crate::support::*;
-use sekisho_issuer::lifecycle::{Certificate, Next, UserKey};
-use sekisho_issuer::profile::NoticeEvent;
 use sekisho_issuer::store::{
     Ask, CompletedRow, Contact, Fresh, ListNumberRow, NewNotice, NoticeAbout, Status, StatusChange, StoreError, Write,
 };
+use sekisho_lifecycle::profile::NoticeEvent;
+use sekisho_lifecycle::{Certificate, Next, UserKey};
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::fingerprint::sha256;
 use std::sync::Arc;

@@ -1,8 +1,8 @@
 //! Names that one user has alone.
 
 use crate::support::*;
-use sekisho_issuer::profile::UniqueName;
 use sekisho_issuer::store::{Ask, NewNotice, NoticeAbout, StoreError, Write};
+use sekisho_lifecycle::profile::UniqueName;
 
 on_both!(
     a_name_that_is_another_users_is_not_written_whatever_was_decided,
@@ -25,7 +25,7 @@ async fn a_name_that_is_another_users_is_not_written_whatever_was_decided(databa
     assert_eq!(store.holder(&UniqueName::login("hokugin", "hanako")).await.unwrap(), None);
     // What is deleted stays taken.
     let mut deleted = user("C1", "u1");
-    deleted.user.standing = sekisho_issuer::lifecycle::Standing::Deleted;
+    deleted.user.standing = sekisho_lifecycle::Standing::Deleted;
     put(&*store, ask("C1", Some("u1")), Write { users: vec![deleted], ..Write::default() }).await;
     assert!(try_put(&*store, asks("u2"), takes("u2")).await.is_err());
     assert_eq!(database.sql("SELECT count(*) FROM unique_names WHERE name = 'hanako'"), "1");

@@ -1,8 +1,8 @@
 //! Lookups that wait are read together, and nobody notices.
 
 use crate::support::*;
-use sekisho_issuer::lifecycle::UserId;
 use sekisho_issuer::store::{Ask, StoreError, UserRow, Write};
+use sekisho_lifecycle::UserId;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

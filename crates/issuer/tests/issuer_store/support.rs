@@ -4,14 +4,14 @@ use crate::postgres;
 use sekisho_config::issuer::{StoreConfig, StoreUrl};
 use sekisho_config::{Place, Placed};
 use sekisho_issuer::audit::{ActResult, Entry};
-use sekisho_issuer::lifecycle::{
-    Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Target, User, UserId, UserKey,
-};
-use sekisho_issuer::profile::RoleName;
 use sekisho_issuer::secret::ServiceSecret;
 use sekisho_issuer::store::{
     Ask, CertificateRow, Contact, ContractRow, Everyone, Found, Language, OpenError, Store, StoreError, UserRow, Write,
     change, init, open,
+};
+use sekisho_lifecycle::profile::RoleName;
+use sekisho_lifecycle::{
+    Contract, ContractId, ContractOneTimePassword, Counter, Feature, Held, Intent, Target, User, UserId, UserKey,
 };
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;

@@ -1,6 +1,6 @@
 //! A new folder that appears whole or not at all, and never in the place of another.
 
-use crate::ca::serial;
+use sekisho_ca::serial;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};

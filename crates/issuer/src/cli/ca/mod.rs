@@ -4,13 +4,13 @@ mod files;
 mod revocation_list;
 mod rotate;
 
-use crate::ca::authority::PublicUrl;
-use crate::ca::crl::DistributionPoints;
-use crate::ca::hierarchy::{self, Made, Wanted};
-use crate::ca::key_file::{self, Passphrase};
-use crate::ca::name::{AttributeType, Name};
-use crate::ca::{Authority, KeyKind, PublicationPoints};
 use files::NewFolder;
+use sekisho_ca::authority::PublicUrl;
+use sekisho_ca::crl::DistributionPoints;
+use sekisho_ca::hierarchy::{self, Made, Wanted};
+use sekisho_ca::key_file::{self, Passphrase};
+use sekisho_ca::name::{AttributeType, Name};
+use sekisho_ca::{Authority, KeyKind, PublicationPoints};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
 use sekisho_runtime::clock;
@@ -295,7 +295,7 @@ fn write(
     passphrase: &Passphrase,
     above: &[&Certificate],
 ) -> Result<(), String> {
-    let pem = |certificate: &Certificate| crate::ca::download::pem("CERTIFICATE", certificate.der());
+    let pem = |certificate: &Certificate| sekisho_ca::download::pem("CERTIFICATE", certificate.der());
     let key = key_file::to_pem(&made.key, passphrase).map_err(|error| error.to_string())?;
     let own = pem(&made.certificate);
     folder.secret(within, &format!("{name}.key"), key.as_bytes())?;

@@ -1,8 +1,8 @@
 //! `sekisho-issuer ca issue-crl`: a root's own revocation list, made where its key is.
 
 use super::{PublicationPoints, Signer, read_certificate};
-use crate::ca::Authority;
-use crate::ca::crl::{CrlNumber, Due, PartCount, PartIndex, Published, Reason, RevocationRegister, Revoked};
+use sekisho_ca::Authority;
+use sekisho_ca::crl::{CrlNumber, Due, PartCount, PartIndex, Published, Reason, RevocationRegister, Revoked};
 use sekisho_pki::crl::CertificateList;
 use sekisho_pki::pem;
 use sekisho_pki::signature::verify_certificate;

@@ -1,8 +1,8 @@
 //! `sekisho-issuer ca rotate`: the successor of an issuing CA.
 
 use super::{NewFolder, NewPassphrase, Points, Signer, Subject, line, read_certificate, write};
-use crate::ca::KeyKind;
-use crate::ca::hierarchy::{self, Wanted};
+use sekisho_ca::KeyKind;
+use sekisho_ca::hierarchy::{self, Wanted};
 use sekisho_pki::certificate::{Certificate, PublicKeyKind};
 use sekisho_pki::signature::verify_certificate;
 use sekisho_runtime::clock;

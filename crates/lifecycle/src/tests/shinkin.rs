@@ -1,8 +1,8 @@
 //! Shinkin banks (seed 003).
 
 use super::world::*;
-use crate::lifecycle::*;
 use crate::profile::{Factor, ShownState};
+use crate::*;
 
 fn world() -> World {
     World::new("shinkin", "00009876543", &[("kanri", "administrator"), ("riyousya", "user"), ("S0001", "user")])

@@ -3,7 +3,7 @@
 use super::answer::{Answer, Basic, CertificateStatus, ResponseError};
 use super::cache::{AnswerCache, Demand, Epoch};
 use super::request::{CertificateId, HashAlgorithm, Nonce, OcspRequest, RequestError};
-use crate::ca::key::SigningKey;
+use crate::key::SigningKey;
 use aws_lc_rs::digest;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::der::{Reader, tag};

@@ -112,6 +112,24 @@ pub enum Target {
     Unknown(super::ContractId),
 }
 
+impl Target {
+    /// The contract it is in.
+    pub fn contract(&self) -> &super::ContractId {
+        match self {
+            Self::User(key) => &key.contract,
+            Self::Contract(contract) | Self::Unknown(contract) => contract,
+        }
+    }
+
+    /// The user it is, where one is named.
+    pub fn user(&self) -> Option<&super::UserId> {
+        match self {
+            Self::User(key) => Some(&key.user),
+            Self::Contract(_) | Self::Unknown(_) => None,
+        }
+    }
+}
+
 /// How an act went.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {

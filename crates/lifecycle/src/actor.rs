@@ -102,13 +102,13 @@ impl Proof {
     /// A password, PIN or one-time password of `of` was right at `at`, and not locked.
     ///
     /// `None` for [`Factor::CurrentCertificate`], which takes a serial: [`Self::certificate`].
-    pub(crate) fn secret(factor: Factor, of: &UserKey, at: Timestamp) -> Option<Self> {
+    pub fn secret(factor: Factor, of: &UserKey, at: Timestamp) -> Option<Self> {
         let shown = Shown::Secret(factor);
         (factor != Factor::CurrentCertificate).then(|| Self { of: of.clone(), shown, at })
     }
 
     /// The gateway's signed assertion of `at` says that `of` came with the certificate of that serial.
-    pub(crate) fn certificate(serial: SerialNumber, of: &UserKey, at: Timestamp) -> Self {
+    pub fn certificate(serial: SerialNumber, of: &UserKey, at: Timestamp) -> Self {
         Self { of: of.clone(), shown: Shown::Certificate(serial), at }
     }
 

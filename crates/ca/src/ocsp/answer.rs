@@ -4,7 +4,7 @@ use super::super::der::{Criticality, Writer, build, more, tag};
 use super::super::key::{SigningError, SigningKey};
 use super::super::oid;
 use super::request::{CertificateId, HashAlgorithm, Nonce};
-use crate::ca::crl::Reason;
+use crate::crl::Reason;
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::crl::RevocationReason;
 use sekisho_pki::time::Timestamp;

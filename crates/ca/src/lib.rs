@@ -4,6 +4,8 @@
 //! and signed, and its status is published. Everything that is signed is written with the DER writer in `der`, because
 //! the to-be-signed octets must exist (and be recorded) before the signature, and a list of a million entries must not
 //! be encoded anew for each revocation; certificate libraries offer neither.
+#![warn(unreachable_pub)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod der;
 mod oid;

@@ -4,8 +4,8 @@
 //! permissions that is written here by hand from the products' documents, not against the rules' own records.
 
 use super::world::*;
-use crate::lifecycle::*;
 use crate::profile::{Factor, Operation};
+use crate::*;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use sekisho_pki::crl::RevocationReason;

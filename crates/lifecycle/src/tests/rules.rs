@@ -1,8 +1,8 @@
 //! Rules of no product in particular.
 
 use super::world::*;
-use crate::lifecycle::*;
 use crate::profile::{Factor, OldCertificate};
+use crate::*;
 use sekisho_pki::crl::RevocationReason;
 
 fn shinkin() -> World {

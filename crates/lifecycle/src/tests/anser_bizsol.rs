@@ -1,8 +1,8 @@
 //! AnserBizSOL (seed 002).
 
 use super::world::*;
-use crate::lifecycle::*;
 use crate::profile::{Factor, NoticeEvent};
+use crate::*;
 
 fn world() -> World {
     let users = [("saburodt", "master"), ("hanakodt", "administrator"), ("logid031", "general")];

@@ -1,7 +1,7 @@
 //! One contract with its users, and what the outside has seen of it.
 
-use crate::lifecycle::*;
 use crate::profile::{self, Factor, Profile, RoleName};
+use crate::*;
 use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,10 +12,10 @@ pub(super) const DAY: i64 = 86_400;
 /// A shipped profile.
 pub(super) fn profile(name: &str) -> Profile {
     let text = match name {
-        "bizstation" => include_str!("../../../../../config/profiles/bizstation.toml"),
-        "anser-bizsol" => include_str!("../../../../../config/profiles/anser-bizsol.toml"),
-        "shinkin" => include_str!("../../../../../config/profiles/shinkin.toml"),
-        "hokugin" => include_str!("../../../../../config/profiles/hokugin.toml"),
+        "bizstation" => include_str!("../../../../config/profiles/bizstation.toml"),
+        "anser-bizsol" => include_str!("../../../../config/profiles/anser-bizsol.toml"),
+        "shinkin" => include_str!("../../../../config/profiles/shinkin.toml"),
+        "hokugin" => include_str!("../../../../config/profiles/hokugin.toml"),
         _ => panic!("{name}"),
     };
     profile::parse(text, name).unwrap()

@@ -1,8 +1,8 @@
 //! BizSTATION (seeds 000 and 001).
 
 use super::world::*;
-use crate::lifecycle::*;
 use crate::profile::{Factor, SecretDelivery};
+use crate::*;
 use sekisho_pki::crl::RevocationReason;
 
 fn world() -> World {

@@ -1,8 +1,8 @@
 //! Hokugin Business IB and WebJr (seed 004).
 
 use super::world::*;
-use crate::lifecycle::*;
 use crate::profile::Factor;
+use crate::*;
 
 fn world() -> World {
     let users = [

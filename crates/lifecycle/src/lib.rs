@@ -23,6 +23,8 @@
 //! An `Ok` is a whole [`Decision`]: new records, effects and one audit event, all for one transaction. An `Err` is a
 //! [`Denial`] with its audit event, and nothing changes. A wrong secret is an `Ok`: the count of wrong tries changes;
 //! its [`Decision::refusal`] says what the client gets.
+#![warn(unreachable_pub)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod acquire;
 mod actor;
@@ -32,6 +34,7 @@ mod decision;
 mod identifiers;
 mod keep;
 mod offer;
+pub mod profile;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -52,7 +55,7 @@ pub use tries::Counter;
 pub use view::{ExpiryNotice, UserView, expiry_notice, view};
 pub use withdraw::end_with_contract;
 
-use super::profile::Profile;
+use crate::profile::Profile;
 use decision::Change;
 use sekisho_pki::time::Timestamp;
 
