@@ -2,8 +2,8 @@
 //! application is closed in both refusal styles, and nobody else is touched.
 
 use crate::common::{
-    ClientRequest, Gateway, Http2, Http2Stream, Setup, Signal, TestApp, TestPki, TlsClient, TlsConnection, Version,
-    WebSocket, alert, wait_until,
+    ClientRequest, Gateway, Http2, Http2Stream, Setup, TestApp, TestPki, TlsClient, TlsConnection, Version, WebSocket,
+    alert, wait_until,
 };
 use rustls::AlertDescription;
 use std::io;
@@ -193,11 +193,7 @@ fn refused_in_words(what: &str, answer: io::Result<(u16, String)>, closed: &Clos
 
 /// Reloads another configuration and waits for it.
 fn reload(setup: &Setup, config: &str) {
-    let reloads = || setup.gateway.metric(r#"sekisho_reloads_total{outcome="published"}"#);
-    let before = reloads();
-    setup.gateway.write_config(config);
-    setup.gateway.signal(Signal::Reload);
-    wait_until("the reload was published", || reloads() > before);
+    setup.gateway.reload(config);
 }
 
 #[test]

@@ -3,8 +3,7 @@
 
 use crate::blocks_desk::ask;
 use crate::common::{
-    ClientRequest, Gateway, Setup, Signal, Signer, TestApp, TestPki, TlsClient, Version, binary, openssl_s_client,
-    wait_until,
+    ClientRequest, Gateway, Setup, Signer, TestApp, TestPki, TlsClient, Version, binary, openssl_s_client, wait_until,
 };
 use crate::lapse::{ALERT, PAGE, STAYS, configuration};
 use serde_json::{Value, json};
@@ -44,11 +43,7 @@ fn comes(setup: &Setup, client: &str, site: &str, path: &str) {
 
 #[track_caller]
 fn reload(setup: &Setup, config: &str) {
-    let reloads = || setup.gateway.metric(r#"sekisho_reloads_total{outcome="published"}"#);
-    let before = reloads();
-    setup.gateway.write_config(config);
-    setup.gateway.signal(Signal::Reload);
-    wait_until("the reload was published", || reloads() > before);
+    setup.gateway.reload(config);
 }
 
 /// What the application was told of the draining CA in the request for a path.

@@ -18,6 +18,18 @@ pub(in crate::gateway) enum Cause {
 }
 
 impl Cause {
+    /// The word in the log.
+    pub(in crate::gateway) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Files => "files",
+            Self::Lists => "crls",
+            Self::FilesAndLists => "files-and-crls",
+            Self::Time => "time",
+            Self::Stop => "stop",
+        }
+    }
+
     /// What one load is for that both ask for.
     pub(in crate::gateway) const fn and(self, other: Self) -> Self {
         match (self, other) {

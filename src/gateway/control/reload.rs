@@ -214,7 +214,7 @@ pub(in crate::gateway) fn run(
         let telling = if cause == Cause::Time && is_retry { Telling::Changes } else { Telling::All };
         pace.spend(Instant::now());
         let number = gateway.loads.begin();
-        load(gateway, config_path, runtime, wake, job, telling);
+        load(gateway, config_path, runtime, wake, job, cause, telling);
         gateway.loads.finish(number);
         drop(loading);
         retry.note(outstanding::is_worth_another_try(gateway), Instant::now());
@@ -234,10 +234,11 @@ fn load(
     runtime: &Handle,
     wake: &Sender<Cause>,
     job: Job,
+    cause: Cause,
     telling: Telling,
 ) {
     if job == Job::Everything {
-        match guarded(|| reload(gateway, config_path, runtime, wake, telling)) {
+        match guarded(|| reload(gateway, config_path, runtime, wake, cause, telling)) {
             Ok(()) => return gateway.outstanding.accepted(),
             Err(errors) => report_refused(gateway, &errors),
         }
@@ -375,6 +376,7 @@ fn reload(
     config_path: &Path,
     runtime: &Handle,
     wake: &Sender<Cause>,
+    cause: Cause,
     telling: Telling,
 ) -> Result<(), Vec<String>> {
     let began = Instant::now();
@@ -396,7 +398,7 @@ fn reload(
     withdrawn::keep(gateway);
     gateway.metrics.reloads.with_label_values(&["published"]).inc();
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    tracing::info!(generation = gateway.snapshot().generation, milliseconds, "reloaded");
+    tracing::info!(generation = gateway.snapshot().generation, cause = cause.as_str(), milliseconds, "reloaded");
     fetch::follow(gateway, wake, runtime)
         .map_err(|error| vec![format!("{error}; CRLs are fetched as before, the rest is in force")])
 }

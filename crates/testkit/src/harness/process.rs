@@ -1,6 +1,6 @@
 //! A gateway process under test.
 
-use super::{PATIENCE, TestApp, TestPki};
+use super::{PATIENCE, TestApp, TestPki, wait_until};
 use crate::binaries;
 use crate::configuration::{self, Addresses, IssuerPart};
 use crate::process::{GatewayProcess, Output, Signal, StartError};
@@ -196,6 +196,18 @@ impl Gateway {
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
+    }
+
+    /// Has it take up another configuration, and waits until that is in force. A reload that a change of files had asked
+    /// for before may be published meanwhile: it is the signal's own that is waited for.
+    #[track_caller]
+    pub fn reload(&self, config: &str) {
+        let of_signal = |record: &Value| record["message"] == "reloaded" && record["cause"] == "signal";
+        let count = || self.records(of_signal).len();
+        let before = count();
+        self.write_config(config);
+        self.signal(Signal::Reload);
+        wait_until("the reload was published", || count() > before);
     }
 
     /// Writes another configuration over its file.
