@@ -90,12 +90,57 @@ fn the_gateways_side_of_the_feed_is_a_configuration() {
     let (tables, revocation) = block(gateway, "toml").split_once("# in [[ca]]").unwrap();
     let (_, revocation) = revocation.split_once('\n').unwrap();
     let shortest = block(&quick_start, "toml");
-    let text = shortest.replacen("revocation = { crl = [\"bank-issuing.crl\"] }\n", revocation, 1);
-    assert_ne!(text, shortest);
-    let text = text.replacen("[gateway]\n", "", 1).replacen("[[ca]]", "[tables]\n[[ca]]", 1);
-    let (listen, rest) = text.split_once("[tables]\n").unwrap();
-    let text = tables.replacen("[gateway]\n", &format!("[gateway]\n{listen}"), 1) + rest;
-    let parsed = config::parse(&text, "the page", Path::new("/etc/sekisho"));
-    let config = parsed.unwrap_or_else(|errors| panic!("{errors:#?}"));
-    assert_eq!(config.feed.map(|feed| feed.urls.len()), Some(2));
+    let text = with_revocation(&with_gateway(shortest, tables), revocation);
+    assert_eq!(parsed(&text).feed.map(|feed| feed.urls.len()), Some(2));
+}
+
+#[test]
+fn the_parts_of_configurations_on_the_pages_of_revocation_fit_the_shortest_one() {
+    let quick_start = page::read(QUICK_START);
+    let shortest = block(&quick_start, "toml");
+
+    let network = page::read("docs/revocation/network.md");
+    let (gateway, ca) = block(&network, "toml").split_once("# in [[ca]]\n").unwrap();
+    let text = with_revocation(&with_gateway(shortest, &format!("[gateway]\n{gateway}")), ca);
+    let sources = |config: config::Config| match &config.cas[1].revocation {
+        config::RevocationSource::From(sources) => sources.clone(),
+        config::RevocationSource::None => panic!("no revocation"),
+    };
+    let read = sources(parsed(&text));
+    assert_eq!((read.urls.len(), read.points.len()), (1, 1));
+
+    let ocsp = page::read("docs/revocation/ocsp.md");
+    let (_, ca) = block(&ocsp, "toml").split_once("# in [[ca]]\n").unwrap();
+    let read = sources(parsed(&with_revocation(shortest, ca)));
+    assert!(read.ocsp.is_some());
+}
+
+#[test]
+fn the_sites_of_the_guide_are_a_configuration() {
+    let (quick_start, sites) = (page::read(QUICK_START), page::read("docs/guide/sites.md"));
+    let (before, _) = block(&quick_start, "toml").split_once("[[site]]").unwrap();
+    let config = parsed(&format!("{before}{}", block(&sites, "toml")));
+    assert_eq!(config.sites.len(), 2);
+    assert_eq!((config.sites[0].routes.len(), config.sites[1].client_auth), (3, config::ClientAuth::None));
+}
+
+#[track_caller]
+fn parsed(text: &str) -> config::Config {
+    let parsed = config::parse(text, "the page", Path::new("/etc/sekisho"));
+    parsed.unwrap_or_else(|errors| panic!("{errors:#?}"))
+}
+
+/// The configuration with the keys and tables of `[gateway]` beside its own.
+fn with_gateway(configuration: &str, tables: &str) -> String {
+    let (keys, rest) = configuration.split_once("[[ca]]").unwrap();
+    let keys = keys.strip_prefix("[gateway]\n").unwrap();
+    assert!(tables.contains("[gateway]\n"), "{tables}");
+    format!("{}[[ca]]{rest}", tables.replacen("[gateway]\n", &format!("[gateway]\n{keys}"), 1))
+}
+
+/// The configuration with another `revocation` of its issuing CA.
+fn with_revocation(configuration: &str, revocation: &str) -> String {
+    const OWN: &str = "revocation = { crl = [\"bank-issuing.crl\"] }\n";
+    assert!(configuration.contains(OWN), "{configuration}");
+    configuration.replacen(OWN, &format!("{}\n", revocation.trim_end()), 1)
 }
