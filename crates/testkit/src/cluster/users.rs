@@ -5,7 +5,6 @@ use crate::issuer::api::{Answer, Api};
 use crate::issuer::files::Acquired;
 use crate::issuer::lives::{LIVES, Life};
 use crate::issuer::{SITE, seed};
-use sekisho_runtime::clock;
 use serde_json::{Value, json};
 use std::error::Error;
 use std::path::Path;
@@ -44,11 +43,11 @@ impl Cluster {
     /// # Errors
     /// What the issuer answered instead.
     pub fn acquire(&self, issuer: usize, name: &str) -> Result<User, Box<dyn Error>> {
-        let (api, life, now) = (self.api(issuer), life()?, clock::now());
+        let (api, life) = (self.api(issuer), life()?);
         seed::open(&api, life)?;
         let secret = seed::register(&api, life, name, life.role)?;
         let files = self.files.of(life, name, 1);
-        let answer = seed::acquire(&api, life, name, secret, now, Some(&files))?;
+        let answer = seed::acquire(&api, life, name, secret, 0, Some(&files))?;
         Ok(User { name: name.to_owned(), serial: answer.text("/user/serial")?, files })
     }
 

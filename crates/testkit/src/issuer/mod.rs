@@ -74,14 +74,14 @@ impl Issuer {
             if let Some(past) = Past::new(ago) {
                 let issuer = Self::run(&config, Output::Keep, &files, Some(&past))?;
                 for life in LIVES {
-                    seed::in_the_past(&issuer.api, life, ago == LONG_AGO, now.plus_seconds(-ago))?;
+                    seed::in_the_past(&issuer.api, life, ago == LONG_AGO, ago)?;
                 }
                 issuer.stop();
             }
         }
         let issuer = Self::run(&config, output, &files, None)?;
         for life in LIVES {
-            seed::today(&issuer.api, &issuer.files, life, now)?;
+            seed::today(&issuer.api, &issuer.files, life)?;
         }
         Ok(issuer)
     }

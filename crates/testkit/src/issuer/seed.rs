@@ -4,7 +4,7 @@ use super::api::{Answer, Api};
 use super::files::{Acquired, Files, succeeded};
 use super::lives::{FIRST_FACTOR, Key, Life, Opens, STEP_UP, Token};
 use super::one_time_password;
-use sekisho_pki::time::Timestamp;
+use sekisho_runtime::clock;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -18,31 +18,31 @@ pub(crate) fn staff(channel: &str) -> Value {
 }
 
 /// What is as it was long ago: the contract, users whose certificate or offer is over, users who may renew.
-pub(crate) fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, then: Timestamp) -> Result<(), String> {
+pub(crate) fn in_the_past(api: &Api, life: &Life, is_long_ago: bool, ago: i64) -> Result<(), String> {
     if is_long_ago {
         open(api, life)?;
         let secret = register(api, life, "expired", life.role)?;
-        acquire(api, life, "expired", secret, then, None)?;
+        acquire(api, life, "expired", secret, ago, None)?;
         if life.opens != Opens::Login {
             register(api, life, "lapsed", life.role)?;
         }
     } else if life.opens == Opens::Login {
         register(api, life, "renewable", life.role)?;
-        acquire(api, life, "renewable", None, then, None)?;
+        acquire(api, life, "renewable", None, ago, None)?;
     }
     Ok(())
 }
 
 /// Everybody else.
-pub(crate) fn today(api: &Api, files: &Files, life: &Life, now: Timestamp) -> Result<(), String> {
+pub(crate) fn today(api: &Api, files: &Files, life: &Life) -> Result<(), String> {
     open(api, life)?;
     let (keeper, role) = life.keeper;
     let secret = register(api, life, keeper, role)?;
-    acquire(api, life, keeper, secret, now, Some(&files.of(life, keeper, 1)))?;
+    acquire(api, life, keeper, secret, 0, Some(&files.of(life, keeper, 1)))?;
     register(api, life, "fresh", life.role)?;
     for user in ["issued", "revoked", "suspended"] {
         let secret = register(api, life, user, life.role)?;
-        acquire(api, life, user, secret, now, None)?;
+        acquire(api, life, user, secret, 0, None)?;
     }
     for (user, act) in [("revoked", "revoke"), ("suspended", "suspend")] {
         let path = format!("/v1/contracts/{}/users/{user}/{act}", life.contract);
@@ -122,18 +122,18 @@ pub(crate) fn equip(api: &Api, life: &Life, user: &str) -> Result<Answer, String
     api.send("PUT", &path, None, &json!({ "credentials": credentials, "staff": staff("paper-form") })).done()
 }
 
-/// Acquires as a user; where the files go, if they are wanted.
+/// Acquires as a user at an issuer whose clock is so many seconds behind; where the files go, if they are wanted.
 pub(crate) fn acquire(
     api: &Api,
     life: &Life,
     user: &str,
     secret: Option<String>,
-    moment: Timestamp,
+    ago: i64,
     into: Option<&Acquired>,
 ) -> Result<Answer, String> {
     let mut factors = json!({ life.first_factor: FIRST_FACTOR });
     if life.token == Token::Asked {
-        factors["one-time-password"] = one_time_password::at(moment).into();
+        factors["one-time-password"] = one_time_password::at(clock::now().plus_seconds(-ago)).into();
     }
     let own_key = into.map_or(Path::new("/dev/null"), |into| &into.key);
     let key = match (life.key, into) {

@@ -5,8 +5,6 @@ use super::files::{Acquired, Files};
 use super::lives::{Life, Opens, Revoker, STEP_UP};
 use super::seed;
 use crate::process::poll;
-use sekisho_pki::time::Timestamp;
-use sekisho_runtime::clock;
 use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -49,12 +47,12 @@ pub(super) fn walk(service: &Api, files: &Files, life: &Life, gateway: SocketAdd
     let keeper = service.through(gateway, SITE, keeper.certificate, keeper.key);
     let mut walk = Walk { service, keeper, life, files, gateway, steps: Vec::new() };
     // What went wrong is the last step.
-    let _ = walk.go(clock::now());
+    let _ = walk.go();
     walk.steps
 }
 
 impl Walk<'_> {
-    fn go(&mut self, now: Timestamp) -> Result<(), ()> {
+    fn go(&mut self) -> Result<(), ()> {
         let life = self.life;
         let (keeper, _) = life.keeper;
         let users = format!("/v1/contracts/{}/users", life.contract);
@@ -68,7 +66,7 @@ impl Walk<'_> {
         let equipped = seed::equip(self.service, life, USER);
         self.keep("the bank gives them their factors", equipped)?;
 
-        self.acquire("acquires 取得", 1, secret, now)?;
+        self.acquire("acquires 取得", 1, secret, 0)?;
         self.used("and is known at the gateway", 1)?;
 
         let again = if life.opens == Opens::Login {
@@ -82,7 +80,7 @@ impl Walk<'_> {
             seed::secret(life, &answer).map_err(|_| ())?
         };
         self.refused("the old certificate is refused", 1)?;
-        self.acquire("acquires again", 2, again, now.plus_seconds(STEP))?;
+        self.acquire("acquires again", 2, again, -STEP)?;
         self.used("the new certificate is good", 2)?;
         self.refused("the old one stays refused", 1)?;
 
@@ -105,9 +103,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn acquire(&mut self, claim: &str, count: u32, secret: Option<String>, moment: Timestamp) -> Result<(), ()> {
+    fn acquire(&mut self, claim: &str, count: u32, secret: Option<String>, ago: i64) -> Result<(), ()> {
         let into = self.files.of(self.life, USER, count);
-        let answer = seed::acquire(self.service, self.life, USER, secret, moment, Some(&into));
+        let answer = seed::acquire(self.service, self.life, USER, secret, ago, Some(&into));
         self.keep(&format!("{USER} {claim}"), answer).map(|_| ())
     }
 
