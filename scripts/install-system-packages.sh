@@ -37,14 +37,28 @@ if ! command -v cargo >/dev/null 2>&1; then
     echo "cargo is missing: install Rust 1.94 or newer from https://rustup.rs" >&2
     exit 1
 fi
-if [ -z "$missing" ]; then
+# promtool checks the metrics. Its package would start a server as well: only the program is taken out of it.
+promtool=''
+command -v promtool >/dev/null 2>&1 || promtool=promtool
+if [ -z "$missing$promtool" ]; then
     exit 0
 fi
 
 say_how() {
-    echo "Missing:$missing" >&2
-    echo "Install with: sudo apt-get update && sudo apt-get install --yes$missing" >&2
+    echo "Missing:$missing $promtool" >&2
+    [ -z "$missing" ] || echo "Install with: sudo apt-get update && sudo apt-get install --yes$missing" >&2
+    [ -z "$promtool" ] || echo "promtool is in the package prometheus: copy it to /usr/local/bin" >&2
     exit 1
+}
+
+# Takes promtool out of its package into /usr/local/bin.
+take_promtool() {
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -qq prometheus && dpkg-deb --extract prometheus_*.deb .) &&
+        $as_root install -m 755 "$folder/usr/bin/promtool" /usr/local/bin/promtool
+    taken=$?
+    rm -r "$folder"
+    return "$taken"
 }
 
 [ -n "$check" ] && say_how
@@ -55,9 +69,10 @@ if [ "$(id -u)" != 0 ]; then
     sudo -n true 2>/dev/null || say_how
     as_root='sudo -n'
 fi
-echo "installing:$missing"
+echo "installing:$missing $promtool"
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086 # words, not one
 $as_root apt-get update -qq || echo "apt-get update failed; trying with the lists at hand" >&2
 # shellcheck disable=SC2086
-$as_root apt-get install --yes --no-install-recommends $missing || say_how
+[ -z "$missing" ] || $as_root apt-get install --yes --no-install-recommends $missing || say_how
+[ -z "$promtool" ] || take_promtool || say_how

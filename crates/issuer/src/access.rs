@@ -1,7 +1,7 @@
 //! One record and one count for each request, whatever became of it.
 
 use super::listen::Peer;
-use super::metrics::Metrics;
+use super::metrics::{ListenerName, Method, Metrics};
 use axum::Router;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
@@ -19,8 +19,7 @@ const REFERENCE: &str = "sekisho-reference";
 
 /// Which requests are observed, and by whom.
 pub(super) struct Access {
-    /// `api` or `public`.
-    pub(super) listener: &'static str,
+    pub(super) listener: ListenerName,
     pub(super) metrics: Arc<Metrics>,
     pub(super) records: Arc<RecordLog>,
 }
@@ -44,7 +43,7 @@ struct AccessRecord<'a> {
 impl Record for AccessRecord<'_> {
     /// The public address is anybody's, and so is a refusal.
     fn weight(&self) -> Weight {
-        if self.listener == "api" && self.status < 400 { Weight::Access } else { Weight::Refusal }
+        if self.listener == ListenerName::Api.as_str() && self.status < 400 { Weight::Access } else { Weight::Refusal }
     }
 }
 
@@ -62,15 +61,15 @@ async fn observe(State(access): State<Arc<Access>>, request: Request, next: Next
     let status = response.status().as_u16();
     let took = began.elapsed();
     let route = route.as_ref().map_or_else(|| known_prefix(uri.path()), MatchedPath::as_str);
-    let method = known_method(&method);
-    access.metrics.request(access.listener, route, method, status, took);
+    let method = Method::of(&method);
+    access.metrics.count_request(access.listener, route, method, status, took);
     if access.records.is_on() {
         access.records.write(&AccessRecord {
             kind: "request",
             time: clock::now(),
-            listener: access.listener,
+            listener: access.listener.as_str(),
             client,
-            method,
+            method: method.as_str(),
             path: uri.path(),
             status,
             reference: response.headers().get(REFERENCE).and_then(|reference| reference.to_str().ok()),
@@ -85,10 +84,4 @@ async fn observe(State(access): State<Arc<Access>>, request: Request, next: Next
 fn known_prefix(path: &str) -> &'static str {
     const KNOWN: [&str; 3] = ["/crl/", "/ocsp/", "/ca/"];
     KNOWN.into_iter().find(|known| path.starts_with(known)).unwrap_or("none")
-}
-
-/// A method's name, or `other`: clients may write any word.
-fn known_method(method: &http::Method) -> &'static str {
-    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }

@@ -1,7 +1,7 @@
 //! The admin address: metrics, liveness and readiness. Plain HTTP, on a loopback address unless meant otherwise.
 
 use super::feed::Feed;
-use super::metrics::{ListFacts, Metrics, TEXT_FORMAT};
+use super::metrics::{IssuerReadings, Metrics};
 use super::publish::Publisher;
 use super::store::Store;
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{StatusCode, header};
 use sekisho_runtime::clock;
+use sekisho_runtime::metrics::{self, CertificateMetrics, EXPOSITION_TYPE, OwnCertificate, ProcessMetrics, Registered};
 use sekisho_runtime::telemetry::log::RecordLog;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub(super) struct Admin {
     pub(super) publisher: Arc<Publisher>,
     pub(super) feed: Option<Arc<Feed>>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) certificates: Arc<[OwnCertificate]>,
     pub(super) records: Arc<RecordLog>,
     /// True once the issuer is told to stop.
     pub(super) stopping: watch::Receiver<bool>,
@@ -40,19 +42,50 @@ pub(super) fn router(admin: Admin) -> Router {
 }
 
 async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
-    for (authority, facts) in admin.publisher.lists() {
-        admin.metrics.list(&ListFacts {
-            authority: &authority,
-            part: facts.part.value(),
-            // A number is 20 octets wide and begins with the time.
-            number: facts.number.to_string().parse().unwrap_or(i64::MAX),
-            this_update: facts.this_update.unix(),
-            next_update: facts.next_update.unix(),
-        });
+    match admin.exposition() {
+        Ok(text) => {
+            let headers = [(header::CONTENT_TYPE, EXPOSITION_TYPE), (header::CACHE_CONTROL, "no-store")];
+            (headers, text).into_response()
+        }
+        Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
-    admin.metrics.dropped_records(admin.records.dropped());
-    let headers = [(header::CONTENT_TYPE, TEXT_FORMAT), (header::CACHE_CONTROL, "no-store")];
-    (headers, admin.metrics.render()).into_response()
+}
+
+impl Admin {
+    fn exposition(&self) -> metrics::Result<String> {
+        let certificates = CertificateMetrics::of(&*self.certificates)?;
+        Ok(self.metrics.exposition(&self.readings()?, &certificates, &ProcessMetrics::read()?))
+    }
+
+    fn readings(&self) -> metrics::Result<Registered<IssuerReadings>> {
+        let readings = Registered::<IssuerReadings>::new()?;
+        readings.build_info(env!("CARGO_PKG_VERSION")).set(1);
+        readings.dropped_log_records_total().inc_by(self.records.dropped());
+        for (authority, crl) in self.publisher.lists() {
+            let partition = crl.part.value().to_string();
+            // One that is too large for a sample is absent.
+            if let Ok(number) = crl.number.to_string().parse() {
+                readings.crl_number(&authority, &partition).set(number);
+            }
+            readings.crl_this_update_timestamp_seconds(&authority, &partition).set(crl.this_update.unix());
+            readings.crl_next_update_timestamp_seconds(&authority, &partition).set(crl.next_update.unix());
+        }
+        if let Some(feed) = &self.feed {
+            readings.feed_sequence().set(sample(feed.sequence()));
+            for report in feed.gateways() {
+                let streams = i64::try_from(report.streams).unwrap_or(i64::MAX);
+                readings.feed_streams(&report.gateway).set(streams);
+                for (authority, sequence) in report.acknowledged {
+                    readings.feed_acknowledged_sequence(&authority, &report.gateway).set(sample(sequence));
+                }
+            }
+        }
+        Ok(readings)
+    }
+}
+
+fn sample(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 /// Ready while acts can be written, every list is published in time, and gateways are told of changes.

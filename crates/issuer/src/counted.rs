@@ -2,7 +2,7 @@
 
 use super::audit::{ActResult, Head, Record};
 use super::authenticate::{Checked, Credentials, CredentialsUnavailable, Factors};
-use super::metrics::{Metrics, NoticeFate};
+use super::metrics::{ActOutcome, CheckResult, Metrics, NoticeResult};
 use super::store::{
     Ask, CertificateRow, Committed, ContractRow, CredentialRow, Decide, Found, Fresh, GatewayNote, GatewayRow,
     ListNumberRow, NoticeRow, Settled, SettledList, SharedName, Signals, StatusRow, Store, StoreError, UserRow,
@@ -31,7 +31,7 @@ pub(super) struct CountedCredentials {
 /// What a change wrote, as far as it is counted.
 #[derive(Default)]
 struct Written {
-    acts: Vec<(Arc<str>, &'static str)>,
+    acts: Vec<(Arc<str>, ActOutcome)>,
     notices: usize,
 }
 
@@ -43,38 +43,39 @@ impl Store for CountedStore {
         let watched: Decide = Box::new(move |found: &Found| {
             let write = decide(found);
             let acts = write.audit.iter().map(|entry| match entry.result {
-                ActResult::Done => (Arc::clone(&entry.command), "done"),
-                ActResult::Refused(_) => (Arc::clone(&entry.command), "refused"),
+                ActResult::Done => (Arc::clone(&entry.command), ActOutcome::Done),
+                ActResult::Refused(_) => (Arc::clone(&entry.command), ActOutcome::Refused),
             });
             // Nobody waits any more: the caller went away, and the act is not counted.
             let _ = sender.send(Written { acts: acts.collect(), notices: write.notices.len() });
             write
         });
         let outcome = self.store.change(ask, watched).await;
-        self.metrics.store_changed(&outcome, began.elapsed());
+        self.metrics.count_transaction(&outcome, began.elapsed());
         if outcome.is_ok() {
             let written = receiver.await.unwrap_or_default();
-            written.acts.iter().for_each(|(command, result)| self.metrics.act(command, result));
-            self.metrics.notices(NoticeFate::New, written.notices);
+            written.acts.iter().for_each(|(command, result)| self.metrics.acts_total(command, *result).inc());
+            self.metrics.notices_total(NoticeResult::New).inc_by(written.notices as u64);
         }
         outcome
     }
 
     async fn take_notices(&self, now: Timestamp, until: Timestamp, limit: u32) -> Result<Vec<NoticeRow>, StoreError> {
         let taken = self.store.take_notices(now, until, limit).await?;
-        self.metrics.notices_waiting(taken.len());
+        self.metrics.notices_due().set(i64::try_from(taken.len()).unwrap_or(i64::MAX));
         Ok(taken)
     }
 
     async fn notice_sent(&self, id: u64, at: Timestamp) -> Result<(), StoreError> {
         self.store.notice_sent(id, at).await?;
-        self.metrics.notices(NoticeFate::Sent, 1);
+        self.metrics.notices_total(NoticeResult::Sent).inc();
         Ok(())
     }
 
     async fn notice_failed(&self, id: u64, next: Option<Timestamp>, why: &str) -> Result<(), StoreError> {
         self.store.notice_failed(id, next, why).await?;
-        self.metrics.notices(if next.is_some() { NoticeFate::Retried } else { NoticeFate::GivenUp }, 1);
+        let result = if next.is_some() { NoticeResult::Retried } else { NoticeResult::GivenUp };
+        self.metrics.notices_total(result).inc();
         Ok(())
     }
 
@@ -239,11 +240,12 @@ impl Credentials for CountedCredentials {
     ) -> Result<Checked, CredentialsUnavailable> {
         match self.credentials.check(user, factors, wanted, now).await {
             Ok(checked) => {
-                self.metrics.credentials_checked(checked.right.len(), checked.wrong.len());
+                self.metrics.credential_checks_total(CheckResult::Right).inc_by(checked.right.len() as u64);
+                self.metrics.credential_checks_total(CheckResult::Wrong).inc_by(checked.wrong.len() as u64);
                 Ok(checked)
             }
             Err(unavailable) => {
-                self.metrics.credentials_unavailable();
+                self.metrics.credential_checks_total(CheckResult::Unavailable).inc();
                 Err(unavailable)
             }
         }

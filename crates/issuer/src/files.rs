@@ -3,14 +3,14 @@
 use super::authenticate::{Authenticator, Delegated};
 use super::authorities::Authorities;
 use super::feed::FeedKey;
-use super::listen;
+use super::listen::{self, ServerTls};
 use super::outbox;
 use super::profiles::Profiles;
 use super::secret::ServiceSecret;
-use rustls::ServerConfig;
 use sekisho_config::issuer::{AuthorityConfig, CredentialsConfig, IssuerConfig};
 use sekisho_config::{ConfigError, Placed};
 use sekisho_runtime::clock;
+use sekisho_runtime::metrics::{CertificateUse, OwnCertificate};
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) struct Files {
     pub(super) profiles: Arc<Profiles>,
     pub(super) authorities: Arc<Authorities>,
     pub(super) secret: Arc<ServiceSecret>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<ServerTls>,
     pub(super) feed_key: Option<FeedKey>,
     /// Who checks factors where that is the IB system.
     pub(super) delegated: Option<Delegated>,
@@ -69,6 +69,21 @@ impl Files {
             }
             _ => Err(errors),
         }
+    }
+
+    /// Returns the certificates that the issuer itself uses.
+    pub(super) fn own_certificates(&self) -> Arc<[OwnCertificate]> {
+        let server = self.tls.iter().map(|tls| OwnCertificate {
+            purpose: CertificateUse::Server,
+            name: "api".into(),
+            not_after: tls.not_after,
+        });
+        let authorities = self.authorities.iter().map(|one| OwnCertificate {
+            purpose: CertificateUse::Ca,
+            name: Arc::clone(&one.name),
+            not_after: one.authority.certificate().not_after(),
+        });
+        server.chain(authorities).collect()
     }
 }
 

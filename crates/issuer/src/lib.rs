@@ -60,4 +60,5 @@ pub mod service;
 pub mod store;
 
 pub use maintenance::{accept_clock, init_store, reconcile_store};
+pub use metrics::metric_declarations;
 pub use run::{check, run};

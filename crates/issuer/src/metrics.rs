@@ -1,73 +1,183 @@
-//! Prometheus metrics of the issuer. Names are stable; docs/reference/metrics.md lists them.
+//! Prometheus metrics of the issuer; `docs/reference/metrics.md` lists them.
 
 use super::store::StoreError;
-use prometheus::core::Collector;
-use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+use sekisho_runtime::metrics::{
+    CertificateMetrics, Declaration, MetricSet as _, ProcessMetrics, Registered, exposition,
 };
+use sekisho_runtime::{label, metrics};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What [`Metrics::render`] gives.
-pub(super) const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// From a group commit on a fast disk to a caller's patience.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// Every metric, in a registry of its own (tests run several issuers in one process).
+label! {
+    /// The result of an act that is in the audit log.
+    pub(super) enum ActOutcome {
+        /// It was done.
+        Done = "done",
+        /// It was refused.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// The end of a transaction.
+    pub(super) enum TransactionResult {
+        /// It is in the store.
+        Committed = "committed",
+        /// The store does not answer.
+        Unavailable = "unavailable",
+        /// The store may have committed it or not.
+        Unknown = "unknown",
+        /// Others wrote the same rows too often.
+        Busy = "busy",
+        /// Another certificate has the serial number.
+        SerialTaken = "serial-taken",
+        /// What the store holds cannot be read.
+        Corrupt = "corrupt",
+        /// The store is in an earlier state than before.
+        WentBack = "went-back",
+    }
+}
+
+label! {
+    /// One of the addresses that requests come to.
+    pub(super) enum ListenerName {
+        /// `listen`.
+        Api = "api",
+        /// `public_listen`.
+        Public = "public",
+    }
+}
+
+label! {
+    /// The method of a request.
+    pub(super) enum Method {
+        /// GET.
+        Get = "GET",
+        /// HEAD.
+        Head = "HEAD",
+        /// POST.
+        Post = "POST",
+        /// PUT.
+        Put = "PUT",
+        /// PATCH.
+        Patch = "PATCH",
+        /// DELETE.
+        Delete = "DELETE",
+        /// OPTIONS.
+        Options = "OPTIONS",
+        /// Any other: clients may write any word.
+        Other = "other",
+    }
+}
+
+label! {
+    /// The result of a check of a factor.
+    pub(super) enum CheckResult {
+        /// The factor is right.
+        Right = "right",
+        /// The factor is wrong.
+        Wrong = "wrong",
+        /// The factor could not be checked.
+        Unavailable = "unavailable",
+    }
+}
+
+label! {
+    /// What became of a notice.
+    pub(super) enum NoticeResult {
+        /// It is in the outbox.
+        New = "new",
+        /// The mail server accepted it.
+        Sent = "sent",
+        /// The mail server did not accept it, and there will be another try.
+        Retried = "retried",
+        /// The mail server did not accept it at the last try.
+        GivenUp = "given-up",
+    }
+}
+
+label! {
+    /// Why a stream of the feed ended.
+    pub(super) enum StreamEnd {
+        /// The gateway closed it.
+        Left = "left",
+        /// The gateway did not read.
+        Stuck = "stuck",
+        /// Newer streams of the gateway took its place.
+        Displaced = "displaced",
+        /// The issuer stops.
+        Stopping = "stopping",
+        /// What the gateway lacks cannot be read or signed.
+        Unreadable = "unreadable",
+    }
+}
+
+metrics! {
+    /// What the issuer counts as it happens.
+    pub(super) struct IssuerMetrics in "sekisho_issuer" {
+        /// Acts in the audit log, by command and result.
+        acts_total: Counter[command, result: ActOutcome],
+        /// Transactions of the store, by result.
+        store_transactions_total: Counter[result: TransactionResult],
+        /// Time from the start of a transaction of the store to its end.
+        store_transaction_duration_seconds: Histogram(SECONDS),
+        /// Requests, by listener, route and status.
+        requests_total: Counter[listener: ListenerName, route, status],
+        /// Time from the header of a request to its response, by listener.
+        request_duration_seconds: Histogram[listener: ListenerName](SECONDS),
+        /// Responses of the OCSP responder, by method and HTTP status.
+        ocsp_responses_total: Counter[method: Method, status],
+        /// Checks of factors, by result.
+        credential_checks_total: Counter[result: CheckResult],
+        /// Notices, by what became of them.
+        notices_total: Counter[result: NoticeResult],
+        /// Notices that the last round of the outbox found due, at most as many as a round sends.
+        notices_due: Reading,
+    }
+}
+
+metrics! {
+    /// What the feed counts as it happens.
+    pub(super) struct FeedMetrics in "sekisho_issuer_feed" {
+        /// Streams of the feed that ended, by reason.
+        stream_ends_total: Counter[reason: StreamEnd],
+        /// Messages of the feed, heartbeats among them, each counted once for all streams.
+        messages_total: Counter,
+        /// Time from the commit of a change of status until every gateway had acknowledged it.
+        propagation_duration_seconds: Histogram(SECONDS),
+    }
+}
+
+metrics! {
+    /// The state of the issuer at a scrape.
+    pub(super) struct IssuerReadings in "sekisho_issuer" {
+        /// The version of the issuer; the value is always 1.
+        build_info: Reading[version],
+        /// Log records dropped because the log could not keep up.
+        dropped_log_records_total: Counter,
+        /// CRLNumber of the CRL that is published, by authority and partition.
+        crl_number: Reading[authority, partition],
+        /// Time of thisUpdate of the CRL that is published, by authority and partition.
+        crl_this_update_timestamp_seconds: Reading[authority, partition],
+        /// Time of nextUpdate of the CRL that is published, by authority and partition.
+        crl_next_update_timestamp_seconds: Reading[authority, partition],
+        /// Streams of the feed on this node, by gateway.
+        feed_streams: Reading[gateway],
+        /// Sequence number of the last change of status in the feed.
+        feed_sequence: Reading,
+        /// Sequence number up to which a gateway has every change of an authority in force.
+        feed_acknowledged_sequence: Reading[authority, gateway],
+    }
+}
+
+/// The metrics of an issuer that last as long as it does.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    registry: Registry,
-    acts: IntCounterVec,
-    store_changes: IntCounterVec,
-    store_seconds: Histogram,
-    requests: IntCounterVec,
-    request_seconds: HistogramVec,
-    ocsp_answers: IntCounterVec,
-    credentials: IntCounterVec,
-    notices: IntCounterVec,
-    notices_waiting: IntGauge,
-    list_number: IntGaugeVec,
-    list_this_update: IntGaugeVec,
-    list_next_update: IntGaugeVec,
-    dropped_records: IntGauge,
-    feed: Arc<FeedMetrics>,
-}
-
-/// Those of the feed.
-#[derive(Clone, Debug)]
-pub(super) struct FeedMetrics {
-    streams: IntGaugeVec,
-    ended: IntCounterVec,
-    messages: IntCounter,
-    sequence: IntGauge,
-    acknowledged: IntGaugeVec,
-    spread_seconds: Histogram,
-}
-
-/// A list as it is published now, for its gauges.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct ListFacts<'a> {
-    pub(super) authority: &'a str,
-    pub(super) part: u16,
-    pub(super) number: i64,
-    /// Seconds since 1970.
-    pub(super) this_update: i64,
-    pub(super) next_update: i64,
-}
-
-/// What became of a notice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NoticeFate {
-    /// Put into the outbox.
-    New,
-    /// Handed to the mail server.
-    Sent,
-    /// Refused by it; there will be another try.
-    Retried,
-    /// Refused for the last time.
-    GivenUp,
+    issuer: Registered<IssuerMetrics>,
+    feed: Arc<Registered<FeedMetrics>>,
 }
 
 impl Metrics {
@@ -75,234 +185,94 @@ impl Metrics {
     ///
     /// # Errors
     /// Never in practice: the names are constants and each is registered once.
-    pub(super) fn new() -> prometheus::Result<Self> {
-        let registry = Registry::new();
-        let counters =
-            |name, help, labels: &[&str]| keep(&registry, IntCounterVec::new(Opts::new(name, help), labels)?);
-        let gauges = |name, help| keep(&registry, IntGaugeVec::new(Opts::new(name, help), &["authority", "part"])?);
-        let gauge = |name: &str, help: &str| keep(&registry, IntGauge::new(name, help)?);
-        let buckets = |name, help| HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-        Ok(Self {
-            acts: counters(
-                "sekisho_issuer_acts_total",
-                "Acts in the audit log, by command and result (done, refused).",
-                &["command", "result"],
-            )?,
-            store_changes: counters(
-                "sekisho_issuer_store_changes_total",
-                "Transactions of the store, by result (committed, unavailable, unknown, busy, serial-taken, corrupt).",
-                &["result"],
-            )?,
-            store_seconds: keep(
-                &registry,
-                Histogram::with_opts(buckets(
-                    "sekisho_issuer_store_change_seconds",
-                    "Time from an act's wish to write to its commit.",
-                ))?,
-            )?,
-            requests: counters(
-                "sekisho_issuer_requests_total",
-                "Requests by listener (api, public), route and status.",
-                &["listener", "route", "status"],
-            )?,
-            request_seconds: keep(
-                &registry,
-                HistogramVec::new(
-                    buckets("sekisho_issuer_request_seconds", "Time from a request's header to its answer."),
-                    &["listener"],
-                )?,
-            )?,
-            ocsp_answers: counters(
-                "sekisho_issuer_ocsp_answers_total",
-                "Answers of the OCSP responder, by method and HTTP status.",
-                &["method", "status"],
-            )?,
-            credentials: counters(
-                "sekisho_issuer_credentials_total",
-                "Factors checked, by result (right, wrong), and checks that nobody could make (unavailable).",
-                &["result"],
-            )?,
-            notices: counters(
-                "sekisho_issuer_notices_total",
-                "Notices, by what became of them (new, sent, retried, given-up).",
-                &["result"],
-            )?,
-            notices_waiting: gauge(
-                "sekisho_issuer_notices_waiting",
-                "Notices that are due and not yet sent, as of the outbox's last round; as many as a round takes at most.",
-            )?,
-            list_number: gauges("sekisho_issuer_list_number", "CRLNumber of the list that is published.")?,
-            list_this_update: gauges(
-                "sekisho_issuer_list_this_update_seconds",
-                "thisUpdate of the list that is published, seconds since 1970.",
-            )?,
-            list_next_update: gauges(
-                "sekisho_issuer_list_next_update_seconds",
-                "nextUpdate of the list that is published, seconds since 1970; gateways refuse everyone after it.",
-            )?,
-            dropped_records: gauge(
-                "sekisho_issuer_dropped_records",
-                "Log records dropped because the log could not keep up.",
-            )?,
-            feed: Arc::new(FeedMetrics::new(&registry)?),
-            registry,
-        })
+    pub(super) fn new() -> metrics::Result<Self> {
+        Ok(Self { issuer: Registered::new()?, feed: Arc::new(Registered::new()?) })
     }
 
-    /// Those of the feed.
-    pub(super) fn feed(&self) -> Arc<FeedMetrics> {
+    /// Returns those of the feed.
+    pub(super) fn feed(&self) -> Arc<Registered<FeedMetrics>> {
         Arc::clone(&self.feed)
     }
 
-    /// An act that is in the audit log now.
-    pub(super) fn act(&self, command: &str, result: &str) {
-        self.acts.with_label_values(&[command, result]).inc();
+    /// Returns all of them, with what was read at this scrape, in the text format.
+    pub(super) fn exposition(
+        &self,
+        readings: &Registered<IssuerReadings>,
+        certificates: &Registered<CertificateMetrics>,
+        process: &Registered<ProcessMetrics>,
+    ) -> String {
+        let sets = [self.issuer.gather(), self.feed.gather(), readings.gather()];
+        exposition(sets.into_iter().chain([certificates.gather(), process.gather()]))
     }
+}
 
-    /// A transaction that ended.
-    pub(super) fn store_changed<T>(&self, outcome: &Result<T, StoreError>, took: Duration) {
-        let result = match outcome {
-            Ok(_) => "committed",
-            Err(StoreError::Unavailable(_)) => "unavailable",
-            Err(StoreError::Unknown(_)) => "unknown",
-            Err(StoreError::Busy) => "busy",
-            Err(StoreError::SerialTaken) => "serial-taken",
-            Err(StoreError::Corrupt(_)) => "corrupt",
-            Err(StoreError::WentBack(_)) => "went-back",
-        };
-        self.store_changes.with_label_values(&[result]).inc();
-        self.store_seconds.observe(took.as_secs_f64());
+impl std::ops::Deref for Metrics {
+    type Target = IssuerMetrics;
+
+    fn deref(&self) -> &IssuerMetrics {
+        &self.issuer
     }
+}
 
-    /// A request that was answered. `route` is its pattern, never the path.
-    pub(super) fn request(&self, listener: &str, route: &str, method: &str, status: u16, took: Duration) {
-        let status = status.to_string();
-        self.requests.with_label_values(&[listener, route, &status]).inc();
-        self.request_seconds.with_label_values(&[listener]).observe(took.as_secs_f64());
-        if route.starts_with("/ocsp/") {
-            self.ocsp_answers.with_label_values(&[method, &status]).inc();
+/// Returns the declaration of every metric of the issuer, in the order of their names.
+pub fn metric_declarations() -> Vec<Declaration> {
+    let mut declarations = [
+        IssuerMetrics::declarations(),
+        FeedMetrics::declarations(),
+        IssuerReadings::declarations(),
+        CertificateMetrics::declarations(),
+        ProcessMetrics::declarations(),
+    ]
+    .concat();
+    declarations.sort_by_key(|declaration| declaration.name);
+    declarations
+}
+
+impl TransactionResult {
+    /// Returns the value for the outcome of a transaction.
+    pub(super) const fn of<T>(outcome: &Result<T, StoreError>) -> Self {
+        match outcome {
+            Ok(_) => Self::Committed,
+            Err(StoreError::Unavailable(_)) => Self::Unavailable,
+            Err(StoreError::Unknown(_)) => Self::Unknown,
+            Err(StoreError::Busy) => Self::Busy,
+            Err(StoreError::SerialTaken) => Self::SerialTaken,
+            Err(StoreError::Corrupt(_)) => Self::Corrupt,
+            Err(StoreError::WentBack(_)) => Self::WentBack,
         }
     }
+}
 
-    /// Factors that were checked.
-    pub(super) fn credentials_checked(&self, right: usize, wrong: usize) {
-        self.credentials.with_label_values(&["right"]).inc_by(right as u64);
-        self.credentials.with_label_values(&["wrong"]).inc_by(wrong as u64);
-    }
-
-    /// A check that nobody could make.
-    pub(super) fn credentials_unavailable(&self) {
-        self.credentials.with_label_values(&["unavailable"]).inc();
-    }
-
-    /// What became of notices.
-    pub(super) fn notices(&self, fate: NoticeFate, count: usize) {
-        let result = match fate {
-            NoticeFate::New => "new",
-            NoticeFate::Sent => "sent",
-            NoticeFate::Retried => "retried",
-            NoticeFate::GivenUp => "given-up",
-        };
-        self.notices.with_label_values(&[result]).inc_by(count as u64);
-    }
-
-    /// How many notices a round of the outbox found.
-    pub(super) fn notices_waiting(&self, count: usize) {
-        self.notices_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// A list that is published.
-    pub(super) fn list(&self, list: &ListFacts<'_>) {
-        let part = list.part.to_string();
-        let labels = [list.authority, &part];
-        self.list_number.with_label_values(&labels).set(list.number);
-        self.list_this_update.with_label_values(&labels).set(list.this_update);
-        self.list_next_update.with_label_values(&labels).set(list.next_update);
-    }
-
-    /// Records that the log lost so far.
-    pub(super) fn dropped_records(&self, count: u64) {
-        self.dropped_records.set(i64::try_from(count).unwrap_or(i64::MAX));
-    }
-
-    /// All of them in the text exposition format.
-    pub(super) fn render(&self) -> Vec<u8> {
-        let mut text = Vec::new();
-        // Writing to a Vec does not fail.
-        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
-        text
+impl Method {
+    /// Returns the value for a request's method.
+    pub(super) fn of(method: &http::Method) -> Self {
+        Self::ALL.iter().copied().find(|known| known.as_str() == method.as_str()).unwrap_or(Self::Other)
     }
 }
 
-impl FeedMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauges = |name, help| keep(registry, IntGaugeVec::new(Opts::new(name, help), &["gateway"])?);
-        let spread = HistogramOpts::new(
-            "sekisho_issuer_feed_spread_seconds",
-            "Time from the commit of a change of status until every gateway had it in force, as answers told it.",
-        );
-        let ended = Opts::new(
-            "sekisho_issuer_feed_streams_ended_total",
-            "Streams that ended, by why (left, stuck, displaced, stopping, unreadable).",
-        );
-        let acknowledged = Opts::new(
-            "sekisho_issuer_feed_acknowledged_sequence",
-            "Sequence number up to which a gateway has every change of an authority's in force; 0 of one that it does not \
-             follow.",
-        );
-        Ok(Self {
-            streams: gauges("sekisho_issuer_feed_streams", "Streams of the feed on this node, by gateway.")?,
-            ended: keep(registry, IntCounterVec::new(ended, &["why"])?)?,
-            messages: keep(
-                registry,
-                IntCounter::new(
-                    "sekisho_issuer_feed_messages_total",
-                    "Messages of the feed, heartbeats among them, each counted once however many streams send it.",
-                )?,
-            )?,
-            sequence: keep(
-                registry,
-                IntGauge::new(
-                    "sekisho_issuer_feed_sequence",
-                    "Sequence number of the last change of status that the feed told.",
-                )?,
-            )?,
-            acknowledged: keep(registry, IntGaugeVec::new(acknowledged, &["authority", "gateway"])?)?,
-            spread_seconds: keep(registry, Histogram::with_opts(spread.buckets(SECONDS.to_vec()))?)?,
-        })
+impl IssuerMetrics {
+    /// Counts a transaction that ended.
+    pub(super) fn count_transaction<T>(&self, outcome: &Result<T, StoreError>, took: Duration) {
+        self.store_transactions_total(TransactionResult::of(outcome)).inc();
+        self.store_transaction_duration_seconds().observe(took.as_secs_f64());
     }
 
-    /// How many streams a gateway has.
-    pub(super) fn streams(&self, gateway: &str, count: usize) {
-        self.streams.with_label_values(&[gateway]).set(i64::try_from(count).unwrap_or(i64::MAX));
+    /// Counts a request that was answered. `route` is its pattern, never the path.
+    pub(super) fn count_request(
+        &self,
+        listener: ListenerName,
+        route: &str,
+        method: Method,
+        status: u16,
+        took: Duration,
+    ) {
+        let status = status.to_string();
+        self.requests_total(listener, route, &status).inc();
+        self.request_duration_seconds(listener).observe(took.as_secs_f64());
+        if route.starts_with("/ocsp/") {
+            self.ocsp_responses_total(method, &status).inc();
+        }
     }
-
-    /// A stream that ended.
-    pub(super) fn ended(&self, why: &str) {
-        self.ended.with_label_values(&[why]).inc();
-    }
-
-    /// Messages that were made, and how far they come.
-    pub(super) fn told(&self, messages: u64, to: u64) {
-        self.messages.inc_by(messages);
-        self.sequence.set(i64::try_from(to).unwrap_or(i64::MAX));
-    }
-
-    /// What a gateway has of an authority's.
-    pub(super) fn acknowledged(&self, gateway: &str, authority: &str, to: u64) {
-        self.acknowledged.with_label_values(&[authority, gateway]).set(i64::try_from(to).unwrap_or(i64::MAX));
-    }
-
-    /// A change that every gateway has.
-    pub(super) fn spread(&self, took: Duration) {
-        self.spread_seconds.observe(took.as_secs_f64());
-    }
-}
-
-/// Registers a metric and keeps a handle on it.
-fn keep<T: Collector + Clone + 'static>(registry: &Registry, metric: T) -> prometheus::Result<T> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }
 
 #[cfg(test)]
@@ -310,33 +280,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_metric_is_rendered_with_its_labels() {
+    fn every_metric_is_shown_with_its_labels() {
         let metrics = Metrics::new().unwrap();
-        metrics.act("revoke", "done");
-        metrics.store_changed::<()>(&Err(StoreError::Busy), Duration::from_millis(3));
-        metrics.request("public", "/ocsp/{authority}", "POST", 200, Duration::from_millis(1));
-        metrics.request("public", "/crl/{authority}/{file}", "GET", 304, Duration::from_millis(1));
-        metrics.credentials_checked(2, 1);
-        metrics.notices(NoticeFate::GivenUp, 1);
-        let list = ListFacts { authority: "biz", part: 3, number: 7, this_update: 10, next_update: 20 };
-        metrics.list(&list);
-        let text = String::from_utf8(metrics.render()).unwrap();
+        metrics.acts_total("revoke", ActOutcome::Done).inc();
+        metrics.count_transaction::<()>(&Err(StoreError::Busy), Duration::from_millis(3));
+        let public = ListenerName::Public;
+        metrics.count_request(public, "/ocsp/{authority}", Method::Post, 200, Duration::from_millis(1));
+        metrics.count_request(public, "/crl/{authority}/{file}", Method::Get, 304, Duration::from_millis(1));
+        metrics.credential_checks_total(CheckResult::Right).inc_by(2);
+        metrics.notices_total(NoticeResult::GivenUp).inc();
+        let text = exposition([metrics.issuer.gather(), metrics.feed.gather()]);
         for line in [
             "sekisho_issuer_acts_total{command=\"revoke\",result=\"done\"} 1",
-            "sekisho_issuer_store_changes_total{result=\"busy\"} 1",
-            "sekisho_issuer_store_change_seconds_count 1",
+            "sekisho_issuer_store_transactions_total{result=\"busy\"} 1",
+            "sekisho_issuer_store_transactions_total{result=\"committed\"} 0",
+            "sekisho_issuer_store_transaction_duration_seconds_count 1",
             "sekisho_issuer_requests_total{listener=\"public\",route=\"/ocsp/{authority}\",status=\"200\"} 1",
-            "sekisho_issuer_request_seconds_count{listener=\"public\"} 2",
-            "sekisho_issuer_ocsp_answers_total{method=\"POST\",status=\"200\"} 1",
-            "sekisho_issuer_credentials_total{result=\"right\"} 2",
-            "sekisho_issuer_credentials_total{result=\"wrong\"} 1",
+            "sekisho_issuer_request_duration_seconds_count{listener=\"public\"} 2",
+            "sekisho_issuer_ocsp_responses_total{method=\"POST\",status=\"200\"} 1",
+            "sekisho_issuer_credential_checks_total{result=\"right\"} 2",
+            "sekisho_issuer_credential_checks_total{result=\"wrong\"} 0",
             "sekisho_issuer_notices_total{result=\"given-up\"} 1",
-            "sekisho_issuer_list_number{authority=\"biz\",part=\"3\"} 7",
-            "sekisho_issuer_list_next_update_seconds{authority=\"biz\",part=\"3\"} 20",
-            "sekisho_issuer_dropped_records 0",
+            "sekisho_issuer_feed_stream_ends_total{reason=\"stuck\"} 0",
         ] {
             assert!(text.lines().any(|known| known == line), "{line} is missing in\n{text}");
         }
-        assert!(!text.contains("ocsp_answers_total{method=\"GET\""), "a list is no OCSP answer");
+        assert!(!text.contains("ocsp_responses_total{method=\"GET\""), "a CRL is no OCSP response");
+        assert!(!text.contains("sekisho_issuer_notices_due"), "no round of the outbox has been");
+    }
+
+    #[test]
+    fn a_method_that_is_not_known_is_no_label() {
+        assert_eq!(Method::of(&http::Method::PATCH), Method::Patch);
+        assert_eq!(Method::of(&http::Method::from_bytes(b"BREW").unwrap()), Method::Other);
     }
 }

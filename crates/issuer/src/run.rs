@@ -9,7 +9,7 @@ use super::counted::{CountedCredentials, CountedStore};
 use super::feed::{Feed, FeedParts};
 use super::files::{Files, keep};
 use super::listen::{self, ConnectionLimits, Listener};
-use super::metrics::Metrics;
+use super::metrics::{ListenerName, Metrics};
 use super::outbox::{self, OutboxParts};
 use super::profiles::Profiles;
 use super::publish::{self, Publisher};
@@ -20,6 +20,7 @@ use axum::Router;
 use rustls::ServerConfig;
 use sekisho_config::issuer::{IssuerConfig, IssuerLimits, StoreUrl};
 use sekisho_config::{ConfigError, Place, Placed};
+use sekisho_runtime::metrics::OwnCertificate;
 use sekisho_runtime::process;
 use sekisho_runtime::process::signals::{self, Heard, Signals};
 use sekisho_runtime::telemetry::log::RecordLog;
@@ -52,7 +53,7 @@ pub fn run(config: IssuerConfig) -> Result<(), Vec<ConfigError>> {
         .build()
         .map_err(|error| at_start(&format!("no runtime: {error}")))?;
     let outcome = runtime.block_on(async {
-        let bound = Bound::bind(&config, files.tls.clone()).await?;
+        let bound = Bound::bind(&config, files.tls.as_ref().map(|tls| Arc::clone(&tls.config))).await?;
         let issuer = Issuer::start(config, files, Arc::new(records)).await?;
         issuer.serve(bound).await
     });
@@ -105,6 +106,7 @@ struct Issuer {
     publisher: Arc<Publisher>,
     feed: Option<Arc<Feed>>,
     metrics: Arc<Metrics>,
+    certificates: Arc<[OwnCertificate]>,
     records: Arc<RecordLog>,
     /// Ends the listeners.
     stop: watch::Sender<bool>,
@@ -120,6 +122,7 @@ impl Issuer {
     async fn start(config: IssuerConfig, files: Files, records: Arc<RecordLog>) -> Result<Self, Vec<ConfigError>> {
         signals::survive().map_err(|error| at_start(&format!("cannot install signal handlers: {error}")))?;
         let metrics = Arc::new(Metrics::new().map_err(|error| at_start(&error.to_string()))?);
+        let certificates = files.own_certificates();
         let alone = alone(&config.store.url)?;
         let opened = store::open(&config.store, Arc::clone(&files.secret)).await;
         let opened = opened.map_err(|error| at(&config.store.url.place, &error))?;
@@ -182,6 +185,7 @@ impl Issuer {
             publisher,
             feed,
             metrics,
+            certificates,
             records,
             stop,
             rest,
@@ -246,12 +250,12 @@ impl Issuer {
             limits: self.config.limits.clone(),
             feed: self.feed.clone(),
         });
-        observed(router, self.access("api"))
+        observed(router, self.access(ListenerName::Api))
     }
 
     fn public(&self) -> Router {
         let router = publish::router(Arc::clone(&self.publisher), &self.config.limits);
-        observed(router, self.access("public"))
+        observed(router, self.access(ListenerName::Public))
     }
 
     fn admin(&self) -> Router {
@@ -260,12 +264,13 @@ impl Issuer {
             publisher: Arc::clone(&self.publisher),
             feed: self.feed.clone(),
             metrics: Arc::clone(&self.metrics),
+            certificates: Arc::clone(&self.certificates),
             records: Arc::clone(&self.records),
             stopping: self.stop.subscribe(),
         })
     }
 
-    fn access(&self, listener: &'static str) -> Access {
+    fn access(&self, listener: ListenerName) -> Access {
         Access { listener, metrics: Arc::clone(&self.metrics), records: Arc::clone(&self.records) }
     }
 }

@@ -1,7 +1,6 @@
 //! Which gateways there are and what they have, in memory: what the store knows, and what this node knows sooner.
 
 use super::{changed, over};
-use crate::metrics::FeedMetrics;
 use crate::store::{Store, StoreError};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,7 +27,6 @@ pub(super) struct Gateways {
     /// The configured authorities by name, and their issuer IDs in hex.
     authorities: Vec<(Arc<str>, String)>,
     forget_after: Duration,
-    metrics: Arc<FeedMetrics>,
 }
 
 /// One of them.
@@ -56,6 +54,15 @@ pub(super) struct Spread {
     pub(super) awaited: usize,
 }
 
+/// The state of one gateway, for metrics.
+pub(crate) struct GatewayReport {
+    pub(crate) gateway: Arc<str>,
+    /// Its streams on this node.
+    pub(crate) streams: usize,
+    /// The sequence number up to which it has every change in force, by authority that it follows.
+    pub(crate) acknowledged: Vec<(Arc<str>, u64)>,
+}
+
 /// A stream's place among those of its gateway.
 pub(super) struct Place {
     gateways: Arc<Gateways>,
@@ -64,8 +71,8 @@ pub(super) struct Place {
 }
 
 impl Gateways {
-    pub(super) fn new(authorities: Vec<(Arc<str>, String)>, forget_after: Duration, metrics: Arc<FeedMetrics>) -> Self {
-        Self { known: Mutex::default(), version: watch::Sender::new(0), authorities, forget_after, metrics }
+    pub(super) fn new(authorities: Vec<(Arc<str>, String)>, forget_after: Duration) -> Self {
+        Self { known: Mutex::default(), version: watch::Sender::new(0), authorities, forget_after }
     }
 
     /// A stream begins.
@@ -80,8 +87,6 @@ impl Gateways {
             oldest.notify_one();
         }
         (entry.seen, entry.late_for) = (Instant::now(), None);
-        self.metrics.streams(gateway, entry.streams.len());
-        self.tell(gateway, entry);
         Place { gateways: Arc::clone(self), gateway: Arc::clone(gateway), displaced }
     }
 
@@ -92,7 +97,6 @@ impl Gateways {
         entry.seen = Instant::now();
         entry.have(to);
         entry.follows = following.cloned().or(entry.follows.take());
-        self.tell(gateway, entry);
         drop(known);
         self.ring();
     }
@@ -154,7 +158,6 @@ impl Gateways {
                 entry.have(to);
             }
             entry.follows = row.follows.or(entry.follows.take());
-            self.tell(&row.name, entry);
             entry.seen = now;
             let left = u64::try_from(row.connected_ms).map(Duration::from_millis).unwrap_or_default();
             entry.elsewhere = now.checked_add(left.min(LEASE));
@@ -183,12 +186,16 @@ impl Gateways {
         }
     }
 
-    /// What a gateway has, as `GET /v1/revocations` says it: nothing of an authority that it does not follow.
-    fn tell(&self, gateway: &str, known: &Known) {
-        for (name, issuer) in &self.authorities {
-            let has = known.acknowledged.filter(|_| follows(known.follows.as_deref(), issuer));
-            self.metrics.acknowledged(gateway, name, has.unwrap_or(0));
-        }
+    /// Returns the state of every gateway that is known, for metrics. An acknowledgement is that of `GET /v1/revocations`:
+    /// none for an authority that the gateway does not follow.
+    pub(super) fn report(&self) -> Vec<GatewayReport> {
+        let report = |(name, known): (&Arc<str>, &Known)| {
+            let has = |issuer: &str| known.acknowledged.filter(|_| follows(known.follows.as_deref(), issuer));
+            let by_authority = |(authority, issuer): &(Arc<str>, String)| Some((Arc::clone(authority), has(issuer)?));
+            let acknowledged = self.authorities.iter().filter_map(by_authority).collect();
+            GatewayReport { gateway: Arc::clone(name), streams: known.streams.len(), acknowledged }
+        };
+        self.known().iter().map(report).collect()
     }
 
     fn ring(&self) {
@@ -246,7 +253,6 @@ impl Drop for Place {
             if entry.streams.is_empty() {
                 entry.elsewhere = None;
             }
-            self.gateways.metrics.streams(&self.gateway, entry.streams.len());
         }
         drop(known);
         self.gateways.ring();

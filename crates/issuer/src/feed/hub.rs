@@ -10,6 +10,7 @@ use crate::store::{Place, StatusRow, Store, StoreError};
 use bytes::Bytes;
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_runtime::clock;
+use sekisho_runtime::metrics::Registered;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -74,7 +75,7 @@ pub(super) struct Following {
     pub(super) hub: Arc<Hub>,
     pub(super) store: Arc<dyn Store>,
     pub(super) heartbeat: Duration,
-    pub(super) metrics: Arc<FeedMetrics>,
+    pub(super) metrics: Arc<Registered<FeedMetrics>>,
 }
 
 /// Whether a message is due even without news.
@@ -253,7 +254,7 @@ impl Following {
             from = to;
         }
         let messages = number - before.number;
-        self.metrics.told(messages, from.sequence);
+        self.metrics.messages_total().inc_by(messages);
         self.hub.state.send_replace(Arc::new(State {
             place: from,
             head,

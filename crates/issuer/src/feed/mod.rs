@@ -35,11 +35,12 @@ use super::metrics::FeedMetrics;
 use super::publish::CoveredList;
 use super::store::{Place, Signals, Store, StoreError};
 use bytes::Bytes;
-use gateways::Gateways;
+use gateways::{GatewayReport, Gateways};
 use hub::{Following, Hub};
 use notes::Notes;
 use sekisho_config::issuer::FeedConfig;
 use sekisho_pki::fingerprint::AuthorityKey;
+use sekisho_runtime::metrics::Registered;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,7 +77,7 @@ pub struct FeedParts {
     /// True: everything ends.
     pub shutdown: watch::Receiver<bool>,
     /// What is counted.
-    pub(super) metrics: Arc<FeedMetrics>,
+    pub(super) metrics: Arc<Registered<FeedMetrics>>,
 }
 
 /// The feed.
@@ -88,7 +89,7 @@ pub struct Feed {
     wait: Duration,
     forget_after: Duration,
     stopping: watch::Receiver<bool>,
-    metrics: Arc<FeedMetrics>,
+    metrics: Arc<Registered<FeedMetrics>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -129,7 +130,7 @@ impl Feed {
         let names: Vec<Arc<str>> = authorities.keys().cloned().collect();
         let hub = Arc::new(Hub::new(feed, key, authorities, start, covered.borrow().clone()));
         let named = names.into_iter().filter_map(|name| hub.issuer(&name).map(|issuer| (name, issuer))).collect();
-        let gateways = Arc::new(Gateways::new(named, config.forget_after, Arc::clone(&metrics)));
+        let gateways = Arc::new(Gateways::new(named, config.forget_after));
         gateways.refresh(&*store).await?;
         let (notes, writing) = Notes::start(Arc::clone(&store), Arc::clone(&gateways), shutdown.clone());
         let following = Following {
@@ -208,6 +209,16 @@ impl Feed {
     /// Why gateways are told nothing, while that is so.
     pub fn trouble(&self) -> Option<Arc<str>> {
         self.hub.trouble()
+    }
+
+    /// Returns the state of every gateway that is known, for metrics.
+    pub(super) fn gateways(&self) -> Vec<GatewayReport> {
+        self.gateways.report()
+    }
+
+    /// Returns the sequence number of the last change in the feed, for metrics.
+    pub(super) fn sequence(&self) -> u64 {
+        self.hub.now().place.sequence
     }
 
     /// Waits until every task has ended, after a shutdown.

@@ -62,7 +62,7 @@ impl Feed {
                 let took = committed.elapsed();
                 let is_whole = spread.have == spread.gateways && spread.gateways > 0;
                 if is_whole {
-                    self.metrics.spread(took);
+                    self.metrics.propagation_duration_seconds().observe(took.as_secs_f64());
                 }
                 let milliseconds = is_whole.then(|| u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
                 return Propagation { sequence, gateways: spread.gateways, have: spread.have, milliseconds };

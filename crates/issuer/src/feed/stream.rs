@@ -4,6 +4,7 @@ use super::gateways::Place;
 use super::hub::{Next, State};
 use super::message::{MOST_CHANGES, Said};
 use super::{Feed, over};
+use crate::metrics::StreamEnd;
 use crate::publish::CoveredList;
 use crate::store::{Place as Told, StatusRow, StoreError};
 use bytes::Bytes;
@@ -22,36 +23,23 @@ pub(super) struct Stream {
     pub(super) position: Told,
 }
 
-/// Why a stream ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// The gateway closed it.
-    Left,
-    /// It took nothing.
-    Stuck,
-    /// Newer streams took its place.
-    Displaced,
-    /// The service stops.
-    Stopping,
-    /// What it lacks cannot be read or signed.
-    Unreadable,
-}
-
 impl Stream {
     /// Sends until the end.
     pub(super) async fn run(mut self, sender: mpsc::Sender<Bytes>, mut stopping: watch::Receiver<bool>) {
         let displaced = self.place.displaced();
         let end = tokio::select! {
             end = self.send_all(&sender) => end,
-            () = displaced.notified() => End::Displaced,
-            () = sender.closed() => End::Left,
-            () = over(&mut stopping) => End::Stopping,
+            () = displaced.notified() => StreamEnd::Displaced,
+            () = sender.closed() => StreamEnd::Left,
+            () = over(&mut stopping) => StreamEnd::Stopping,
         };
         let (gateway, position) = (self.place.gateway(), self.position.sequence);
-        self.feed.metrics.ended(end.word());
+        self.feed.metrics.stream_ends_total(end).inc();
         match end {
-            End::Stuck | End::Unreadable => tracing::warn!(%gateway, position, why = end.word(), "a stream is ended"),
-            _ => tracing::info!(%gateway, position, why = end.word(), "a stream has ended"),
+            StreamEnd::Stuck | StreamEnd::Unreadable => {
+                tracing::warn!(%gateway, position, why = end.as_str(), "a stream is ended")
+            }
+            _ => tracing::info!(%gateway, position, why = end.as_str(), "a stream has ended"),
         }
         let gateway = Arc::clone(gateway);
         let feed = Arc::clone(&self.feed);
@@ -59,7 +47,7 @@ impl Stream {
         feed.notes.disconnected(&gateway);
     }
 
-    async fn send_all(&mut self, sender: &mpsc::Sender<Bytes>) -> End {
+    async fn send_all(&mut self, sender: &mpsc::Sender<Bytes>) -> StreamEnd {
         let mut watched = self.feed.hub.watch();
         loop {
             // From its place to where the hub is, with all lists; then the hub's own messages, each as it comes.
@@ -79,7 +67,7 @@ impl Stream {
         sender: &mpsc::Sender<Bytes>,
         mut number: u64,
         watched: &mut watch::Receiver<Arc<State>>,
-    ) -> Result<(), End> {
+    ) -> Result<(), StreamEnd> {
         loop {
             let state = Arc::clone(&watched.borrow_and_update());
             match state.after(number) {
@@ -97,7 +85,7 @@ impl Stream {
 
     /// Sends what the store has between the stream's place and the hub's, the lists in the first message. There is
     /// always one.
-    async fn catch_up(&mut self, sender: &mpsc::Sender<Bytes>, state: &State) -> Result<(), End> {
+    async fn catch_up(&mut self, sender: &mpsc::Sender<Bytes>, state: &State) -> Result<(), StreamEnd> {
         let mut lists: &[CoveredList] = &state.lists;
         let target = if state.place.sequence > self.position.sequence { state.place } else { self.position };
         loop {
@@ -130,27 +118,15 @@ impl Stream {
     }
 }
 
-fn unreadable(error: StoreError) -> End {
+fn unreadable(error: StoreError) -> StreamEnd {
     tracing::warn!(%error, "what a gateway lacks cannot be told");
-    End::Unreadable
+    StreamEnd::Unreadable
 }
 
-async fn send(sender: &mpsc::Sender<Bytes>, event: Bytes) -> Result<(), End> {
+async fn send(sender: &mpsc::Sender<Bytes>, event: Bytes) -> Result<(), StreamEnd> {
     match tokio::time::timeout(STUCK, sender.send(event)).await {
         Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(End::Left),
-        Err(_) => Err(End::Stuck),
-    }
-}
-
-impl End {
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Left => "left",
-            Self::Stuck => "stuck",
-            Self::Displaced => "displaced",
-            Self::Stopping => "stopping",
-            Self::Unreadable => "unreadable",
-        }
+        Ok(Err(_)) => Err(StreamEnd::Left),
+        Err(_) => Err(StreamEnd::Stuck),
     }
 }

@@ -11,7 +11,7 @@ mod unproven;
 
 pub use places::network;
 pub use serve::serve;
-pub use tls::server_config;
+pub use tls::{ServerTls, server_config};
 pub use unproven::Proof;
 
 use places::{Place, Shares};

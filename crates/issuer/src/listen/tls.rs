@@ -7,11 +7,22 @@ use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use sekisho_config::issuer::ApiTls;
 use sekisho_config::{ConfigError, Placed};
+use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use sekisho_runtime::process::secret_file;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// TLS of the API, ready for use.
+#[derive(Clone, Debug)]
+pub struct ServerTls {
+    /// For connections.
+    pub config: Arc<ServerConfig>,
+    /// notAfter of the service's certificate.
+    pub not_after: Timestamp,
+}
 
 /// The TLS of `[issuer.tls]`: TLS 1.3 and 1.2, HTTP/2 and HTTP/1.1 by ALPN. A client may come without a certificate;
 /// one that presents a certificate which does not lead to `client_ca`, is not valid now or is not for client
@@ -21,7 +32,7 @@ use std::sync::Arc;
 ///
 /// # Errors
 /// Every file that cannot be used, with its place in the configuration.
-pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, Vec<ConfigError>> {
+pub fn server_config(tls: &ApiTls) -> Result<ServerTls, Vec<ConfigError>> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let (certified, verifier) = match (certified_key(tls, &provider), verifier(&tls.client_ca, &provider)) {
         (Ok(certified), Ok(verifier)) => (certified, verifier),
@@ -31,6 +42,7 @@ pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, Vec<ConfigError>
             return Err(errors);
         }
     };
+    let not_after = not_after(&certified).map_err(|error| vec![unusable(&tls.certificate, &error)])?;
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|error| vec![unusable(&tls.certificate, &error)])?
@@ -39,7 +51,7 @@ pub fn server_config(tls: &ApiTls) -> Result<Arc<ServerConfig>, Vec<ConfigError>
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
+    Ok(ServerTls { config: Arc::new(config), not_after })
 }
 
 /// Bytes of the file with the private key: RSA keys of 16,384 bits have 13 KiB in PEM.
@@ -59,6 +71,11 @@ fn certified_key(tls: &ApiTls, provider: &CryptoProvider) -> Result<CertifiedKey
         let certificate = tls.certificate.value.display();
         vec![unusable(&tls.key, &format!("does not go with the certificate {certificate}: {error}"))]
     })
+}
+
+fn not_after(certified: &CertifiedKey) -> Result<Timestamp, String> {
+    let leaf = certified.end_entity_cert().map_err(|error| error.to_string())?;
+    Certificate::parse(leaf).map(|leaf| leaf.not_after()).map_err(|error| error.to_string())
 }
 
 /// Takes clients' certificates of these CAs, and clients without one.

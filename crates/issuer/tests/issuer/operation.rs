@@ -1,6 +1,6 @@
 //! The issuer as operators see it: readiness, metrics, records, stopping.
 
-use crate::common::wait_until;
+use crate::common::{promtool_finds_no_fault_in, wait_until};
 use crate::support::{Issuer, Plan};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -15,12 +15,12 @@ fn an_issuer_is_ready_with_its_lists_published() {
     for file in ["lists/biz-0.crl", "lists/shk-0.crl"] {
         assert!(issuer.plan.path(file).exists(), "{file}");
     }
-    assert!(issuer.metric("sekisho_issuer_list_number{authority=\"biz\",part=\"0\"}") >= 1.0);
+    assert!(issuer.metric("sekisho_issuer_crl_number{authority=\"biz\",partition=\"0\"}") >= 1.0);
 }
 
 #[test]
 fn the_numbers_of_lists_grow_over_restarts() {
-    let number = |issuer: &Issuer| issuer.metric("sekisho_issuer_list_number{authority=\"biz\",part=\"0\"}");
+    let number = |issuer: &Issuer| issuer.metric("sekisho_issuer_crl_number{authority=\"biz\",partition=\"0\"}");
     let issuer = Issuer::of(&["bizstation"]);
     let first = number(&issuer);
     let issuer = issuer.restart();
@@ -58,17 +58,17 @@ fn acts_transactions_requests_and_answers_are_counted() {
     for (line, least) in [
         ("sekisho_issuer_acts_total{command=\"open\",result=\"done\"}", 1.0),
         ("sekisho_issuer_acts_total{command=\"register\",result=\"done\"}", 1.0),
-        ("sekisho_issuer_store_changes_total{result=\"committed\"}", 3.0),
-        ("sekisho_issuer_store_change_seconds_count", 3.0),
+        ("sekisho_issuer_store_transactions_total{result=\"committed\"}", 3.0),
+        ("sekisho_issuer_store_transaction_duration_seconds_count", 3.0),
         ("sekisho_issuer_requests_total{listener=\"api\",route=\"/v1/contracts\",status=\"201\"}", 1.0),
-        ("sekisho_issuer_request_seconds_count{listener=\"api\"}", 4.0),
+        ("sekisho_issuer_request_duration_seconds_count{listener=\"api\"}", 4.0),
     ] {
         assert!(issuer.metric(line) >= least, "{line} in\n{}", issuer.admin_get("/metrics").1);
     }
     issuer.public_get("/ocsp/biz/AAAA");
     issuer.public_get("/no/such/thing");
     let (_, metrics) = issuer.admin_get("/metrics");
-    assert!(metrics.contains("sekisho_issuer_ocsp_answers_total{method=\"GET\""), "{metrics}");
+    assert!(metrics.contains("sekisho_issuer_ocsp_responses_total{method=\"GET\""), "{metrics}");
     assert!(!metrics.contains("no/such/thing"), "a path of a client's own became a label");
     assert!(!metrics.contains("C1"), "a contract became a label");
 }
@@ -81,19 +81,23 @@ fn every_metric_of_the_reference_is_there_and_no_other() {
     let (person, _) = bank.register("C1", "u1", "user");
     // A stream that begins and ends.
     assert_eq!(issuer.service("g1").send(reqwest::Method::HEAD, "/v1/feed", &[], None).status, 200);
-    wait_until("it has ended", || issuer.metric("sekisho_issuer_feed_streams_ended_total{why=\"left\"}") == 1.0);
+    wait_until("it has ended", || issuer.metric("sekisho_issuer_feed_stream_ends_total{reason=\"left\"}") == 1.0);
     person.try_acquire(Some("0000000000000000"), &["login-password"], &crate::support::NewKey::new()).problem();
     issuer.public_get("/ocsp/biz/AAAA");
-    let names = |text: &str| -> BTreeSet<String> {
-        let name = regex::Regex::new(r"sekisho_issuer_[a-z_]+").unwrap();
-        let stem = |found: &str| {
-            found.trim_end_matches("_bucket").trim_end_matches("_sum").trim_end_matches("_count").to_owned()
-        };
-        name.find_iter(text).map(|found| stem(found.as_str())).collect()
-    };
-    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/reference/metrics.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    assert_eq!(names(&issuer.admin_get("/metrics").1), names(&page));
+    let (_, text) = issuer.admin_get("/metrics");
+    let shown: BTreeSet<(&str, &str)> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    let declarations = sekisho_issuer::metric_declarations();
+    let declared = declarations.iter().map(|declaration| (declaration.name, declaration.kind.as_str()));
+    // No gateway has acknowledged anything.
+    let without_value = ("sekisho_issuer_feed_acknowledged_sequence", "gauge");
+    let declared: BTreeSet<_> = declared.filter(|declared| *declared != without_value).collect();
+    assert_eq!(shown, declared);
+    promtool_finds_no_fault_in(&text);
+    let not_after = issuer.metric("sekisho_certificate_not_after_timestamp_seconds{name=\"biz\",use=\"ca\"}");
+    assert!(not_after > sekisho_runtime::clock::now().unix() as f64, "{not_after}");
+    let version = format!("sekisho_issuer_build_info{{version=\"{}\"}}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(issuer.metric(&version), 1.0);
 }
 
 #[test]

@@ -185,7 +185,7 @@ async fn nobody_listening_is_no_answer() {
 async fn over_https_only_a_server_of_the_named_ca_is_asked() {
     let files = TlsFiles::new();
     let router = Router::new().route("/", post(|| async { r#"{"results":{"login-password":"right"}}"# }));
-    let tls = sekisho_issuer::listen::server_config(&files.config()).unwrap();
+    let tls = sekisho_issuer::listen::server_config(&files.config()).unwrap().config;
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Some(tls), ConnectionLimits::new(10)).await.unwrap();
     let url = format!("https://127.0.0.1:{}/", listener.local_address().port());
     let (stop, stopping) = watch::channel(false);

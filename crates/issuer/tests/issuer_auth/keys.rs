@@ -163,7 +163,7 @@ async fn over_https_only_a_server_of_the_named_ca_gives_keys() {
     let signer = TokenSigner::new("k");
     let body = jwks(&[&signer]);
     let router = axum::Router::new().route("/jwks", axum::routing::get(move || async move { body }));
-    let tls = server_config(&files.config()).unwrap();
+    let tls = server_config(&files.config()).unwrap().config;
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), Some(tls), ConnectionLimits::new(10)).await.unwrap();
     let source = JwksSource::Url(format!("https://127.0.0.1:{}/jwks", listener.local_address().port()));
     let (stop, stopping) = tokio::sync::watch::channel(false);

@@ -184,7 +184,7 @@ pub async fn start(tls: Option<&TlsFiles>, limits: ConnectionLimits, drain: Dura
                 "done"
             }),
         );
-    let tls = tls.map(|files| server_config(&files.config()).unwrap());
+    let tls = tls.map(|files| server_config(&files.config()).unwrap().config);
     let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls, limits).await.unwrap();
     let address = listener.local_address();
     assert_ne!(address.port(), 0);

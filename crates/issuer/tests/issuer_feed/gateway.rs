@@ -120,7 +120,7 @@ fn when_the_issuer_has_answered_that_the_gateway_has_it_every_path_is_closed() {
     let shown = issuer.service("reader").get(&format!("/v1/revocations/{serial}?authority=hkg")).done();
     assert_eq!(shown["propagation"]["nodes"][0]["name"], "gateway-1");
     // Once the published list has it, the list is what refuses.
-    let held_changes = r#"sekisho_feed_held_changes{ca="hkg"}"#;
+    let held_changes = r#"sekisho_feed_changes_not_in_crl{ca="hkg"}"#;
     wait_until("the list has it", || at.gateway.metric(held_changes) < 1.0);
     let error = resuming[0].get(&at.gateway, ALERT, "/echo").map(|(answer, _)| answer.status).unwrap_err();
     assert_eq!(alert(&error), Some(AlertDescription::CertificateRevoked), "{error:?}");
@@ -158,7 +158,7 @@ fn a_certificate_that_is_suspended_is_refused_and_served_again_on_the_same_conne
         }
     }
     // Also when lists were published meanwhile.
-    wait_until("the list has it", || at.gateway.metric(r#"sekisho_feed_held_changes{ca="hkg"}"#) < 1.0);
+    wait_until("the list has it", || at.gateway.metric(r#"sekisho_feed_changes_not_in_crl{ca="hkg"}"#) < 1.0);
     assert_eq!(status("/echo/last"), 200);
 }
 
@@ -250,8 +250,7 @@ fn a_gateway_that_does_not_follow_the_certificates_ca_is_not_said_to_have_its_re
     let has = |authority: &str| {
         let name = format!("sekisho_issuer_feed_acknowledged_sequence{{authority=\"{authority}\",gateway=\"gateway-1");
         let (_, metrics) = issuer.admin_get("/metrics");
-        let line = metrics.lines().find(|line| line.starts_with(&name)).unwrap_or_else(|| panic!("{name}: {metrics}"));
-        line.ends_with(" 1")
+        metrics.lines().find(|line| line.starts_with(&name)).is_some_and(|line| line.ends_with(" 1"))
     };
     wait_until("it has acknowledged the change", || has("biz"));
     assert!(!has("hkg"), "its clients are let in");

@@ -25,7 +25,7 @@ fn a_gateway_that_takes_nothing_is_dropped_and_holds_up_nobody() {
     other.changes_up_to(MANY + 1);
     assert_eq!(issuer.metric(of_stuck), 1.0, "the other was held up until the stuck one was dropped");
     wait_until("the stuck one is dropped", || {
-        issuer.metric("sekisho_issuer_feed_streams_ended_total{why=\"stuck\"}") == 1.0
+        issuer.metric("sekisho_issuer_feed_stream_ends_total{reason=\"stuck\"}") == 1.0
     });
     assert_eq!(issuer.metric(of_stuck), 0.0);
     // It comes again and gets everything.
@@ -47,7 +47,7 @@ fn a_further_stream_of_one_gateway_ends_its_oldest() {
         stream.message();
     }
     assert_eq!(issuer.metric("sekisho_issuer_feed_streams{gateway=\"g1\"}"), 4.0);
-    assert_eq!(issuer.metric("sekisho_issuer_feed_streams_ended_total{why=\"displaced\"}"), 1.0);
+    assert_eq!(issuer.metric("sekisho_issuer_feed_stream_ends_total{reason=\"displaced\"}"), 1.0);
 }
 
 #[test]
@@ -76,5 +76,5 @@ fn a_gateway_that_closes_its_connection_is_noticed() {
     wait_until("it is there", || issuer.metric(of_gateway) == 1.0);
     drop(tls);
     wait_until("it is gone", || issuer.metric(of_gateway) == 0.0);
-    assert_eq!(issuer.metric("sekisho_issuer_feed_streams_ended_total{why=\"left\"}"), 1.0);
+    assert_eq!(issuer.metric("sekisho_issuer_feed_stream_ends_total{reason=\"left\"}"), 1.0);
 }

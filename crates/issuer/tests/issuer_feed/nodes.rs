@@ -184,7 +184,7 @@ fn a_store_that_went_back_under_running_issuers_ends_them_and_nothing_is_told_of
     let bank = bank(&issuer);
     let (first, _) = user(&bank, "u1");
     let (second, held) = user(&bank, "u2");
-    let list_number = |issuer: &Issuer| issuer.metric("sekisho_issuer_list_number{authority=\"hkg\",part=\"0\"}");
+    let list_number = |issuer: &Issuer| issuer.metric("sekisho_issuer_crl_number{authority=\"hkg\",partition=\"0\"}");
     let mut gateway = Follower::open(&issuer, "g1", None);
     bank.act(&first, "revoke", "staff-desk").done();
     let published = list_number(&issuer);

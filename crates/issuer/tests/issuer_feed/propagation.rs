@@ -57,7 +57,7 @@ fn an_answer_says_that_every_connected_gateway_has_it_and_in_how_many_millisecon
     assert!(nodes.iter().all(|node| node["seen"].as_str().is_some_and(|seen| seen.ends_with('Z'))), "{shown}");
     assert_eq!(issuer.metric("sekisho_issuer_feed_acknowledged_sequence{authority=\"hkg\",gateway=\"g2\"}"), 3.0);
     assert_eq!(issuer.metric("sekisho_issuer_feed_sequence"), 3.0);
-    assert_eq!(issuer.metric("sekisho_issuer_feed_spread_seconds_count"), 3.0);
+    assert_eq!(issuer.metric("sekisho_issuer_feed_propagation_duration_seconds_count"), 3.0);
 }
 
 #[test]

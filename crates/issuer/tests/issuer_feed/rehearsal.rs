@@ -29,7 +29,7 @@ fn rehearse(plan: Plan, database: &Database<'_>) {
     (database.back_up)(&issuer.plan);
     // Revoked after the backup: the gateway has the list that has it, and only that.
     office.act(&first, "revoke", "staff-desk").done();
-    wait_until("the list has it", || at.gateway.metric(r#"sekisho_feed_held_changes{ca="hkg"}"#) < 1.0);
+    wait_until("the list has it", || at.gateway.metric(r#"sekisho_feed_changes_not_in_crl{ca="hkg"}"#) < 1.0);
     assert_eq!((get(&at, &one), get(&at, &three)), (REVOKED, Ok(200)));
     // The store is lost.
     let plan = issuer.kill();

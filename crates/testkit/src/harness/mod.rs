@@ -23,7 +23,7 @@ pub use self::http::{Response, WebSocket};
 pub use self::http2::{Http2, Http2Request, Http2Stream};
 pub use self::process::{Gateway, Setup, binary, demo_binary, issuer_binary, verified};
 pub use self::tls::{TlsClient, TlsConnection, Version, alert};
-pub use self::tools::{Output, curl, openssl_s_client};
+pub use self::tools::{Output, curl, openssl_s_client, promtool_finds_no_fault_in};
 pub use crate::pki::{ClientRequest, DAY, KeyKind, PkiDir, Signer};
 pub use crate::process::Signal;
 

@@ -1,4 +1,4 @@
-//! curl and openssl, the real ones.
+//! curl, openssl and promtool, the real ones.
 
 use super::{Gateway, TestPki};
 use std::io::Write as _;
@@ -45,6 +45,14 @@ pub fn openssl_s_client(
         command.arg("-key").arg(pki.path(&format!("{client}.key")));
     }
     run(command.args(arguments), stdin)
+}
+
+/// Runs `promtool check metrics` over an exposition, and panics with what it finds fault with.
+#[track_caller]
+pub fn promtool_finds_no_fault_in(exposition: &str) {
+    let mut command = Command::new("promtool");
+    let Output { code, stdout, stderr } = run(command.args(["check", "metrics"]), exposition);
+    assert!(code == 0 && stdout.is_empty() && stderr.is_empty(), "{code}\n{stdout}\n{stderr}\nin\n{exposition}");
 }
 
 fn run(command: &mut Command, stdin: &str) -> Output {
