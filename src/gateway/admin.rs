@@ -2,6 +2,7 @@
 //! TLS listeners.
 
 mod blocks;
+mod exposition;
 
 use super::Gateway;
 use crate::gateway::base::limits::ACCEPT_PAUSE;
@@ -14,14 +15,13 @@ use pingora_core::apps::http_app::ServeHttp;
 use pingora_core::protocols::http::ServerSession;
 use pingora_core::protocols::l4::stream::Stream;
 use sekisho_runtime::clock;
+use sekisho_runtime::metrics::EXPOSITION_TYPE;
 use sekisho_trust::Readiness;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-/// Prometheus text exposition format.
-const METRICS_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 /// RFC 8259.
 const JSON: &str = "application/json";
@@ -62,7 +62,7 @@ impl ServeHttp for Admin {
             return answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, b"only GET and HEAD\n".to_vec());
         }
         let mut response = match path.as_str() {
-            "/metrics" => self.metrics(),
+            "/metrics" => self.metrics().await,
             "/livez" => answer(StatusCode::OK, TEXT, b"alive\n".to_vec()),
             "/readyz" => self.readiness(),
             "/status/revocation" => self.revocation(),
@@ -81,14 +81,14 @@ impl ServeHttp for Admin {
 }
 
 impl Admin {
-    fn metrics(&self) -> Response<Vec<u8>> {
-        let snapshot = self.gateway.snapshot();
-        self.gateway.metrics.responders(&snapshot.trust);
-        let not_kept = self.gateway.last_in_force.not_kept();
-        self.gateway.metrics.crls_not_kept.set(i64::try_from(not_kept).unwrap_or(i64::MAX));
-        let now = clock::now();
-        self.gateway.metrics.sources.show(&sources::look(&self.gateway, now), now);
-        answer(StatusCode::OK, METRICS_TYPE, self.gateway.metrics.render(&snapshot.pools, &snapshot.trust, now))
+    /// On a thread of its own: it reads files of the system, which no request has to wait for.
+    async fn metrics(&self) -> Response<Vec<u8>> {
+        let gateway = Arc::clone(&self.gateway);
+        match tokio::task::spawn_blocking(move || exposition::exposition(&gateway)).await {
+            Ok(Ok(text)) => answer(StatusCode::OK, EXPOSITION_TYPE, text.into_bytes()),
+            Ok(Err(error)) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n").into_bytes()),
+            Err(error) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n").into_bytes()),
+        }
     }
 
     /// Ready while serving, while every CA can tell who is revoked (requirement O2), and while nothing newer than what is

@@ -32,6 +32,7 @@ mod terminator;
 
 pub use base::suites::crypto_provider;
 pub use control::recalled::{RecalledTrust, recalled_trust};
+pub use metrics::metric_declarations;
 pub use terminator::Terminator;
 
 use arc_swap::ArcSwap;

@@ -5,6 +5,7 @@ use crate::gateway::admin;
 use crate::gateway::base::cause::Cause;
 use crate::gateway::base::descriptors::Descriptors;
 use crate::gateway::base::limits::ACCEPT_PAUSE;
+use crate::gateway::base::limits::Limit;
 use crate::gateway::base::suites::crypto_provider;
 use crate::gateway::control::reload::{self, Telling};
 use crate::gateway::control::watch::FileWatch;
@@ -13,6 +14,7 @@ use crate::gateway::live::publish;
 use crate::gateway::live::records::{AuthenticationRecord, Outcome, unenforced};
 use crate::gateway::live::stream::ClientStream;
 use crate::gateway::metrics;
+use crate::gateway::metrics::Resumed;
 use crate::gateway::proxy::Proxy;
 use crate::gateway::revocation::answers;
 use crate::gateway::revocation::blocks::{self, Blocks};
@@ -143,8 +145,7 @@ pub(in crate::gateway) fn build(config: Config) -> Result<(Arc<Gateway>, Runtime
         snapshot: ArcSwap::from_pointee(snapshot),
     };
     let snapshot = gateway.snapshot();
-    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
-    gateway.metrics.configured(&snapshot.config);
+    gateway.outstanding.accepted(clock::now());
     withdrawn::keep(&gateway);
     gateway.descriptors.warn(&snapshot.config);
     reload::report_alarms(&gateway, &alarms, Telling::All);
@@ -260,7 +261,7 @@ async fn accept_loop(
         };
         match accepted {
             Ok((tcp, _)) if !gateway.descriptors.are_left_after(&tcp) => {
-                gateway.metrics.accept_errors.inc();
+                gateway.metrics.accept_errors_total().inc();
                 drop(tcp);
                 tracing::error!("connection refused: the remaining descriptors are kept for CRLs, admin and upstreams");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -270,7 +271,7 @@ async fn accept_loop(
                 tokio::spawn(connection);
             }
             Err(error) => {
-                gateway.metrics.accept_errors.inc();
+                gateway.metrics.accept_errors_total().inc();
                 tracing::error!(%error, "accept");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -292,7 +293,7 @@ async fn take(
     let _place = match gateway.admission.enter(peer.ip(), &limits, began) {
         Ok(place) => place,
         Err(exceeded) => {
-            gateway.metrics.limits.with_label_values(&[exceeded.name()]).inc();
+            gateway.metrics.limits_reached_total(exceeded).inc();
             return;
         }
     };
@@ -309,7 +310,7 @@ async fn take(
             return;
         }
         Err(_) => {
-            gateway.metrics.limits.with_label_values(&["handshake_timeout"]).inc();
+            gateway.metrics.limits_reached_total(Limit::HandshakeTimeout).inc();
             let cause = FailureCause::Timeout;
             let failure = Failure { site: None, server_name: None, tls_version: None, cause, tcp: None };
             return report_failure(&gateway, &failure, peer, began);
@@ -325,7 +326,7 @@ async fn take(
     if *stopping.borrow() {
         connection.retire();
     }
-    gateway.metrics.connections.inc();
+    gateway.metrics.connections().inc();
     let stream = Box::new(ClientStream::new(accepted.tls, connection.clone(), limits.request_header_bytes));
     drop(accepted.client);
     tokio::select! {
@@ -333,30 +334,29 @@ async fn take(
         () = connection.cut_and_stuck() => {}
     }
     if connection.header_octets() > limits.request_header_bytes.saturating_mul(2) {
-        gateway.metrics.limits.with_label_values(&["request_header_bytes"]).inc();
+        gateway.metrics.limits_reached_total(Limit::RequestHeaderBytes).inc();
     }
     if connection.cut.is_exceeded() {
-        gateway.metrics.limits.with_label_values(&["finish"]).inc();
+        gateway.metrics.limits_reached_total(Limit::Finish).inc();
     }
     if let Some(limit) = connection.last_words() {
-        gateway.metrics.limits.with_label_values(&[limit]).inc();
+        gateway.metrics.limits_reached_total(limit).inc();
     }
-    gateway.metrics.connections.dec();
+    gateway.metrics.connections().dec();
 }
 
 fn report_success(gateway: &Gateway, connection: &Connection, client: &Client, began: Instant) {
     let took = began.elapsed();
     let outcome = Outcome::of(client);
-    let resumed = if connection.tls.resumed { "true" } else { "false" };
-    let labels = [&**connection.site_name(), outcome.name, outcome.reason, resumed];
-    gateway.metrics.handshakes.with_label_values(&labels).inc();
-    gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    let resumed = if connection.tls.resumed { Resumed::True } else { Resumed::False };
+    gateway.metrics.handshakes_total(connection.site_name(), outcome.name, outcome.reason, resumed).inc();
+    gateway.metrics.handshake_duration_seconds().observe(took.as_secs_f64());
     if let Some(unenforced) = unenforced(client) {
         gateway.metrics.count_unenforced(unenforced);
     }
     if let Client::Verified(client) = client {
         let state = if connection.last_known().draining.is_some() { CaState::Draining } else { CaState::Active };
-        gateway.metrics.ca_handshakes.with_label_values(&[&**client.ca(), state.name()]).inc();
+        gateway.metrics.ca_handshakes_total(client.ca(), state).inc();
     }
     if gateway.records.is_on() {
         gateway.records.write(&AuthenticationRecord::finished(connection, client, clock::now(), took));
@@ -367,8 +367,8 @@ fn report_failure(gateway: &Gateway, failure: &Failure, peer: SocketAddr, began:
     let took = began.elapsed();
     let record = AuthenticationRecord::failed(failure, peer, clock::now(), took);
     let site = failure.site.as_ref().map_or("", |site| &*site.name);
-    gateway.metrics.handshakes.with_label_values(&[site, record.outcome, record.reason, "false"]).inc();
-    gateway.metrics.handshake_seconds.observe(took.as_secs_f64());
+    gateway.metrics.handshakes_total(site, record.outcome, record.reason, Resumed::False).inc();
+    gateway.metrics.handshake_duration_seconds().observe(took.as_secs_f64());
     gateway.records.write(&record);
 }
 
@@ -386,14 +386,14 @@ async fn watch_connections(gateway: Arc<Gateway>) {
         gateway.registry.for_each(|connection| {
             let over = |waited: Option<u64>, limit: Duration| waited.is_some_and(|waited| millis(limit) < waited);
             let limit = if over(connection.header_pending_millis(), limits.header_timeout) {
-                "header_timeout"
+                Limit::HeaderTimeout
             } else if over(connection.idle_millis(), limits.idle_timeout) {
-                "idle_timeout"
+                Limit::IdleTimeout
             } else {
                 return;
             };
             if connection.cut.throw() {
-                gateway.metrics.limits.with_label_values(&[limit]).inc();
+                gateway.metrics.limits_reached_total(limit).inc();
             }
         });
         let is_over = snapshot.trust.live().blocks.next_expiry().is_some_and(|expiry| expiry <= clock::now());
@@ -407,7 +407,6 @@ async fn watch_connections(gateway: Arc<Gateway>) {
             enforced = Instant::now();
         }
         gateway.admission.forget_quiet(Instant::now());
-        gateway.metrics.dropped_records.set(i64::try_from(gateway.records.dropped()).unwrap_or(i64::MAX));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::server::{Answer, ok};
 use rcgen::{BasicConstraints, IsCa};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_runtime::clock;
-use sekisho_trust::sources::Fetched;
+use sekisho_trust::sources::{FetchOutcome, Fetched};
 use sekisho_trust::{Question, RevocationStatus};
 
 const ONLY_USERS: &[u8] = &[0x81, 1, 0xff];
@@ -21,7 +21,7 @@ fn refused(what: &str, answer: impl FnOnce(&Ground) -> Answer, fetch: &str, outc
     ground.follow();
     ground.fetcher.want("a");
     let report = ground.next();
-    assert_eq!(report.outcome_name(), outcome, "{what}: {report:?}");
+    assert_eq!(FetchOutcome::of(&report.outcome).as_str(), outcome, "{what}: {report:?}");
     assert_eq!(ground.files(), before, "{what}: another list is kept, or something was left behind");
     let status = ground.status();
     assert_eq!(status.failures, 1, "{what}");
@@ -158,7 +158,7 @@ fn a_list_that_one_ca_signed_for_another_of_its_name_needs_the_right_to() {
     ground.server.answer(body(list(&below, 6).sign()));
     ground.follow();
     ground.fetcher.want("a");
-    assert_eq!(ground.next().outcome_name(), "bad-signature");
+    assert_eq!(FetchOutcome::of(&ground.next().outcome).as_str(), "bad-signature");
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn status(gateway: &Gateway, pki: &TestPki, client: &str) -> u16 {
 }
 
 fn fetches(gateway: &Gateway, url: &str, outcome: &str) -> f64 {
-    gateway.metric(&format!("sekisho_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{url}\"}}"))
+    gateway.metric(&format!("sekisho_crl_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{url}\"}}"))
 }
 
 /// The issuing CA's key and name.

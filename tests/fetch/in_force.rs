@@ -56,7 +56,8 @@ fn a_fetched_crl_that_is_signed_and_malformed_lets_nobody_of_its_ca_in_until_the
     assert_eq!(["client-good", "client-revoked"].map(status), [200, 0]);
     // An older one takes nothing's place.
     server.answer(malformed(1_001));
-    let refused = format!("sekisho_source_error{{ca=\"issuing\",reason=\"rolled-back\",source=\"{}\"}}", server.url());
+    let refused =
+        format!("sekisho_crl_source_error{{ca=\"issuing\",reason=\"rolled-back\",source=\"{}\"}}", server.url());
     wait_until("it is refused", || gateway.metric(&refused) > 0.5);
     assert_eq!(status("client-good"), 200);
 }
@@ -67,7 +68,10 @@ fn a_source_that_gives_what_is_refused_again_and_again_is_not_ready_and_one_that
     let server = RawServer::new(Answer::List(list(&pki, 1_000, &[])));
     let gateway = Gateway::start(&pki, &configuration(&app, &server.url()));
     server.answer(Answer::Close);
-    let failures = || gateway.metric(&format!("sekisho_source_failures{{ca=\"issuing\",source=\"{}\"}}", server.url()));
+    let failures = || {
+        gateway
+            .metric(&format!("sekisho_crl_source_consecutive_failures{{ca=\"issuing\",source=\"{}\"}}", server.url()))
+    };
     wait_until("the server has failed four times", || failures() > 3.5);
     assert_eq!(gateway.admin_get("/readyz").0, 200, "nextUpdate tells when its CRL is missed");
     server.answer(Answer::List(list(&pki, 999, &["client-good"])));

@@ -164,7 +164,7 @@ fn a_list_of_a_point_is_kept_for_a_start_without_network_and_fetched_on() {
 }
 
 fn fetched(server: &RawServer, outcome: &str) -> String {
-    format!("sekisho_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{}\"}}", server.url())
+    format!("sekisho_crl_fetches_total{{ca=\"issuing\",outcome=\"{outcome}\",source=\"{}\"}}", server.url())
 }
 
 fn tampered_with(mut list: Vec<u8>) -> Vec<u8> {

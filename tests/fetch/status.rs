@@ -30,12 +30,13 @@ fn every_source_is_told_with_its_list_and_its_last_error() {
     assert_eq!((&fetched["kind"], &fetched["url"]), (&"url".into(), &url.as_str().into()), "{told}");
     assert_eq!((&fetched["failures"], &fetched["error"]), (&0.into(), &Value::Null), "{told}");
     let labels = format!("{{ca=\"issuing\",source=\"{url}\"}}");
-    assert_eq!(gateway.metric(&format!("sekisho_source_list_number{labels}")), 1_000.0);
-    assert_eq!(gateway.metric(&format!("sekisho_source_list_entries{labels}")), 2.0);
-    assert!(gateway.metric(&format!("sekisho_source_list_age_seconds{labels}")) < 3_600.0);
+    assert_eq!(gateway.metric(&format!("sekisho_crl_source_number{labels}")), 1_000.0);
+    assert_eq!(gateway.metric(&format!("sekisho_crl_source_entries{labels}")), 2.0);
+    let this_update = gateway.metric(&format!("sekisho_crl_source_this_update_timestamp_seconds{labels}"));
+    assert!((0.0..3_600.0).contains(&(sekisho_runtime::clock::now().unix() as f64 - this_update)), "{this_update}");
 
     server.answer(Answer::Raw(ok(&list(&pki, 999, &[]), "")));
-    let error = format!("sekisho_source_error{{ca=\"issuing\",reason=\"rolled-back\",source=\"{url}\"}}");
+    let error = format!("sekisho_crl_source_error{{ca=\"issuing\",reason=\"rolled-back\",source=\"{url}\"}}");
     wait_until("the error is shown", || gateway.metric(&error) == 1.0);
     let told = issuing(&gateway);
     assert_eq!(told["fetched"][0]["outcome"], "rolled-back", "{told}");

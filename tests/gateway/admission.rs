@@ -163,7 +163,7 @@ fn a_header_without_end_is_cut_long_before_a_megabyte() {
         assert!(connection.receive().is_err(), "it was answered");
         assert!(sent < 16 << 20, "{sent} octets were taken");
     }
-    let counted = r#"sekisho_limits_total{limit="request_header_bytes"}"#;
+    let counted = r#"sekisho_limits_reached_total{limit="request_header_bytes"}"#;
     wait_until("both were counted", || (setup.gateway.metric(counted) - 2.0).abs() < f64::EPSILON);
     assert_eq!(client.get(&setup.gateway, IB, "/echo").unwrap().0.status, 200);
 }

@@ -77,9 +77,9 @@ impl Asked {
         TlsClient::new(&self.pki, Some(client), Version::Tls13).get(&self.gateway, site, "/echo").unwrap().0
     }
 
-    /// `sekisho_ocsp_questions_total` of an outcome.
+    /// `sekisho_ocsp_requests_total` of an outcome.
     pub fn outcomes(&self, outcome: &str) -> f64 {
-        self.gateway.metric(&format!("sekisho_ocsp_questions_total{{ca=\"issuing\",outcome=\"{outcome}\"}}"))
+        self.gateway.metric(&format!("sekisho_ocsp_requests_total{{ca=\"issuing\",outcome=\"{outcome}\"}}"))
     }
 
     /// How many requests reached the application, its health checks apart.

@@ -272,7 +272,7 @@ fn a_disk_that_hangs_when_a_block_ends_holds_up_no_other_limit() {
     let client = TlsClient::new(&setup.pki, Some("client-good"), Version::Tls13);
     let mut idle = client.connect(&setup.gateway, ALERT).unwrap();
     idle.read_to_its_end();
-    assert!(setup.gateway.metric(r#"sekisho_limits_total{limit="idle_timeout"}"#) > 0.5);
+    assert!(setup.gateway.metric(r#"sekisho_limits_reached_total{limit="idle_timeout"}"#) > 0.5);
 }
 
 #[test]

@@ -389,7 +389,7 @@ fn a_restart_without_the_issuer_knows_who_was_revoked() {
     assert_eq!(refusal(&gateway, &pki, LEAVING), Some(AlertDescription::CertificateRevoked));
     assert_eq!(refusal(&gateway, &pki, "client-good"), None, "open");
     assert!((gateway.metric("sekisho_feed_sequence") - 1.0).abs() < f64::EPSILON);
-    assert!((gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#) - 1.0).abs() < f64::EPSILON);
+    assert!((gateway.metric(r#"sekisho_feed_changes_not_in_crl{ca="issuing"}"#) - 1.0).abs() < f64::EPSILON);
     drop(gateway);
     // And with the issuer it goes on where it stopped.
     let gateway = Gateway::listening(&pki, &configuration(&app, &[nodes[0].url()], &plan));
@@ -413,7 +413,7 @@ fn two_gateways_do_not_share_a_state_folder() {
 #[test]
 fn a_list_that_has_what_was_told_takes_its_place() {
     let (mut world, mut live) = World::following(&Plan::default());
-    let held = |world: &World| world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
+    let held = |world: &World| world.setup.gateway.metric(r#"sekisho_feed_changes_not_in_crl{ca="issuing"}"#);
     live.event(&world.told(0, 1, &[(1, LEAVING, "revoked")]));
     leaving_is_revoked(&world, 0, 1);
     assert!((held(&world) - 1.0).abs() < f64::EPSILON);
@@ -497,7 +497,7 @@ fn a_store_restored_from_a_backup_is_followed_anew_and_what_it_forgot_stays_revo
     world.setup.pki.revoke_client("client-expired");
     world.list = (world.setup.pki.crl_number(), 9);
     live.event(&world.told(9, 10, &[]));
-    let held = || world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
+    let held = || world.setup.gateway.metric(r#"sekisho_feed_changes_not_in_crl{ca="issuing"}"#);
     wait_until("the list has what was told since", || (held() - 1.0).abs() < f64::EPSILON);
     leaving_is_revoked(&world, 0, 10);
 }
@@ -602,7 +602,7 @@ fn a_restored_issuer_whose_newer_list_lacks_a_revocation_lets_nobody_in_not_afte
     world.setup.pki.revoke_client(LEAVING);
     world.list = (world.setup.pki.crl_number(), 1);
     live.event(&world.told(1, 2, &[]));
-    let held = |world: &World| world.setup.gateway.metric(r#"sekisho_feed_held_changes{ca="issuing"}"#);
+    let held = |world: &World| world.setup.gateway.metric(r#"sekisho_feed_changes_not_in_crl{ca="issuing"}"#);
     wait_until("the list took the change's place", || held(&world) < 1.0);
     leaving_is_revoked(&world, 0, 2);
     // The store is restored; its lists have higher numbers and less on them.
@@ -616,7 +616,7 @@ fn a_restored_issuer_whose_newer_list_lacks_a_revocation_lets_nobody_in_not_afte
     let withdrawn = |gateway: &Gateway| gateway.metric(r#"sekisho_withdrawn_revocations{ca="issuing"}"#);
     wait_until("the list is in force", || withdrawn(&world.setup.gateway) > 0.0);
     leaving_is_revoked(&world, 0, 3);
-    let alarm = r#"sekisho_trust_alarms_total{ca="issuing",kind="withdrawn"}"#;
+    let alarm = r#"sekisho_crl_problems_total{ca="issuing",kind="withdrawn"}"#;
     assert!((world.setup.gateway.metric(alarm) - 1.0).abs() < f64::EPSILON);
     let World { setup: Setup { gateway, app, pki }, nodes, .. } = world;
     let file = pki.path("state/withdrawn");

@@ -299,7 +299,7 @@ impl World {
     }
 
     pub fn ends(&self, why: &str) -> f64 {
-        self.setup.gateway.metric(&format!("sekisho_feed_stream_ends_total{{why=\"{why}\"}}"))
+        self.setup.gateway.metric(&format!("sekisho_feed_stream_ends_total{{reason=\"{why}\"}}"))
     }
 
     pub fn messages(&self, outcome: &str) -> f64 {

@@ -109,7 +109,7 @@ fn a_newer_crl_that_is_signed_and_malformed_lets_nobody_of_its_ca_in_until_the_n
         status == 503 && told.contains("crl.pem") && told.contains("an entry's serial number is empty")
     });
     assert!(gateway.metric("sekisho_crl_current{ca=\"issuing\"}").abs() < f64::EPSILON);
-    assert!(gateway.metric("sekisho_trust_alarms_total{ca=\"issuing\",kind=\"malformed\"}") > 0.5);
+    assert!(gateway.metric("sekisho_crl_problems_total{ca=\"issuing\",kind=\"malformed\"}") > 0.5);
     for client in ["client-leaving", "client-good", "client-revoked"] {
         wait_until("nobody is let in", || status(&gateway, &pki, client) == 0);
     }
@@ -129,7 +129,7 @@ fn what_is_not_ready_is_configured() {
     fs::write(setup.pki.path("crl.pem"), "garbage").unwrap();
     setup.gateway.write_config("lissten = 1");
     wait_until("both are seen", || {
-        setup.gateway.metric("sekisho_last_reload_successful") < 0.5
+        setup.gateway.metric("sekisho_config_last_reload_successful") < 0.5
             && setup.gateway.metric("sekisho_crl_current{ca=\"issuing\"}") < 0.5
     });
     assert!(is_ready(&setup.gateway));
@@ -243,7 +243,7 @@ fn with_every_descriptor_for_clients_taken_admin_answers_and_a_crl_is_taken_up()
     let held: Vec<_> = (0..400).map(|_| TcpStream::connect(gateway.tls()).unwrap()).collect();
     let open = || fs::read_dir(format!("/proc/{}/fd", gateway.pid())).unwrap().count();
     wait_until("the gateway has taken or refused them all", || {
-        let refused = gateway.metric("sekisho_limits_total{limit=\"connections\"}")
+        let refused = gateway.metric("sekisho_limits_reached_total{limit=\"connections\"}")
             + gateway.metric("sekisho_accept_errors_total");
         refused > 200.0
     });
@@ -252,7 +252,7 @@ fn with_every_descriptor_for_clients_taken_admin_answers_and_a_crl_is_taken_up()
         assert_eq!(gateway.admin_get(path).0, 200, "{path}");
     }
     block(&gateway, &serde_json::json!({"user": "somebody", "contract": "00009876543"}));
-    let loaded = || gateway.metric("sekisho_revocation_list_entries{ca=\"issuing\"}");
+    let loaded = || gateway.metric("sekisho_crl_entries{ca=\"issuing\"}");
     let before = loaded();
     pki.client("client-leaving", "00009876543 leaving 1635");
     pki.revoke_client("client-leaving");

@@ -26,6 +26,7 @@ mod lapse;
 mod limits;
 mod live;
 mod memory;
+mod metrics;
 mod observed;
 mod ocsp;
 mod ocsp_sources;

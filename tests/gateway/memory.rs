@@ -32,7 +32,7 @@ fn put(pki: &TestPki, crls: &[u8]) {
 }
 
 fn alarms(gateway: &Gateway, kind: &str) -> f64 {
-    gateway.metric(&format!("sekisho_trust_alarms_total{{ca=\"issuing\",kind=\"{kind}\"}}"))
+    gateway.metric(&format!("sekisho_crl_problems_total{{ca=\"issuing\",kind=\"{kind}\"}}"))
 }
 
 /// A gateway that has seen a client revoked, and the CRLs of before.
@@ -114,7 +114,7 @@ fn lock(pki: &TestPki, mode: u32) {
 }
 
 fn not_kept(gateway: &Gateway) -> f64 {
-    gateway.metric("sekisho_crls_not_kept")
+    gateway.metric("sekisho_crls_not_stored")
 }
 
 #[test]

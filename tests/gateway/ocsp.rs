@@ -83,7 +83,7 @@ fn the_records_tell_of_the_wait_and_of_what_came_of_it() {
     let pair = |outcome: &str, reason: &str| (outcome.to_owned(), reason.to_owned());
     assert_eq!(outcomes("riyousya"), [pair("pending", ""), pair("accepted", "")]);
     assert_eq!(outcomes("rsauser"), [pair("pending", ""), pair("refused", "revoked")]);
-    let settled = |labels: &str| asked.gateway.metric(&format!("sekisho_settled_clients_total{{{labels}}}"));
+    let settled = |labels: &str| asked.gateway.metric(&format!("sekisho_pending_revocation_checks_total{{{labels}}}"));
     assert!((settled(r#"outcome="accepted",reason="",site="ib.localhost""#) - 1.0).abs() < f64::EPSILON);
     assert!((settled(r#"outcome="refused",reason="revoked",site="ib.localhost""#) - 1.0).abs() < f64::EPSILON);
 }
@@ -223,7 +223,7 @@ fn websockets_and_streams_of_a_new_client_wait_like_any_request() {
     let cuts = of("cut");
     assert_eq!((cuts.len(), cuts[0]["reason"].as_str()), (1, Some("revoked")), "{cuts:?}");
     let one = |metric: &str| (asked.gateway.metric(metric) - 1.0).abs() < f64::EPSILON;
-    assert!(one(r#"sekisho_settled_clients_total{outcome="refused",reason="revoked",site="ib.localhost"}"#));
+    assert!(one(r#"sekisho_pending_revocation_checks_total{outcome="refused",reason="revoked",site="ib.localhost"}"#));
     assert!(one(r#"sekisho_cut_connections_total{reason="revoked"}"#));
 }
 

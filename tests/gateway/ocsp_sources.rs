@@ -61,7 +61,7 @@ fn whatever_is_no_answer_admits_nobody_and_is_counted_by_what_is_wrong_with_it()
         ),
         ("a page", "malformed", Behaviour::Says(http(b"<html>logged out</html>"))),
         ("nothing", "malformed", Behaviour::Says(http(b""))),
-        ("100 kB", "too-long", Behaviour::Says(http(&vec![0x30; 100_000]))),
+        ("100 kB", "too-large", Behaviour::Says(http(&vec![0x30; 100_000]))),
         ("tryLater", "declined", Behaviour::Says(http(&declined(3)))),
         ("unauthorized", "declined", Behaviour::Says(http(&declined(6)))),
         (
@@ -131,9 +131,7 @@ fn a_responder_that_the_ca_certified_answers_until_the_ca_revokes_it() {
         }
         if revoked {
             asked.pki.revoke_client("responder");
-            wait_until("the list is in force", || {
-                asked.gateway.metric(r#"sekisho_revocation_list_entries{ca="issuing"}"#) > 1.5
-            });
+            wait_until("the list is in force", || asked.gateway.metric(r#"sekisho_crl_entries{ca="issuing"}"#) > 1.5);
         }
         let says = Says::Revoked(1);
         let responder = asked.openssl("responder", &[(&names[0], Says::Good), (&names[1], says)], &["-nmin", "5"]);

@@ -70,7 +70,7 @@ fn a_contract_stays_with_its_peer_and_moves_only_when_that_peer_goes() {
     pooled.gateway.signal(Signal::Reload);
     wait_until("the smaller pool is in force", || {
         !pooled.gateway.admin_get("/metrics").1.contains(&gone)
-            || pooled.gateway.metric("sekisho_snapshot_generation") > 1.5
+            || pooled.gateway.metric("sekisho_snapshots_published_total") > 1.5
     });
     for (contract, before) in contracts.iter().zip(&homes) {
         let after = home(contract, &apps[..2]);

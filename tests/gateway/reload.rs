@@ -123,7 +123,7 @@ fn failures(setup: &Setup) -> u64 {
 
 /// Lists refused so far, by a reload that goes on or by one that fails whole.
 fn alarms(setup: &Setup) -> u64 {
-    sum(setup, "sekisho_trust_alarms_total{", |_| true) + failures(setup)
+    sum(setup, "sekisho_crl_problems_total{", |_| true) + failures(setup)
 }
 
 fn sum(setup: &Setup, name: &str, wanted: impl Fn(&str) -> bool) -> u64 {

@@ -55,9 +55,9 @@ impl Pooled {
     }
 }
 
-/// `sekisho_limits_total` of a limit.
+/// `sekisho_limits_reached_total` of a limit.
 pub fn met(gateway: &Gateway, limit: &str) -> f64 {
-    gateway.metric(&format!("sekisho_limits_total{{limit=\"{limit}\"}}"))
+    gateway.metric(&format!("sekisho_limits_reached_total{{limit=\"{limit}\"}}"))
 }
 
 /// How many requests for a path reached an application.

@@ -117,7 +117,7 @@ fn a_list_of_a_hundred_thousand_is_taken_up_while_requests_run() {
         let began = Instant::now();
         leaving.read_to_its_end();
         println!("a list of 100,000 entries: cut {:?} after its file was renamed", began.elapsed());
-        let entries = r#"sekisho_revocation_list_entries{ca="issuing"}"#;
+        let entries = r#"sekisho_crl_entries{ca="issuing"}"#;
         assert!((setup.gateway.metric(entries) - 100_001.0).abs() < f64::EPSILON);
     });
 }
@@ -143,7 +143,7 @@ fn a_list_written_in_place_in_two_steps_is_taken_up_when_it_is_whole() {
     let half = list.len() / 2;
     let path = setup.pki.path("crl.pem");
     let alarms = || {
-        setup.gateway.admin_get("/metrics").1.lines().filter(|it| it.starts_with("sekisho_trust_alarms_total{")).count()
+        setup.gateway.admin_get("/metrics").1.lines().filter(|it| it.starts_with("sekisho_crl_problems_total{")).count()
     };
     std::fs::write(&path, &list.as_bytes()[..half]).unwrap();
     wait_until("the half is reported", || alarms() > 0);

@@ -15,7 +15,7 @@ fn with_lists(app: &TestApp, revocation: &str) -> String {
 }
 
 fn unenforced(gateway: &Gateway, ca: &str) -> f64 {
-    let reason = Reason::RevocationUnavailable.name();
+    let reason = Reason::RevocationUnavailable.as_str();
     gateway.metric(&format!("sekisho_unenforced_refusals_total{{ca=\"{ca}\",reason=\"{reason}\"}}"))
 }
 

@@ -28,8 +28,11 @@ impl Config {
 }
 
 impl CaState {
-    /// As the configuration writes it.
-    pub const fn name(self) -> &'static str {
+    /// Every state.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Draining];
+
+    /// Returns the state as the configuration writes it.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
             Self::Draining => "draining",

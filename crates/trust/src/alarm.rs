@@ -79,8 +79,28 @@ impl AlarmKind {
         }
     }
 
-    /// The stable name: `rolled-back`, …
-    pub const fn name(self) -> &'static str {
+    /// Every kind.
+    pub const ALL: [Self; 16] = [
+        Self::Unreadable,
+        Self::Malformed,
+        Self::BadSignature,
+        Self::SignerNotAllowed,
+        Self::UnknownIssuer,
+        Self::FromTheFuture,
+        Self::RolledBack,
+        Self::NotUnderstood,
+        Self::Conflict,
+        Self::Missing,
+        Self::NoNumber,
+        Self::NoNextUpdate,
+        Self::DeltaWithoutBase,
+        Self::Stale,
+        Self::Withdrawn,
+        Self::OddSerial,
+    ];
+
+    /// Returns the stable name: `rolled-back`, …
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unreadable => "unreadable",
             Self::Malformed => "malformed",
@@ -104,7 +124,7 @@ impl AlarmKind {
 
 impl fmt::Display for Alarm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ca {}", self.kind.name(), self.ca.as_deref().unwrap_or("?"))?;
+        write!(f, "{}: ca {}", self.kind.as_str(), self.ca.as_deref().unwrap_or("?"))?;
         if !self.file.is_empty() {
             write!(f, ", {}", self.file)?;
         }

@@ -105,7 +105,7 @@ fn ca(ca: &Ca) -> CaSummary {
         name: ca.name.to_string(),
         certificate: ca.certificate.value.display().to_string(),
         issued_by: ca.issued_by.as_ref().map(ToString::to_string),
-        state: ca.state.name(),
+        state: ca.state.as_str(),
         revocation,
         when_stale,
         takes,
@@ -273,7 +273,7 @@ impl fmt::Display for Summary {
         }
         for ca in &self.cas {
             let issuer = ca.issued_by.as_ref().map_or("trust anchor".to_owned(), |above| format!("issued by {above}"));
-            let draining = if ca.state == CaState::Draining.name() { ", draining" } else { "" };
+            let draining = if ca.state == CaState::Draining.as_str() { ", draining" } else { "" };
             writeln!(f, "ca {}: {issuer}, {}{draining}", ca.name, ca.certificate)?;
             match ca.revocation.as_slice() {
                 [] => writeln!(f, "  revocation: {}", ca.when_stale)?,

@@ -25,7 +25,7 @@ pub(super) fn text(decision: &Decision, steps: &[Step], ground: &Ground, now: Ti
     }
     let _ = match decision {
         Ok(client) => writeln!(text, "accepted: {}", client.subject()),
-        Err(refusal) => writeln!(text, "refused: {}", refusal.reason.name()),
+        Err(refusal) => writeln!(text, "refused: {}", refusal.reason.as_str()),
     };
     text
 }
@@ -47,7 +47,9 @@ pub(super) fn json(decision: &Decision, steps: &[Step], ground: &Ground, now: Ti
     });
     let more = match decision {
         Ok(client) => json!({ "client": accepted(client) }),
-        Err(refusal) => json!({ "reason": refusal.reason.name(), "evidence": refusal.evidence, "leaf": leaf(refusal) }),
+        Err(refusal) => {
+            json!({ "reason": refusal.reason.as_str(), "evidence": refusal.evidence, "leaf": leaf(refusal) })
+        }
     };
     if let (Value::Object(report), Value::Object(more)) = (&mut report, more) {
         report.extend(more);

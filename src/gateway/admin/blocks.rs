@@ -5,7 +5,8 @@
 use super::answer;
 use crate::gateway::Gateway;
 use crate::gateway::base::admin_token::may_come_from;
-use crate::gateway::revocation::blocks::{self, Act, ChangeError, Changed};
+use crate::gateway::metrics::Act;
+use crate::gateway::revocation::blocks::{self, ChangeError, Changed};
 use http::{HeaderValue, Method, Response, StatusCode, header};
 use pingora_core::protocols::http::ServerSession;
 use sekisho_runtime::clock;
@@ -161,7 +162,7 @@ async fn changed(
     let changed = outcome.map_err(|error| Problem::of(&error))?;
     let status = if changed.act == Act::Added { StatusCode::CREATED } else { StatusCode::OK };
     let written = Written::from(&changed.block);
-    Ok(json_answer(status, JSON, &json!({ "act": changed.act.name(), "block": written, "cut": changed.cut })))
+    Ok(json_answer(status, JSON, &json!({ "act": changed.act.as_str(), "block": written, "cut": changed.cut })))
 }
 
 /// The body, whole, as long as it may be.

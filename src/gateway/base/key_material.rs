@@ -6,6 +6,7 @@ use rustls::sign::CertifiedKey;
 use sekisho_config::{ConfigError, Placed};
 use sekisho_pki::certificate::Certificate;
 use sekisho_pki::pem;
+use sekisho_pki::time::Timestamp;
 use sekisho_runtime::process::secret_file;
 use std::path::PathBuf;
 use zeroize::Zeroizing;
@@ -80,4 +81,9 @@ pub(in crate::gateway) fn read(path: &Placed<PathBuf>) -> Result<Vec<u8>, Config
 /// The error for a file that the configuration names.
 pub(in crate::gateway) fn unusable(path: &Placed<PathBuf>, why: &dyn std::fmt::Display) -> ConfigError {
     ConfigError { place: path.place.clone(), message: format!("{}: {why}", path.value.display()) }
+}
+
+/// Returns notAfter of a certificate; `None` for one that our parser does not take, though TLS does.
+pub(in crate::gateway) fn not_after(certificate: &CertificateDer<'_>) -> Option<Timestamp> {
+    Certificate::parse(certificate).ok().map(|certificate| certificate.not_after())
 }

@@ -1,6 +1,7 @@
 //! Who may connect: connections in all, per address, and new ones per second (requirement G14).
 
 use sekisho_config::Limits;
+use sekisho_runtime::label;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,22 +37,51 @@ pub(in crate::gateway) struct Place {
     address: IpAddr,
 }
 
-/// The limit a connection met.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum Exceeded {
-    Connections,
-    ConnectionsPerAddress,
-    NewConnectionsPerSecond,
-}
-
-impl Exceeded {
-    /// The limit's key in the configuration, for metric and log.
-    pub(in crate::gateway) const fn name(self) -> &'static str {
-        match self {
-            Self::Connections => "connections",
-            Self::ConnectionsPerAddress => "connections_per_address",
-            Self::NewConnectionsPerSecond => "new_connections_per_second_per_address",
-        }
+label! {
+    /// A limit, by its key in the configuration.
+    pub(in crate::gateway) enum Limit {
+        /// Bytes of request bodies on their way.
+        BodyBytesInFlight = "body_bytes_in_flight",
+        /// Time in which nothing of a body moves.
+        BodyIdleTimeout = "body_idle_timeout",
+        /// Connections in all.
+        Connections = "connections",
+        /// Connections to upstreams being opened for one client connection.
+        ConnectionsOpeningPerConnection = "connections_opening_per_connection",
+        /// Connections being opened to one peer.
+        ConnectionsOpeningPerPeer = "connections_opening_per_peer",
+        /// Connections of one address.
+        ConnectionsPerAddress = "connections_per_address",
+        /// Time in which requests of a revoked client may finish.
+        Finish = "finish",
+        /// Time of a handshake.
+        HandshakeTimeout = "handshake_timeout",
+        /// Time of a request header.
+        HeaderTimeout = "header_timeout",
+        /// Streams that a client resets.
+        Http2Resets = "http2_resets",
+        /// Time in which a connection has no request.
+        IdleTimeout = "idle_timeout",
+        /// New connections of one address in a second.
+        NewConnectionsPerSecond = "new_connections_per_second_per_address",
+        /// Bytes of a request body.
+        RequestBodyBytes = "request_body_bytes",
+        /// Bytes of a request header.
+        RequestHeaderBytes = "request_header_bytes",
+        /// Time of a request.
+        RequestTimeout = "request_timeout",
+        /// Requests in progress with one pool.
+        RequestsInFlight = "requests_in_flight",
+        /// Requests in progress of one address.
+        RequestsInFlightPerAddress = "requests_in_flight_per_address",
+        /// Requests in progress of one certificate.
+        RequestsInFlightPerCertificate = "requests_in_flight_per_certificate",
+        /// Requests in progress with one peer.
+        RequestsInFlightPerPeer = "requests_in_flight_per_peer",
+        /// Requests of one connection.
+        RequestsPerConnection = "requests_per_connection",
+        /// Bytes of a body in a second.
+        SlowBodyBytesPerSecond = "slow_body_bytes_per_second",
     }
 }
 
@@ -62,12 +92,12 @@ impl Admission {
         address: IpAddr,
         limits: &Limits,
         now: Instant,
-    ) -> Result<Place, Exceeded> {
+    ) -> Result<Place, Limit> {
         use std::sync::atomic::Ordering::Relaxed;
         let address = counted_address(address);
         if self.total.fetch_add(1, Relaxed) >= limits.connections {
             self.total.fetch_sub(1, Relaxed);
-            return Err(Exceeded::Connections);
+            return Err(Limit::Connections);
         }
         let admitted = self.admit(address, limits, now);
         if let Err(exceeded) = admitted {
@@ -77,7 +107,7 @@ impl Admission {
         Ok(Place { admission: self.clone(), address })
     }
 
-    fn admit(&self, address: IpAddr, limits: &Limits, now: Instant) -> Result<(), Exceeded> {
+    fn admit(&self, address: IpAddr, limits: &Limits, now: Instant) -> Result<(), Limit> {
         let mut shard = self.shard(address);
         let entry = shard.entry(address).or_insert(PerAddress { open: 0, recent: 0, window: now });
         if now.duration_since(entry.window).as_secs() >= 1 {
@@ -86,10 +116,10 @@ impl Admission {
         }
         let rate = limits.new_connections_per_second_per_address;
         if entry.open >= limits.connections_per_address {
-            return Err(Exceeded::ConnectionsPerAddress);
+            return Err(Limit::ConnectionsPerAddress);
         }
         if rate != 0 && entry.recent >= rate {
-            return Err(Exceeded::NewConnectionsPerSecond);
+            return Err(Limit::NewConnectionsPerSecond);
         }
         entry.open += 1;
         entry.recent += 1;
@@ -161,7 +191,7 @@ mod tests {
         let limits = limits(10, 2, 0);
         let held: Vec<_> = (0..2).map(|_| admission.enter(address("192.0.2.1"), &limits, now).unwrap()).collect();
         let refused = admission.enter(address("192.0.2.1"), &limits, now).unwrap_err();
-        assert_eq!(refused, Exceeded::ConnectionsPerAddress);
+        assert_eq!(refused, Limit::ConnectionsPerAddress);
         assert!(admission.enter(address("192.0.2.2"), &limits, now).is_ok());
         drop(held);
         assert!(admission.enter(address("192.0.2.1"), &limits, now).is_ok(), "a place left is a place free");
@@ -173,7 +203,7 @@ mod tests {
         let limits = limits(2, 2, 0);
         let first = admission.enter(address("192.0.2.1"), &limits, now).unwrap();
         let _second = admission.enter(address("192.0.2.2"), &limits, now).unwrap();
-        assert_eq!(admission.enter(address("192.0.2.3"), &limits, now).unwrap_err(), Exceeded::Connections);
+        assert_eq!(admission.enter(address("192.0.2.3"), &limits, now).unwrap_err(), Limit::Connections);
         drop(first);
         assert!(admission.enter(address("192.0.2.3"), &limits, now).is_ok());
     }
@@ -186,7 +216,7 @@ mod tests {
             drop(admission.enter(address("192.0.2.1"), &limits, now).unwrap());
         }
         let refused = admission.enter(address("192.0.2.1"), &limits, now).unwrap_err();
-        assert_eq!(refused, Exceeded::NewConnectionsPerSecond);
+        assert_eq!(refused, Limit::NewConnectionsPerSecond);
         assert!(admission.enter(address("192.0.2.1"), &limits, now + Duration::from_secs(1)).is_ok());
     }
 

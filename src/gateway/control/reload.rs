@@ -9,6 +9,7 @@ use crate::gateway::base::cause::Cause;
 use crate::gateway::base::key_material::{read, read_secret, unusable};
 use crate::gateway::control::watch::{FileWatch, Follow, Since};
 use crate::gateway::live::publish;
+use crate::gateway::metrics::ReloadOutcome;
 use crate::gateway::request::assertion::{Signer, SignerError};
 use crate::gateway::request::headers::StripSet;
 use crate::gateway::request::upstream::Pools;
@@ -17,6 +18,7 @@ use crate::gateway::revocation::last_in_force;
 use crate::gateway::revocation::outstanding;
 use crate::gateway::revocation::withdrawn;
 use crate::gateway::snapshot::feed_source;
+use crate::gateway::snapshot::own_certificates::own_certificates;
 use crate::gateway::snapshot::site::{self, SiteTable, Snapshot};
 use rustls::crypto::CryptoProvider;
 use sekisho_config::{self as config, Config, ConfigError, Placed};
@@ -120,7 +122,8 @@ pub(in crate::gateway) fn compile(
     let trust = live.map_or_else(|| Arc::clone(&loaded.snapshot), |live| Arc::new(loaded.snapshot.with_live(live)));
     let trust = Arc::new(trust.following(feed_source::rules(&config, &loaded.snapshot, clock::now())));
     let config = Arc::new(config);
-    let snapshot = Snapshot { generation, config, trust, sites, pools, signer, feed, strip, admin_token };
+    let certificates = own_certificates(&sites, &pools, feed.as_deref(), &trust);
+    let snapshot = Snapshot { generation, config, certificates, trust, sites, pools, signer, feed, strip, admin_token };
     Ok((snapshot, loaded.alarms))
 }
 
@@ -239,12 +242,12 @@ fn load(
 ) {
     if job == Job::Everything {
         match guarded(|| reload(gateway, config_path, runtime, wake, cause, telling)) {
-            Ok(()) => return gateway.outstanding.accepted(),
+            Ok(()) => return gateway.outstanding.accepted(clock::now()),
             Err(errors) => report_refused(gateway, &errors),
         }
     }
     if let Err(errors) = guarded(|| reload_crls(gateway, telling)) {
-        gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+        gateway.metrics.reloads_total(ReloadOutcome::Refused).inc();
         for error in errors {
             tracing::error!(error, "new CRLs are not in force; those in force before serve on");
         }
@@ -258,7 +261,7 @@ fn guarded(load: impl FnOnce() -> Result<(), Vec<String>>) -> Result<(), Vec<Str
 
 fn report_refused(gateway: &Gateway, errors: &[String]) {
     let attempt = gateway.outstanding.refused(errors, clock::now());
-    gateway.metrics.reloads.with_label_values(&["refused"]).inc();
+    gateway.metrics.reloads_total(ReloadOutcome::Refused).inc();
     for error in errors {
         tracing::error!(attempt, error, "reload refused; the last good configuration serves on, with new CRLs");
     }
@@ -396,7 +399,7 @@ fn reload(
     snapshot.pools.check_health(runtime);
     publish::reloaded(gateway, snapshot);
     withdrawn::keep(gateway);
-    gateway.metrics.reloads.with_label_values(&["published"]).inc();
+    gateway.metrics.reloads_total(ReloadOutcome::Published).inc();
     let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     tracing::info!(generation = gateway.snapshot().generation, cause = cause.as_str(), milliseconds, "reloaded");
     fetch::follow(gateway, wake, runtime)
@@ -425,8 +428,8 @@ pub(in crate::gateway) fn report_alarms(gateway: &Gateway, alarms: &[Alarm], tel
     }
     for alarm in alarms {
         let ca = alarm.ca.as_deref().unwrap_or("");
-        gateway.metrics.alarms.with_label_values(&[ca, alarm.kind.name()]).inc();
-        tracing::warn!(ca, file = %alarm.file, kind = alarm.kind.name(), "{}", alarm.message);
+        gateway.metrics.crl_problems_total(ca, alarm.kind).inc();
+        tracing::warn!(ca, file = %alarm.file, kind = alarm.kind.as_str(), "{}", alarm.message);
     }
 }
 

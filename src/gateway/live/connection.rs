@@ -1,6 +1,7 @@
 //! A live connection: who is at its end, and whether that still holds.
 
 use crate::gateway::base::cut::CutSwitch;
+use crate::gateway::base::limits::Limit;
 use crate::gateway::live::admissions::{Admissions, Admitted, Permit};
 use crate::gateway::request::headers::{Forwarding, IdentityHeaders, SessionKind};
 use crate::gateway::snapshot::site::{Site, Snapshot};
@@ -82,7 +83,7 @@ pub(in crate::gateway) struct Connection {
     /// Octets that came since the header is being waited for.
     header_octets: AtomicUsize,
     /// The limit that the last write told the client of.
-    last_words: ArcSwapOption<&'static str>,
+    last_words: ArcSwapOption<Limit>,
 }
 
 impl Connection {
@@ -123,14 +124,14 @@ impl Connection {
     }
 
     /// Told of each write: the limit it tells the client of, if it does.
-    pub(in crate::gateway) fn set_last_words(&self, limit: Option<&'static str>) {
+    pub(in crate::gateway) fn set_last_words(&self, limit: Option<Limit>) {
         if limit.is_some() || self.last_words.load().is_some() {
             self.last_words.store(limit.map(Arc::new));
         }
     }
 
     /// The limit that the client was told of last.
-    pub(in crate::gateway) fn last_words(&self) -> Option<&'static str> {
+    pub(in crate::gateway) fn last_words(&self) -> Option<Limit> {
         self.last_words.load().as_deref().copied()
     }
 

@@ -52,7 +52,6 @@ impl Loads {
 
 /// Puts in force what a reload compiled.
 pub(in crate::gateway) fn reloaded(gateway: &Gateway, compiled: Snapshot) {
-    gateway.metrics.configured(&compiled.config);
     in_force(gateway, |current| Snapshot { trust: Arc::new(compiled.trust.taking_over(&current.trust)), ..compiled });
     gateway.feed.reloaded();
 }
@@ -83,9 +82,7 @@ fn store(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> Arc<Sna
 
 fn in_force(gateway: &Gateway, make: impl FnOnce(&Snapshot) -> Snapshot) -> usize {
     let snapshot = store(gateway, make);
-    let cut = enforce(gateway, &snapshot);
-    gateway.metrics.published(snapshot.generation, &snapshot.trust, clock::now());
-    cut
+    enforce(gateway, &snapshot)
 }
 
 /// Cuts what the snapshot in force no longer allows, and says how many connections that were.
@@ -93,7 +90,7 @@ pub(in crate::gateway) fn enforce(gateway: &Gateway, snapshot: &Snapshot) -> usi
     let now = clock::now();
     let cut = gateway.registry.enforce(snapshot, now);
     for (connection, cut) in &cut {
-        gateway.metrics.cut_connections.with_label_values(&[cut.refusal.reason.name()]).inc();
+        gateway.metrics.cut_connections_total(cut.refusal.reason).inc();
         gateway.records.write(&CutRecord::new(connection, cut, now));
     }
     cut.len()

@@ -1,6 +1,7 @@
 //! What the logs say: one access record for each request, one authentication record for each handshake.
 
 use crate::gateway::live::connection::{Connection, Cut};
+use crate::gateway::metrics::{HandshakeOutcome, HandshakeReason};
 use crate::gateway::tls::handshake::{Client, Failure, FailureCause, PendingClient};
 use crate::gateway::verify::{Refusal, Unenforced, VerifiedClient};
 use sekisho_pki::time::Timestamp;
@@ -16,9 +17,9 @@ pub(in crate::gateway) struct AuthenticationRecord<'a> {
     time: Timestamp,
     /// `accepted`, `anonymous`, `pending`, `refused` or `failed`. After `pending` comes a second record, when the status
     /// that the client's first request waits for was told.
-    pub(in crate::gateway) outcome: &'static str,
+    pub(in crate::gateway) outcome: HandshakeOutcome,
     /// The refusal's stable name, `no-site`, `timeout` or `tls`; empty when accepted.
-    pub(in crate::gateway) reason: &'static str,
+    pub(in crate::gateway) reason: HandshakeReason,
     #[serde(skip_serializing_if = "Option::is_none")]
     evidence: Option<String>,
     client: SocketAddr,
@@ -79,25 +80,27 @@ pub(in crate::gateway) struct CertificateRecord {
 /// What a finished handshake came to, in words for records and metrics.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::gateway) struct Outcome<'a> {
-    /// `accepted`, `anonymous`, `pending` or `refused`.
-    pub(in crate::gateway) name: &'static str,
-    /// The refusal's stable name.
-    pub(in crate::gateway) reason: &'static str,
+    pub(in crate::gateway) name: HandshakeOutcome,
+    pub(in crate::gateway) reason: HandshakeReason,
     evidence: Option<&'a str>,
 }
 
 impl<'a> Outcome<'a> {
     pub(in crate::gateway) fn of(client: &'a Client) -> Self {
         let refused = |refusal: &'a Refusal| Self {
-            name: "refused",
-            reason: refusal.reason.name(),
+            name: HandshakeOutcome::Refused,
+            reason: HandshakeReason::Certificate(refusal.reason),
             evidence: Some(&refusal.evidence),
         };
         match client {
-            Client::Verified(_) => Self { name: "accepted", reason: "", evidence: None },
-            Client::Anonymous => Self { name: "anonymous", reason: "", evidence: None },
+            Client::Verified(_) => {
+                Self { name: HandshakeOutcome::Accepted, reason: HandshakeReason::None, evidence: None }
+            }
+            Client::Anonymous => {
+                Self { name: HandshakeOutcome::Anonymous, reason: HandshakeReason::None, evidence: None }
+            }
             Client::Pending(PendingClient { refusal, needs, .. }) if !needs.is_empty() => {
-                Self { name: "pending", reason: "", ..refused(refusal) }
+                Self { name: HandshakeOutcome::Pending, reason: HandshakeReason::None, ..refused(refusal) }
             }
             Client::Refused(refusal) | Client::Pending(PendingClient { refusal, .. }) => refused(refusal),
         }
@@ -132,7 +135,7 @@ impl<'a> AuthenticationRecord<'a> {
             certificate: certificate_of(client),
             unenforced: unenforced(client).map(|unenforced| UnenforcedRecord {
                 ca: unenforced.ca().to_string(),
-                reason: unenforced.reason().name(),
+                reason: unenforced.reason().as_str(),
                 evidence: unenforced.to_string(),
             }),
             draining_ca: connection.last_known().draining.as_deref().map(str::to_owned),
@@ -143,12 +146,19 @@ impl<'a> AuthenticationRecord<'a> {
     /// The record of a failed one.
     pub(in crate::gateway) fn failed(failure: &'a Failure, client: SocketAddr, now: Timestamp, took: Duration) -> Self {
         let (outcome, reason, evidence, certificate) = match &failure.cause {
-            FailureCause::Refused(refusal) => {
-                ("refused", refusal.reason.name(), refusal.evidence.clone(), certificate_in(refusal))
+            FailureCause::Refused(refusal) => (
+                HandshakeOutcome::Refused,
+                HandshakeReason::Certificate(refusal.reason),
+                refusal.evidence.clone(),
+                certificate_in(refusal),
+            ),
+            FailureCause::NoSite => {
+                (HandshakeOutcome::Refused, HandshakeReason::NoSite, "no site has this server name".to_owned(), None)
             }
-            FailureCause::NoSite => ("refused", "no-site", "no site has this server name".to_owned(), None),
-            FailureCause::Tls(error) => ("failed", "tls", error.to_string(), None),
-            FailureCause::Timeout => ("failed", "timeout", "the handshake took too long".to_owned(), None),
+            FailureCause::Tls(error) => (HandshakeOutcome::Failed, HandshakeReason::Tls, error.to_string(), None),
+            FailureCause::Timeout => {
+                (HandshakeOutcome::Failed, HandshakeReason::Timeout, "the handshake took too long".to_owned(), None)
+            }
         };
         Self {
             kind: "authentication",
@@ -172,7 +182,7 @@ impl<'a> AuthenticationRecord<'a> {
 
 impl Record for AuthenticationRecord<'_> {
     fn weight(&self) -> Weight {
-        if self.outcome == "accepted" { Weight::Decision } else { Weight::Refusal }
+        if self.outcome == HandshakeOutcome::Accepted { Weight::Decision } else { Weight::Refusal }
     }
 }
 
@@ -301,7 +311,7 @@ impl<'a> CutRecord<'a> {
             connection: connection.id,
             client: connection.peer,
             site: connection.site_name(),
-            reason: refusal.reason.name(),
+            reason: refusal.reason.as_str(),
             evidence: &refusal.evidence,
             finishing_requests: *finishing,
             certificate: certificate_in(refusal),

@@ -1,5 +1,6 @@
 //! A verified TLS connection as pingora's transport, which the gateway can cut.
 
+use crate::gateway::base::limits::Limit;
 use crate::gateway::live::connection::Connection;
 use crate::gateway::live::frames::Frames;
 use crate::gateway::tls::linger::Linger;
@@ -29,11 +30,11 @@ pub(in crate::gateway) const LINGER: Duration = Duration::from_secs(30);
 
 /// h2 ends a connection that floods it by itself and tells why to nobody but the client, at the end of its GOAWAY frame
 /// (`h2::proto`): the limits of ours that these are.
-const LAST_WORDS: [(&[u8], &str); 4] = [
-    (b"too_many_resets", "http2_resets"),
-    (b"too_many_internal_resets", "http2_resets"),
-    (b"too_many_continuations", "request_header_bytes"),
-    (b"header_list_way_too_large", "request_header_bytes"),
+const LAST_WORDS: [(&[u8], Limit); 4] = [
+    (b"too_many_resets", Limit::Http2Resets),
+    (b"too_many_internal_resets", Limit::Http2Resets),
+    (b"too_many_continuations", Limit::RequestHeaderBytes),
+    (b"header_list_way_too_large", Limit::RequestHeaderBytes),
 ];
 
 /// The transport handed to pingora.

@@ -5,6 +5,7 @@ use super::answer::ClientAnswer;
 use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::respond::Answer;
+use crate::gateway::base::limits::Limit;
 use crate::gateway::live::connection::Connection;
 use crate::gateway::live::records::{AccessRecord, unenforced};
 use crate::gateway::request::refusal::Problem;
@@ -16,10 +17,10 @@ impl Proxy {
     pub(super) fn count_refusal(&self, answer: &Answer, ctx: &RequestContext) {
         let site = &**ctx.connection.site_name();
         if let Problem::Refused(reason) = answer.problem {
-            self.gateway.metrics.refused_requests.with_label_values(&[site, reason.name()]).inc();
+            self.gateway.metrics.refused_requests_total(site, reason).inc();
         }
         if let Some(limit) = answer.limit {
-            self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+            self.gateway.metrics.limits_reached_total(limit).inc();
         }
     }
 
@@ -38,7 +39,7 @@ impl Proxy {
             answer.close();
         }
         if requests == limit {
-            self.gateway.metrics.limits.with_label_values(&["requests_per_connection"]).inc();
+            self.gateway.metrics.limits_reached_total(Limit::RequestsPerConnection).inc();
             connection.retire();
         } else if requests > limit.saturating_mul(2) {
             connection.cut.throw();
@@ -48,9 +49,9 @@ impl Proxy {
     /// Counts the limit that a request's end met; what a refusal has told the client is told in the record, too.
     pub(super) fn count_failure(&self, failure: &Failure, ctx: &mut RequestContext) {
         if let Some(limit) = failure.limit().filter(|_| !ctx.upgraded) {
-            self.gateway.metrics.limits.with_label_values(&[limit]).inc();
+            self.gateway.metrics.limits_reached_total(limit).inc();
             if matches!(failure.cause, Cause::Busy(_) | Cause::BodyTooLarge) {
-                ctx.refused = Some((limit, failure.to_string()));
+                ctx.refused = Some((limit.as_str(), failure.to_string()));
             }
         }
     }
@@ -60,8 +61,8 @@ impl Proxy {
         let status = answer.status.unwrap_or(0);
         let took = ctx.began.elapsed();
         let metrics = &self.gateway.metrics;
-        metrics.requests.with_label_values(&[&**connection.site_name(), status_label(status).as_str()]).inc();
-        metrics.request_seconds.observe(took.as_secs_f64());
+        metrics.requests_total(connection.site_name(), &status_label(status)).inc();
+        metrics.request_duration_seconds().observe(took.as_secs_f64());
         if !self.gateway.records.is_on() {
             return;
         }
@@ -81,7 +82,11 @@ impl Proxy {
             status,
             refused: ctx.refused.as_ref().map(|(name, _)| *name),
             evidence: ctx.refused.as_ref().map(|(_, evidence)| evidence.as_str()),
-            unenforced: ctx.client.as_ref().and_then(|client| unenforced(&client.client)).map(|it| it.reason().name()),
+            unenforced: ctx
+                .client
+                .as_ref()
+                .and_then(|client| unenforced(&client.client))
+                .map(|it| it.reason().as_str()),
             error: ctx.failure.as_ref().map(ToString::to_string),
             response_octets: usize::try_from(answer.body_bytes).unwrap_or(usize::MAX),
             microseconds: took.as_micros(),
@@ -108,7 +113,7 @@ impl Proxy {
             && connection.count_reset(limits.http2_resets, window)
             && connection.cut.throw()
         {
-            self.gateway.metrics.limits.with_label_values(&["http2_resets"]).inc();
+            self.gateway.metrics.limits_reached_total(Limit::Http2Resets).inc();
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::context::{Admitted, RequestContext};
 use super::respond::Answer;
 use super::wire;
+use crate::gateway::base::limits::Limit;
 use crate::gateway::live::connection::{Connection, Identified};
 use crate::gateway::request::access::{RouteMatch, Target};
 use crate::gateway::request::authority::{Host, request_host, request_scheme};
@@ -56,7 +57,7 @@ fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answe
     let fields: usize = request.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
     let size = fields + request.method.as_str().len() + request.raw_path().len();
     if size > snapshot.config.limits.request_header_bytes {
-        return Err(Answer::limit(Problem::HeaderFieldsTooLarge, "request_header_bytes", size));
+        return Err(Answer::limit(Problem::HeaderFieldsTooLarge, Limit::RequestHeaderBytes, size));
     }
     Ok(())
 }
@@ -64,7 +65,7 @@ fn header_size(request: &RequestHeader, snapshot: &Snapshot) -> Result<(), Answe
 fn body_size(announced: Option<u64>, snapshot: &Snapshot) -> Result<(), Answer> {
     match announced {
         Some(size) if size > snapshot.config.limits.request_body_bytes => {
-            Err(Answer::limit(Problem::ContentTooLarge, "request_body_bytes", size))
+            Err(Answer::limit(Problem::ContentTooLarge, Limit::RequestBodyBytes, size))
         }
         _ => Ok(()),
     }

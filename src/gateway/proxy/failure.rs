@@ -1,5 +1,7 @@
 //! Why a request ended before its time, and what that is to the client.
 
+use crate::gateway::base::limits::Limit;
+use crate::gateway::metrics::UpstreamError;
 use crate::gateway::request::refusal::Problem;
 use pingora_core::{Error, ErrorType};
 use std::fmt;
@@ -19,7 +21,7 @@ pub(super) enum Cause {
     /// The client went away, reset the stream, or was cut: there is nobody to tell.
     ClientGone,
     /// The client does not move, or too slowly, by the limit of that name.
-    ClientSlow(&'static str),
+    ClientSlow(Limit),
     /// The client's message is none.
     ClientBad,
     /// The request's body is over its limit.
@@ -27,7 +29,7 @@ pub(super) enum Cause {
     /// There is no room for what the gateway has to set.
     HeadersTooLarge,
     /// A limit of that name leaves no room now.
-    Busy(&'static str),
+    Busy(Limit),
     /// No peer may be asked.
     NoPeer,
     /// No connection to a peer.
@@ -107,22 +109,22 @@ impl Failure {
     }
 
     /// The limit it met, if one: for the counter and the record.
-    pub(super) fn limit(&self) -> Option<&'static str> {
+    pub(super) fn limit(&self) -> Option<Limit> {
         match self.cause {
             Cause::ClientSlow(limit) | Cause::Busy(limit) => Some(limit),
-            Cause::BodyTooLarge => Some("request_body_bytes"),
-            Cause::Deadline { .. } => Some("request_timeout"),
+            Cause::BodyTooLarge => Some(Limit::RequestBodyBytes),
+            Cause::Deadline { .. } => Some(Limit::RequestTimeout),
             _ => None,
         }
     }
 
     /// Under which kind the upstream's failures count it.
-    pub(super) fn upstream_kind(&self) -> Option<&'static str> {
+    pub(super) fn upstream_kind(&self) -> Option<UpstreamError> {
         match self.cause {
-            Cause::NoPeer => Some("no-peer"),
-            Cause::Connect { .. } => Some("connect"),
-            Cause::UpstreamSlow => Some("timeout"),
-            Cause::UpstreamBroken { .. } => Some("broken"),
+            Cause::NoPeer => Some(UpstreamError::NoPeer),
+            Cause::Connect { .. } => Some(UpstreamError::Connect),
+            Cause::UpstreamSlow => Some(UpstreamError::Timeout),
+            Cause::UpstreamBroken { .. } => Some(UpstreamError::Broken),
             _ => None,
         }
     }

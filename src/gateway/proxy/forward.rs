@@ -11,6 +11,7 @@ use super::peer::{Event, Reader, Taken, Writer};
 use super::progress::Progress;
 use super::served::Served;
 use super::wire::{self, Body};
+use crate::gateway::base::limits::Limit;
 use crate::gateway::live::connection::InFlight;
 use crate::gateway::request::upstream::{Key, Lease, NoPeer};
 use http::header::EXPECT;
@@ -116,8 +117,7 @@ impl<'a> Forwarding<'a> {
     /// Counts what an upstream failed in.
     pub(super) fn count(&self, failure: &Failure) {
         if let Some(kind) = failure.upstream_kind() {
-            let labels = [&*self.admitted.pool.config().name, kind];
-            self.proxy.gateway.metrics.upstream_errors.with_label_values(&labels).inc();
+            self.proxy.gateway.metrics.upstream_errors_total(&self.admitted.pool.config().name, kind).inc();
         }
     }
 
@@ -146,8 +146,8 @@ impl<'a> Forwarding<'a> {
             let permit = timeout(patience, places.clone().acquire_owned()).await;
             permit.map_err(|_| Failure::new(Cause::Busy(limit), format!("{limit}: {peer}")))
         };
-        let _ours = turn(&self.served.opening, "connections_opening_per_connection").await?;
-        let _theirs = turn(&lease.opening, "connections_opening_per_peer").await?;
+        let _ours = turn(&self.served.opening, Limit::ConnectionsOpeningPerConnection).await?;
+        let _theirs = turn(&lease.opening, Limit::ConnectionsOpeningPerPeer).await?;
         let opened = upstreams.open(peer, http2).await.map_err(|error| Failure::of_connecting(&error))?;
         if !self.admitted.pool.config().share_connections {
             self.served.own.opened(peer, opened.is_http2());
@@ -410,7 +410,8 @@ impl<'a> Forwarding<'a> {
             match reader.next().await.map_err(|error| Failure::of_upstream(&error, false))? {
                 Event::Piece(piece, _) => {
                     let taken = timeout(idle, answer.piece(piece, false)).await;
-                    taken.map_err(|_| Failure::new(Cause::ClientSlow("body_idle_timeout"), "it takes nothing"))??;
+                    taken
+                        .map_err(|_| Failure::new(Cause::ClientSlow(Limit::BodyIdleTimeout), "it takes nothing"))??;
                 }
                 Event::End(_) => return answer.end(None).await,
                 Event::Head(..) => return Err(Failure::broken("a header behind an upgrade")),

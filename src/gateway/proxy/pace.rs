@@ -1,6 +1,7 @@
 //! How fast a client moves a body, either way: not to stop, and not to drip.
 
 use super::failure::{Cause, Failure};
+use crate::gateway::limits::Limit;
 use sekisho_config::Limits;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -36,7 +37,7 @@ impl Pace {
         let began = Instant::now();
         let moved = timeout(self.idle, client).await;
         self.waited += began.elapsed();
-        moved.map_err(|_| Failure::new(Cause::ClientSlow("body_idle_timeout"), "the client does not move"))?
+        moved.map_err(|_| Failure::new(Cause::ClientSlow(Limit::BodyIdleTimeout), "the client does not move"))?
     }
 
     /// Counts what it moved.
@@ -48,7 +49,7 @@ impl Pace {
         let due = self.waited.saturating_sub(GRACE).as_secs().saturating_mul(self.rate);
         if self.bytes < due {
             let evidence = format!("{} bytes in {} s", self.bytes, self.waited.as_secs());
-            return Err(Failure::new(Cause::ClientSlow("slow_body_bytes_per_second"), evidence));
+            return Err(Failure::new(Cause::ClientSlow(Limit::SlowBodyBytesPerSecond), evidence));
         }
         Ok(())
     }
@@ -65,7 +66,7 @@ mod tests {
     #[test]
     fn who_drips_is_ended_after_the_grace_and_who_is_not_waited_for_is_not_slow() {
         assert!(pace(500, 20, 0).moved(1).is_ok());
-        assert_eq!(pace(500, 40, 10).moved(1).unwrap_err().cause, Cause::ClientSlow("slow_body_bytes_per_second"),);
+        assert_eq!(pace(500, 40, 10).moved(1).unwrap_err().cause, Cause::ClientSlow(Limit::SlowBodyBytesPerSecond),);
         assert!(pace(500, 40, 9_999).moved(1).is_ok());
         assert!(pace(500, 0, 0).moved(0).is_ok());
         assert!(pace(0, 3_600, 0).moved(1).is_ok(), "0 is no least");

@@ -1,6 +1,6 @@
 //! How many requests are under way, of whom, and how much of their bodies is held.
 
-use crate::gateway::base::limits::counted_address;
+use crate::gateway::base::limits::{Limit, counted_address};
 use sekisho_config::Limits;
 use sekisho_pki::fingerprint::Fingerprint;
 use std::collections::HashMap;
@@ -53,24 +53,24 @@ impl Places {
     /// Takes a place for a request.
     ///
     /// # Errors
-    /// The key of the limit that leaves none.
+    /// The limit that leaves none.
     pub(super) fn enter(
         self: &Arc<Self>,
         address: IpAddr,
         certificate: Option<Fingerprint>,
         limits: &Limits,
-    ) -> Result<RequestPlace, &'static str> {
+    ) -> Result<RequestPlace, Limit> {
         if self.held.load(Ordering::Relaxed) >= limits.body_bytes_in_flight {
-            return Err("body_bytes_in_flight");
+            return Err(Limit::BodyBytesInFlight);
         }
         let address = counted_address(address);
         if !self.addresses.enter(address, limits.requests_in_flight_per_address) {
-            return Err("requests_in_flight_per_address");
+            return Err(Limit::RequestsInFlightPerAddress);
         }
         let holder = certificate.map_or(Holder::WithoutCertificate(address), Holder::Certificate);
         if !self.holders.enter(holder, limits.requests_in_flight_per_certificate) {
             self.addresses.leave(&address);
-            return Err("requests_in_flight_per_certificate");
+            return Err(Limit::RequestsInFlightPerCertificate);
         }
         Ok(RequestPlace { places: self.clone(), address, holder })
     }
@@ -143,19 +143,19 @@ mod tests {
         let [one, other] = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap());
         let certificate = Some(Fingerprint::of(b"one"));
         let first = places.enter(one, certificate, &limits).unwrap();
-        assert_eq!(places.enter(other, certificate, &limits).unwrap_err(), "requests_in_flight_per_certificate");
+        assert_eq!(places.enter(other, certificate, &limits).unwrap_err(), Limit::RequestsInFlightPerCertificate);
         let second = places.enter(one, None, &limits).unwrap();
-        assert_eq!(places.enter(one, None, &limits).unwrap_err(), "requests_in_flight_per_certificate");
+        assert_eq!(places.enter(one, None, &limits).unwrap_err(), Limit::RequestsInFlightPerCertificate);
         let third = places.enter(one, Some(Fingerprint::of(b"third")), &limits).unwrap();
         let fourth = Some(Fingerprint::of(b"fourth"));
-        assert_eq!(places.enter(one, fourth, &limits).unwrap_err(), "requests_in_flight_per_address");
+        assert_eq!(places.enter(one, fourth, &limits).unwrap_err(), Limit::RequestsInFlightPerAddress);
         let others = places.enter(other, fourth, &limits).unwrap();
         let without = places.enter(other, None, &limits).unwrap();
         drop((first, second, third, others, without));
         assert!(places.addresses.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
         assert!(places.holders.shards.iter().all(|shard| shard.lock().unwrap().is_empty()));
         let held = places.hold(10);
-        assert_eq!(places.enter(one, None, &limits).unwrap_err(), "body_bytes_in_flight");
+        assert_eq!(places.enter(one, None, &limits).unwrap_err(), Limit::BodyBytesInFlight);
         drop(held);
         assert!(places.enter(one, None, &limits).is_ok());
     }

@@ -9,6 +9,7 @@ use super::failure::{Cause, Failure};
 use super::forward::{Forwarding, gone};
 use super::respond::{self, Answer};
 use super::served::Served;
+use crate::gateway::base::limits::Limit;
 use crate::gateway::live::admissions::Permit;
 use crate::gateway::request::refusal::Problem;
 use crate::gateway::revocation::settle;
@@ -107,7 +108,7 @@ async fn judged(
 fn enter(proxy: &Proxy, served: &Served, ctx: &mut RequestContext, admitted: &Admitted) -> Result<(), Failure> {
     let certificate = admitted.client.verified().map(|client| client.fingerprint());
     let place = proxy.places.enter(served.connection.peer.ip(), certificate, &ctx.snapshot.config.limits);
-    ctx.place = Some(place.map_err(|limit| Failure::new(Cause::Busy(limit), limit))?);
+    ctx.place = Some(place.map_err(|limit| Failure::new(Cause::Busy(limit), limit.as_str()))?);
     Ok(())
 }
 
@@ -119,7 +120,7 @@ async fn refuse(
     refusal: &Answer,
 ) -> Result<(), Failure> {
     proxy.count_refusal(refusal, ctx);
-    ctx.refused = Some((refusal.limit.unwrap_or(refusal.problem.name()), refusal.evidence.clone()));
+    ctx.refused = Some((refusal.limit.map_or(refusal.problem.name(), Limit::as_str), refusal.evidence.clone()));
     respond::send(answer, request, ctx, refusal).await
 }
 

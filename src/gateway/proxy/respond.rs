@@ -5,6 +5,7 @@ use super::context::RequestContext;
 use super::failure::{Cause, Failure};
 use super::pace::Pace;
 use super::wire::Body;
+use crate::gateway::base::limits::Limit;
 use crate::gateway::request::access::PathError;
 use crate::gateway::request::authority::AuthorityError;
 use crate::gateway::request::headers::FramingError;
@@ -20,8 +21,8 @@ use std::sync::Arc;
 pub(super) struct Answer {
     pub(super) problem: Problem,
     pub(super) evidence: String,
-    /// The configuration key of the limit that was met, if one was.
-    pub(super) limit: Option<&'static str>,
+    /// The limit that was reached, if one was.
+    pub(super) limit: Option<Limit>,
     allow: Option<String>,
     /// The CA of the refused client, where it is known.
     ca: Option<Arc<str>>,
@@ -32,7 +33,7 @@ impl Answer {
         Self { problem, evidence: evidence.into(), limit: None, allow: None, ca: None }
     }
 
-    pub(super) fn limit(problem: Problem, limit: &'static str, size: impl std::fmt::Display) -> Self {
+    pub(super) fn limit(problem: Problem, limit: Limit, size: impl std::fmt::Display) -> Self {
         Self { limit: Some(limit), ..Self::new(problem, format!("{limit}: {size}")) }
     }
 

@@ -11,7 +11,7 @@ use sekisho_pki::serial::SerialNumber;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;
 use sekisho_trust::ocsp::{Blame, Change, OcspAnswers, Responder};
-use sekisho_trust::sources::ocsp::AskError;
+use sekisho_trust::sources::ocsp::{AskError, OcspOutcome};
 use sekisho_trust::{Authority, Need, TrustSnapshot};
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,13 +35,13 @@ pub(in crate::gateway) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKe
     let place = if is_left_alone() { None } else { asker.place(responder).await };
     // Whoever was asked meanwhile may have found nobody there.
     let Some(place) = place.filter(|_| !is_left_alone()) else {
-        gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
+        gateway.metrics.ocsp_requests_total(&responder.ca, OcspOutcome::NotSent).inc();
         answers.failed(responder, *serial, Blame::Nobody, "no place", clock::now());
         return;
     };
     let began = Instant::now();
     let outcome = asker.ask(place, responder, serial).await;
-    gateway.metrics.ocsp_seconds.observe(began.elapsed().as_secs_f64());
+    gateway.metrics.ocsp_request_duration_seconds().observe(began.elapsed().as_secs_f64());
     match outcome.and_then(|answer| by_a_responder_in_good_standing(answer, issuer, &gateway.snapshot().trust)) {
         Ok(answer) => answered(gateway, trust, responder, serial, answer).await,
         Err(error) => {
@@ -49,8 +49,8 @@ pub(in crate::gateway) async fn ask(gateway: &Arc<Gateway>, issuer: &AuthorityKe
                 tell_if_back(answers, responder);
             }
             answers.failed(responder, *serial, error.blame, &error.why, clock::now());
-            gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, error.name]).inc();
-            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = error.name, "OCSP: {error}");
+            gateway.metrics.ocsp_requests_total(&responder.ca, error.outcome).inc();
+            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = error.outcome.as_str(), "OCSP: {error}");
         }
     }
 }
@@ -60,7 +60,7 @@ pub(in crate::gateway) fn not_sent(gateway: &Gateway, need: &Need) {
     let Need::Answer { issuer, serial } = need else { return };
     let snapshot = gateway.snapshot();
     if let Some(responder) = snapshot.trust.authority(issuer).and_then(Authority::responder) {
-        gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, "not-asked"]).inc();
+        gateway.metrics.ocsp_requests_total(&responder.ca, OcspOutcome::NotSent).inc();
         snapshot.trust.live().answers.failed(responder, *serial, Blame::Nobody, "no place", clock::now());
     }
 }
@@ -101,16 +101,16 @@ async fn answered(
     tell_if_back(answers, responder);
     let change = answers.answered(responder, *serial, answer, clock::now());
     let outcome = match (change, answer.status) {
-        (Change::Refused(_), _) => "not-newer",
-        (_, CertificateStatus::Good) => "good",
-        (_, CertificateStatus::Revoked { .. }) => "revoked",
-        (_, CertificateStatus::Unknown) => "unknown",
+        (Change::Refused(_), _) => OcspOutcome::NotNewer,
+        (_, CertificateStatus::Good) => OcspOutcome::Good,
+        (_, CertificateStatus::Revoked { .. }) => OcspOutcome::Revoked,
+        (_, CertificateStatus::Unknown) => OcspOutcome::Unknown,
     };
-    gateway.metrics.ocsp_questions.with_label_values(&[&*responder.ca, outcome]).inc();
+    gateway.metrics.ocsp_requests_total(&responder.ca, outcome).inc();
     match change {
         Change::None => {}
         Change::Refused(why) => {
-            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = outcome, "OCSP: {why}");
+            tracing::warn!(ca = %responder.ca, url = responder.url, %serial, error = outcome.as_str(), "OCSP: {why}");
         }
         Change::NowRevoked => {
             let gateway = gateway.clone();

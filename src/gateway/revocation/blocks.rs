@@ -5,6 +5,7 @@
 
 use crate::gateway::Gateway;
 use crate::gateway::live::publish;
+use crate::gateway::metrics::Act;
 use sekisho_pki::time::Timestamp;
 use sekisho_runtime::clock;
 use sekisho_runtime::telemetry::log::{Record, Weight};
@@ -22,19 +23,6 @@ pub(in crate::gateway) struct Blocks {
     /// As it was at the start: the list in memory is the one of that folder.
     state_folder: Option<PathBuf>,
     one_at_a_time: Mutex<()>,
-}
-
-/// What a change was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gateway) enum Act {
-    Added,
-    /// There was a block on the same target.
-    Replaced,
-    Removed,
-    /// By time alone.
-    Expired,
-    /// Nobody with the right to.
-    Denied,
 }
 
 /// A change that is in force.
@@ -103,7 +91,7 @@ pub(in crate::gateway) fn begin(state_folder: &Path) {
 
 impl Record for BlockRecord<'_> {
     fn weight(&self) -> Weight {
-        if self.act == Act::Denied.name() { Weight::Refusal } else { Weight::Decision }
+        if self.act == Act::Denied.as_str() { Weight::Refusal } else { Weight::Decision }
     }
 }
 
@@ -210,30 +198,13 @@ fn put_in_force(gateway: &Gateway, list: BlockList) -> usize {
 }
 
 fn note(gateway: &Gateway, act: Act, record: &BlockRecord<'_>) {
-    gateway.metrics.block_changes.with_label_values(&[act.name()]).inc();
+    gateway.metrics.block_changes_total(act).inc();
     gateway.records.write(record);
     let id = record.block.as_ref().and_then(|block| block.id.as_deref()).unwrap_or("");
     if let Some(error) = &record.error {
-        tracing::warn!(act = act.name(), id, error, "block list");
+        tracing::warn!(act = act.as_str(), id, error, "block list");
     } else {
-        tracing::info!(act = act.name(), id, "block list");
-    }
-}
-
-impl Act {
-    /// Every act.
-    pub(in crate::gateway) const ALL: [Self; 5] =
-        [Self::Added, Self::Replaced, Self::Removed, Self::Expired, Self::Denied];
-
-    /// Its stable name in records and metrics.
-    pub(in crate::gateway) const fn name(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Replaced => "replaced",
-            Self::Removed => "removed",
-            Self::Expired => "expired",
-            Self::Denied => "denied",
-        }
+        tracing::info!(act = act.as_str(), id, "block list");
     }
 }
 
@@ -242,7 +213,7 @@ impl BlockRecord<'_> {
         Self {
             kind: "block",
             time: clock::now(),
-            act: act.name(),
+            act: act.as_str(),
             client,
             by: None,
             reason: None,

@@ -6,7 +6,7 @@ use sekisho_config::{Config, ConfigError, RevocationSource};
 use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_trust::TrustSnapshot;
 use sekisho_trust::sources::ocsp::Asker;
-use sekisho_trust::sources::{self, FetchReport, Fetched, Host, KeptLists};
+use sekisho_trust::sources::{self, FetchOutcome, FetchReport, Fetched, Host, KeptLists};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -64,13 +64,13 @@ pub(in crate::gateway) fn follow(
 pub(in crate::gateway) fn report(gateway: &Gateway, report: &FetchReport) {
     let target = &*report.target;
     let (ca, url) = (&*target.ca, &*target.url);
-    gateway.metrics.sources.fetches.with_label_values(&[ca, url, report.outcome_name()]).inc();
+    gateway.metrics.crl_fetches_total(ca, url, FetchOutcome::of(&report.outcome)).inc();
     match &report.outcome {
         Ok(Fetched::New) => tracing::info!(ca, url, source = target.kind.name(), "a new list was fetched"),
         Ok(Fetched::Unchanged) => tracing::debug!(ca, url, source = target.kind.name(), "the list is the same"),
         Err(error) => {
             let kept = "the list before it stays in force";
-            tracing::warn!(ca, url, source = target.kind.name(), reason = error.name(), %error, "fetch failed; {kept}");
+            tracing::warn!(ca, url, source = target.kind.name(), reason = error.kind().as_str(), %error, "fetch failed; {kept}");
         }
     }
 }

@@ -31,6 +31,7 @@ pub(in crate::gateway) struct Outstanding(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     refused: Option<RefusedReload>,
+    accepted_at: Option<Timestamp>,
     loading_since: Option<Timestamp>,
 }
 
@@ -76,9 +77,16 @@ impl Outstanding {
         attempts
     }
 
-    /// Notes an accepted reload.
-    pub(in crate::gateway) fn accepted(&self) {
-        self.lock().refused = None;
+    /// Notes an accepted load: a reload, or that of the start.
+    pub(in crate::gateway) fn accepted(&self, now: Timestamp) {
+        let mut state = self.lock();
+        state.refused = None;
+        state.accepted_at = Some(now);
+    }
+
+    /// Returns when the last load was accepted.
+    pub(in crate::gateway) fn accepted_at(&self) -> Option<Timestamp> {
+        self.lock().accepted_at
     }
 
     /// The refused reloads since the last accepted one.
@@ -158,7 +166,7 @@ fn of_alarm(alarm: &Alarm, trust: &TrustSnapshot) -> Option<Problem> {
         matches!(authority.revocation(), Revocation::Lists(lists) if lists.policy().when_stale == WhenStale::ReportOnly)
     });
     (concerns_a_file(alarm) && !is_reported).then(|| {
-        let message = format!("a CRL is not in force: {}: {} ({})", alarm.file, alarm.message, alarm.kind.name());
+        let message = format!("a CRL is not in force: {}: {} ({})", alarm.file, alarm.message, alarm.kind.as_str());
         Problem { when: NotReadyWhen::CrlNotInForce, ca: alarm.ca.as_deref().map(str::to_owned), message }
     })
 }
@@ -174,7 +182,8 @@ fn of_source(source: &SourceStatus) -> Option<Problem> {
         FetchError::Download(_) => false,
     };
     came.then(|| {
-        let message = format!("a fetched CRL is not in force: {}: {error} ({})", source.target.url, error.name());
+        let message =
+            format!("a fetched CRL is not in force: {}: {error} ({})", source.target.url, error.kind().as_str());
         Problem { when: NotReadyWhen::CrlNotInForce, ca: Some(source.target.ca.to_string()), message }
     })
 }
@@ -194,9 +203,11 @@ mod tests {
         let refused = outstanding.refused_reload().unwrap();
         assert_eq!((refused.since, refused.attempts, refused.errors.len()), (NOW, 2, MAX_ERRORS));
         assert!(refused.errors.iter().all(|error| error.len() == MAX_ERROR_CHARACTERS));
-        outstanding.accepted();
-        assert_eq!(outstanding.refused_reload(), None);
+        assert_eq!(outstanding.accepted_at(), None);
+        outstanding.accepted(NOW.plus_seconds(20));
+        assert_eq!((outstanding.refused_reload(), outstanding.accepted_at()), (None, Some(NOW.plus_seconds(20))));
         assert_eq!(outstanding.refused(&[], NOW), 1);
+        assert_eq!(outstanding.accepted_at(), Some(NOW.plus_seconds(20)));
     }
 
     #[test]

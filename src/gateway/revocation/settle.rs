@@ -68,9 +68,8 @@ fn decide(gateway: &Gateway, connection: &Connection, snapshot: &Snapshot, began
     };
     let took = began.elapsed();
     let record = AuthenticationRecord::finished(connection, &decided.client, now, took);
-    let labels = [&**connection.site_name(), record.outcome, record.reason];
-    gateway.metrics.settled_clients.with_label_values(&labels).inc();
-    gateway.metrics.settle_seconds.observe(took.as_secs_f64());
+    gateway.metrics.pending_revocation_checks_total(connection.site_name(), record.outcome, record.reason).inc();
+    gateway.metrics.pending_revocation_check_duration_seconds().observe(took.as_secs_f64());
     if let Some(unenforced) = unenforced(&decided.client) {
         gateway.metrics.count_unenforced(unenforced);
     }

@@ -5,7 +5,7 @@ use crate::gateway::revocation::outstanding::{self, Problem};
 use sekisho_config::NotReadyWhen;
 use sekisho_pki::time::Timestamp;
 use sekisho_trust::feed::Following;
-use sekisho_trust::sources::{FetchError, SourceStatus, outcome_name};
+use sekisho_trust::sources::{FetchError, FetchErrorKind, FetchOutcome, SourceStatus};
 use sekisho_trust::{Alarm, Authority, AuthorityStatus, ListStatus, Readiness, TrustSnapshot};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -28,7 +28,7 @@ pub(in crate::gateway) struct InForce {
 pub(in crate::gateway) struct SourceError {
     pub(in crate::gateway) ca: String,
     pub(in crate::gateway) source: String,
-    pub(in crate::gateway) reason: &'static str,
+    pub(in crate::gateway) reason: FetchErrorKind,
 }
 
 /// Every source at a moment.
@@ -36,8 +36,6 @@ pub(in crate::gateway) struct Sources {
     pub(in crate::gateway) fetched: Vec<SourceStatus>,
     pub(in crate::gateway) in_force: Vec<InForce>,
     pub(in crate::gateway) errors: Vec<SourceError>,
-    /// When the first reload was refused since the last accepted one.
-    pub(in crate::gateway) refused_since: Option<Timestamp>,
     /// CAs of which a CRL was refused or cannot be read, and may be newer than the one in force.
     pub(in crate::gateway) outdated: Vec<String>,
     outstanding: Value,
@@ -81,21 +79,20 @@ pub(in crate::gateway) fn look(gateway: &Gateway, now: Timestamp) -> Sources {
         .map(|(status, list)| InForce { ca: status.ca.to_string(), source: source_of(&list.file), list: list.clone() })
         .collect();
     let failed = fetched.iter().filter_map(|one| {
-        let reason = one.outcome.as_ref()?.as_ref().err().map(FetchError::name)?;
+        let reason = one.outcome.as_ref()?.as_ref().err().map(FetchError::kind)?;
         Some(SourceError { ca: one.target.ca.to_string(), source: one.target.url.to_string(), reason })
     });
     let refused = alarms.iter().filter(|alarm| !alarm.file.is_empty()).map(|alarm| SourceError {
         ca: alarm.ca.as_deref().unwrap_or_default().to_owned(),
         source: source_of(&alarm.file),
-        reason: alarm.kind.name(),
+        reason: FetchErrorKind::Refused(alarm.kind),
     });
     let errors = failed.chain(refused).collect();
     let stream = match &snapshot.feed {
         None => Stream::NotConfigured,
-        Some(_) if gateway.metrics.feed.connected.get() == 1 => Stream::Followed,
+        Some(_) if gateway.feed.is_connected() => Stream::Followed,
         Some(_) => Stream::Lost,
     };
-    let refused_since = gateway.outstanding.refused_reload().map(|refused| refused.since);
     let problems = outstanding::problems(gateway, now);
     let all = |problem: &Problem| problem.when == NotReadyWhen::CrlNotInForce && problem.ca.is_none();
     let concerns_all = problems.iter().any(all);
@@ -103,7 +100,6 @@ pub(in crate::gateway) fn look(gateway: &Gateway, now: Timestamp) -> Sources {
     let outdated = authorities.iter().map(|status| status.ca.to_string()).filter(|ca| is_outdated(ca)).collect();
     let outstanding = outstanding::json(gateway);
     Sources {
-        refused_since,
         outdated,
         outstanding,
         fetched,
@@ -128,11 +124,6 @@ impl Sources {
             all.extend(outstanding.clone());
         }
         all
-    }
-
-    /// The names of the configured CAs.
-    pub(in crate::gateway) fn cas(&self) -> impl Iterator<Item = &str> {
-        self.authorities.iter().map(|status| &*status.ca)
     }
 
     /// The issuer's feed; nothing where none is configured.
@@ -202,7 +193,7 @@ impl Sources {
             .alarms
             .iter()
             .filter(|alarm| alarm.ca.as_ref() == Some(&status.ca))
-            .map(|alarm| json!({ "file": &*alarm.file, "kind": alarm.kind.name(), "message": alarm.message }));
+            .map(|alarm| json!({ "file": &*alarm.file, "kind": alarm.kind.as_str(), "message": alarm.message }));
         json!({
             "ca": &*status.ca,
             "readiness": readiness,
@@ -235,7 +226,7 @@ fn list(one: &InForce, now: Timestamp) -> Value {
 fn source(one: &SourceStatus) -> Value {
     let (outcome, error) = match &one.outcome {
         None => (None, None),
-        Some(outcome) => (Some(outcome_name(outcome)), outcome.as_ref().err().map(ToString::to_string)),
+        Some(outcome) => (Some(FetchOutcome::of(outcome).as_str()), outcome.as_ref().err().map(ToString::to_string)),
     };
     json!({
         "kind": one.target.kind.name(),

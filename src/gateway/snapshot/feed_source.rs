@@ -1,6 +1,6 @@
 //! `[gateway.feed]` with the files it names read: where the feed is, who we are there, and whose signature counts.
 
-use crate::gateway::base::key_material::{read, read_secret, unusable};
+use crate::gateway::base::key_material::{not_after, read, read_secret, unusable};
 use reqwest::Client;
 use reqwest::redirect::Policy;
 use rustls::crypto::CryptoProvider;
@@ -30,6 +30,8 @@ pub(in crate::gateway) struct Source {
     pub(in crate::gateway) client: Client,
     pub(in crate::gateway) keys: Vec<PublicKey>,
     pub(in crate::gateway) lost_after: Duration,
+    /// notAfter of our certificate.
+    not_after: Option<Timestamp>,
     /// Of the configuration and all its files.
     digest: [u8; 32],
 }
@@ -67,7 +69,13 @@ impl Source {
         let client = client(feed, [ca, certificate, key], provider).map_err(|error| errors.push(error)).ok();
         let Some(client) = client.filter(|_| errors.is_empty()) else { return Err(errors) };
         let urls = feed.urls.iter().map(|url| url.value.clone()).collect();
-        Ok(Some(Arc::new(Self { urls, client, keys, lost_after: feed.lost_after, digest })))
+        let not_after = pem::certificates(certificate).ok().and_then(|chain| not_after(chain.first()?));
+        Ok(Some(Arc::new(Self { urls, client, keys, lost_after: feed.lost_after, not_after, digest })))
+    }
+
+    /// Returns notAfter of the certificate that this gateway shows to the issuer.
+    pub(in crate::gateway) const fn not_after(&self) -> Option<Timestamp> {
+        self.not_after
     }
 }
 

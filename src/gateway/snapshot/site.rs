@@ -13,6 +13,7 @@ use rustls::DistinguishedName;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use sekisho_config::{CaState, ClientAuth, Config, ConfigError, Contact, RefusalStyle};
+use sekisho_runtime::metrics::OwnCertificate;
 use sekisho_trust::{self as trust, Authority, Role, TrustSnapshot};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub(in crate::gateway) struct Snapshot {
     /// Grows by one with each reload.
     pub(in crate::gateway) generation: u64,
     pub(in crate::gateway) config: Arc<Config>,
+    /// The certificates that the gateway itself uses.
+    pub(in crate::gateway) certificates: Arc<[OwnCertificate]>,
     pub(in crate::gateway) trust: Arc<TrustSnapshot>,
     pub(in crate::gateway) sites: Arc<SiteTable>,
     pub(in crate::gateway) pools: Arc<Pools>,
@@ -84,6 +87,11 @@ impl SiteTable {
             });
         let default = config.sites.iter().position(|site| site.default);
         Ok(Self { sites, server_names: SiteNames::new(names), default })
+    }
+
+    /// Returns every site.
+    pub(in crate::gateway) fn iter(&self) -> impl Iterator<Item = &Site> {
+        self.sites.iter().map(|site| &**site)
     }
 
     /// The site of a ClientHello: by its server name, or the default site when there is none.

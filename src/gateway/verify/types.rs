@@ -332,8 +332,8 @@ impl Reason {
         Self::RevocationUnavailable,
     ];
 
-    /// The stable name: `no-certificate`, `expired`, …
-    pub const fn name(self) -> &'static str {
+    /// Returns the stable name: `no-certificate`, `expired`, …
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoCertificate => "no-certificate",
             Self::Expired => "expired",
@@ -518,7 +518,7 @@ fn shortened(mut name: String) -> String {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.reason.name(), self.evidence)
+        write!(f, "{}: {}", self.reason.as_str(), self.evidence)
     }
 }
 

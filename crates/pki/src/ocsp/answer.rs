@@ -297,23 +297,6 @@ impl Declined {
     }
 }
 
-impl OcspError {
-    /// The stable name, for metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::Declined(_) => "declined",
-            Self::Signature => "wrong-signature",
-            Self::Unauthorised(_) => "wrong-signer",
-            Self::OtherCertificate | Self::Ambiguous => "other-certificate",
-            Self::Nonce => "wrong-nonce",
-            Self::FromTheFuture(_) => "from-the-future",
-            Self::Stale(_) => "stale",
-            Self::Extension(_) => "not-understood",
-        }
-    }
-}
-
 impl From<DerError> for OcspError {
     fn from(error: DerError) -> Self {
         Self::Malformed(error.to_string())

@@ -71,12 +71,12 @@ pub fn with_broken(neighbour: &Neighbour, pki: &TestPki, gateway: &Gateway, chec
         let (status, told) = readiness();
         status == 503 && told.contains("reload refused since") && told.contains(neighbour.named)
     });
-    assert!(gateway.metric("sekisho_last_reload_successful").abs() < f64::EPSILON, "{what}");
-    assert!(gateway.metric("sekisho_reload_refused_since_timestamp_seconds") > 0.0, "{what}");
+    assert!(gateway.metric("sekisho_config_last_reload_successful").abs() < f64::EPSILON, "{what}");
+    assert!(gateway.metric("sekisho_config_reload_refused_since_timestamp_seconds") > 0.0, "{what}");
     check();
     for ((file, _), content) in neighbour.files.iter().zip(&before) {
         fs::write(pki.path(file), content).unwrap();
     }
     wait_until(&format!("{what} is repaired"), || readiness().0 == 200);
-    assert!((gateway.metric("sekisho_last_reload_successful") - 1.0).abs() < f64::EPSILON, "{what}");
+    assert!((gateway.metric("sekisho_config_last_reload_successful") - 1.0).abs() < f64::EPSILON, "{what}");
 }

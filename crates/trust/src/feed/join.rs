@@ -103,19 +103,6 @@ impl Join {
     }
 }
 
-impl JoinError {
-    /// The stable name, for metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Gap { .. } => "gap",
-            Self::Overlap { .. } => "overlap",
-            Self::Backwards => "backwards",
-            Self::AnotherFeed => "another-feed",
-            Self::AnotherHistory { .. } => "another-history",
-        }
-    }
-}
-
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

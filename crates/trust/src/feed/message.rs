@@ -348,21 +348,6 @@ fn shortened(text: &str) -> String {
     text.chars().take(32).collect()
 }
 
-impl MessageError {
-    /// The stable name, for metrics.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Form => "form",
-            Self::Header(_) => "header",
-            Self::Algorithm => "algorithm",
-            Self::Type => "type",
-            Self::UnknownKey(_) => "unknown-key",
-            Self::Signature => "signature",
-            Self::Payload(_) => "payload",
-        }
-    }
-}
-
 impl fmt::Display for MessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,6 @@
 //! One list from one server into a file, within bounds: the server is not trusted with anything.
 
+use super::report::FetchErrorKind;
 use reqwest::header::{self, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 use sekisho_runtime::telemetry::outbound::with_causes;
@@ -191,18 +192,18 @@ pub(super) fn why(error: &reqwest::Error) -> String {
 }
 
 impl DownloadError {
-    /// The stable name, for metrics: `too-large`, …
-    pub const fn name(&self) -> &'static str {
+    /// Returns its kind.
+    pub const fn kind(&self) -> FetchErrorKind {
         match self {
-            Self::Unreachable(_) => "unreachable",
-            Self::Timeout(_) => "timeout",
-            Self::TooSlow => "too-slow",
-            Self::TooLarge(_) => "too-large",
-            Self::Redirected(_) => "redirected",
-            Self::Status(_) => "status",
-            Self::Encoded(_) => "encoded",
-            Self::Interrupted(_) => "interrupted",
-            Self::Storage(_) => "storage",
+            Self::Unreachable(_) => FetchErrorKind::Unreachable,
+            Self::Timeout(_) => FetchErrorKind::Timeout,
+            Self::TooSlow => FetchErrorKind::TooSlow,
+            Self::TooLarge(_) => FetchErrorKind::TooLarge,
+            Self::Redirected(_) => FetchErrorKind::Redirected,
+            Self::Status(_) => FetchErrorKind::Status,
+            Self::Encoded(_) => FetchErrorKind::Encoded,
+            Self::Interrupted(_) => FetchErrorKind::Interrupted,
+            Self::Storage(_) => FetchErrorKind::Storage,
         }
     }
 }

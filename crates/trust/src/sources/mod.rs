@@ -29,5 +29,5 @@ pub use fetcher::Fetcher;
 pub use judge::ListFacts;
 pub use kept::KeptLists;
 pub use life::Host;
-pub use report::{FetchError, FetchReport, Fetched, SourceStatus, outcome_name};
+pub use report::{FetchError, FetchErrorKind, FetchOutcome, FetchReport, Fetched, SourceStatus};
 pub use target::{Kind, PointError, Target};

@@ -14,6 +14,7 @@ use sekisho_pki::fingerprint::AuthorityKey;
 use sekisho_pki::ocsp::{self, Answer, NONCE_OCTETS, NonceEcho, OcspError, Question};
 use sekisho_pki::serial::SerialNumber;
 use sekisho_runtime::clock;
+use sekisho_runtime::label;
 use sekisho_runtime::telemetry::outbound::with_causes;
 use std::fmt;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -39,12 +40,55 @@ pub struct Asker {
     encrypted: RwLock<Option<Client>>,
 }
 
+label! {
+    /// The outcome of a request to an OCSP responder.
+    pub enum OcspOutcome {
+        /// The certificate is good.
+        Good = "good",
+        /// The certificate is revoked or on hold.
+        Revoked = "revoked",
+        /// The responder does not know the certificate.
+        Unknown = "unknown",
+        /// The responder answered with an error.
+        Declined = "declined",
+        /// The response is of a time in the future.
+        FromTheFuture = "from-the-future",
+        /// The HTTP status is not 200.
+        HttpStatus = "http-status",
+        /// The response cannot be read.
+        Malformed = "malformed",
+        /// The response lacks the nonce that is required.
+        NoNonce = "no-nonce",
+        /// No request was sent: the responder is down, or has too many requests.
+        NotSent = "not-sent",
+        /// The response is older than the one that is kept.
+        NotNewer = "not-newer",
+        /// The response has a critical extension that is not known.
+        NotUnderstood = "not-understood",
+        /// The response is about another certificate.
+        OtherCertificate = "other-certificate",
+        /// The response has expired.
+        Stale = "stale",
+        /// There is no response in time.
+        Timeout = "timeout",
+        /// The response is larger than the limit.
+        TooLarge = "too-large",
+        /// There is no connection, or it ended early.
+        Unreachable = "unreachable",
+        /// The response has another nonce.
+        WrongNonce = "wrong-nonce",
+        /// The signature is not valid.
+        WrongSignature = "wrong-signature",
+        /// The signer may not sign for the CA.
+        WrongSigner = "wrong-signer",
+    }
+}
+
 /// Why there is no answer that is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskError {
-    /// The stable name, for metrics: `timeout`, `unreachable`, `http-status`, `too-long`, `not-asked`, or of an
-    /// [`OcspError`].
-    pub name: &'static str,
+    /// For metrics.
+    pub outcome: OcspOutcome,
     /// Whose fault it is.
     pub blame: Blame,
     /// What happened, for the log.
@@ -75,9 +119,10 @@ impl Asker {
         let response = tokio::time::timeout(responder.timeout, exchange).await.map_err(|_| timed_out())??;
         let answer = ocsp::verify(&response, &question, &responder.certificate, clock::now())?;
         match (responder.nonce, answer.nonce) {
-            (OcspNonce::Required, NonceEcho::Absent) => {
-                Err(AskError::answer("no-nonce", "the answer does not repeat the question's nonce, as is required"))
-            }
+            (OcspNonce::Required, NonceEcho::Absent) => Err(AskError::answer(
+                OcspOutcome::NoNonce,
+                "the answer does not repeat the question's nonce, as is required",
+            )),
             _ => Ok(answer),
         }
     }
@@ -92,7 +137,7 @@ impl Asker {
         let response = request.send().await.map_err(|error| AskError::of(&error))?;
         if response.status() != StatusCode::OK {
             return Err(AskError::responder(
-                "http-status",
+                OcspOutcome::HttpStatus,
                 format!("the responder's HTTP status is {}", response.status().as_u16()),
             ));
         }
@@ -121,11 +166,12 @@ impl Asker {
     fn client(&self, url: &str) -> Result<Client, AskError> {
         if url.starts_with("https:") {
             let client = self.encrypted.read().unwrap_or_else(PoisonError::into_inner).clone();
-            return client
-                .ok_or_else(|| AskError::responder("unreachable", "[gateway.fetch] names no ca for https://"));
+            return client.ok_or_else(|| {
+                AskError::responder(OcspOutcome::Unreachable, "[gateway.fetch] names no ca for https://")
+            });
         }
         let client = self.plain.get_or_init(without_tls);
-        client.clone().map_err(|why| AskError::responder("unreachable", why))
+        client.clone().map_err(|why| AskError::responder(OcspOutcome::Unreachable, why))
     }
 }
 
@@ -156,7 +202,10 @@ async fn body(mut response: Response) -> Result<Vec<u8>, AskError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| AskError::of(&error))? {
         if body.len() + chunk.len() > MAX_RESPONSE_OCTETS {
-            return Err(AskError::answer("too-long", format!("the answer has more than {MAX_RESPONSE_OCTETS} octets")));
+            return Err(AskError::answer(
+                OcspOutcome::TooLarge,
+                format!("the answer has more than {MAX_RESPONSE_OCTETS} octets"),
+            ));
         }
         body.extend_from_slice(&chunk);
     }
@@ -168,40 +217,52 @@ fn nonce(policy: OcspNonce) -> Result<Option<[u8; NONCE_OCTETS]>, AskError> {
         return Ok(None);
     }
     let mut nonce = [0; NONCE_OCTETS];
-    rand::fill(&mut nonce).map_err(|_| AskError::new("not-asked", Blame::Nobody, "no random numbers to be had"))?;
+    rand::fill(&mut nonce)
+        .map_err(|_| AskError::new(OcspOutcome::NotSent, Blame::Nobody, "no random numbers to be had"))?;
     Ok(Some(nonce))
 }
 
 fn timed_out() -> AskError {
-    AskError::responder("timeout", "no answer within the timeout")
+    AskError::responder(OcspOutcome::Timeout, "no answer within the timeout")
 }
 
 impl AskError {
     /// For an answer by a responder whose own certificate the CA revoked.
     pub fn revoked_responder() -> Self {
-        Self::answer("wrong-signer", "the certificate of the responder that signed the answer is revoked")
+        Self::answer(OcspOutcome::WrongSigner, "the certificate of the responder that signed the answer is revoked")
     }
 
-    fn responder(name: &'static str, why: impl Into<String>) -> Self {
-        Self::new(name, Blame::Responder, why)
+    fn responder(outcome: OcspOutcome, why: impl Into<String>) -> Self {
+        Self::new(outcome, Blame::Responder, why)
     }
 
-    fn answer(name: &'static str, why: impl Into<String>) -> Self {
-        Self::new(name, Blame::Answer, why)
+    fn answer(outcome: OcspOutcome, why: impl Into<String>) -> Self {
+        Self::new(outcome, Blame::Answer, why)
     }
 
-    fn new(name: &'static str, blame: Blame, why: impl Into<String>) -> Self {
-        Self { name, blame, why: why.into() }
+    fn new(outcome: OcspOutcome, blame: Blame, why: impl Into<String>) -> Self {
+        Self { outcome, blame, why: why.into() }
     }
 
     fn of(error: &reqwest::Error) -> Self {
-        Self::responder("unreachable", with_causes("the exchange failed", error))
+        Self::responder(OcspOutcome::Unreachable, with_causes("the exchange failed", error))
     }
 }
 
 impl From<OcspError> for AskError {
     fn from(error: OcspError) -> Self {
-        Self::answer(error.name(), error.to_string())
+        let outcome = match &error {
+            OcspError::Malformed(_) => OcspOutcome::Malformed,
+            OcspError::Declined(_) => OcspOutcome::Declined,
+            OcspError::Signature => OcspOutcome::WrongSignature,
+            OcspError::Unauthorised(_) => OcspOutcome::WrongSigner,
+            OcspError::OtherCertificate | OcspError::Ambiguous => OcspOutcome::OtherCertificate,
+            OcspError::Nonce => OcspOutcome::WrongNonce,
+            OcspError::FromTheFuture(_) => OcspOutcome::FromTheFuture,
+            OcspError::Stale(_) => OcspOutcome::Stale,
+            OcspError::Extension(_) => OcspOutcome::NotUnderstood,
+        };
+        Self::answer(outcome, error.to_string())
     }
 }
 

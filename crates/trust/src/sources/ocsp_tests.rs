@@ -61,7 +61,7 @@ async fn a_responder_that_is_slow_keeps_no_question_to_another_waiting_and_is_bl
     let impatient = responder_of(&slow, Duration::from_millis(1));
     assert!(asker.place(&impatient).await.is_none());
     let answered = ask(&asker, &other).await.unwrap();
-    assert_eq!((answered.name, answered.blame), ("malformed", Blame::Answer));
+    assert_eq!((answered.outcome.as_str(), answered.blame), ("malformed", Blame::Answer));
     for question in under_way {
         question.abort();
         assert!(question.await.unwrap_err().is_cancelled());
@@ -73,10 +73,10 @@ async fn a_responder_that_is_slow_keeps_no_question_to_another_waiting_and_is_bl
 async fn a_responder_that_says_nothing_in_time_or_is_not_there_is_blamed() {
     let (silent, _came) = serve(None);
     let error = ask(&Asker::default(), &responder(silent, Duration::from_millis(50))).await.unwrap();
-    assert_eq!((error.name, error.blame), ("timeout", Blame::Responder));
+    assert_eq!((error.outcome.as_str(), error.blame), ("timeout", Blame::Responder));
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = ask(&Asker::default(), &responder(nobody, Duration::from_secs(60))).await.unwrap();
-    assert_eq!((error.name, error.blame), ("unreachable", Blame::Responder));
+    assert_eq!((error.outcome.as_str(), error.blame), ("unreachable", Blame::Responder));
 }
 
 /// The same CA with another `timeout`.
@@ -92,10 +92,10 @@ fn responder_of(responder: &Responder, timeout: Duration) -> Responder {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_of_32_kib_is_read_and_one_octet_more_is_not() {
-    for (octets, name) in [(MAX_RESPONSE_OCTETS, "malformed"), (MAX_RESPONSE_OCTETS + 1, "too-long")] {
+    for (octets, name) in [(MAX_RESPONSE_OCTETS, "malformed"), (MAX_RESPONSE_OCTETS + 1, "too-large")] {
         let (address, _) = serve(Some(http(octets)));
         let error = ask(&Asker::default(), &responder(address, Duration::from_secs(60))).await.unwrap();
-        assert_eq!((error.name, error.blame), (name, Blame::Answer), "{octets}");
+        assert_eq!((error.outcome.as_str(), error.blame), (name, Blame::Answer), "{octets}");
     }
 }
 
@@ -146,10 +146,10 @@ async fn a_responder_behind_https_is_believed_by_the_configured_cas_and_by_no_ot
     let mut responder = responder(address, Duration::from_secs(60));
     responder.url = responder.url.replace("http:", "https:");
     let asker = Asker::default();
-    assert_eq!(ask(&asker, &responder).await.unwrap().name, "unreachable", "nobody is believed by default");
+    assert_eq!(ask(&asker, &responder).await.unwrap().outcome.as_str(), "unreachable", "nobody is believed by default");
     for (fetch, name) in [(&other, "unreachable"), (&configured, "malformed"), (&Fetch::default(), "unreachable")] {
         asker.trust_servers(fetch).unwrap();
-        assert_eq!(ask(&asker, &responder).await.unwrap().name, name);
+        assert_eq!(ask(&asker, &responder).await.unwrap().outcome.as_str(), name);
     }
     let garbage =
         Fetch { ca: Some(Placed { value: folder.path().to_owned(), ..Placed::default() }), ..Fetch::default() };

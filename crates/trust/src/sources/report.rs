@@ -38,6 +38,44 @@ pub enum FetchError {
     OtherScope(String),
 }
 
+/// The kind of a [`FetchError`]; its name is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchErrorKind {
+    /// The CRL covers other certificates than the one that is kept and fresh.
+    OtherScope,
+    /// There is no answer.
+    Unreachable,
+    /// There is no whole answer in time.
+    Timeout,
+    /// Too few bytes came in a while.
+    TooSlow,
+    /// The CRL is larger than the limit.
+    TooLarge,
+    /// The answer is a redirect.
+    Redirected,
+    /// The answer's status is neither 200 nor 304.
+    Status,
+    /// The answer has a content coding.
+    Encoded,
+    /// The answer ended early.
+    Interrupted,
+    /// The CRL cannot be stored.
+    Storage,
+    /// The CRL is refused, as one in a file would be.
+    Refused(AlarmKind),
+}
+
+/// What an attempt came to; its name is stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchOutcome {
+    /// A new CRL came.
+    New,
+    /// The CRL is the one that is kept.
+    Unchanged,
+    /// Nothing usable came.
+    Failed(FetchErrorKind),
+}
+
 /// A source as it stands, for metrics and readiness.
 #[derive(Clone, Debug)]
 pub struct SourceStatus {
@@ -66,29 +104,84 @@ impl From<DownloadError> for FetchError {
 }
 
 impl FetchError {
-    /// The stable name, for metrics.
-    pub const fn name(&self) -> &'static str {
+    /// Returns its kind.
+    pub const fn kind(&self) -> FetchErrorKind {
         match self {
-            Self::Download(error) => error.name(),
-            Self::Refused(kind, _) => kind.name(),
-            Self::OtherScope(_) => "other-scope",
+            Self::Download(error) => error.kind(),
+            Self::Refused(kind, _) => FetchErrorKind::Refused(*kind),
+            Self::OtherScope(_) => FetchErrorKind::OtherScope,
         }
     }
 }
 
-/// The stable name of an outcome, for metrics: `new`, `unchanged`, or why nothing changed.
-pub const fn outcome_name(outcome: &Result<Fetched, FetchError>) -> &'static str {
-    match outcome {
-        Ok(Fetched::New) => "new",
-        Ok(Fetched::Unchanged) => "unchanged",
-        Err(error) => error.name(),
+impl FetchErrorKind {
+    /// Every kind.
+    pub const ALL: [Self; 10 + AlarmKind::ALL.len()] = {
+        let mut all = [Self::OtherScope; 10 + AlarmKind::ALL.len()];
+        all[1] = Self::Unreachable;
+        all[2] = Self::Timeout;
+        all[3] = Self::TooSlow;
+        all[4] = Self::TooLarge;
+        all[5] = Self::Redirected;
+        all[6] = Self::Status;
+        all[7] = Self::Encoded;
+        all[8] = Self::Interrupted;
+        all[9] = Self::Storage;
+        let mut index = 0;
+        while index < AlarmKind::ALL.len() {
+            all[10 + index] = Self::Refused(AlarmKind::ALL[index]);
+            index += 1;
+        }
+        all
+    };
+
+    /// Returns the stable name: `too-large`, `rolled-back`, …
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OtherScope => "other-scope",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::TooSlow => "too-slow",
+            Self::TooLarge => "too-large",
+            Self::Redirected => "redirected",
+            Self::Status => "status",
+            Self::Encoded => "encoded",
+            Self::Interrupted => "interrupted",
+            Self::Storage => "storage",
+            Self::Refused(kind) => kind.as_str(),
+        }
     }
 }
 
-impl FetchReport {
-    /// [`outcome_name`] of its outcome.
-    pub const fn outcome_name(&self) -> &'static str {
-        outcome_name(&self.outcome)
+impl FetchOutcome {
+    /// Every outcome.
+    pub const ALL: [Self; 2 + FetchErrorKind::ALL.len()] = {
+        let mut all = [Self::New; 2 + FetchErrorKind::ALL.len()];
+        all[1] = Self::Unchanged;
+        let mut index = 0;
+        while index < FetchErrorKind::ALL.len() {
+            all[2 + index] = Self::Failed(FetchErrorKind::ALL[index]);
+            index += 1;
+        }
+        all
+    };
+
+    /// Returns the outcome of an attempt.
+    pub const fn of(outcome: &Result<Fetched, FetchError>) -> Self {
+        match outcome {
+            Ok(Fetched::New) => Self::New,
+            Ok(Fetched::Unchanged) => Self::Unchanged,
+            Err(error) => Self::Failed(error.kind()),
+        }
+    }
+
+    /// Returns the stable name: `new`, `unchanged`, or that of the error.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Unchanged => "unchanged",
+            Self::Failed(kind) => kind.as_str(),
+        }
     }
 }
 

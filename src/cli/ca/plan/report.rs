@@ -74,7 +74,7 @@ impl fmt::Display for Report {
 }
 
 fn ca_text(plan: &CaPlan<'_>) -> String {
-    let state = |state: Option<CaState>| state.map_or("absent", CaState::name);
+    let state = |state: Option<CaState>| state.map_or("absent", CaState::as_str);
     let (was, will_be) = (state(plan.was), state(plan.will_be));
     let word = match plan.change {
         Change::Stays => "",
@@ -109,7 +109,7 @@ fn ca_json(plan: &CaPlan<'_>) -> Value {
     });
     json!({
         "name": plan.ca.name, "subject": plan.ca.subject,
-        "was": plan.was.map(CaState::name), "will_be": plan.will_be.map(CaState::name), "change": plan.change.name(),
+        "was": plan.was.map(CaState::as_str), "will_be": plan.will_be.map(CaState::as_str), "change": plan.change.name(),
         "seen": crowd(&plan.seen), "last_seen": plan.last_seen, "moved": crowd(&plan.moved),
         "locked_out": crowd(&plan.locked_out), "locked_out_by_site": by_site.collect::<Vec<_>>(),
     })

@@ -145,7 +145,7 @@ impl Problem {
     /// The stable name: in the page, in problem types, in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Refused(reason) => reason.name(),
+            Self::Refused(reason) => reason.as_str(),
             Self::BadRequest => "bad-request",
             Self::NotFound => "not-found",
             Self::MethodNotAllowed => "method-not-allowed",

@@ -5,7 +5,8 @@ mod health;
 
 pub(in crate::gateway) use balance::Key;
 
-use crate::gateway::base::key_material::{certificates, certified_key, private_key, unusable};
+use crate::gateway::base::key_material::{certificates, certified_key, not_after, private_key, unusable};
+use crate::gateway::base::limits::Limit;
 use balance::{Balancer, Candidate};
 use futures_util::FutureExt as _;
 use pingora_core::connectors::ConnectorOptions;
@@ -17,6 +18,7 @@ use pingora_load_balancing::discovery::Static;
 use pingora_load_balancing::{Backend, Backends};
 use sekisho_config::{Config, ConfigError, HealthCheck, Peer, PeerAddress, Pool as PoolConfig, UpstreamTls};
 use sekisho_pki::certificate::Certificate;
+use sekisho_pki::time::Timestamp;
 use std::collections::{BTreeSet, HashMap, hash_map::DefaultHasher};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -80,14 +82,16 @@ pub(in crate::gateway) struct Lease {
 pub(in crate::gateway) enum NoPeer {
     /// None is healthy that was not tried yet.
     Unhealthy,
-    /// The limit of that name is met.
-    Busy(&'static str),
+    /// This limit is reached.
+    Busy(Limit),
 }
 
 struct TlsMaterial {
     server_name: String,
     anchors: Arc<[WrappedX509]>,
     client: Option<Arc<CertKey>>,
+    /// notAfter of the client certificate.
+    not_after: Option<Timestamp>,
 }
 
 impl Pools {
@@ -135,6 +139,11 @@ impl Pools {
         self.0.get(name)
     }
 
+    /// Returns the name of every pool with a client certificate, and the certificate's notAfter.
+    pub(in crate::gateway) fn client_certificates(&self) -> impl Iterator<Item = (&Arc<str>, Timestamp)> {
+        self.0.iter().filter_map(|(name, pool)| Some((name, pool.tls.as_ref()?.not_after?)))
+    }
+
     /// Name, peer address and health of every peer, for metrics.
     pub(in crate::gateway) fn health(&self) -> Vec<(Arc<str>, String, bool)> {
         self.0
@@ -179,7 +188,7 @@ impl Pool {
         // Counted before it is looked at, so that no two take the last place.
         let pool = Taken::of(&self.in_flight);
         if pool.before >= self.config.requests_in_flight {
-            return Err(NoPeer::Busy("requests_in_flight"));
+            return Err(NoPeer::Busy(Limit::RequestsInFlight));
         }
         let candidates: Vec<_> = self
             .peers
@@ -200,11 +209,11 @@ impl Pool {
             .collect();
         let chosen = self.balancer.choose(&with_room, key).and_then(|candidate| self.peers.get(candidate.index));
         let Some(chosen) = chosen else {
-            return Err(if is_any { NoPeer::Busy("requests_in_flight_per_peer") } else { NoPeer::Unhealthy });
+            return Err(if is_any { NoPeer::Busy(Limit::RequestsInFlightPerPeer) } else { NoPeer::Unhealthy });
         };
         let peer = Taken::of(&chosen.in_flight);
         if peer.before >= self.config.requests_in_flight_per_peer {
-            return Err(NoPeer::Busy("requests_in_flight_per_peer"));
+            return Err(NoPeer::Busy(Limit::RequestsInFlightPerPeer));
         }
         let (address, opening) = (chosen.backend.addr.clone(), chosen.opening.clone());
         Ok(Lease { address, opening, in_flight: peer.keep(), pool: pool.keep() })
@@ -314,17 +323,19 @@ impl TlsMaterial {
             Certificate::parse(&anchor).map_err(|error| vec![unusable(&config.ca, &error)])?;
             wrapped.push(WrappedX509::new(anchor.to_vec(), parse_x509));
         }
+        let mut not_after = None;
         let client = match &config.client {
             None => None,
             Some((certificate, key)) => {
                 // Read as a server's chain and key are, so that a pair that does not belong together is found now.
                 let pair = certified_key(certificate, key, &crate::gateway::base::suites::crypto_provider())?;
+                not_after = pair.cert.first().and_then(self::not_after);
                 let private_key = private_key(key).map_err(|error| vec![error])?;
                 let chain = pair.cert.iter().map(|certificate| certificate.to_vec()).collect();
                 Some(Arc::new(CertKey::new(chain, private_key.secret_der().to_vec())))
             }
         };
-        Ok(Self { server_name: config.server_name.clone(), anchors: wrapped.into(), client })
+        Ok(Self { server_name: config.server_name.clone(), anchors: wrapped.into(), client, not_after })
     }
 }
 

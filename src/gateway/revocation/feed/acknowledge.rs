@@ -2,6 +2,7 @@
 
 use super::keep::Kept;
 use crate::gateway::Gateway;
+use crate::gateway::metrics::AcknowledgementOutcome;
 use crate::gateway::snapshot::feed_source::Source;
 use reqwest::StatusCode;
 use sekisho_runtime::clock;
@@ -28,13 +29,13 @@ pub(super) async fn acknowledge(
     loop {
         let now = kept.borrow_and_update().clone();
         let outcome = match &now {
-            None => "",
-            Some(kept) => send(gateway, source, url, kept).await,
+            None => None,
+            Some(kept) => Some(send(gateway, source, url, kept).await),
         };
-        if !outcome.is_empty() {
-            gateway.metrics.feed.acknowledgements.with_label_values(&[outcome]).inc();
+        if let Some(outcome) = outcome {
+            gateway.metrics.feed.acknowledgements_total(outcome).inc();
         }
-        if outcome == "failed" {
+        if outcome == Some(AcknowledgementOutcome::Failed) {
             // Or sooner, if there is more to say.
             let _ = tokio::time::timeout(pause, kept.changed()).await;
             pause = (pause * 2).min(TIMEOUT);
@@ -47,8 +48,8 @@ pub(super) async fn acknowledge(
     }
 }
 
-/// `accepted`, `refused` by the issuer, or `failed` on the way.
-async fn send(gateway: &Gateway, source: &Source, url: &str, kept: &Kept) -> &'static str {
+/// Sends one.
+async fn send(gateway: &Gateway, source: &Source, url: &str, kept: &Kept) -> AcknowledgementOutcome {
     let trust = gateway.snapshot().trust.clone();
     let (feed, now) = (&trust.live().feed, clock::now());
     let keys = trust.authorities().iter().map(Authority::key);
@@ -62,8 +63,8 @@ async fn send(gateway: &Gateway, source: &Source, url: &str, kept: &Kept) -> &'s
     });
     let request = source.client.post(format!("{url}/v1/feed/acknowledgements")).json(&body).timeout(TIMEOUT);
     match request.send().await {
-        Ok(response) if response.status() == StatusCode::NO_CONTENT => "accepted",
-        Ok(response) if response.status().is_server_error() => "failed",
+        Ok(response) if response.status() == StatusCode::NO_CONTENT => AcknowledgementOutcome::Accepted,
+        Ok(response) if response.status().is_server_error() => AcknowledgementOutcome::Failed,
         Ok(response) => {
             tracing::warn!(
                 url,
@@ -71,8 +72,8 @@ async fn send(gateway: &Gateway, source: &Source, url: &str, kept: &Kept) -> &'s
                 to = kept.to,
                 "the issuer refused an acknowledgement"
             );
-            "refused"
+            AcknowledgementOutcome::Refused
         }
-        Err(_) => "failed",
+        Err(_) => AcknowledgementOutcome::Failed,
     }
 }

@@ -48,8 +48,8 @@ pub(super) async fn apply(gateway: &Arc<Gateway>, message: Message, step: Step) 
     });
     let applied = outcome(applied).await?;
     if !applied.message.changes.is_empty() {
-        gateway.metrics.feed.changes.inc_by(applied.message.changes.len() as u64);
-        gateway.metrics.feed.apply_seconds.observe(began.elapsed().as_secs_f64());
+        gateway.metrics.feed.changes_total().inc_by(applied.message.changes.len() as u64);
+        gateway.metrics.feed.apply_duration_seconds().observe(began.elapsed().as_secs_f64());
     }
     Ok(applied)
 }
@@ -80,13 +80,14 @@ fn says_nothing_new(gateway: &Gateway, message: &Message, step: Step, now: Times
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::metrics::StreamEnd;
     use crate::gateway::revocation::feed::stream::End;
 
     #[tokio::test]
     async fn a_task_that_panics_is_not_a_view_that_is_full() {
         let panics = tokio::task::spawn_blocking(|| -> Result<(), FeedFull> { panic!("on purpose") });
-        assert_eq!(End::from(outcome(panics).await.unwrap_err()).name(), "failed");
+        assert_eq!(End::from(outcome(panics).await.unwrap_err()).kind(), StreamEnd::Failed);
         let full = tokio::task::spawn_blocking(|| -> Result<(), FeedFull> { Err(FeedFull) });
-        assert_eq!(End::from(outcome(full).await.unwrap_err()).name(), "full");
+        assert_eq!(End::from(outcome(full).await.unwrap_err()).kind(), StreamEnd::Full);
     }
 }

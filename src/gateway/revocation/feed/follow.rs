@@ -61,7 +61,7 @@ impl Follower {
                     keeper
                 }
                 Err(error) => {
-                    gateway.metrics.feed.state_errors.inc();
+                    gateway.metrics.feed.state_errors_total().inc();
                     tracing::error!(%error, "the state folder cannot be used; the feed is not followed");
                     let _ = tokio::time::timeout(LONGEST_PAUSE, gateway.feed.reloaded.notified()).await;
                     return None;
@@ -85,13 +85,13 @@ impl Follower {
             () = must_ask_anew(gateway, source, opening) => None,
         };
         let applied = stream.applied;
-        gateway.metrics.feed.connected.set(0);
+        gateway.feed.set_connected(false);
         if applied > 0 {
             self.anew = None;
         }
         let Some(end) = end else { return };
-        gateway.metrics.feed.ends.with_label_values(&[end.name()]).inc();
-        tracing::warn!(url, why = %end, end = end.name(), messages = applied, "the stream of the issuer's feed ended");
+        gateway.metrics.feed.stream_ends_total(end.kind()).inc();
+        tracing::warn!(url, why = %end, end = end.kind().as_str(), messages = applied, "the stream of the issuer's feed ended");
         match end {
             End::Ahead | End::Join(JoinError::AnotherHistory { .. }) => self.anew = Some(Anew::Restored),
             End::Join(JoinError::AnotherFeed) => self.anew = Some(Anew::Unknown),

@@ -66,7 +66,7 @@ fn keep(gateway: &Gateway, keeper: &mut Keeper, batch: &[Applied]) -> Option<Kep
             Some(Kept { feed, to: keeper.to(), mark })
         }
         Err(error) => {
-            gateway.metrics.feed.state_errors.inc();
+            gateway.metrics.feed.state_errors_total().inc();
             tracing::error!(%error, "what the feed told is in force and cannot be kept; it is not acknowledged");
             None
         }

@@ -22,6 +22,7 @@ use crate::gateway::snapshot::site::Snapshot;
 use sekisho_config::{Config, ConfigError};
 use sekisho_trust::feed::{KeepError, Keeper, Recalled};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
@@ -37,6 +38,8 @@ pub(in crate::gateway) struct Feed {
     keeper: Mutex<Option<Keeper>>,
     /// Which gateway this is of those with its certificate.
     instance: OnceLock<Arc<str>>,
+    /// From a stream's first message to its end.
+    connected: AtomicBool,
 }
 
 impl Feed {
@@ -69,6 +72,16 @@ impl Feed {
         Arc::clone(self.instance.get_or_init(of_folder))
     }
 
+    /// Notes that a node is followed, or is no longer.
+    fn set_connected(&self, connected: bool) {
+        self.connected.store(connected, Ordering::Relaxed);
+    }
+
+    /// Returns `true` while a node of the issuer is followed.
+    pub(in crate::gateway) fn is_connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
     fn take_keeper(&self) -> Option<Keeper> {
         self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -92,7 +105,7 @@ impl Feed {
         let mut live = snapshot.trust.live().clone();
         live.feed = Arc::new(reported(recalled).view);
         let snapshot = Snapshot { trust: Arc::new(snapshot.trust.with_live(live)), ..snapshot };
-        Ok((Self { reloaded: Notify::new(), keeper: Mutex::new(Some(keeper)), instance: OnceLock::new() }, snapshot))
+        Ok((Self { keeper: Mutex::new(Some(keeper)), ..Self::default() }, snapshot))
     }
 }
 

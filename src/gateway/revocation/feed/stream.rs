@@ -2,6 +2,7 @@
 
 use super::apply::{Applied, ApplyError, apply};
 use crate::gateway::Gateway;
+use crate::gateway::metrics::{MessageOutcome, StreamEnd};
 use crate::gateway::snapshot::feed_source::Source;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Response, StatusCode};
@@ -165,19 +166,19 @@ impl<'a> Stream<'a> {
         let step = join.judge(&message, &known).map_err(End::Join)?;
         let metrics = &self.gateway.metrics.feed;
         if step == Step::Repeat {
-            metrics.messages.with_label_values(&["repeated"]).inc();
+            metrics.messages_total(MessageOutcome::Repeated).inc();
             return Ok(false);
         }
         self.report_not_followed(&message);
         if let Step::Begin(why) = step {
             self.report_begin(&message, why, known.position().map(|position| &*position.feed));
         }
-        let outcome = if message.changes.is_empty() { "heartbeat" } else { "applied" };
+        let outcome = if message.changes.is_empty() { MessageOutcome::Heartbeat } else { MessageOutcome::Applied };
         let (signed, is_complete, advances) = (message.at, message.is_complete(), message.to > message.from);
         let applied = apply(self.gateway, message, step).await?;
-        metrics.messages.with_label_values(&[outcome]).inc();
+        metrics.messages_total(outcome).inc();
         if self.applied == 0 {
-            metrics.connected.set(1);
+            self.gateway.feed.set_connected(true);
             tracing::info!(url = self.url, to = applied.message.to, "the issuer's feed is followed");
         }
         self.applied += 1;
@@ -190,7 +191,7 @@ impl<'a> Stream<'a> {
         let is_now = FeedView::says_now(&applied.message, applied.heard);
         if !is_now && is_complete {
             let clocks_differ = clock::now().unix().saturating_sub(signed.div_euclid(1_000));
-            metrics.messages.with_label_values(&["outdated"]).inc();
+            metrics.messages_total(MessageOutcome::Outdated).inc();
             tracing::warn!(
                 url = self.url,
                 clocks_differ,
@@ -222,7 +223,7 @@ impl<'a> Stream<'a> {
             let changes = message.changes.iter().filter(|change| change.issuer == key).count();
             if changes > 0 && known.following(&key, clock::now()) == Following::NotConfigured {
                 let ca = authority.name();
-                self.gateway.metrics.feed.not_followed.with_label_values(&[&**ca]).inc_by(changes as u64);
+                self.gateway.metrics.feed.not_followed_total(ca).inc_by(changes as u64);
                 tracing::warn!(%ca, changes, "the feed tells of certificates of a CA without feed = true");
             }
         }
@@ -253,19 +254,29 @@ impl<'a> Stream<'a> {
 }
 
 impl End {
-    /// The stable name, for metrics.
-    pub(super) const fn name(&self) -> &'static str {
+    /// Returns its kind, for metrics and logs.
+    pub(super) const fn kind(&self) -> StreamEnd {
         match self {
-            Self::Connect(_) => "connect",
-            Self::Refused(_) => "refused",
-            Self::Ahead => "feed-ahead",
-            Self::Events(_) => "events",
-            Self::Message(error) => error.name(),
-            Self::Join(error) => error.name(),
-            Self::Full(_) => "full",
-            Self::Failed(_) => "failed",
-            Self::Silent => "silent",
-            Self::Ended(_) => "ended",
+            Self::Connect(_) => StreamEnd::Connect,
+            Self::Refused(_) => StreamEnd::Refused,
+            Self::Ahead => StreamEnd::FeedAhead,
+            Self::Events(_) => StreamEnd::Events,
+            Self::Message(MessageError::Form) => StreamEnd::Form,
+            Self::Message(MessageError::Header(_)) => StreamEnd::Header,
+            Self::Message(MessageError::Algorithm) => StreamEnd::Algorithm,
+            Self::Message(MessageError::Type) => StreamEnd::Type,
+            Self::Message(MessageError::UnknownKey(_)) => StreamEnd::UnknownKey,
+            Self::Message(MessageError::Signature) => StreamEnd::Signature,
+            Self::Message(MessageError::Payload(_)) => StreamEnd::Payload,
+            Self::Join(JoinError::Gap { .. }) => StreamEnd::Gap,
+            Self::Join(JoinError::Overlap { .. }) => StreamEnd::Overlap,
+            Self::Join(JoinError::Backwards) => StreamEnd::Backwards,
+            Self::Join(JoinError::AnotherFeed) => StreamEnd::AnotherFeed,
+            Self::Join(JoinError::AnotherHistory { .. }) => StreamEnd::AnotherHistory,
+            Self::Full(_) => StreamEnd::Full,
+            Self::Failed(_) => StreamEnd::Failed,
+            Self::Silent => StreamEnd::Silent,
+            Self::Ended(_) => StreamEnd::Ended,
         }
     }
 }
