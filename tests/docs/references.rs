@@ -1,6 +1,7 @@
 //! The references are what the programs and the reference configurations say.
 
 use crate::page::{self, is_generated};
+use sekisho_runtime::metrics::{Declaration, Label};
 use sekisho_testkit::harness::{binary, demo_binary, issuer_binary};
 use std::path::Path;
 use std::process::Command;
@@ -50,6 +51,31 @@ fn the_reference_of_the_configuration_is_what_the_reference_files_say() {
     }
     assert!(reference.matches("\n| `").count() > 150, "{reference}");
     is_generated("docs/reference/configuration.md", &reference);
+}
+
+#[test]
+fn the_reference_of_metrics_is_what_the_programs_declare() {
+    let (gateway, issuer) = (sekisho::gateway::metric_declarations(), sekisho_issuer::metric_declarations());
+    let (both, gateway): (Vec<_>, Vec<_>) = gateway.into_iter().partition(|one| issuer.contains(one));
+    let issuer: Vec<_> = issuer.into_iter().filter(|one| !both.contains(one)).collect();
+    assert!(gateway.len() > 40 && issuer.len() > 15 && both.len() > 5);
+    let mut reference = String::new();
+    for (title, declarations) in [("The gateway", gateway), ("The issuance service", issuer), ("Both", both)] {
+        reference += &format!("\n## {title}\n\n| metric | type | labels | what it is |\n|---|---|---|---|\n");
+        for declaration in declarations {
+            let labels: Vec<_> = declaration.labels.iter().map(label).collect();
+            let Declaration { name, kind, help, .. } = declaration;
+            reference += &format!("| `{name}` | {} | {} | {help} |\n", kind.as_str(), labels.join("; "));
+        }
+    }
+    is_generated("docs/reference/metrics.md", &reference);
+}
+
+/// A label, and its values where they are known; one that is empty is absent in the exposition.
+fn label(label: &Label) -> String {
+    let values = label.values.iter().flatten().filter(|value| !value.is_empty());
+    let values: Vec<_> = values.map(|value| format!("`{value}`")).collect();
+    if values.is_empty() { format!("`{}`", label.name) } else { format!("`{}`: {}", label.name, values.join(", ")) }
 }
 
 /// A table of a reference configuration.
