@@ -438,6 +438,7 @@ impl Decision {
     ///
     /// # Errors
     /// The refusal.
+    #[inline]
     pub fn into_result(self) -> Result<VerifiedClient, Refusal> {
         match self {
             Self::Verified(client) => Ok(client),
