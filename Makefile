@@ -1,6 +1,6 @@
 # What there is to make. `make` alone lists it.
 .DEFAULT_GOAL := help
-.PHONY: help programs demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation abuse release profile packages valgrind deps clean-dev-pki
+.PHONY: help programs demo cluster check test lint unit deny doc bench bench-baseline bench-scaling bench-issuance bench-peers bench-revocation abuse fuzz release profile packages valgrind deps clean-dev-pki
 
 CARGO ?= cargo
 # The lock file is the build that was tested.
@@ -74,6 +74,9 @@ bench-revocation: packages $(PROFILE) ## time to refusal over 10,000 connections
 
 abuse: packages ## hostile clients beside an honest one: memory, descriptors, latency; into benches/RESULTS.md
 	SEKISHO_BENCH_RESULTS=1 $(CARGO) bench $(LOCKED) --bench abuse
+
+fuzz: packages ## every parser of what a peer sends, by LLVM's fuzzer, FUZZ_SECONDS (30) each
+	CARGO="$(CARGO)" scripts/fuzz.sh
 
 release: packages $(PROFILE) ## what a bank deploys: target/dist/sekisho and sekisho-issuer
 	$(BY_PROFILE) $(CARGO) build $(LOCKED) --profile dist --package sekisho --package sekisho-issuer
