@@ -157,7 +157,7 @@ pub fn label_name(written: &'static str) -> &'static str {
 /// A metric's name is the struct's prefix and the field's name; its help is the field's documentation. A label without a
 /// type takes any text. A label with a type takes that type's values: an enum with `ALL` and `as_str()`, so that a value
 /// that is not declared does not compile. A histogram names its buckets in parentheses. The kinds are those of
-/// [`Kind`](crate::metrics::Kind).
+/// [`Kind`].
 #[macro_export]
 macro_rules! metrics {
     (@type Counter) => { $crate::metrics::prometheus::IntCounter };
