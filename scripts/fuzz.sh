@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs every fuzz target of fuzz/targets for FUZZ_SECONDS each (default 30), or those named. What was found interesting is
 # kept in fuzz/corpus, what crashed in fuzz/crashes: make a unit test of it.
-# Stable Rust will do: what LLVM's fuzzer needs of the compiler are code generation options.
+# The lock file follows the crates by itself. Stable Rust will do: what LLVM's fuzzer needs of the compiler are code generation options.
 set -eu
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
@@ -11,7 +11,7 @@ build=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 CARGO_TARGET_DIR=$build RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Clink-dead-code -Cdebug-assertions -Ccodegen-units=1" \
-    "$cargo" build --locked --release --manifest-path fuzz/Cargo.toml --target "$host" --bins
+    "$cargo" build --release --manifest-path fuzz/Cargo.toml --target "$host" --bins
 
 [ $# -gt 0 ] || set -- $(sed -n 's|^path = "targets/\(.*\)\.rs"|\1|p' fuzz/Cargo.toml)
 for target in "$@"; do

@@ -2,10 +2,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use sekisho_pki::name::Name;
+use sekisho_pki::name::DistinguishedName;
 
 fuzz_target!(|der: &[u8]| {
-    if let Ok(name) = Name::parse(der) {
+    if let Ok(name) = DistinguishedName::parse(der) {
         let _ = name.to_string();
     }
 });
